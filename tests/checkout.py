@@ -1,0 +1,84 @@
+"""The product as a partner gets it, run by its command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+NAMES = re.findall(r'\bread\(\s*"(\w+)"', (ROOT / "signup/settings.py").read_text())
+"""All settings that are read from the environment."""
+
+
+class Program:
+    """A running command; what it says on either output is in `said`."""
+
+    def __init__(self, command: list[str], directory: Path, environment: dict[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            # In a session of its own, like a command in a terminal: its process group can be interrupted as by Ctrl-C.
+            self.process = subprocess.Popen(
+                command, cwd=directory, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def find(self, pattern: str) -> re.Match[str]:
+        """The first match of a pattern in what it has said, waited for."""
+        deadline = time.monotonic() + 60
+        while not (found := re.search(pattern, self.said)):
+            ended = self.process.poll() is not None
+            assert not ended or re.search(pattern, self.said), self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+        return found
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C; returns the exit status."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+
+class Checkout:
+    """A copy of the product without any configuration but `environment`, to which `.env` in `directory` adds."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "checkout"
+        self.environment = {name: value for name, value in os.environ.items() if name not in NAMES}
+        self._programs: list[Program] = []
+        for name in ("signup", "provisioning", "templates", "static"):
+            shutil.copytree(ROOT / name, self.directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("manage.py", "gunicorn.conf.py"):
+            shutil.copy(ROOT / name, self.directory)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run Python with these arguments to its end."""
+        return subprocess.run(
+            [sys.executable, *command],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *command: str) -> Program:
+        log = self.directory / f"log-{len(self._programs)}"
+        program = Program([sys.executable, *command], self.directory, self.environment, log)
+        self._programs.append(program)
+        return program
+
+    def end(self) -> None:
+        """End what a failed test has left running."""
+        for program in self._programs:
+            program.process.terminate()
+            program.process.wait(timeout=60)

@@ -1,0 +1,49 @@
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from tests.checkout import Checkout
+from tests.postgresql import PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where tests run on SQLite it is in a file, so that other threads and processes reach it too."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
+
+
+Say = Callable[[str], object]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Writes a line that is seen even where the test passes."""
+
+    def line(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{text}\n")
+
+    return line
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    checkout = Checkout(tmp_path)
+    yield checkout
+    checkout.end()
+
+
+@pytest.fixture
+def database() -> Iterator[PostgreSQL]:
+    """A PostgreSQL of its own. Where none is installed the test is skipped, except in CI, where it fails."""
+    try:
+        database = PostgreSQL()
+    except FileNotFoundError as error:
+        pytest.fail(str(error)) if os.environ.get("CI") == "true" else pytest.skip(str(error))
+    with database:
+        yield database
