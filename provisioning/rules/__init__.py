@@ -1,0 +1,91 @@
+"""What Constant Contact accepts as the value of each property of an account, as one table.
+
+The sign-up form, its hints to the browser, the model's columns, corrections by staff and the stand-in provider all read
+the table in `document`, so they cannot disagree. Names, limits and reasons are those of the vendor's page «Create a
+Toolkit Account» (v2 endpoint `POST /v2/partner/accounts`); where the contract of v3 (`POST /v3/partner/accounts`) asks
+for something else, it stands in `V3`. Properties have their v2 names in both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.rules.document import CUSTOMER_PROPERTIES, RULES, V3, states
+from provisioning.rules.rule import Rule, flatten
+
+__all__ = ["CUSTOMER_PROPERTIES", "RULES", "TEST_DOMAIN", "V3", "Rule", "active", "clean", "flatten", "states"]
+
+TEST_DOMAIN = "nullmailer.com"
+"""The vendor demands this e-mail domain for every account made to try an integration out."""
+
+
+def active() -> dict[str, Rule]:
+    """The rules in force: those of the chosen API, plus what this installation's settings add to them."""
+    rules = RULES | (V3 if settings.CONSTANT_CONTACT_API == "v3" else {})
+    for name, length in settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items():
+        rules[name] = replace(rules[name], min_length=max(length, rules[name].min_length))
+    if settings.CONSTANT_CONTACT_TEST_ACCOUNTS:
+        rules["email"] = replace(
+            rules["email"],
+            domain=TEST_DOMAIN,
+            help_text=_("This page is in test mode: only addresses at nullmailer.com are accepted."),
+        )
+    return rules
+
+
+def clean(values: Mapping[str, object], only: set[str] | None = None) -> dict[str, Any]:
+    """All of an account's properties as they are sent; raises one ValidationError with the problems of each property.
+
+    `only` limits the judgement to some properties (a correction); a new country always brings its state into question.
+    Unknown names in `values` are ignored.
+    """
+    rules = active()
+    cleaned: dict[str, Any] = {}
+    problems: dict[str, ValidationError] = {}
+    if only is not None and "country_code" in only:
+        only = only | {"state_code"}
+    for name, rule in rules.items():
+        if only is not None and name not in only:
+            continue
+        try:
+            cleaned[name] = rule.clean(values.get(name))
+        except ValidationError as problem:
+            problems[name] = problem
+    country = cleaned.get("country_code", values.get("country_code"))
+    if "state_code" in cleaned:
+        try:
+            cleaned["state_code"] = _clean_state(str(country), cleaned["state_code"])
+        except ValidationError as problem:
+            problems["state_code"] = problem
+    for name in cleaned.keys() - problems.keys():
+        hidden = str(values.get(rules[name].without) or "")
+        if hidden and hidden.lower() in str(cleaned[name]).lower():
+            problems[name] = ValidationError(_("Do not use your user name in it."), code="without")
+    if problems:
+        raise ValidationError(problems)
+    return cleaned
+
+
+def _clean_state(country_code: str, state_code: str) -> str:
+    """Required for US and CA, and one of that country's; «Leave blank for non-US/CA countries»."""
+    known = states(country_code)
+    if not known:
+        return ""
+    if not state_code:
+        raise ValidationError(_MISSING_STATE[country_code], code="required")
+    if state_code not in known:
+        raise ValidationError(_WRONG_STATE[country_code], code="choice")
+    return state_code
+
+
+_MISSING_STATE = {"US": _("Choose your state."), "CA": _("Choose your province or territory.")}
+_WRONG_STATE = {
+    "US": _("Choose a state of the United States."),
+    "CA": _("Choose a province or territory of Canada."),
+}

@@ -1,0 +1,172 @@
+"""The vendor's document as data: a rule for each property, with its limits, its choices, and its help to people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from django_countries import countries
+from localflavor.ca.ca_provinces import PROVINCE_CHOICES
+from localflavor.us.us_states import STATE_CHOICES, US_TERRITORIES
+
+from provisioning.rules.rule import Choices, Rule
+
+
+def states(country_code: str) -> dict[str, Any]:
+    """Code → name of the states or provinces that an address in this country needs; empty where it needs none."""
+    if country_code == "US":
+        return dict(sorted([*STATE_CHOICES, *US_TERRITORIES], key=lambda choice: str(choice[1])))
+    if country_code == "CA":
+        return dict(PROVINCE_CHOICES)
+    return {}
+
+
+def _countries() -> Choices:
+    return [(country.code, country.name) for country in countries]
+
+
+def _states() -> Choices:
+    return [(str(countries.name(country)), list(states(country).items())) for country in ("US", "CA")]
+
+
+def _billing_locales() -> Choices:
+    return [("en_US", _("US dollars")), ("en_GB", _("British pounds"))]
+
+
+_BY_CUSTOMER = (
+    Rule(
+        name="organization_name",
+        required=True,
+        max_length=80,
+        help_text=_("The name your customers know you by."),
+        missing=_("Enter the name of your organization."),
+        hints={"autocomplete": "organization"},
+    ),
+    Rule(
+        name="website",
+        max_length=255,
+        is_url=True,
+        help_text=_("Starts with http:// or https://."),
+        hints={
+            "autocomplete": "url",
+            "inputmode": "url",
+            "autocapitalize": "none",
+            "spellcheck": "false",
+        },
+    ),
+    Rule(
+        name="country_code",
+        required=True,
+        max_length=2,
+        choices=_countries,
+        missing=_("Choose your country."),
+        hints={"autocomplete": "country"},
+    ),
+    Rule(
+        name="state_code",
+        max_length=80,
+        choices=_states,
+        help_text=_("For addresses in the United States and Canada only."),
+        hints={"autocomplete": "address-level1"},
+    ),
+    Rule(
+        name="first_name",
+        required=True,
+        max_length=80,
+        missing=_("Enter your first name."),
+        hints={"autocomplete": "given-name"},
+    ),
+    Rule(
+        name="last_name",
+        required=True,
+        max_length=80,
+        missing=_("Enter your last name."),
+        hints={"autocomplete": "family-name"},
+    ),
+    Rule(
+        name="email",
+        required=True,
+        max_length=80,
+        is_email=True,
+        help_text=_("Constant Contact sends a message to this address to verify it."),
+        missing=_("Enter your e-mail address."),
+        hints={
+            "autocomplete": "email",
+            "inputmode": "email",
+            "autocapitalize": "none",
+            "spellcheck": "false",
+        },
+    ),
+    Rule(
+        name="phone",
+        required=True,
+        max_length=25,
+        min_digits=5,
+        missing=_("Enter your phone number."),
+        hints={"autocomplete": "tel", "inputmode": "tel"},
+    ),
+    Rule(
+        name="username",
+        required=True,
+        max_length=50,
+        characters=r"a-z0-9@.\-_",
+        wrong_characters=_("Use only small letters a to z, digits and the characters @ . - _"),
+        help_text=_("Small letters, digits and @ . - _ only. You will log in with it."),
+        missing=_("Choose a user name."),
+        hints={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
+    ),
+    Rule(
+        name="password",
+        required=True,
+        min_length=6,
+        max_length=80,
+        characters=r"A-Za-z0-9@.\-_",
+        wrong_characters=_("Use only letters A to Z, digits and the characters @ . - _"),
+        is_secret=True,
+        help_text=_("At least %(min_length)d characters: letters A to Z, digits and @ . - _ only."),
+        missing=_("Choose a password."),
+        hints={"autocomplete": "new-password", "autocapitalize": "none", "spellcheck": "false"},
+    ),
+    Rule(name="gdpr_opt_out", kind=bool),
+)
+_BY_PARTNER = (
+    Rule(name="billing_locale", max_length=5, choices=_billing_locales),
+    Rule(name="idp_provider", max_length=20),
+    Rule(name="idp_provider_id", max_length=255),
+    Rule(name="managed_site_owner", kind=bool),
+    Rule(name="partner_account_id", max_length=80),
+    Rule(name="single_billing", kind=bool),
+)
+
+RULES: dict[str, Rule] = {rule.name: rule for rule in (*_BY_CUSTOMER, *_BY_PARTNER)}
+"""The vendor's document, a rule for each property of the request."""
+
+V3: dict[str, Rule] = {
+    rule.name: rule
+    for rule in (
+        replace(RULES["organization_name"], max_length=50),
+        replace(RULES["first_name"], min_length=2),
+        replace(RULES["last_name"], min_length=2),
+        replace(RULES["phone"], min_length=5),
+        replace(
+            RULES["username"],
+            min_length=6,
+            characters=r"A-Za-z0-9@.\-_+",
+            wrong_characters=_("Use only letters A to Z, digits and the characters @ . - _ +"),
+            help_text=_("At least %(min_length)d letters, digits and @ . - _ + only. You will log in with it."),
+        ),
+        replace(
+            RULES["password"],
+            min_length=8,
+            characters="",
+            without="username",
+            help_text=_("At least %(min_length)d characters, and not your user name."),
+        ),
+        replace(RULES["idp_provider"], max_length=80),
+    )
+}
+"""Where v3 asks for something else."""
+
+CUSTOMER_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER)
+"""What the customer is asked for, in the order of the form; all else is the partner's to supply."""
