@@ -1,0 +1,162 @@
+"""What every dialect of the API has in common: the session, the deadline, and the way from an answer to its meaning."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import re
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from provisioning.constant_contact.answers import Answer, Meaning, Problem, judge, parse_json, parse_problems, plain
+from provisioning.constant_contact.wire import CalledOff, Line
+
+log = logging.getLogger(__name__)
+
+USER_AGENT = f"constant-contact-signup {requests.utils.default_user_agent()}"
+LARGEST_ANSWER = 5_000_000
+"""Bytes; the longest page of the account list is far below it."""
+LONGEST_EVIDENCE = 10_000
+"""Characters of an answer's body that are kept."""
+MASK = "•••"
+
+Reader = Callable[[Any], Answer | None]
+"""Gives what the JSON body of a 2xx answer says, or None where it is not what the document promises."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Where the provider is, who the partner is, and whether each created account shall come with a token.
+
+    For v3 `username` and `password` are the partner's client id and secret, with which `token_url` gives access tokens.
+    """
+
+    url: str
+    api_key: str = field(repr=False)
+    username: str
+    password: str = field(repr=False)
+    oauth2_token: bool = False
+    token_url: str = ""
+
+
+class Client(ABC):
+    """The partner API as one thread uses it. No call is repeated, no redirect followed, nothing raised."""
+
+    def __init__(self, credentials: Credentials, *, timeout: float) -> None:
+        self.credentials = credentials
+        self.start: Callable[[], None] = lambda: None
+        """Called when the first byte of a call is about to go out. It may wait; what it raises calls the call off."""
+        self._timeout = timeout
+        self._line = Line()
+        self._session = requests.Session()
+        self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
+        self._session.mount("http://", self._line)
+        self._session.mount("https://", self._line)
+
+    @abstractmethod
+    def create(self, properties: Mapping[str, Any]) -> Answer:
+        """Create one account of these properties, named as in the v2 document. What is not set is not sent."""
+
+    @abstractmethod
+    def list_accounts(self, page: str = "") -> Answer:
+        """One page of the partner's accounts: the first, or the `next_page` of the answer before."""
+
+    def close(self) -> None:
+        self._session.close()
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        read: Reader,
+        *,
+        secrets: tuple[str, ...] = (),
+        timeout: float | None = None,
+        paced: bool = True,
+        **request: Any,
+    ) -> Answer:
+        """Make one call, whose body `read` understands where the status says success.
+
+        `secrets` are masked in what is kept of the answer, like the partner's own. `timeout` is the client's, if not
+        given. A call that is not `paced` does not wait for `start`. `request` is what `requests` takes.
+        """
+        started = time.monotonic()
+        timeout = timeout or self._timeout
+        try:
+            with self._line.call(timeout, self.start if paced else None):
+                status, text = self._exchange(method, url, timeout=(min(10.0, timeout), timeout), **request)
+            answer = _understand(status, text, read)
+        except Exception as error:  # Whatever went wrong: once something was sent, the account may exist.
+            answer = self._explain(error)
+        duration = timedelta(seconds=time.monotonic() - started)
+        hidden = (*self._own_secrets(), *secrets, answer.oauth2_token)
+        return replace(
+            answer,
+            duration=duration,
+            body=mask(answer.body, hidden)[:LONGEST_EVIDENCE],
+            problems=tuple(replace(p, error_message=mask(p.error_message, hidden)) for p in answer.problems),
+        )
+
+    @property
+    def basic(self) -> tuple[bytes, bytes]:
+        """The partner's log-in, for HTTP Basic authentication in UTF-8 (RFC 7617)."""
+        return self.credentials.username.encode(), self.credentials.password.encode()
+
+    def _exchange(self, method: str, url: str, **request: Any) -> tuple[int, str]:
+        with self._session.request(method, url, allow_redirects=False, stream=True, **request) as response:
+            body = b""
+            for chunk in response.iter_content(65536):
+                body += chunk
+                if len(body) > LARGEST_ANSWER:
+                    break
+            return response.status_code, body.decode(errors="replace")
+
+    def _explain(self, error: Exception) -> Answer:
+        meaning = Meaning.UNSENT if self._line.unsent else Meaning.UNKNOWN
+        return Answer(meaning=meaning, problems=(Problem("", _root(error)),))
+
+    def _own_secrets(self) -> tuple[str, ...]:
+        own = self.credentials
+        basic = base64.b64encode(f"{own.username}:{own.password}".encode()).decode()
+        return own.api_key, own.password, basic
+
+
+def _understand(status: int, text: str, read: Reader) -> Answer:
+    body, kept = parse_json(text), plain(text)
+    if 200 <= status < 300:
+        return replace(read(body) or Answer(meaning=Meaning.UNKNOWN), status=status, body=kept)
+    problems = parse_problems(body)
+    return Answer(meaning=judge(status, problems), status=status, problems=problems, body=kept)
+
+
+def mask(text: str, secrets: tuple[str, ...]) -> str:
+    """`text` without any of `secrets`, however they are spelled, and without what calls itself a token or password."""
+    for secret in filter(None, secrets):
+        for spelling in {secret, json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}:
+            text = text.replace(spelling, MASK)
+    return re.sub(r'("[^"]*(?:token|password)"\s*:\s*")(?:[^"\\]|\\.)*', rf"\g<1>{MASK}", text)
+
+
+def _root(error: BaseException) -> str:
+    """Why there was no answer, without the URL that the outer exceptions carry."""
+    seen = [error]
+    while inner := seen[-1].__cause__ or seen[-1].__context__:
+        seen.append(inner)
+    for each in seen:
+        if isinstance(each, CalledOff):
+            return str(each)
+    if not any(isinstance(each, OSError | HTTPError) for each in seen):
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        log.error("call failed error=%s at=%s:%s", type(error).__name__, where.filename, where.lineno)
+    text = getattr(seen[-1], "strerror", None)
+    return f"No answer: {type(seen[-1]).__name__}" + (f" ({plain(str(text))})" if text else "")

@@ -1,0 +1,56 @@
+"""The v2 dialect: https://developer.constantcontact.com/docs/partner-api/create-toolkit-account.html"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from provisioning.constant_contact.answers import Answer, Meaning, plain, read_id
+from provisioning.constant_contact.client import Client
+
+ACCOUNTS = "/v2/partner/accounts"
+PAGE = 500
+"""Accounts on a page of the list: the most the vendor allows."""
+
+
+class V2(Client):
+    def create(self, properties: Mapping[str, Any]) -> Answer:
+        request = {name: value for name, value in properties.items() if value not in (None, "", False)}
+        if request.get("single_billing"):
+            # «If single_billing=true, managed_site_owner is automatically set to true»
+            request["managed_site_owner"] = True
+        asked = {"oauth2_token_provided": "true"} if self.credentials.oauth2_token else {}
+        return self.call(
+            "POST",
+            self.credentials.url + ACCOUNTS,
+            _read_created,
+            auth=self.basic,
+            params=asked | {"api_key": self.credentials.api_key},
+            json=request,
+            secrets=(request.get("password", ""),),
+        )
+
+    def list_accounts(self, page: str = "") -> Answer:
+        asked = dict(parse_qsl(urlsplit(page).query)) if page else {"limit": str(PAGE)}
+        params = asked | {"api_key": self.credentials.api_key}
+        return self.call("GET", self.credentials.url + ACCOUNTS, _read_page, auth=self.basic, params=params)
+
+
+def _read_created(body: Any) -> Answer | None:
+    if not isinstance(body, dict):
+        return None
+    account_id, token = read_id(body.get("id")), body.get("oauth2_token")
+    token = plain(token) if isinstance(token, str) else ""
+    return Answer(meaning=Meaning.CREATED, account_id=account_id, oauth2_token=token) if account_id else None
+
+
+def _read_page(body: Any) -> Answer | None:
+    try:
+        entries, next_page = body["results"], body["meta"]["pagination"].get("next_link") or ""
+        accounts = {str(entry["username"]).lower(): read_id(entry["id"]) for entry in entries}
+    except (TypeError, KeyError, AttributeError):
+        return None
+    if not isinstance(entries, list) or not isinstance(next_page, str):
+        return None
+    return Answer(meaning=Meaning.LISTED, accounts=accounts, next_page=next_page)

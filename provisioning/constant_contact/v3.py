@@ -1,0 +1,148 @@
+"""The v3 dialect: https://developer.constantcontact.com/api_guide/partners_create_accounts.html"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from provisioning.constant_contact.answers import Answer, Meaning, Problem, read_id
+from provisioning.constant_contact.client import Client, Credentials, Reader
+
+ACCOUNTS = "/v3/partner/accounts"
+PAGE = 50
+"""Accounts on a page of the list: the most the vendor allows."""
+RENEW_BEFORE = 60.0
+"""Seconds before its end from which a token is no longer used."""
+FRESH = 60.0
+"""Seconds for which a token is taken to be good: a 401 then is not for its age."""
+TOKEN_TIMEOUT = 10.0
+"""Seconds for which a call waits for a token, at most."""
+NAMES = {
+    "email": "contact_email",
+    "phone": "contact_phone",
+    "username": "login_name",
+    "single_billing": "enable_single_billing",
+    "idp_provider": "external_provider",
+    "idp_provider_id": "external_id",
+}
+"""Name of a property in v2, by which this program calls it → its name in v3; all others are called the same."""
+
+
+PROPERTIES = {v3: v2 for v2, v3 in NAMES.items()}
+
+
+@dataclass
+class Tokens:
+    """The access token that all threads of this process share; `fetching` lets one of them fetch it at a time."""
+
+    fetching: threading.Lock = field(default_factory=threading.Lock)
+    token: str = field(default="", repr=False)
+    since: float = 0.0
+    until: float = 0.0
+    """From and to when it may be used, by `time.monotonic()`."""
+
+    def usable(self) -> bool:
+        return bool(self.token) and time.monotonic() < self.until - RENEW_BEFORE
+
+    def drop(self, token: str) -> None:
+        """Use this token no more; another thread may have fetched the next one already."""
+        if self.token == token:
+            self.token = ""
+
+
+_tokens: dict[Credentials, Tokens] = {}
+
+
+class V3(Client):
+    def __init__(self, credentials: Credentials, *, timeout: float) -> None:
+        super().__init__(credentials, timeout=timeout)
+        self._tokens = _tokens.setdefault(credentials, Tokens())
+
+    def create(self, properties: Mapping[str, Any]) -> Answer:
+        request = {NAMES.get(name, name): value for name, value in properties.items() if value not in (None, "", False)}
+        if request.get("enable_single_billing"):
+            request["managed_site_owner"] = True
+        return self._authorized("POST", _read_created, json=request, secrets=(request.get("password", ""),))
+
+    def list_accounts(self, page: str = "") -> Answer:
+        asked = dict(parse_qsl(urlsplit(page).query)) if page else {"limit": str(PAGE)}
+        return self._authorized("GET", _read_page, params=asked)
+
+    def _authorized(self, method: str, read: Reader, *, secrets: tuple[str, ...] = (), **request: Any) -> Answer:
+        if failure := self._fetch_token():
+            return failure
+        token, since = self._tokens.token, self._tokens.since
+        answer = self.call(
+            method,
+            self.credentials.url + ACCOUNTS,
+            read,
+            headers={"Authorization": f"Bearer {token}", "x-api-key": self.credentials.api_key},
+            secrets=(*secrets, token),
+            **request,
+        )
+        if answer.status == 401:
+            self._tokens.drop(token)
+            if time.monotonic() - since > FRESH:
+                # It may just have ended early. Nothing was created: the account's next call fetches a new one.
+                answer = replace(answer, meaning=Meaning.UNSENT)
+        named = tuple(replace(each, property=PROPERTIES.get(each.property, each.property)) for each in answer.problems)
+        return replace(answer, problems=named)
+
+    def _fetch_token(self) -> Answer | None:
+        """See to it that there is a token; gives the answer that failed where there is none."""
+        if self._tokens.usable():
+            return None
+        if not self._tokens.fetching.acquire(timeout=TOKEN_TIMEOUT):
+            return Answer(meaning=Meaning.UNSENT, problems=(Problem("", "No access token came in time."),))
+        try:
+            return None if self._tokens.usable() else self._ask_for_token()
+        finally:
+            self._tokens.fetching.release()
+
+    def _ask_for_token(self) -> Answer | None:
+        answer = self.call(
+            "POST",
+            self.credentials.token_url,
+            _read_token,
+            auth=self.basic,
+            data={"grant_type": "client_credentials"},
+            timeout=min(TOKEN_TIMEOUT, self._timeout),
+            paced=False,  # The vendor's limits are those of the API, and this is another server.
+        )
+        if answer.oauth2_token:
+            self._tokens.token, self._tokens.since = answer.oauth2_token, time.monotonic()
+            self._tokens.until = self._tokens.since + answer.lifetime
+            return None
+        # Whatever it was, no account came of it. RFC 6749, 5.2: 400 and 401 say that the client is not accepted.
+        return replace(answer, meaning=Meaning.STOP if answer.status in (400, 401, 403) else Meaning.UNSENT)
+
+
+def _read_token(body: Any) -> Answer | None:
+    """RFC 6749, 5.1."""
+    try:
+        return Answer(
+            meaning=Meaning.CREATED, oauth2_token=str(body["access_token"]), lifetime=float(body["expires_in"])
+        )
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def _read_created(body: Any) -> Answer | None:
+    account_id = read_id(body.get("encoded_account_id")) if isinstance(body, dict) else ""
+    return Answer(meaning=Meaning.CREATED, account_id=account_id) if account_id else None
+
+
+def _read_page(body: Any) -> Answer | None:
+    try:
+        entries = body["site_owner_list"]
+        next_page = ((body.get("_links") or {}).get("next") or {}).get("href") or ""
+        accounts = {str(entry["site_owner_name"]).lower(): read_id(entry["encoded_account_id"]) for entry in entries}
+    except (TypeError, KeyError, AttributeError):
+        return None
+    if not isinstance(entries, list) or not isinstance(next_page, str):
+        return None
+    return Answer(meaning=Meaning.LISTED, accounts=accounts, next_page=next_page)

@@ -1,0 +1,60 @@
+"""A peer on a socket that says exactly what a test wants said, right or wrong."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Peer:
+    url: str
+    requests: list[str] = field(default_factory=list)
+    """Each request as it came in, head and body."""
+
+
+@contextmanager
+def peer(say: Callable[[socket.socket], None]) -> Iterator[Peer]:
+    """Within it, each connection's first request is read whole and answered by `say(connection)`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    spoken_to = Peer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                spoken_to.requests.append(_read(connection))
+                try:
+                    say(connection)
+                except OSError:
+                    continue  # The client hung up, as it should.
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield spoken_to
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(10)
+
+
+def answering(status: int, body: str | bytes, headers: str = "Content-Type: application/json") -> Callable[..., None]:
+    body = body if isinstance(body, bytes) else body.encode()
+    head = f"HTTP/1.1 {status} X\r\n{headers}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return lambda connection: connection.sendall(head.encode() + body)
+
+
+def _read(connection: socket.socket) -> str:
+    data = b""
+    while b"\r\n\r\n" not in data and (chunk := connection.recv(65536)):
+        data += chunk
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next((int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0)
+    while len(body) < length and (chunk := connection.recv(65536)):
+        body += chunk
+    return (head + b"\r\n\r\n" + body).decode(errors="replace")

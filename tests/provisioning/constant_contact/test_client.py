@@ -1,0 +1,420 @@
+"""The client over real HTTP: what it sends, what it makes of each answer, and what it never lets out."""
+
+import base64
+import contextlib
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import quote, quote_plus
+
+import pytest
+from urllib3.connection import HTTPConnection
+
+from provisioning.constant_contact import Answer, Client, Credentials, Meaning, connect
+from provisioning.constant_contact.client import LARGEST_ANSWER, MASK, mask
+from provisioning.constant_contact.wire import IDLE
+from provisioning.sandbox import Server
+from tests.provisioning.constant_contact.peer import answering, peer
+
+KEY, PASSWORD, SECRET, TOKEN = "canary-api-key", "canary-partner-password", "canary.Customer_1", "canary-token"
+CREDENTIALS = Credentials(url="http://127.0.0.1:9", api_key=KEY, username="partner", password=PASSWORD)
+ANNA = {
+    "username": "anna",
+    "password": SECRET,
+    "organization_name": "Anna & Söhne",
+    "first_name": "Anna",
+    "last_name": "Novák",
+    "email": "anna@nullmailer.com",
+    "phone": "555-555-5555",
+    "country_code": "US",
+    "state_code": "MA",
+    "website": "",
+    "gdpr_opt_out": False,
+}
+
+
+def client(url: str, *, timeout: float = 5, oauth2_token: bool = False) -> Client:
+    return connect("v2", replace(CREDENTIALS, url=url, oauth2_token=oauth2_token), timeout=timeout)
+
+
+def ask(say: Callable[[socket.socket], None], timeout: float = 5) -> Answer:
+    with peer(say) as provider:
+        return client(provider.url, timeout=timeout).create(ANNA)
+
+
+# What is sent
+
+
+def test_an_account_is_created_with_the_stand_in_provider(sandbox: Server) -> None:
+    answer = client(sandbox.url).create(ANNA)
+    assert (answer.meaning, answer.status, answer.oauth2_token) == (Meaning.CREATED, 201, "")
+    assert sandbox.provider.accounts["anna"].id == answer.account_id
+
+
+def test_a_token_comes_where_one_was_asked_for(sandbox: Server) -> None:
+    answer = client(sandbox.url, oauth2_token=True).create(ANNA)
+    assert answer.oauth2_token
+    assert answer.oauth2_token not in answer.body
+    assert answer.oauth2_token not in repr(answer)
+
+
+def test_a_request_is_what_the_document_asks_for() -> None:
+    with peer(answering(201, '{"id": "1"}')) as provider:
+        client(provider.url, oauth2_token=True).create(ANNA)
+    head, _, body = provider.requests[0].partition("\r\n\r\n")
+    assert head.startswith(f"POST /v2/partner/accounts?oauth2_token_provided=true&api_key={KEY} HTTP/1.1")
+    headers = dict(line.split(": ", 1) for line in head.lower().split("\r\n")[1:])
+    assert headers["accept"] == headers["content-type"] == "application/json"
+    assert headers["authorization"].startswith("basic ")
+    assert headers["user-agent"].startswith("constant-contact-signup ")
+    assert json.loads(body) == {name: value for name, value in ANNA.items() if value}
+
+
+def test_no_token_is_asked_for_unless_it_is_wanted() -> None:
+    with peer(answering(201, '{"id": "1"}')) as provider:
+        client(provider.url).create(ANNA)
+    assert "oauth2_token_provided" not in provider.requests[0]
+
+
+def test_single_billing_always_comes_with_the_managed_site_owner() -> None:
+    with peer(answering(201, '{"id": "1"}')) as provider:
+        client(provider.url).create(ANNA | {"single_billing": True, "managed_site_owner": False})
+    body = json.loads(provider.requests[0].partition("\r\n\r\n")[2])
+    assert body["single_billing"] is body["managed_site_owner"] is True
+
+
+def test_a_call_is_made_once_whatever_comes_of_it() -> None:
+    with peer(answering(503, "")) as provider:
+        client(provider.url).create(ANNA)
+    assert len(provider.requests) == 1
+
+
+def test_a_redirect_is_not_followed() -> None:
+    with peer(answering(302, "", "Location: /elsewhere")) as provider:
+        answer = client(provider.url).create(ANNA)
+    assert (answer.meaning, answer.status, len(provider.requests)) == (Meaning.UNKNOWN, 302, 1)
+
+
+# What an answer means
+
+
+@pytest.mark.parametrize("body", ['{"id": 123}', '{"id": "123", "surprise": [1]}'])
+def test_a_success_with_an_id_is_an_account(body: str) -> None:
+    answer = ask(answering(200, body))
+    assert (answer.meaning, answer.account_id) == (Meaning.CREATED, "123")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{}", "[]", "null", "<html>", '{"id": ""}', '{"id": null}', '{"id": [1]}', '{"id": "' + "9" * 81 + '"}'],
+)
+def test_a_success_that_is_not_what_was_promised_is_unknown(body: str) -> None:
+    answer = ask(answering(201, body))
+    assert (answer.meaning, answer.status, answer.account_id) == (Meaning.UNKNOWN, 201, "")
+
+
+def test_a_refusal_tells_what_was_refused() -> None:
+    body = '[{"error_key": "json.email", "error_message": "#/email: not valid"}]'
+    answer = ask(answering(400, body))
+    assert answer.meaning == Meaning.REFUSED
+    assert [problem.property for problem in answer.problems] == ["email"]
+    assert answer.body == body
+
+
+def test_the_evidence_of_an_answer_fits_every_database() -> None:
+    answer = ask(answering(400, rb'[{"error_key": "k\u0000", "error_message": "\ud800"}]' + b"\xff\0" + b"x" * 20_000))
+    assert "\0" not in answer.body
+    assert len(answer.body) == 10_000
+    answer = ask(answering(400, r'{"error_key": "k\u0000", "error_message": "\ud800"}'))
+    assert (answer.problems[0].error_key, answer.problems[0].error_message) == ("k�", "?")
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    answer = ask(answering(201, b" " * (LARGEST_ANSWER + 100_000) + b'{"id": "1"}'))
+    assert answer.meaning == Meaning.UNKNOWN
+
+
+# What a silence means
+
+
+def test_nothing_was_sent_where_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    answer = client(f"http://127.0.0.1:{port}").create(ANNA)
+    assert (answer.meaning, answer.status) == (Meaning.UNSENT, None)
+    assert "refused" in answer.problems[0].error_message
+
+
+def test_nothing_was_sent_where_the_name_is_not_known() -> None:
+    assert client("http://provider.invalid").create(ANNA).meaning == Meaning.UNSENT
+
+
+def test_nothing_was_sent_where_the_tls_handshake_fails() -> None:
+    """A server that speaks no TLS answers the client's hello with nonsense."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer_in_clear() -> None:
+            with listener.accept()[0] as connection:
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        server = threading.Thread(target=answer_in_clear)
+        server.start()
+        answer = client(f"https://127.0.0.1:{listener.getsockname()[1]}").create(ANNA)
+        server.join()
+    assert answer.meaning == Meaning.UNSENT
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda connection: None,
+        lambda connection: connection.sendall(b"HTTP/1.1 201 Created\r\n"),
+        lambda connection: connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\n{"),
+        lambda connection: connection.sendall(b"nonsense\r\n\r\n"),
+    ],
+    ids=["hung up", "half a head", "half a body", "not HTTP"],
+)
+def test_a_broken_answer_is_unknown(say: Callable[[socket.socket], None]) -> None:
+    assert ask(say).meaning == Meaning.UNKNOWN
+
+
+def test_a_connection_kept_open_serves_the_next_call(sandbox: Server) -> None:
+    one = client(sandbox.url)
+    assert one.create(ANNA).meaning == Meaning.CREATED
+    assert one.create(ANNA).meaning == Meaning.TAKEN
+
+
+def test_what_fails_on_a_kept_connection_is_unknown_even_if_nothing_was_connected() -> None:
+    """Where nothing tells that no byte went out, it may have."""
+    with peer(lambda connection: connection.sendall(b"HTTP/1.1 409 X\r\nContent-Length: 2\r\n\r\n[]")) as provider:
+        one = client(provider.url)
+        assert one.create(ANNA).meaning == Meaning.TAKEN
+        assert one.create(ANNA).meaning in (Meaning.UNKNOWN, Meaning.TAKEN)
+
+
+def test_a_connection_that_was_idle_for_long_is_not_trusted(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = client(sandbox.url)
+    one.create(ANNA)
+    closed: list[bool] = []
+    monkeypatch.setattr(one._line, "close", lambda: closed.append(True))
+    one.list_accounts()
+    assert closed == []
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + IDLE + 1)
+    one.list_accounts()
+    assert closed == [True]
+
+
+# The deadline of a call
+
+
+def trickle(connection: socket.socket, first: bytes, then: bytes) -> None:
+    connection.sendall(first)
+    for byte in then * 1000:
+        time.sleep(0.02)
+        connection.sendall(bytes([byte]))
+    connection.recv(1)
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda connection: trickle(connection, b"", b"H"),
+        lambda connection: trickle(connection, b"HTTP/1.1 201 Created\r\n", b"X-A: b\r\n"),
+        lambda connection: trickle(connection, b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n", b" "),
+        lambda connection: trickle(connection, b"", b""),
+    ],
+    ids=["status line", "headers", "body", "silence"],
+)
+def test_a_call_ends_at_its_deadline_however_the_answer_trickles(say: Callable[[socket.socket], None]) -> None:
+    started = time.monotonic()
+    answer = ask(say, timeout=0.3)
+    assert answer.meaning == Meaning.UNKNOWN
+    assert time.monotonic() - started < 3
+
+
+def test_a_tls_handshake_that_never_ends_is_cut_off_and_nothing_was_sent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answer = client(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3).create(ANNA)
+    assert answer.meaning == Meaning.UNSENT
+
+
+def test_nothing_is_sent_once_the_deadline_is_over(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking up a host name can take longer than any time-out; by then another worker may have the account."""
+    one = client(sandbox.url, timeout=0.05)
+    connecting = one._line.connecting
+
+    def connect_late(connection: HTTPConnection) -> None:
+        connecting(connection)
+        time.sleep(0.2)
+
+    monkeypatch.setattr(one._line, "connecting", connect_late)
+    answer = one.create(ANNA)
+    assert answer.meaning == Meaning.UNSENT
+    assert "before it could be sent" in answer.problems[0].error_message
+    assert not sandbox.provider.calls
+
+
+def test_a_call_that_is_called_off_was_not_sent(sandbox: Server) -> None:
+    one = client(sandbox.url)
+
+    def call_off() -> None:
+        raise LookupError("canary")
+
+    one.start = call_off
+    answer = one.create(ANNA)
+    assert answer.meaning == Meaning.UNSENT
+    assert answer.problems[0].error_message == "The call was called off before it could be sent."
+    assert not sandbox.provider.calls
+
+
+def test_a_mistake_of_our_own_is_logged_without_its_words(
+    sandbox: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = client(sandbox.url)
+    monkeypatch.setattr(one, "_exchange", lambda *_, **__: dict[str, str]()[SECRET])
+    assert one.create(ANNA).meaning == Meaning.UNKNOWN
+    assert "call failed error=KeyError" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_credentials_of_any_language_log_in() -> None:
+    with peer(answering(201, '{"id": "1"}')) as provider:
+        one = connect("v2", replace(CREDENTIALS, url=provider.url, password="č" + PASSWORD), timeout=5)
+        assert one.create(ANNA).meaning == Meaning.CREATED
+    assert f"Basic {base64.b64encode(f'partner:č{PASSWORD}'.encode()).decode()}" in provider.requests[0]
+
+
+def test_a_proxy_on_the_way_leaves_a_failure_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with peer(lambda connection: None) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        assert client("http://api.example.com").create(ANNA).meaning == Meaning.UNKNOWN
+    assert proxy.requests[0].startswith("POST http://api.example.com/v2/partner/accounts")
+
+
+# The account list
+
+
+def test_the_list_of_accounts_is_read_page_by_page(sandbox: Server) -> None:
+    one = client(sandbox.url)
+    ids = {name: one.create(ANNA | {"username": name}).account_id for name in ("anna", "ben", "cleo")}
+    page = one.call(
+        "GET",
+        f"{sandbox.url}/v2/partner/accounts",
+        lambda _: None,
+        params={"limit": "2", "api_key": KEY},
+        auth=one.basic,
+    )
+    next_page = json.loads(page.body)["meta"]["pagination"]["next_link"]
+    second = one.list_accounts(next_page)
+    assert second.meaning == Meaning.LISTED
+    assert len(second.accounts) == 1
+    assert second.next_page == ""
+    assert one.list_accounts().accounts == ids
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "null",
+        '{"results": []}',
+        '{"results": [], "meta": []}',
+        '{"results": [], "meta": {"pagination": null}}',
+        '{"results": [], "meta": {"pagination": {"next_link": 7}}}',
+        *(
+            f'{{"meta": {{"pagination": {{}}}}, "results": {results}}}'
+            for results in ("null", "1", "{}", "[1]", '[{"id": "1"}]')
+        ),
+    ],
+)
+def test_a_list_that_is_not_what_was_promised_tells_nothing(body: str) -> None:
+    with peer(answering(200, body)) as provider:
+        answer = client(provider.url).list_accounts()
+    assert (answer.meaning, answer.accounts) == (Meaning.UNKNOWN, {})
+
+
+def test_user_names_are_found_whatever_their_case() -> None:
+    body = '{"results": [{"id": 7, "username": "Anna"}], "meta": {"pagination": {}}}'
+    with peer(answering(200, body)) as provider:
+        assert client(provider.url).list_accounts().accounts == {"anna": "7"}
+
+
+@pytest.mark.parametrize("number", ["null", '""', "[1]", '"' + "9" * 81 + '"'])
+def test_a_number_that_cannot_be_one_is_not_taken_for_one(number: str) -> None:
+    body = f'{{"results": [{{"id": {number}, "username": "anna"}}], "meta": {{"pagination": {{}}}}}}'
+    with peer(answering(200, body)) as provider:
+        assert client(provider.url).list_accounts().accounts == {"anna": ""}
+
+
+# Secrets
+
+
+@pytest.mark.parametrize("status", [201, 400, 401, 409, 500])
+def test_an_answer_that_repeats_the_secrets_is_masked(status: int) -> None:
+    said = json.dumps(
+        {
+            "error_key": "k",
+            "error_message": f"#/password: {SECRET} for {KEY} and {PASSWORD}",
+            "oauth2_token": TOKEN,
+            "url": f"/v2?api_key={KEY}",
+        }
+    )
+    answer = ask(answering(status, said))
+    for secret in (SECRET, KEY, PASSWORD, TOKEN):
+        assert secret not in repr(answer)
+    assert MASK in answer.body
+
+
+@pytest.mark.parametrize("secret", ['quote"d', "back\\slash", "per%cent &", "ümlaut"])
+def test_a_secret_is_masked_in_every_spelling(secret: str) -> None:
+    for spelled in (secret, json.dumps(secret), quote(secret), quote_plus(secret)):
+        masked = mask(f"so {spelled}!", (secret,))
+        assert spelled.strip('"') not in masked
+        assert MASK in masked
+
+
+def test_half_a_body_hides_its_token_all_the_same() -> None:
+    answer = ask(answering(201, f'{{"id": "1", "oauth2_token": "{TOKEN}'))
+    assert TOKEN not in answer.body
+
+
+def test_no_log_line_shows_a_secret_even_when_everything_is_logged(
+    sandbox: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        client(sandbox.url, oauth2_token=True).create(ANNA)
+        client("http://127.0.0.1:9", timeout=0.5).create(ANNA)
+    logged = " ".join(record.getMessage() for record in caplog.records)
+    for secret in (KEY, PASSWORD, SECRET):
+        assert secret not in logged
+
+
+def test_credentials_and_answers_do_not_show_their_secrets() -> None:
+    shown = repr(CREDENTIALS) + repr(Answer(meaning=Meaning.CREATED, oauth2_token=TOKEN))
+    for secret in (KEY, PASSWORD, TOKEN):
+        assert secret not in shown
+
+
+def test_a_watchdog_leaves_no_thread_behind(sandbox: Server) -> None:
+    one = client(sandbox.url)
+    one.list_accounts()
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def test_a_peer_that_hangs_up_first_does_not_disturb_the_watchdog(sandbox: Server) -> None:
+    one = client(sandbox.url)
+    one.list_accounts()
+    with contextlib.closing(one):
+        one._line._hang_up()
+        one._line._hang_up()
+    one._line._hang_up()

@@ -1,0 +1,193 @@
+"""The v3 dialect: tokens, names, and its own answers."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from provisioning.constant_contact import Answer, Credentials, Meaning, v3
+from tests.provisioning.constant_contact.peer import Peer, answering, peer
+
+CREDENTIALS = Credentials(url="", api_key="canary-key", username="client-id", password="canary-secret")
+ANNA = {"username": "Anna+1", "email": "anna@nullmailer.com", "phone": "55555", "password": "canary pass!"}
+CREATED = '{"encoded_account_id": "p07e1", "provision_uuid": "f3a1"}'
+TOKEN = "canary-jwt"
+
+
+@pytest.fixture(autouse=True)
+def _no_token_from_another_test() -> None:
+    v3._tokens.clear()
+
+
+@pytest.fixture
+def tokens() -> Iterator[Peer]:
+    body = json.dumps({"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
+    with peer(answering(200, body)) as provider:
+        yield provider
+
+
+def client(api: Peer, tokens: Peer) -> v3.V3:
+    return v3.V3(replace(CREDENTIALS, url=api.url, token_url=f"{tokens.url}/token"), timeout=2)
+
+
+def ask(tokens: Peer, say: Callable[[socket.socket], None]) -> Answer:
+    with peer(say) as api:
+        return client(api, tokens).create(ANNA)
+
+
+def test_an_account_is_created_under_v3s_names(tokens: Peer) -> None:
+    with peer(answering(201, CREATED)) as api:
+        answer = client(api, tokens).create(ANNA | {"single_billing": True, "website": ""})
+    assert (answer.meaning, answer.account_id) == (Meaning.CREATED, "p07e1")
+    head, _, body = api.requests[0].partition("\r\n\r\n")
+    assert head.startswith("POST /v3/partner/accounts HTTP/1.1")
+    assert f"\r\nAuthorization: Bearer {TOKEN}\r\n" in head
+    assert "\r\nx-api-key: canary-key\r\n" in head
+    assert json.loads(body) == {
+        "login_name": "Anna+1",
+        "contact_email": "anna@nullmailer.com",
+        "contact_phone": "55555",
+        "password": "canary pass!",
+        "enable_single_billing": True,
+        "managed_site_owner": True,
+    }
+
+
+def test_a_token_is_asked_for_with_the_partners_credentials(tokens: Peer) -> None:
+    ask(tokens, answering(201, CREATED))
+    head, _, body = tokens.requests[0].partition("\r\n\r\n")
+    assert head.startswith("POST /token HTTP/1.1")
+    assert "\r\nAuthorization: Basic " in head
+    assert body == "grant_type=client_credentials"
+
+
+def test_threads_share_a_token_and_never_fetch_two(tokens: Peer) -> None:
+    with peer(answering(201, CREATED)) as api, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client(api, tokens).create(ANNA), range(16)))
+    assert {answer.meaning for answer in answers} == {Meaning.CREATED}
+    assert len(tokens.requests) == 1
+
+
+def test_a_token_is_renewed_before_it_ends(tokens: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with peer(answering(201, CREATED)) as api:
+        one = client(api, tokens)
+        one.create(ANNA)
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 3600 - v3.RENEW_BEFORE + 1)
+        one.create(ANNA)
+    assert len(tokens.requests) == 2
+
+
+@pytest.mark.parametrize(("age", "meaning"), [(0, Meaning.STOP), (v3.FRESH + 1, Meaning.UNSENT)])
+def test_a_401_for_a_token_makes_the_next_call_fetch_a_new_one(
+    age: float, meaning: Meaning, tokens: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only that of an old token says nothing about the partner's credentials."""
+    with peer(answering(401, '{"error_key": "unauthorized", "error_message": "x"}')) as api:
+        one = client(api, tokens)
+        assert one._fetch_token() is None
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + age)
+        assert one.create(ANNA).meaning == meaning
+        assert one.create(ANNA).meaning == Meaning.STOP
+    assert (len(tokens.requests), len(api.requests)) == (2, 2)
+
+
+def test_a_401_that_comes_late_drops_no_newer_token() -> None:
+    tokens = v3.Tokens(token="new")
+    tokens.drop("old")
+    assert tokens.token == "new"
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [(400, Meaning.STOP), (401, Meaning.STOP), (403, Meaning.STOP), (429, Meaning.UNSENT), (500, Meaning.UNSENT)],
+)
+def test_without_a_token_no_account_is_sent(status: int, meaning: Meaning) -> None:
+    with peer(answering(status, '{"error": "invalid_client"}')) as tokens, peer(answering(201, CREATED)) as api:
+        answer = client(api, tokens).create(ANNA)
+    assert (answer.meaning, answer.status, api.requests) == (meaning, status, [])
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"access_token": "x"}', '{"access_token": "x", "expires_in": "?"}'])
+def test_what_is_not_a_token_is_none(body: str) -> None:
+    with peer(answering(200, body)) as tokens, peer(answering(201, CREATED)) as api:
+        answer = client(api, tokens).create(ANNA)
+    assert (answer.meaning, api.requests) == (Meaning.UNSENT, [])
+
+
+def test_a_token_that_takes_too_long_keeps_no_thread_waiting(monkeypatch: pytest.MonkeyPatch, tokens: Peer) -> None:
+    monkeypatch.setattr(v3, "TOKEN_TIMEOUT", 0.1)
+    with peer(answering(201, CREATED)) as api:
+        one = client(api, tokens)
+        with v3._tokens[one.credentials].fetching:
+            answer = one.create(ANNA)
+    assert (answer.meaning, tokens.requests, api.requests) == (Meaning.UNSENT, [], [])
+
+
+def test_a_refusal_names_the_property_as_this_program_calls_it(tokens: Peer) -> None:
+    answer = ask(tokens, answering(400, '[{"error_key": "k", "error_message": "#/contact_email: no"}]'))
+    assert (answer.meaning, answer.problems[0].property) == (Meaning.REFUSED, "email")
+
+
+@pytest.mark.parametrize(
+    ("status", "key", "meaning"),
+    [
+        (403, "forbidden", Meaning.STOP),
+        (409, "conflict", Meaning.TAKEN),
+        (429, "throttled", Meaning.OVER_RATE),
+        (429, "quota_exceeded", Meaning.OVER_QUOTA),
+        (503, "service_unavailable", Meaning.UNKNOWN),
+        (404, "not_found", Meaning.UNKNOWN),
+    ],
+)
+def test_an_answer_of_v3_means_what_its_contract_says(tokens: Peer, status: int, key: str, meaning: Meaning) -> None:
+    assert ask(tokens, answering(status, json.dumps({"error_key": key, "error_message": "m"}))).meaning == meaning
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"id": "1"}', '{"encoded_account_id": ""}'])
+def test_a_success_without_an_account_id_is_unknown(tokens: Peer, body: str) -> None:
+    assert ask(tokens, answering(201, body)).meaning == Meaning.UNKNOWN
+
+
+def test_the_list_is_read_page_by_page(tokens: Peer) -> None:
+    entry = {"encoded_account_id": "p1", "site_owner_name": "Anna+1", "billing_status": "Trial"}
+    following = "/v3/partner/accounts?offset=50&limit=50"
+    with peer(answering(200, json.dumps({"site_owner_list": [entry], "_links": {"next": {"href": following}}}))) as api:
+        answer = client(api, tokens).list_accounts()
+        client(api, tokens).list_accounts(answer.next_page)
+    assert (answer.meaning, answer.accounts) == (Meaning.LISTED, {"anna+1": "p1"})
+    assert api.requests[0].startswith("GET /v3/partner/accounts?limit=50 ")
+    assert api.requests[1].startswith("GET /v3/partner/accounts?offset=50&limit=50 ")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"site_owner_list": {}}', '{"site_owner_list": [{}]}'])
+def test_a_list_that_is_not_what_was_promised_tells_nothing(tokens: Peer, body: str) -> None:
+    with peer(answering(200, body)) as api:
+        assert client(api, tokens).list_accounts().meaning == Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize("links", ["null", "{}", '{"next": null}', '{"next": {}}'])
+def test_the_last_page_leads_nowhere(tokens: Peer, links: str) -> None:
+    with peer(answering(200, f'{{"site_owner_list": [], "_links": {links}}}')) as api:
+        answer = client(api, tokens).list_accounts()
+    assert (answer.meaning, answer.next_page) == (Meaning.LISTED, "")
+
+
+def test_an_odd_link_to_the_next_page_is_no_list(tokens: Peer) -> None:
+    with peer(answering(200, '{"site_owner_list": [], "_links": {"next": {"href": 7}}}')) as api:
+        assert client(api, tokens).list_accounts().meaning == Meaning.UNKNOWN
+
+
+def test_no_answer_shows_a_secret(tokens: Peer) -> None:
+    said = f"{TOKEN} canary-key canary-secret canary pass!"
+    answer = ask(tokens, answering(500, json.dumps({"error_key": "k", "error_message": said})))
+    assert "canary" not in repr(answer)
+    with peer(answering(401, json.dumps({"error_key": "k", "error_message": "canary-secret"}))) as refusing:
+        v3._tokens.clear()
+        assert "canary" not in repr(ask(refusing, answering(201, CREATED)))
+    assert "canary" not in repr(v3._tokens)
