@@ -1,0 +1,292 @@
+"""★ The front door: an account and its states, and the evidence of every call made for it.
+
+An account is created at Constant Contact exactly once, whatever breaks. Three things carry that promise:
+
+- an `Account` is always in one of the states below and moves only as `Account.MOVES` allows, by one conditional UPDATE;
+- an `Attempt` is committed before each call to Constant Contact and completed after it, so a crash leaves an attempt
+  without an end, never silence;
+- every write of a worker is fenced by the claim under which it works: who has lost the claim can change nothing.
+
+Only `provisioning.services` calls the verbs here.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import timedelta
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.rules import RULES
+from provisioning.sealed import NOTHING, SealedField
+from provisioning.signals import moved
+
+log = logging.getLogger(__name__)
+
+
+class IllegalMove(Exception):
+    """There is no such move in `Account.MOVES`: a mistake in the calling code."""
+
+
+class MovedMeanwhile(Exception):
+    """Somebody else moved or claimed the account first; read it again to see what happened."""
+
+
+def _text(name: str, **options: Any) -> models.CharField[str, str]:
+    """A column for the vendor's property `name`, as wide as the vendor allows."""
+    rule = RULES[name]
+    return models.CharField(max_length=rule.max_length, blank=not rule.required, **options)
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def due(self) -> Self:
+        """Accounts that need a worker now, by the database's clock, longest overdue first."""
+        return self.filter(due_at__lte=Now()).order_by("due_at", "pk")
+
+    def living(self) -> Self:
+        """Accounts that hold their user name: all but those given up."""
+        return self.exclude(state=Account.State.CLOSED)
+
+    def waiting_for_staff(self) -> Self:
+        """Accounts that go nowhere without staff: held ones, and those that stay unconfirmed for a day or for good."""
+        lost = Q(due_at=None) | Q(submitted_at__lte=Now() - timedelta(days=1))
+        return self.filter(Q(state=Account.State.HELD) | Q(lost, state=Account.State.UNCONFIRMED))
+
+
+class Account(models.Model):
+    """One sign-up, and the account that comes of it. Property names are those of Constant Contact's v2 document."""
+
+    class State(models.TextChoices):
+        HELD = "held", _("Held")
+        """Waits for staff to approve or decline it."""
+        QUEUED = "queued", _("Queued")
+        """Waits for a worker to send it, at `due_at`."""
+        SENDING = "sending", _("Sending")
+        """A worker holds it under `claim` until its lease ends at `due_at`; it may be at Constant Contact already."""
+        CREATED = "created", _("Created")
+        """Constant Contact has made the account: `account_id` is its number there. Final."""
+        REJECTED = "rejected", _("Rejected")
+        """Refused for what was entered; waits for a correction, and is closed without one at `due_at`."""
+        UNCONFIRMED = "unconfirmed", _("Unconfirmed")
+        """Nobody knows whether it was created; is looked for among the partner's accounts at `due_at`."""
+        CLOSED = "closed", _("Closed")
+        """Given up: declined or never corrected. Final; the user name is free again."""
+
+    MOVES: dict[str, frozenset[str]] = {
+        State.HELD: frozenset({State.QUEUED, State.CLOSED}),
+        State.QUEUED: frozenset({State.SENDING}),
+        State.SENDING: frozenset({State.CREATED, State.REJECTED, State.QUEUED, State.UNCONFIRMED}),
+        State.UNCONFIRMED: frozenset({State.CREATED, State.QUEUED, State.REJECTED}),
+        State.REJECTED: frozenset({State.QUEUED, State.CLOSED}),
+        State.CREATED: frozenset(),
+        State.CLOSED: frozenset(),
+    }
+    FINAL = (State.CREATED, State.CLOSED)
+
+    reference = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    """The public name of this sign-up, in addresses and in what customers tell the support."""
+    submission = models.UUIDField(unique=True, editable=False)
+    """The one-time id of the form that was sent: the same form sent again is the same account."""
+    state = models.CharField(max_length=12, choices=State.choices)
+    due_at = models.DateTimeField(null=True, editable=False)
+    """When this account next needs a worker, by the database's clock; null when it needs none."""
+    claim = models.UUIDField(null=True, editable=False)
+    """Names the worker's hold on this account; replaced by each new hold, which fences the old one's late writes."""
+
+    organization_name = _text("organization_name")
+    website = _text("website")
+    country_code = _text("country_code")
+    state_code = _text("state_code")
+    first_name = _text("first_name")
+    last_name = _text("last_name")
+    email = _text("email")
+    phone = _text("phone")
+    username = _text("username")
+    password = SealedField()
+    """Kept, sealed, until the account is created or given up; wiped by the same UPDATE."""
+    gdpr_opt_out = models.BooleanField(default=False)
+
+    account_id = models.CharField(max_length=80, blank=True, editable=False)
+    """Constant Contact's number of the account (`id` in v2)."""
+    oauth2_token = SealedField()
+    """The access token that Constant Contact returned with the account, where one was asked for. Lives ten years."""
+
+    submitted_at = models.DateTimeField(db_default=Now(), editable=False)
+    state_changed_at = models.DateTimeField(db_default=Now(), editable=False)
+    created_at = models.DateTimeField(null=True, editable=False)
+    """When we learned that Constant Contact had made the account."""
+    erased_at = models.DateTimeField(null=True, editable=False)
+    """When the personal data was erased: only what counts and compares remains."""
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-submitted_at",)
+        permissions = [
+            ("approve_account", "Can approve held accounts"),
+            ("decline_account", "Can decline held accounts"),
+            ("retry_account", "Can send accounts again"),
+            ("look_up_account", "Can have accounts looked for at Constant Contact"),
+            ("correct_account", "Can correct rejected accounts"),
+            ("close_account", "Can give rejected accounts up"),
+            ("export_account", "Can export accounts"),
+            ("erase_account", "Can erase the personal data of accounts"),
+            ("reveal_oauth2_token", "Can reveal access tokens"),
+            ("wipe_oauth2_token", "Can wipe access tokens"),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="account_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["state", "-submitted_at"], name="account_state_submitted"),
+            models.Index(fields=["-submitted_at"], name="account_submitted"),
+            models.Index(fields=["account_id"], name="account_account_id"),
+            models.Index(Lower("email"), name="account_email"),
+            models.Index(Lower("username"), name="account_username"),
+            models.Index(fields=["country_code", "-submitted_at"], name="account_country_submitted"),
+            models.Index(fields=["submitted_at"], name="account_unerased", condition=Q(erased_at__isnull=True)),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="account_created_has_account_id",
+                condition=(Q(state="created") & ~Q(account_id="")) | (~Q(state="created") & Q(account_id="")),
+            ),
+            models.CheckConstraint(
+                name="account_final_has_no_password",
+                condition=~Q(state__in=["created", "closed"]) | Q(password=NOTHING),
+            ),
+            models.UniqueConstraint(
+                Lower("username"), name="account_one_living_per_username", condition=~Q(state="closed")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organization_name} ({self.username})"
+
+    def demand(self, state: State) -> None:
+        """Raise IllegalMove unless this instance was read in that state."""
+        if self.state != state:
+            raise IllegalMove(f"Only for accounts that are {state}; this one is {self.state}.")
+
+    def move(self, to: State, *, due_in: timedelta | None = None, **changes: Any) -> None:
+        """Move to the state `to`, if it is a legal move from the state and the claim that this instance was read with.
+
+        The one way in which a state changes: one conditional UPDATE, with `changes` to other columns, timed by the
+        database's clock. `due_in` is when a worker should see the account next; None is never. A final state wipes
+        the password. This instance stays as it was read. Raises IllegalMove, or MovedMeanwhile when the row is no
+        longer as it was read; then nothing is written.
+        """
+        if to not in self.MOVES[self.state]:
+            raise IllegalMove(f"{self.state} → {to}")
+        if to in self.FINAL:
+            changes["password"] = NOTHING
+        if to == self.State.CREATED:
+            changes["created_at"] = Now()
+        self._update(due_in, state=to, state_changed_at=Now(), **changes)
+        log.info("account moved reference=%s from=%s to=%s", self.reference, self.state, to)
+        moved.send(Account, account=self, to=to)
+
+    def reschedule(self, *, due_in: timedelta | None, claim: uuid.UUID | None = None) -> None:
+        """Let a worker see the account at another time, without a move. `claim` replaces the hold on it, if given.
+
+        Raises MovedMeanwhile when the row is no longer as it was read.
+        """
+        self._update(due_in, claim=claim or self.claim)
+
+    def _update(self, due_in: timedelta | None, **changes: Any) -> None:
+        due_at = None if due_in is None else Now() + due_in
+        as_read = Account.objects.filter(pk=self.pk, state=self.state, claim=self.claim)
+        if as_read.update(due_at=due_at, **changes) != 1:
+            raise MovedMeanwhile(f"{self.reference} is no longer {self.state}")
+
+
+class Attempt(models.Model):
+    """Evidence: one call to Constant Contact for one account. Written before the call, completed once, never edited."""
+
+    class Kind(models.TextChoices):
+        CREATE = "create", _("Create the account")
+        LOOK_UP = "look_up", _("Look for the account")
+
+    class Outcome(models.TextChoices):
+        CREATED = "created", _("Created")
+        REFUSED = "refused", _("Refused for what was entered")
+        TAKEN = "taken", _("User name in use")
+        NOT_DONE = "not_done", _("Nothing created, not the customer's doing")
+        UNKNOWN = "unknown", _("Unknown: the account may exist")
+        FOUND = "found", _("Found among the partner's accounts")
+        ABSENT = "absent", _("Not among the partner's accounts")
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attempts")
+    kind = models.CharField(max_length=7, choices=Kind.choices)
+    username = _text("username")
+    """The user name that was sent or looked for; a correction may have changed the account's since."""
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True)
+    """Empty while the call is under way, and for ever when its worker died: then as good as unknown."""
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+    duration = models.DurationField(null=True)
+    status = models.PositiveSmallIntegerField(null=True)
+    """The HTTP status of the answer; null when there was none."""
+    error_key = models.CharField(max_length=255, blank=True)
+    error_message = models.TextField(blank=True)
+    refused = models.JSONField(default=dict)
+    """What was refused: property of the account → the reason in Constant Contact's words."""
+    answer = models.TextField(blank=True)
+    """The body of the answer, with secrets masked."""
+
+    class Meta:
+        ordering = ("started_at", "pk")
+        indexes = [models.Index(fields=["outcome", "-started_at"], name="attempt_outcome_started")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.get_outcome_display() or '…'}"
+
+    def complete(self, **evidence: Any) -> None:
+        """Write down the end of the call. The first completion stands; a later one changes nothing."""
+        Attempt.objects.filter(pk=self.pk, ended_at__isnull=True).update(ended_at=Now(), **evidence)
+
+
+class Gateway(models.Model):
+    """The one row through which all workers share Constant Contact's limits; `provisioning.gateway` is its keeper."""
+
+    next_call_at = models.DateTimeField(db_default=Now())
+    """When the next call may start: calls are spaced, not bunched."""
+    day = models.DateField(null=True)
+    """The UTC day that `calls` counts; the vendor's quota starts anew at 00:00 UTC."""
+    calls = models.PositiveIntegerField(default=0)
+    paused_until = models.DateTimeField(null=True)
+    """No call before this time: over the rate or over the quota."""
+    stopped_at = models.DateTimeField(null=True)
+    stop_reason = models.TextField(blank=True)
+    """Why no call is made until staff resume; empty when calls are made."""
+
+    class Meta:
+        verbose_name_plural = _("gateway")
+        permissions = [("resume_gateway", "Can resume the gateway")]
+        constraints = [models.CheckConstraint(name="gateway_is_one_row", condition=Q(pk=1))]
+
+    def __str__(self) -> str:
+        return str(_("Gateway to Constant Contact"))
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> Self:
+        """Workers that have reported themselves within a minute; they do so about once a second."""
+        return self.filter(seen_at__gte=Now() - timedelta(minutes=1))
+
+
+class Worker(models.Model):
+    """A worker process, as it last reported itself."""
+
+    name = models.CharField(max_length=255, unique=True)
+    """Host name and process id."""
+    started_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField(db_default=Now())
+
+    objects = WorkerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name

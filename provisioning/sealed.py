@@ -1,0 +1,90 @@
+"""Secrets at rest: a model field whose values are encrypted in the database and stay closed in memory.
+
+Keys are Fernet keys (https://cryptography.io/en/latest/fernet/) in the setting SEALING_KEYS, newest first: the first
+one seals, every one opens, so a key is rotated by putting a new one in front.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import models
+from django.utils.deconstruct import deconstructible
+
+
+class CannotOpen(Exception):
+    """A sealed value was sealed with a key that SEALING_KEYS no longer lists."""
+
+
+@deconstructible
+class Sealed:
+    """A secret that shows itself only to who asks for it by `open()`: not in a repr, a log line or an f-string."""
+
+    def __init__(self, ciphertext: str) -> None:
+        self.ciphertext = ciphertext
+
+    @classmethod
+    def of(cls, text: str) -> Sealed:
+        """Seal `text`; the empty string gives an empty seal, which is falsy."""
+        return cls(_keyring().encrypt(text.encode()).decode() if text else "")
+
+    def open(self) -> str:
+        """The secret itself. Raises CannotOpen when none of SEALING_KEYS fits."""
+        if not self.ciphertext:
+            return ""
+        try:
+            return _keyring().decrypt(self.ciphertext.encode()).decode()
+        except InvalidToken:
+            raise CannotOpen("Sealed with a key that is not in SEALING_KEYS: put the old key back, last.") from None
+
+    def __bool__(self) -> bool:
+        return bool(self.ciphertext)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sealed) and other.ciphertext == self.ciphertext
+
+    def __hash__(self) -> int:
+        return hash(self.ciphertext)
+
+    def __repr__(self) -> str:
+        return "Sealed(…)" if self else "Sealed()"
+
+
+def _keyring() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.SEALING_KEYS])
+
+
+if TYPE_CHECKING:
+    _TextField = models.TextField[Sealed, Sealed]
+else:
+    _TextField = models.TextField
+
+
+class SealedField(_TextField):
+    """A text column that holds ciphertext only; in Python a `Sealed`. Empty means «no secret kept»."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.update(blank=True, editable=False, default=NOTHING)
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        for fixed in ("blank", "editable", "default"):
+            del kwargs[fixed]
+        return name, path, args, kwargs
+
+    def from_db_value(self, value: str, *_: Any) -> Sealed:
+        return Sealed(value)
+
+    def to_python(self, value: Any) -> Any:
+        return value
+
+    def get_prep_value(self, value: Any) -> str:
+        if not isinstance(value, Sealed):
+            raise TypeError("A sealed field takes a Sealed, so that no secret is stored in clear by mistake.")
+        return value.ciphertext
+
+
+NOTHING = Sealed("")

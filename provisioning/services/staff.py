@@ -1,0 +1,46 @@
+"""What staff do with an account that goes nowhere by itself. Every verb raises IllegalMove or MovedMeanwhile."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from provisioning.models import Account, Attempt
+from provisioning.services.customers import correct
+
+NOW = timedelta()
+State = Account.State
+
+
+def approve(account: Account) -> None:
+    """Send a held account."""
+    account.demand(State.HELD)
+    account.move(State.QUEUED, due_in=NOW)
+
+
+def decline(account: Account) -> None:
+    """Give a held account up and wipe its password."""
+    account.demand(State.HELD)
+    account.move(State.CLOSED)
+
+
+def close(account: Account) -> None:
+    """Give a rejected account up and wipe its password."""
+    account.demand(State.REJECTED)
+    account.move(State.CLOSED)
+
+
+def retry(account: Account) -> None:
+    """Send now: what waits in the queue, what was rejected, or what was last looked for in vain."""
+    last = account.attempts.last()
+    if account.state == State.QUEUED:
+        account.reschedule(due_in=NOW)
+    elif account.state == State.UNCONFIRMED and last and last.outcome == Attempt.Outcome.ABSENT:
+        account.move(State.QUEUED, due_in=NOW)
+    else:
+        correct(account, {})
+
+
+def look_up(account: Account) -> None:
+    """Look now for an unconfirmed account among the partner's accounts."""
+    account.demand(State.UNCONFIRMED)
+    account.reschedule(due_in=NOW)

@@ -1,0 +1,17 @@
+import pytest
+from pytest_django import Settings
+
+from provisioning import gateway
+from provisioning.services import workers
+
+
+@pytest.fixture(autouse=True)
+def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that takes any number of calls, and no patience."""
+    settings.CONSTANT_CONTACT_RATE = 1_000_000.0
+    settings.CONSTANT_CONTACT_DAILY_QUOTA = 1_000_000
+    settings.CONSTANT_CONTACT_TIMEOUT = 10.0
+    settings.PROVISION_RECHECK = 0.0
+    monkeypatch.setattr(gateway, "LATE", 60.0)
+    # A test's own transaction lives on the one connection that a worker would let go of.
+    monkeypatch.setattr(workers, "close_old_connections", lambda: None)

@@ -1,0 +1,93 @@
+"""What staff do, in every state: what is allowed does what it says, what is not changes nothing."""
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from provisioning import services
+from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
+from provisioning.sealed import NOTHING
+from tests.provisioning.work import State, account_in, again, now
+
+pytestmark = pytest.mark.django_db
+
+VERBS: dict[str, tuple[Callable[[Account], None], dict[State, State]]] = {
+    "approve": (services.approve, {State.HELD: State.QUEUED}),
+    "decline": (services.decline, {State.HELD: State.CLOSED}),
+    "close": (services.close, {State.REJECTED: State.CLOSED}),
+    "retry": (services.retry, {State.QUEUED: State.QUEUED, State.REJECTED: State.QUEUED}),
+    "look_up": (services.look_up, {State.UNCONFIRMED: State.UNCONFIRMED}),
+}
+"""Name → the verb, and from which state it leads to which. `retry` of what is unconfirmed: see below."""
+EVERYWHERE = [(name, state) for name in VERBS for state in State]
+ALLOWED = [(name, state) for name, state in EVERYWHERE if state in VERBS[name][1]]
+
+
+@pytest.mark.parametrize(("name", "state"), EVERYWHERE)
+def test_each_verb_is_for_some_states_only(name: str, state: State) -> None:
+    verb, leads = VERBS[name]
+    account = account_in(state, due_at=None)
+
+    if state in leads:
+        verb(account)
+    else:
+        with pytest.raises(IllegalMove):
+            verb(account)
+
+    after = again(account)
+    assert after.state == leads.get(state, state)
+    assert bool(after.password) == (after.state not in Account.FINAL)
+    sent_or_looked_for_now = state in leads and after.state not in Account.FINAL
+    assert (after.due_at is not None and after.due_at <= now()) == sent_or_looked_for_now
+
+
+@pytest.mark.parametrize(("name", "state"), ALLOWED)
+def test_who_comes_second_changes_nothing(name: str, state: State) -> None:
+    account, seen_by_another = account_in(state), Account.objects.get()
+    Account.objects.filter(pk=account.pk).update(state=State.CREATED, account_id="1", password=NOTHING)
+
+    with pytest.raises(MovedMeanwhile):
+        VERBS[name][0](seen_by_another)
+
+    assert again(account).state == State.CREATED
+
+
+@pytest.mark.parametrize("name", ["retry", "look_up"])
+def test_what_a_worker_claimed_meanwhile_is_left_to_it(name: str) -> None:
+    """The state may be the same as it was; the claim is not."""
+    state = State.QUEUED if name == "retry" else State.UNCONFIRMED
+    account = account_in(state)
+    again(account).reschedule(due_in=None, claim=uuid.uuid4())
+
+    with pytest.raises(MovedMeanwhile):
+        VERBS[name][0](account)
+
+    assert again(account).due_at is None
+
+
+@pytest.mark.parametrize("outcome", ["", *Attempt.Outcome])
+def test_what_is_unconfirmed_is_sent_again_only_after_it_was_looked_for_in_vain(outcome: str) -> None:
+    account = account_in(State.UNCONFIRMED)
+    Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP, outcome=Attempt.Outcome.ABSENT)
+    Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP, outcome=outcome)
+
+    if outcome == Attempt.Outcome.ABSENT:
+        services.retry(account)
+        assert again(account).state == State.QUEUED
+    else:
+        with pytest.raises(IllegalMove):
+            services.retry(account)
+        assert again(account).state == State.UNCONFIRMED
+
+
+def test_what_is_unconfirmed_and_was_never_called_for_is_not_sent() -> None:
+    with pytest.raises(IllegalMove):
+        services.retry(account_in(State.UNCONFIRMED))
+
+
+def test_what_was_rejected_is_sent_again_as_it_is_even_where_the_rules_have_changed_since() -> None:
+    """The provider is who decides; only what somebody enters now is judged by the rules of now."""
+    account = account_in(State.REJECTED, phone="1")
+    services.retry(account)
+    assert (again(account).state, again(account).phone) == (State.QUEUED, "1")

@@ -1,0 +1,591 @@
+"""What workers do: claim, call, settle; who was held up, died or came second."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db.models.functions import Now
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning import gateway, services
+from provisioning.constant_contact import Answer, Meaning, v2
+from provisioning.models import Account, Attempt, Gateway, MovedMeanwhile, Worker
+from provisioning.sandbox import Server
+from provisioning.sandbox.messages import Request
+from provisioning.sandbox.provider import Reply
+from provisioning.sealed import NOTHING
+from provisioning.services import workers
+from provisioning.services.settlement import settle
+from tests.provisioning.sandbox.partner import Partner
+from tests.provisioning.values import SIGN_UP
+from tests.provisioning.work import NAME, State, account_in, again, at_once, now, pass_time, sign_up, work
+
+pytestmark = pytest.mark.django_db
+Kind, Outcome = Attempt.Kind, Attempt.Outcome
+LEASE = timedelta(seconds=60)
+HOUR = timedelta(hours=1)
+
+Script = Callable[..., None]
+
+
+@pytest.fixture
+def provider_answers(monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Lets every call be answered so, without a provider, after something has happened `meanwhile`."""
+
+    def script(answer: Answer, meanwhile: Callable[[], Any] = lambda: None) -> None:
+        def call(*_: Any) -> Answer:
+            meanwhile()
+            return answer
+
+        monkeypatch.setattr(workers, "client", lambda claim: SimpleNamespace(create=call, list_accounts=call))
+
+    return script
+
+
+def claimed(job: Callable[[], services.Claim | None] = services.claim_account) -> services.Claim:
+    claim = job()
+    assert claim is not None
+    return claim
+
+
+# Claims
+
+
+def test_who_is_longest_due_is_claimed_first() -> None:
+    for name, minutes in (("anna", 1), ("berta", 3), ("clara", 2)):
+        account_in(State.QUEUED, username=name, due_at=Now() - timedelta(minutes=minutes))
+
+    assert [claimed().evidence[0][0].username for _ in range(3)] == ["berta", "clara", "anna"]
+    assert services.claim_account() is None
+
+
+def test_a_claim_leaves_evidence_before_any_call_is_made() -> None:
+    account = sign_up()
+    ((seen, attempt),) = claimed().evidence
+
+    account = again(account)
+    assert (account.state, account.claim) == (State.SENDING, seen.claim)
+    assert account.claim is not None
+    written = account.attempts.get()
+    assert (written, written.kind, written.username) == (attempt, Kind.CREATE, NAME)
+    assert (written.outcome, written.ended_at) == ("", None)
+    assert gateway.state().calls == 1
+
+
+def test_a_lease_runs_by_the_clock_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = sign_up()
+    truth = now()
+    monkeypatch.setattr(timezone, "now", lambda: truth - timedelta(days=1))
+    claimed()
+
+    due_at = again(account).due_at
+    assert due_at is not None
+    assert LEASE - timedelta(seconds=1) < due_at - truth < LEASE + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
+def test_only_what_waits_in_the_queue_is_claimed_to_be_sent(state: State) -> None:
+    account_in(state)
+    assert services.claim_account() is None
+
+
+def test_what_is_not_due_yet_is_not_claimed() -> None:
+    for state in (State.QUEUED, State.UNCONFIRMED):
+        account_in(state, username=state, due_at=Now() + HOUR)
+    assert services.claim_account() is None
+    assert services.claim_look_up() is None
+
+
+def test_where_nothing_is_due_the_gateway_is_left_alone() -> None:
+    services.claim_account()
+    services.claim_look_up()
+    assert not Gateway.objects.exists()
+
+
+def test_all_that_are_due_to_be_looked_for_are_claimed_for_one_call() -> None:
+    accounts = [account_in(State.UNCONFIRMED, username=name) for name in ("anna", "berta", "clara")]
+
+    claim = claimed(services.claim_look_up)
+
+    assert {account for account, _ in claim.evidence} == set(accounts)
+    assert {again(account).claim for account in accounts} == {claim.evidence[0][0].claim}
+    assert {again(account).state for account in accounts} == {State.UNCONFIRMED}
+    assert {attempt.kind for _, attempt in claim.evidence} == {Kind.LOOK_UP}
+    assert gateway.state().calls == 1
+    assert services.claim_look_up() is None
+
+
+@pytest.mark.parametrize("job", [services.claim_account, services.claim_look_up])
+def test_while_the_gateway_is_closed_nothing_is_claimed(job: Callable[[], services.Claim | None]) -> None:
+    accounts = [account_in(State.QUEUED), account_in(State.UNCONFIRMED, username="berta")]
+    before = [(account.state, account.claim, account.due_at) for account in accounts]
+    gateway.stop("for a test")
+
+    with pytest.raises(gateway.Shut):
+        job()
+
+    assert [(each.state, each.claim, each.due_at) for each in map(again, accounts)] == before
+    assert not Attempt.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_two_workers_claim_the_same_account() -> None:
+    for number in range(24):
+        sign_up(username=f"anna{number}")
+
+    def claim_all(_: int) -> list[int]:
+        claims = iter(services.claim_account, None)
+        return [claim.evidence[0][0].pk for claim in claims]
+
+    taken = [pk for each in at_once(6, claim_all) for pk in each]
+
+    assert sorted(taken) == sorted(Account.objects.values_list("pk", flat=True))
+    assert Attempt.objects.count() == 24
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_workers_who_look_at_once_one_looks() -> None:
+    for number in range(10):
+        account_in(State.UNCONFIRMED, username=f"anna{number}")
+
+    claims = [claim for claim in at_once(6, lambda _: services.claim_look_up()) if claim]
+
+    assert sum(len(claim.evidence) for claim in claims) == 10
+    assert Attempt.objects.count() == 10
+
+
+# What is sent
+
+
+def test_what_the_customer_entered_is_sent_and_what_the_settings_say(settings: Settings, sandbox: Server) -> None:
+    settings.CONSTANT_CONTACT_BILLING_LOCALE = "en_GB"
+    settings.CONSTANT_CONTACT_SINGLE_BILLING = True
+    settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID = True
+    account = sign_up(website="https://bakery.example.com", gdpr_opt_out=True)
+    work()
+
+    entered = {name: value for name, value in SIGN_UP.items() if name != "password"}
+    assert sandbox.provider.accounts[NAME].properties == entered | {
+        "website": "https://bakery.example.com",
+        "gdpr_opt_out": True,
+        "billing_locale": "en_GB",
+        "single_billing": True,
+        "managed_site_owner": True,
+        "partner_account_id": str(account.reference),
+    }
+
+
+def test_what_is_not_set_is_not_sent(sandbox: Server) -> None:
+    sign_up()
+    work()
+    assert sandbox.provider.accounts[NAME].properties.keys() == SIGN_UP.keys() - {"password"}
+
+
+def test_a_token_that_was_asked_for_is_kept_sealed(settings: Settings, sandbox: Server) -> None:
+    settings.CONSTANT_CONTACT_OAUTH2_TOKEN = True
+    account = sign_up()
+    work()
+
+    assert again(account).oauth2_token.open().startswith("sandbox-")
+    assert again(account).oauth2_token.open() not in again(account).attempts.get().answer
+
+
+def test_no_token_is_kept_where_none_was_asked_for(sandbox: Server) -> None:
+    account = sign_up()
+    work()
+    assert not again(account).oauth2_token
+
+
+def test_a_thread_keeps_its_client_until_the_settings_change(settings: Settings) -> None:
+    claim = services.Claim([], gateway.Slot(0, 0))
+    first = workers.client(claim)
+    assert workers.client(claim) is first
+    assert at_once(1, lambda _: workers.client(claim)) != [first]
+    settings.CONSTANT_CONTACT_PASSWORD = "another"
+    assert workers.client(claim) is not first
+
+
+# Who was held up
+
+
+def held_up() -> services.Claim:
+    """A claim whose slot was missed."""
+    claim = claimed()
+    claim.slot = gateway.Slot(0, 0)
+    return claim
+
+
+def test_a_call_that_missed_its_slot_takes_another_and_renews_its_lease(
+    sandbox: Server,
+) -> None:
+    account = sign_up()
+    claim = held_up()
+    services.provision(claim)
+
+    assert again(account).state == State.CREATED
+    assert gateway.state().calls == 2
+    assert len(sandbox.provider.calls) == 1
+
+
+def test_the_lease_of_who_was_held_up_starts_anew() -> None:
+    account = sign_up()
+    claim = held_up()
+    pass_time(LEASE - timedelta(seconds=10))
+    claim.start()
+
+    due_at = again(account).due_at
+    assert due_at is not None
+    assert due_at - now() > LEASE - timedelta(seconds=10)
+
+
+def test_who_was_held_up_beyond_the_lease_sends_nothing(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that was frozen, like a laptop that was closed: by now others have looked, and may have sent again."""
+    account = sign_up()
+    claim = held_up()
+    pass_time(HOUR)
+    services.expire()
+    services.provision(claim)
+
+    assert not sandbox.provider.calls
+    assert again(account).state == State.UNCONFIRMED
+    assert again(account).attempts.get().outcome == Outcome.NOT_DONE
+    assert f"late answer reference={account.reference} meaning=unsent" in caplog.messages
+
+
+def test_who_was_held_up_while_the_gateway_was_stopped_sends_nothing(sandbox: Server) -> None:
+    account = sign_up()
+    claim = held_up()
+    gateway.stop("for a test")
+    services.provision(claim)
+
+    assert not sandbox.provider.calls
+    assert again(account).state == State.QUEUED
+
+
+def test_who_was_held_up_waits_for_a_short_pause_but_not_for_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        pass_time(timedelta(seconds=seconds))
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    sign_up()
+    claim = claimed()
+    for pause in (timedelta(seconds=1), timedelta(seconds=20)):
+        claim.slot = gateway.Slot(0, 0)
+        Gateway.objects.update(paused_until=now() + pause)
+        claim.start()
+        assert pause * 0.9 < timedelta(seconds=slept[-1]) <= pause
+    claim.slot = gateway.Slot(0, 0)
+    Gateway.objects.update(paused_until=now() + HOUR)
+    with pytest.raises(gateway.Shut):
+        claim.start()
+    assert len(slept) == 2
+
+
+def test_a_machine_too_busy_for_any_slot_puts_the_call_off(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "LATE", -1.0)
+    account = sign_up()
+    services.provision(claimed())
+
+    account = again(account)
+    assert not sandbox.provider.calls
+    assert account.state == State.QUEUED
+    assert account.due_at is not None
+    assert account.due_at > now()
+    assert gateway.state().calls == 1 + workers.MOST_SLOTS
+
+
+# Who came second
+
+OUTCOMES = {
+    Meaning.CREATED: Outcome.CREATED,
+    Meaning.REFUSED: Outcome.REFUSED,
+    Meaning.TAKEN: Outcome.TAKEN,
+    Meaning.UNSENT: Outcome.NOT_DONE,
+    Meaning.OVER_RATE: Outcome.NOT_DONE,
+    Meaning.OVER_QUOTA: Outcome.NOT_DONE,
+    Meaning.STOP: Outcome.NOT_DONE,
+    Meaning.UNKNOWN: Outcome.UNKNOWN,
+}
+
+
+def lose_the_lease() -> None:
+    pass_time(HOUR)
+    services.expire()
+
+
+@pytest.mark.parametrize("meaning", OUTCOMES)
+def test_an_answer_after_the_lease_is_kept_as_evidence_and_moves_nothing(
+    meaning: Meaning, provider_answers: Script
+) -> None:
+    account = sign_up()
+    provider_answers(Answer(meaning=meaning, account_id="7"), lose_the_lease)
+    services.provision(claimed())
+
+    account = again(account)
+    assert (account.state, account.account_id, bool(account.password)) == (State.UNCONFIRMED, "", True)
+    assert account.attempts.get().outcome == OUTCOMES[meaning]
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_list_that_comes_after_the_lease_moves_nothing(found: bool, provider_answers: Script) -> None:
+    account = account_in(State.UNCONFIRMED)
+
+    def another_looks() -> None:
+        pass_time(HOUR)
+        claimed(services.claim_look_up)
+
+    provider_answers(Answer(meaning=Meaning.LISTED, accounts={NAME: "7"} if found else {}), another_looks)
+    services.reconcile(claimed(services.claim_look_up))
+
+    assert (again(account).state, again(account).account_id) == (State.UNCONFIRMED, "")
+    learned = [attempt.outcome for attempt in account.attempts.all()]
+    assert learned == [Outcome.FOUND if found else Outcome.ABSENT, ""]
+
+
+def test_a_success_that_came_too_late_is_not_mistaken_for_somebody_elses_name(provider_answers: Script) -> None:
+    """It is not listed yet when it is looked for; the next call meets with a 409, for which it is itself the reason."""
+    account = sign_up()
+    provider_answers(Answer(meaning=Meaning.CREATED, account_id="7"), lose_the_lease)
+    services.provision(claimed())
+    for answer in (Answer(meaning=Meaning.LISTED), Answer(meaning=Meaning.TAKEN)):
+        provider_answers(answer)
+        work(jobs=1)
+
+    assert again(account).state == State.UNCONFIRMED
+
+
+# The list, page by page
+
+
+@pytest.fixture
+def short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(v2, "PAGE", 2)
+
+
+def at_the_provider(sandbox: Server, *names: str) -> None:
+    with Partner(sandbox.url) as partner:
+        for name in names:
+            partner.create(name)
+    sandbox.provider.calls.clear()
+
+
+def test_an_account_is_looked_for_on_every_page(sandbox: Server, short_pages: None) -> None:
+    at_the_provider(sandbox, *(f"other{number}" for number in range(4)), NAME)
+    found, missing = account_in(State.UNCONFIRMED), account_in(State.UNCONFIRMED, username="berta")
+    services.reconcile(claimed(services.claim_look_up))
+
+    assert again(found).account_id == sandbox.provider.accounts[NAME].id
+    assert again(missing).state == State.QUEUED
+    assert len(sandbox.provider.calls) == gateway.state().calls == 3
+
+
+def test_nothing_is_read_beyond_what_is_looked_for(sandbox: Server, short_pages: None) -> None:
+    at_the_provider(sandbox, NAME, *(f"other{number}" for number in range(4)))
+    account = account_in(State.UNCONFIRMED)
+    services.reconcile(claimed(services.claim_look_up))
+
+    assert again(account).state == State.CREATED
+    assert len(sandbox.provider.calls) == 1
+
+
+def test_a_name_in_capitals_is_the_same_name(sandbox: Server) -> None:
+    at_the_provider(sandbox, NAME)
+    account = account_in(State.UNCONFIRMED, username=NAME.title())
+    services.reconcile(claimed(services.claim_look_up))
+    assert again(account).state == State.CREATED
+
+
+def test_a_list_that_breaks_off_finds_but_does_not_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Answer(meaning=Meaning.LISTED, accounts={NAME: "7"}, next_page="2")
+    pages = iter([first, Answer(meaning=Meaning.UNKNOWN, status=500)])
+    monkeypatch.setattr(workers, "client", lambda claim: SimpleNamespace(list_accounts=lambda page: next(pages)))
+    found, missing = account_in(State.UNCONFIRMED), account_in(State.UNCONFIRMED, username="berta")
+    services.reconcile(claimed(services.claim_look_up))
+
+    assert (again(found).state, again(found).account_id) == (State.CREATED, "7")
+    assert again(missing).state == State.UNCONFIRMED
+    assert again(missing).attempts.get().outcome == Outcome.UNKNOWN
+
+
+def test_a_list_that_goes_in_circles_misses_nothing(provider_answers: Script) -> None:
+    provider_answers(Answer(meaning=Meaning.LISTED, accounts={"other": "1"}, next_page="again"))
+    account = account_in(State.UNCONFIRMED)
+    services.reconcile(claimed(services.claim_look_up))
+
+    assert again(account).state == State.UNCONFIRMED
+    assert "to its end" in again(account).attempts.get().error_message
+
+
+def test_a_look_that_loses_its_claim_between_two_pages_ends(sandbox: Server, short_pages: None) -> None:
+    at_the_provider(sandbox, "other1", "other2", "other3")
+    account = account_in(State.UNCONFIRMED)
+    claim = claimed(services.claim_look_up)
+    again(account).reschedule(due_in=HOUR, claim=uuid.uuid4())
+    services.reconcile(claim)
+
+    assert again(account).state == State.UNCONFIRMED
+    assert len(sandbox.provider.calls) == 1
+
+
+# A database that goes away
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, *failures: type[Exception]) -> None:
+    """Let the next attempts to write down what was learned fail so."""
+    true, coming = settle, iter(failures)
+
+    def fail(*args: Any) -> None:
+        if failure := next(coming, None):
+            raise failure
+        true(*args)
+
+    monkeypatch.setattr(workers, "settle", fail)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_learned_is_written_down_when_the_database_is_back(
+    provider_answers: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = sign_up()
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    failing(monkeypatch, OperationalError, InterfaceError)
+    provider_answers(Answer(meaning=Meaning.CREATED, account_id="7"))
+    services.provision(claimed())
+
+    assert again(account).account_id == "7"
+
+
+def test_a_database_that_is_away_for_longer_than_the_lease_is_given_up(
+    settings: Settings, provider_answers: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PROVISION_LEASE = -1.0
+    account = sign_up()
+    failing(monkeypatch, OperationalError)
+    provider_answers(Answer(meaning=Meaning.CREATED, account_id="7"))
+
+    with pytest.raises(OperationalError):
+        services.provision(claimed())
+
+    services.expire()
+    assert again(account).state == State.UNCONFIRMED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("missed", [False, True])
+def test_no_connection_to_the_database_is_held_during_a_call(
+    missed: bool, sandbox: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "close_old_connections", close_old_connections)
+    held: list[object] = []
+    account = sign_up()
+    claim = claimed()
+    if missed:
+        claim.slot = gateway.Slot(0, 0)
+
+    def provision(_: int) -> None:
+        mine, reply = connections["default"], sandbox.provider.reply
+
+        def look(request: Request) -> Reply:
+            held.append(mine.connection)
+            return reply(request)
+
+        monkeypatch.setattr(sandbox.provider, "reply", look)
+        services.provision(claim)
+
+    at_once(1, provision)
+
+    assert again(account).state == State.CREATED
+    assert held == [None]
+
+
+# What dead workers left, and what nobody corrected
+
+
+def test_what_a_dead_worker_left_may_be_at_the_provider() -> None:
+    account = account_in(State.SENDING)
+    services.expire()
+
+    assert again(account).state == State.UNCONFIRMED
+    assert again(account).claim not in (None, account.claim)
+    assert again(account).password.open() == SIGN_UP["password"]
+
+
+def test_what_nobody_corrected_is_closed_and_its_password_wiped() -> None:
+    account = account_in(State.REJECTED)
+    services.expire()
+
+    assert (again(account).state, again(account).password) == (State.CLOSED, NOTHING)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in (State.SENDING, State.REJECTED)])
+def test_nothing_else_expires(state: State) -> None:
+    account = account_in(state)
+    services.expire()
+    assert again(account).state == state
+
+
+@pytest.mark.parametrize("state", [State.SENDING, State.REJECTED])
+def test_nothing_expires_before_its_time(state: State) -> None:
+    account = account_in(state, due_at=Now() + timedelta(minutes=1))
+    services.expire()
+    assert again(account).state == state
+
+
+def test_a_race_for_one_account_does_not_keep_the_others_from_expiring(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = account_in(State.SENDING), account_in(State.SENDING, username="berta")
+    move = Account.move
+
+    def lose_the_first(account: Account, *args: Any, **changes: Any) -> None:
+        if account == first:
+            raise MovedMeanwhile
+        move(account, *args, **changes)
+
+    monkeypatch.setattr(Account, "move", lose_the_first)
+    services.expire()
+
+    assert (again(first).state, again(second).state) == (State.SENDING, State.UNCONFIRMED)
+
+
+# Signs of life
+
+
+def test_a_worker_reports_itself_and_those_long_unseen_are_forgotten() -> None:
+    services.report("one")
+    Worker.objects.update(seen_at=Now() - timedelta(hours=25))
+    services.report("two")
+    services.report("two")
+
+    assert [worker.name for worker in Worker.objects.all()] == ["two"]
+    assert Worker.objects.get().seen_at >= Worker.objects.get().started_at
+
+    services.sign_off("two")
+    assert not Worker.objects.exists()
+
+
+# The log
+
+
+def test_every_move_is_one_line_with_the_reference(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    account = sign_up()
+    sandbox.provider.fail_next("create", "reset-before")
+    work()
+
+    steps = [State.QUEUED, State.SENDING, State.UNCONFIRMED, State.QUEUED, State.SENDING, State.CREATED]
+    assert [message for message in caplog.messages if "reference=" in message] == [
+        f"account submitted reference={account.reference}",
+        *(f"account moved reference={account.reference} from={old} to={new}" for old, new in pairwise(steps)),
+    ]

@@ -1,0 +1,449 @@
+"""The one gateway: pace, daily quota, pause, stop and resume, however many workers share it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning import gateway
+from provisioning.constant_contact import Answer, Meaning, Problem
+from provisioning.gateway import AHEAD, LATE, SLACK, Shut, Slot, TooSoon
+from provisioning.models import Account, Gateway, Worker
+from provisioning.sandbox import Server
+from tests.conftest import Say
+from tests.provisioning.sandbox.partner import provider, until
+from tests.provisioning.work import at_once, database_url, now, pass_time, sign_up
+
+pytestmark = pytest.mark.django_db
+
+SECOND = timedelta(seconds=1)
+PACE = SECOND / 4 * SLACK
+"""Between two calls at the rate of this file, 4 a second."""
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def rate(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_RATE = 4.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Sets the database's clock, as the gateway sees it."""
+
+    def at(moment: datetime) -> None:
+        monkeypatch.setattr(gateway, "_now", lambda: moment)
+
+    return at
+
+
+def the_row(**columns: Any) -> None:
+    gateway.state()
+    Gateway.objects.update(**columns)
+
+
+def taken(times: int = 1) -> None:
+    for _ in range(times):
+        gateway.take_slot()
+
+
+def closed_for() -> timedelta | None:
+    """For how long the gateway says that it is closed."""
+    with pytest.raises(Shut) as shut:
+        gateway.take_slot()
+    assert not isinstance(shut.value, TooSoon)
+    return shut.value.opens_in
+
+
+# The pace
+
+
+def test_calls_are_spaced_evenly_with_some_slack(clock: Callable[[datetime], None]) -> None:
+    the_row(next_call_at=NOON)
+    for number in range(1, 10):
+        clock(NOON - AHEAD + (number - 1) * PACE)
+        taken()
+        assert gateway.state().next_call_at == NOON + number * PACE
+
+
+def test_a_slot_is_given_so_early_that_its_evidence_can_be_written_and_no_earlier(
+    clock: Callable[[datetime], None],
+) -> None:
+    the_row(next_call_at=NOON)
+    clock(NOON - AHEAD - timedelta(milliseconds=30))
+
+    with pytest.raises(TooSoon) as too_soon:
+        gateway.take_slot()
+
+    assert too_soon.value.opens_in == timedelta(milliseconds=30)
+    assert gateway.state().next_call_at == NOON
+    assert gateway.state().calls == 0
+
+
+def test_a_rest_is_not_made_up_for_by_a_crowd(clock: Callable[[datetime], None]) -> None:
+    the_row(next_call_at=NOON - timedelta(hours=1))
+    clock(NOON)
+    taken()
+
+    with pytest.raises(TooSoon):
+        gateway.take_slot()
+
+
+def test_a_call_that_finds_the_gateway_idle_may_start_at_once_and_has_the_time_to_connect(
+    clock: Callable[[datetime], None],
+) -> None:
+    """The next one reckons with the latest start."""
+    the_row(next_call_at=NOON)
+    clock(NOON)
+    started = time.monotonic()
+    slot = gateway.take_slot()
+
+    assert slot.wait()
+    assert time.monotonic() - started < PACE.total_seconds()
+    assert slot._ends == 0
+    assert gateway.state().next_call_at == NOON + 2 * PACE
+
+
+def test_a_slot_is_waited_for() -> None:
+    opens = time.monotonic() + 0.05
+    assert Slot(opens, opens + 10).wait()
+    assert time.monotonic() >= opens
+
+
+def test_a_slot_that_was_missed_is_not_used() -> None:
+    """It would crowd the calls after it."""
+    assert not Slot(time.monotonic() - 0.2, time.monotonic() - 0.1).wait()
+
+
+def test_a_slot_is_for_one_call() -> None:
+    slot = Slot(time.monotonic(), time.monotonic() + 10)
+    assert [slot.wait(), slot.wait()] == [True, False]
+
+
+def test_a_slot_of_a_busy_gateway_ends_when_a_later_start_would_crowd_the_next_calls(
+    clock: Callable[[datetime], None],
+) -> None:
+    the_row(next_call_at=NOON)
+    clock(NOON - AHEAD)
+    slot = gateway.take_slot()
+    assert slot._ends - slot._opens < LATE + 1e-6
+    assert 4 * PACE - timedelta(seconds=LATE) > SECOND
+
+
+def test_the_database_keeps_the_time_not_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = now()
+    for wrong in (timedelta(hours=-5), timedelta(hours=5)):
+        monkeypatch.setattr(timezone, "now", lambda wrong=wrong: truth + wrong)
+        monkeypatch.setattr(time, "time", lambda wrong=wrong: (truth + wrong).timestamp())
+        gateway.heed(Answer(meaning=Meaning.OVER_RATE))
+        closure = gateway.closure()
+        assert closure is not None
+        assert closure.until is not None
+        assert timedelta() < closure.until - truth < timedelta(minutes=1)
+        gateway.resume()
+        Gateway.objects.update(next_call_at=truth)
+        taken()
+        assert timedelta() < gateway.state().next_call_at - truth < timedelta(minutes=1)
+        assert gateway.state().day == truth.date()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_two_workers_are_given_the_same_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "AHEAD", timedelta(hours=1))
+    the_row(next_call_at=now() + timedelta(minutes=1))
+    first = gateway.state().next_call_at
+
+    at_once(8, lambda _: taken(5))
+
+    assert gateway.state().next_call_at - first == 40 * PACE
+    assert gateway.state().calls == 40
+
+
+@pytest.mark.django_db(transaction=True)
+def test_there_is_one_row_however_many_ask_for_it_first() -> None:
+    assert {row.pk for row in at_once(20, lambda _: gateway.state())} == {1}
+
+
+# The daily quota
+
+
+@pytest.fixture
+def no_pace(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_RATE = 1e9
+
+
+def test_the_calls_of_a_day_end_with_the_quota_until_midnight_utc(
+    settings: Settings, no_pace: None, clock: Callable[[datetime], None]
+) -> None:
+    settings.CONSTANT_CONTACT_DAILY_QUOTA = 3
+    the_row(next_call_at=NOON)
+    clock(NOON + SECOND)
+    taken(3)
+
+    assert closed_for() == timedelta(hours=12) - SECOND
+    closure = gateway.closure()
+    assert closure is not None
+    assert (closure.until, "used up" in closure.reason) == (datetime(2030, 2, 1, tzinfo=UTC), True)
+
+    clock(datetime(2030, 2, 1, tzinfo=UTC) - SECOND)
+    assert closed_for() == SECOND
+    clock(datetime(2030, 2, 1, tzinfo=UTC))
+    assert gateway.closure() is None
+    taken(3)
+    assert closed_for() == timedelta(days=1)
+    assert (gateway.state().calls, gateway.state().day) == (3, datetime(2030, 2, 1, tzinfo=UTC).date())
+
+
+def test_a_call_counts_for_the_day_on_which_it_starts(settings: Settings, clock: Callable[[datetime], None]) -> None:
+    settings.CONSTANT_CONTACT_DAILY_QUOTA = 1
+    midnight = datetime(2030, 2, 1, tzinfo=UTC)
+    the_row(next_call_at=midnight, day=NOON.date(), calls=1)
+    clock(midnight - AHEAD)
+
+    taken()
+
+    assert (gateway.state().day, gateway.state().calls) == (midnight.date(), 1)
+    clock(midnight + SECOND)
+    assert closed_for() == timedelta(days=1) - SECOND
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_quota_is_exact_with_many_workers(settings: Settings, no_pace: None) -> None:
+    settings.CONSTANT_CONTACT_DAILY_QUOTA = 30
+    the_row(next_call_at=now())
+
+    def take_all(_: int) -> int:
+        for count in range(100):
+            try:
+                gateway.take_slot()
+            except TooSoon:
+                raise
+            except Shut:
+                return count
+        raise AssertionError
+
+    assert sum(at_once(8, take_all)) == 30
+    assert gateway.state().calls == 30
+
+
+def test_a_slot_whose_claim_fails_is_not_counted() -> None:
+    the_row(calls=0)
+    with transaction.atomic():
+        taken()
+        transaction.set_rollback(True)
+    assert gateway.state().calls == 0
+
+
+# Pause, stop, resume
+
+MEANINGS = {
+    Meaning.OVER_RATE: SECOND,
+    Meaning.OVER_QUOTA: timedelta(hours=12),
+    Meaning.STOP: None,
+}
+"""What closes the gateway → for how long, at noon. Nothing else does."""
+
+
+@pytest.mark.parametrize("meaning", Meaning)
+def test_what_an_answer_says_about_all_calls_closes_the_gateway(
+    meaning: Meaning, clock: Callable[[datetime], None]
+) -> None:
+    clock(NOON)
+    the_row(next_call_at=NOON)
+    gateway.heed(Answer(meaning=meaning, status=401))
+
+    if meaning in MEANINGS:
+        assert closed_for() == MEANINGS[meaning]
+        assert gateway.state().calls == 0
+    else:
+        taken()
+
+
+def test_a_pause_ends_by_itself(clock: Callable[[datetime], None]) -> None:
+    clock(NOON)
+    the_row(next_call_at=NOON)
+    gateway.heed(Answer(meaning=Meaning.OVER_RATE))
+    clock(NOON + SECOND - timedelta(microseconds=1))
+    assert closed_for() == timedelta(microseconds=1)
+    clock(NOON + SECOND)
+    taken()
+
+
+def test_the_longer_pause_counts(clock: Callable[[datetime], None]) -> None:
+    clock(NOON)
+    for meaning in (Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.OVER_RATE):
+        gateway.heed(Answer(meaning=meaning))
+    assert closed_for() == timedelta(hours=12)
+
+
+def test_who_is_paused_within_reach_of_the_next_slot_is_not_called_early(clock: Callable[[datetime], None]) -> None:
+    """A slot that is given ahead of its time may lie beyond the pause."""
+    clock(NOON)
+    the_row(next_call_at=NOON + AHEAD, paused_until=NOON + AHEAD)
+    taken()
+    Gateway.objects.update(next_call_at=NOON, paused_until=NOON + AHEAD)
+    assert closed_for() == AHEAD
+
+
+def test_a_stop_lasts_until_staff_resume_and_the_first_reason_stands(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    refusal = Answer(meaning=Meaning.STOP, status=401, problems=(Problem("auth", "Wrong"), Problem("more", "")))
+    gateway.heed(refusal)
+    gateway.heed(Answer(meaning=Meaning.STOP, status=405))
+    pass_time(timedelta(days=100))
+
+    assert closed_for() is None
+    closure = gateway.closure()
+    assert closure is not None
+    assert (closure.until, closure.reason) == (None, "Constant Contact answered 401: auth Wrong; more")
+    assert gateway.state().stopped_at is not None
+
+    gateway.resume()
+    assert gateway.closure() is None
+    assert gateway.state().stopped_at is None
+    taken()
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+        "gateway stopped reason='Constant Contact answered 401: auth Wrong; more'"
+    ]
+    assert "gateway resumed" in caplog.messages
+
+
+def test_a_stop_without_a_reason_says_so() -> None:
+    gateway.heed(Answer(meaning=Meaning.STOP, status=406))
+    assert gateway.state().stop_reason == "Constant Contact answered 406: no reason given"
+
+
+def test_resuming_ends_a_pause_too(clock: Callable[[datetime], None]) -> None:
+    clock(NOON)
+    the_row(next_call_at=NOON)
+    gateway.heed(Answer(meaning=Meaning.OVER_QUOTA))
+    gateway.resume()
+    taken()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("meaning", MEANINGS)
+def test_other_workers_learn_of_it_at_once(meaning: Meaning, no_pace: None) -> None:
+    the_row(next_call_at=now())
+    at_once(1, lambda _: taken())
+    gateway.heed(Answer(meaning=meaning, status=401))
+    at_once(2, lambda _: closed_for())
+    gateway.resume()
+    at_once(1, lambda _: taken())
+
+
+# Three worker processes
+
+
+class Clocked(Server):
+    """Notes in `arrivals` when each call came in: as the kernel received it, however busy this process was."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.arrivals: list[float] = []
+        self.RequestHandlerClass: Any = type("Clocked", (_Clocked, self.RequestHandlerClass), {})
+
+
+class _Clocked(BaseHTTPRequestHandler):
+    server: Clocked
+
+    def handle_one_request(self) -> None:
+        for _, _, stamp in self.connection.recvmsg(1, 64, socket.MSG_PEEK)[1]:
+            seconds, nanoseconds = struct.unpack("ll", stamp)
+            self.server.arrivals.append(seconds + nanoseconds / 1e9)
+        super().handle_one_request()
+
+
+SO_TIMESTAMPNS = 35
+"""Linux: the time of arrival with each message; see socket(7)."""
+
+
+@contextmanager
+def three_workers(rate: int) -> Iterator[Clocked]:
+    """Ready to work on the tests' database, against a provider that takes its time."""
+    with Clocked(provider(latency=0.3)) as server:
+        environment = os.environ | {
+            "DATABASE_URL": database_url(),
+            "CONSTANT_CONTACT_URL": server.url,
+            "CONSTANT_CONTACT_RATE": str(rate),
+        }
+        command = [sys.executable, str(ROOT / "manage.py"), "provision", "--threads=8"]
+        workers = [subprocess.Popen(command, env=environment) for _ in range(3)]
+        try:
+            until(lambda: Worker.objects.count() == 3, seconds=60)
+            yield server
+        finally:
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.wait(timeout=60)
+
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def sign_ups(number: int) -> None:
+    Account.objects.all().delete()
+    with transaction.atomic():
+        for each in range(number):
+            sign_up(username=f"anna{each}")
+
+
+@pytest.mark.long
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("rate", [4, 10])
+def test_three_workers_together_use_the_rate_and_never_exceed_it(rate: int, say: Say) -> None:
+    """A machine that is busy may miss slots, so that of three runs one must use the rate; none may exceed it."""
+    for _ in range(3):
+        closest, used = measured(rate)
+        say(f"{connection.vendor}, {rate} a second: {used:.1%} used, {rate + 1} calls take {closest:.3f} s or more")
+        assert closest > 1
+        if used >= 0.95:
+            return
+        if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+            pytest.skip("This machine is too busy with other things to use the rate, but the rate was kept.")
+    pytest.fail("Less than 95 % of the rate was used.")
+
+
+def measured(rate: int) -> tuple[float, float]:
+    """The shortest time that one call more than the rate has taken, and the part of the rate that was used."""
+    with three_workers(rate) as server:
+        sign_ups(8 * rate)
+        until(lambda: len(server.arrivals) == 8 * rate, seconds=60)
+    arrivals = sorted(server.arrivals)
+    closest = min(later - sooner for sooner, later in zip(arrivals, arrivals[rate:], strict=False))
+    steady = arrivals[2:]  # The first one found the gateway idle.
+    return closest, (len(steady) - 1) / (steady[-1] - steady[0]) / rate
+
+
+@pytest.mark.django_db(transaction=True)
+def test_three_workers_stop_together_and_resume_together() -> None:
+    with three_workers(20) as server:
+        sign_ups(50)
+        until(lambda: len(server.arrivals) > 10)
+        gateway.stop("for a test")
+        stopped_at = time.time()
+        until(lambda: time.time() > stopped_at + 1)
+        late = [arrival for arrival in server.arrivals if arrival > stopped_at + AHEAD.total_seconds() + LATE]
+        assert not late
+        gateway.resume()
+        resumed_at = time.time()
+        until(lambda: server.arrivals[-1] > resumed_at)
+        assert server.arrivals[-1] < resumed_at + 1

@@ -1,0 +1,95 @@
+"""What the tests of the work behind the page share: sign-ups, the passing of time, and a worker in this process."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+
+from provisioning import gateway, services
+from provisioning.management.commands.provision import next_job
+from provisioning.models import Account, Gateway
+from provisioning.sealed import NOTHING, Sealed
+from tests.provisioning.values import SIGN_UP
+
+State = Account.State
+NAME: str = SIGN_UP["username"]
+Result = TypeVar("Result")
+
+MOMENT = timedelta(milliseconds=10)
+
+
+def sign_up(**changes: Any) -> Account:
+    return services.submit(SIGN_UP | changes, uuid.uuid4())
+
+
+def account_in(state: str, **columns: Any) -> Account:
+    """An account in a state that it would take a long way to come to."""
+    values = SIGN_UP | {"password": NOTHING if state in Account.FINAL else Sealed.of(SIGN_UP["password"])}
+    values |= {"account_id": "1" if state == State.CREATED else "", "due_at": Now(), "claim": uuid.uuid4()}
+    account = Account.objects.create(submission=uuid.uuid4(), state=state, **values | columns)
+    account.refresh_from_db()
+    return account
+
+
+def again(account: Account) -> Account:
+    """The account as it is now."""
+    return Account.objects.get(pk=account.pk)
+
+
+def now() -> datetime:
+    """By the database's clock."""
+    gateway.state()
+    moment: datetime = Gateway.objects.values_list(Now(), flat=True).get()
+    return moment
+
+
+def pass_time(time: timedelta = MOMENT) -> None:
+    """Instead of waiting, move what is timed closer."""
+    Account.objects.update(due_at=F("due_at") - time, submitted_at=F("submitted_at") - time)
+    Gateway.objects.update(next_call_at=F("next_call_at") - time, paused_until=F("paused_until") - time)
+
+
+def work(jobs: int | None = None) -> int:
+    """Do what is due, as a worker does, until nothing is, no call may start, or `jobs` are done; says how many were."""
+    done = 0
+    with suppress(gateway.Shut):
+        while done != jobs:
+            services.expire()
+            pass_time()
+            if not (job := next_job()):
+                break
+            job()
+            done += 1
+    return done
+
+
+def at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
+    """Do it so many times at the same moment, each on a thread and with a connection of its own."""
+    barrier = threading.Barrier(times)
+
+    def one(number: int) -> Result:
+        barrier.wait()
+        try:
+            return act(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(one, range(times)))
+
+
+def database_url() -> str:
+    """The tests' database, for DATABASE_URL of another process."""
+    to = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{to['NAME']}"
+    return f"postgres://{to['USER']}:{to['PASSWORD']}@{to['HOST']}:{to['PORT']}/{to['NAME']}"
