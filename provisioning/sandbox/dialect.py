@@ -1,0 +1,152 @@
+"""What the versions of the vendor's API have in common on the wire, and how requests are judged, whichever it is.
+
+Error keys that no page of the vendor names are likely ones: read the property from the pointer that a message begins
+with, not from the key.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from provisioning import rules
+from provisioning.sandbox.accounts import Account
+from provisioning.sandbox.messages import Answer, Creation, Listing, Refused, Request
+from provisioning.sandbox.tokens import Tokens
+
+KEYS = {
+    "unknown": "json.field.invalid",
+    "required": "json.field.missing",
+    "type": "json.type.invalid",
+    "min_length": "json.min.length.violation",
+    "max_length": "json.max.length.violation",
+    "email": "json.email.invalid",
+}
+"""Code of a problem → the vendor's key; every other problem has `json.value.invalid`."""
+
+SINGLE_SIGN_ON = {"idp_provider", "idp_provider_id"}
+
+
+def error(status: int, key: str, message: str, **headers: str) -> Answer:
+    return Answer.of(status, [{"error_key": key, "error_message": message}], **headers)
+
+
+class Dialect(ABC):
+    """One version of the API, as it is spoken with the partner who has these credentials."""
+
+    path: str
+    errors: Mapping[str, Answer]
+    """What is answered to a request that is not carried out, but for wrong values."""
+    names: Mapping[str, str] = {}
+    """Name of a property in `provisioning.rules` → its name on the wire, where that is another one."""
+
+    def __init__(self, username: str, password: str) -> None:
+        self.tokens = Tokens()
+        self._basic = base64.b64encode(f"{username}:{password}".encode()).decode()
+
+    @abstractmethod
+    def api_key(self, request: Request) -> str: ...
+
+    @abstractmethod
+    def created(self, account: Account, token: str) -> Answer: ...
+
+    @abstractmethod
+    def page(self, accounts: Sequence[Account], following: int | None, limit: int) -> Answer: ...
+
+    def grant(self, request: Request) -> Answer | None:
+        """What is answered to a request for access to the API; None to every other request."""
+        return None
+
+    def username(self, request: Request) -> str:
+        """The user name in the request as far as it can be made out, rightful or not."""
+        try:
+            return str(json.loads(request.body)[self._on_the_wire("username")])
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return ""
+
+    def read(self, request: Request) -> Creation | Listing:
+        """What the request asks for. Raises Refused where it breaks the document, in the order in which gateways look.
+
+        The properties of an account have the names of `provisioning.rules`.
+        """
+        if request.path != self.path:
+            raise Refused(self.errors["404"])
+        if request.method not in {"GET", "POST"}:
+            raise Refused(self.errors["405"])
+        accepted = request.headers.get("Accept", "").split(",")
+        if "application/json" not in (kind.partition(";")[0].strip().lower() for kind in accepted):
+            raise Refused(self.errors["406"])
+        if request.method == "POST" and request.headers.get_content_type() != "application/json":
+            raise Refused(self.errors["415"])
+        if not self._is_authorized(request):
+            raise Refused(self.errors["401"])
+        return self._creation(request) if request.method == "POST" else self._listing(request.query)
+
+    @abstractmethod
+    def _is_authorized(self, request: Request) -> bool: ...
+
+    @abstractmethod
+    def _listing(self, query: Mapping[str, str]) -> Listing: ...
+
+    def _wants_token(self, query: Mapping[str, str]) -> bool:
+        return False
+
+    def _has_credentials(self, request: Request) -> bool:
+        """Whether the partner's own credentials come with the request, in HTTP Basic authentication."""
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "basic" and credentials == self._basic
+
+    def _on_the_wire(self, name: str) -> str:
+        return self.names.get(name, name)
+
+    def _creation(self, request: Request) -> Creation:
+        wants_token = self._wants_token(request.query)
+        try:
+            sent = json.loads(request.body.decode())
+        except (ValueError, RecursionError):
+            raise Refused(self.errors["400"]) from None
+        if not isinstance(sent, dict):
+            raise Refused(self.errors["400"])
+        known = {self._on_the_wire(name): name for name in rules.RULES}
+        values = {known[name]: value for name, value in sent.items() if name in known}
+        problems = [(name, "unknown", "There is no such property.") for name in sent.keys() - known.keys()]
+        problems += [(self._on_the_wire(name), code, message) for name, code, message in _problems(values)]
+        if problems:
+            told = [
+                {"error_key": KEYS.get(code, "json.value.invalid"), "error_message": f"#/{name}: {message}"}
+                for name, code, message in sorted(problems)
+            ]
+            raise Refused(Answer.of(400, told))
+        values.pop("password", None)
+        return Creation(values, wants_token)
+
+
+def _problems(values: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Property, code and message of what is wrong with the values."""
+    single_sign_on = SINGLE_SIGN_ON & values.keys()
+    yield from _problems_by_rules(values, rules.RULES.keys() - ({"password"} if single_sign_on else set()))
+    if single_sign_on:
+        for name in SINGLE_SIGN_ON - values.keys():
+            yield name, "required", "Single sign-on takes the provider and the id together."
+        if "password" in values:
+            yield "password", "unknown", "With single sign-on there is no password."
+    if values.get("single_billing") is True and values.get("managed_site_owner") is not True:
+        yield "managed_site_owner", "required", "Must be true with single billing."
+
+
+def _problems_by_rules(values: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str, str]]:
+    """What the rules say. Unlike a form, the provider takes a value only as `rules.clean` would have it sent."""
+    try:
+        cleaned = rules.clean(values, only=names)
+    except ValidationError as invalid:
+        for name, problems in invalid.error_dict.items():
+            yield from ((name, problem.code or "", " ".join(problem.messages)) for problem in problems)
+        return
+    for name in names & values.keys():
+        if cleaned[name] == "" or cleaned[name] != values[name]:
+            yield name, "unclean", "Has blanks around it." if cleaned[name] else "Has no value here: leave it out."

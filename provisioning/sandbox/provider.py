@@ -1,0 +1,181 @@
+"""The provider behind the stand-in: whatever the dialect, it has accounts, limits, a memory of calls, and faults."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from provisioning.sandbox.accounts import Account, Accounts, UsernameTaken
+from provisioning.sandbox.faults import FAULTS, NO_FAULT, Delivery, Fault
+from provisioning.sandbox.messages import Answer, Creation, Listing, Refused, Request
+from provisioning.sandbox.v2 import V2
+from provisioning.sandbox.v3 import V3
+
+log = logging.getLogger(__name__)
+
+DIALECTS = {"v2": V2, "v3": V3}
+
+
+class Limit:
+    """At most `calls` in each period of so many seconds by the clock (86,400 are the UTC day); None is no limit."""
+
+    def __init__(self, calls: int | None, period: int) -> None:
+        self.calls = calls
+        self.period = period
+        self._current: float | None = None
+        self._counted = 0
+
+    def exceeded_by_call(self, now: float) -> bool:
+        """Count a call at `now`, in seconds since the epoch; is it one too many?"""
+        if now // self.period != self._current:
+            self._current, self._counted = now // self.period, 0
+        self._counted += 1
+        return self.calls is not None and self._counted > self.calls
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as it came in, for tests to count and to time."""
+
+    method: str
+    path: str
+    """Without the query, which holds the API key."""
+    at: float
+    """When it came in, by `time.monotonic()`."""
+    username: str
+    """The user name in its body; empty for the list."""
+    status: int | None
+    """The status answered; None where no answer was given."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is to be answered, how, and after how many seconds."""
+
+    answer: Answer
+    delivery: Delivery = Delivery.WHOLE
+    wait: float = 0
+
+
+class Provider:
+    """Answers requests to the API `v2` or `v3`, given what a partner gets from the vendor: an API key, a user name and
+    a password (for v3: client id and secret). The rules for values are those of the settings, also for the API.
+
+    `rate` (calls a second) and `quota` (calls a UTC day) count every call of the key; None is no limit. `latency`
+    (seconds) passes before every answer. `file` keeps the accounts over a restart; raises OSError or ValueError where
+    it cannot be used.
+
+    Things go wrong by request: with the first call that creates a user name which begins with the name of a fault
+    and a dot (`reset-after.anna`), or with whatever call comes next, by `fail_next`.
+    """
+
+    hang = 60.0
+    """Seconds after which a call that is never answered is dropped."""
+    delay = 5.0
+    """Seconds that the faults `slow`, `later` and `unlisted` take."""
+    trickle = 0.5
+    """Seconds between two bytes of the fault `trickle`."""
+
+    def __init__(
+        self,
+        api_key: str,
+        username: str,
+        password: str,
+        *,
+        api: str = "v2",
+        rate: int | None = None,
+        quota: int | None = None,
+        latency: float = 0,
+        file: Path | None = None,
+    ) -> None:
+        self.latency = latency
+        self.calls: list[Call] = []
+        self.token_calls: list[Call] = []
+        """Those for an access token, of which there is none too many."""
+        self._dialect = DIALECTS[api](username, password)
+        self._api_key = api_key
+        self._rate = Limit(rate, 1)
+        self._quota = Limit(quota, 24 * 60 * 60)
+        self._accounts = Accounts(file)
+        self._lock = threading.Lock()
+        self._seen: set[str] = set()
+        self._coming: dict[str, deque[Fault]] = {"create": deque(), "list": deque()}
+
+    @property
+    def accounts(self) -> dict[str, Account]:
+        """User name → account, of all that exist by now, oldest first."""
+        return self._accounts.existing()
+
+    def fail_next(self, kind: Literal["create", "list"], fault: str, times: int = 1) -> None:
+        """The next `times` rightful calls of that kind meet with this one of FAULTS."""
+        self._coming[kind].extend([FAULTS[fault]] * times)
+
+    def reply(self, request: Request) -> Reply:
+        """Carry out the request, unless it is refused, and say what to answer."""
+        at = time.monotonic()
+        granted = self._dialect.grant(request)
+        reply = Reply(granted) if granted else self._reply(request)
+        status = None if reply.delivery in {Delivery.NEVER, Delivery.RESET} else reply.answer.status
+        calls = self.token_calls if granted else self.calls
+        calls.append(Call(request.method, request.path, at, self._dialect.username(request), status))
+        log.info("%s %s → %s", request.method, request.path, status or reply.delivery.name.lower())
+        return reply
+
+    def _reply(self, request: Request) -> Reply:
+        try:
+            self._admit(request)
+            return self._carry_out(self._dialect.read(request))
+        except Refused as refusal:
+            return Reply(refusal.answer)
+
+    def _admit(self, request: Request) -> None:
+        if self._dialect.api_key(request) != self._api_key:
+            raise Refused(self._dialect.errors["api-key"])
+        now = time.time()
+        with self._lock:
+            over_qps, over_quota = self._rate.exceeded_by_call(now), self._quota.exceeded_by_call(now)
+        if over_qps:
+            raise Refused(self._dialect.errors["over-qps"])
+        if over_quota:
+            raise Refused(self._dialect.errors["over-quota"])
+
+    def _carry_out(self, call: Creation | Listing) -> Reply:
+        fault = self._fault(call)
+        truth = Answer(0, b"")
+        if fault.ends_tokens:
+            self._dialect.tokens.end()
+        if fault.carried_out:
+            truth = self._create(call, fault) if isinstance(call, Creation) else self._list(call)
+        return Reply(fault.tells(self._dialect.errors, truth), fault.delivery, self.delay if fault.slow else 0)
+
+    def _create(self, call: Creation, fault: Fault) -> Answer:
+        try:
+            account = self._accounts.create(
+                call.properties,
+                exists_in=self.delay if fault.exists_later else 0,
+                listed_in=self.delay if fault.listed_later else 0,
+            )
+        except UsernameTaken:
+            return self._dialect.errors["409"]
+        # A real token would open the account for ten years. This one opens nothing and is kept nowhere.
+        return self._dialect.created(account, f"sandbox-{uuid.uuid4()}" if call.wants_token else "")
+
+    def _list(self, call: Listing) -> Answer:
+        accounts, following = self._accounts.page(call.start, call.limit)
+        return self._dialect.page(accounts, following, call.limit)
+
+    def _fault(self, call: Creation | Listing) -> Fault:
+        with self._lock:
+            coming = self._coming["create" if isinstance(call, Creation) else "list"]
+            if coming:
+                return coming.popleft()
+            if isinstance(call, Creation) and "." in call.username and call.username not in self._seen:
+                self._seen.add(call.username)
+                return FAULTS.get(call.username.partition(".")[0], NO_FAULT)
+        return NO_FAULT

@@ -1,0 +1,133 @@
+"""The stand-in on the network: HTTP/1.1 with connections kept alive, on this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import socket
+import struct
+import threading
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from typing import Any, Self
+from urllib.parse import parse_qsl
+
+from provisioning.sandbox.faults import Delivery
+from provisioning.sandbox.messages import Answer, Request
+from provisioning.sandbox.provider import Provider
+from provisioning.sandbox.v3 import TOKEN_PATH
+
+
+class Server(ThreadingTCPServer):
+    """Serves a provider at `url`, as a context manager; at its end all connections are dropped at once.
+
+    Access tokens for v3 are given at `token_url`. Listens on a free port where none is given. Raises OSError where the
+    port is taken.
+    """
+
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, provider: Provider, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Exchange)
+        self.provider = provider
+        self.closing = threading.Event()
+        self._connections: set[socket.socket] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    @property
+    def token_url(self) -> str:
+        return self.url + TOKEN_PATH
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.closing.set()
+        for connection in tuple(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def close_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().close_request(request)
+
+
+class _Exchange(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # The client has gone: nobody is left to tell.
+            super().handle()
+
+    def answer(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if not re.fullmatch("[0-9]{1,6}", length) or "Transfer-Encoding" in self.headers:
+            self.send_error(413)  # No request of the document comes near this size, or in chunks.
+            return
+        path, _, query = self.path.partition("?")
+        request = Request(
+            method=self.command,
+            path=path,
+            query=dict(parse_qsl(query, keep_blank_values=True)),
+            headers=self.headers,
+            body=self.rfile.read(int(length)),
+        )
+        reply = self.server.provider.reply(request)
+        if self.server.closing.wait(self.server.provider.latency + reply.wait):
+            self.close_connection = True
+        else:
+            self._deliver(reply.answer, reply.delivery)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the request line holds the API key. The provider logs what may be logged."""
+
+    def _deliver(self, answer: Answer, delivery: Delivery) -> None:
+        match delivery:
+            case Delivery.WHOLE:
+                self.wfile.write(self._bytes(answer))
+            case Delivery.TRICKLED:
+                for byte in self._bytes(answer):
+                    self.wfile.write(bytes([byte]))
+                    if self.server.closing.wait(self.server.provider.trickle):
+                        break
+            case Delivery.NEVER:
+                self.server.closing.wait(self.server.provider.hang)
+                self.close_connection = True
+            case Delivery.RESET:
+                self._reset()
+
+    def _bytes(self, answer: Answer) -> bytes:
+        """Header and body in one piece, so that they leave in one packet."""
+        headers = {
+            "Date": self.date_time_string(),
+            "Content-Type": answer.content_type,
+            "Content-Length": str(len(answer.body)),
+            **answer.headers,
+        }
+        lines = [f"HTTP/1.1 {answer.status} {http.client.responses.get(answer.status, 'Unknown')}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        head = "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
+        return head if self.command == "HEAD" else head + answer.body
+
+    def _reset(self) -> None:
+        """Close so that the client's system reports a reset: with nothing to linger for, TCP sends RST, not FIN."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.rfile.close()
+        self.connection.close()
+        self.close_connection = True

@@ -1,0 +1,101 @@
+"""The dialect of the vendor's v3 API, from its contract and its guides «Partner Authentication» and «Responses».
+
+Not taken, though the contract has them: `organization_phone` and `time_zone_id`, for which the product has no use.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs
+
+from provisioning.sandbox.accounts import Account
+from provisioning.sandbox.dialect import Dialect, error
+from provisioning.sandbox.messages import Answer, Listing, Refused, Request
+
+PATH = "/v3/partner/accounts"
+TOKEN_PATH = "/partners/oauth2/default/v1/token"  # noqa: S105
+"""Where tokens are given. At the vendor's it is on a host of its own."""
+
+
+class V3(Dialect):
+    path = PATH
+    names: Mapping[str, str] = {
+        "email": "contact_email",
+        "phone": "contact_phone",
+        "username": "login_name",
+        "single_billing": "enable_single_billing",
+        "idp_provider": "external_provider",
+        "idp_provider_id": "external_id",
+    }
+    errors: Mapping[str, Answer] = {
+        "api-key": Answer.of(401, {"error_key": "unauthorized", "error_message": "The API key is not known."}),
+        "inactive": error(403, "forbidden", "The API key is deactivated."),
+        "over-qps": Answer.of(429, {"error_key": "throttled", "error_message": "Too many calls in this second."}),
+        "over-quota": Answer.of(429, {"error_key": "quota_exceeded", "error_message": "Too many calls on this day."}),
+        "400": error(400, "json.payload.invalid", "The body is not a JSON object."),
+        "401": Answer.of(
+            401,
+            {"error_key": "unauthorized", "error_message": "The access token is invalid or has expired."},
+            **{"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        ),
+        "404": error(404, "not_found", "There is nothing at this path."),
+        "405": error(405, "method_not_allowed", "This method is not supported.", Allow="GET, POST"),
+        "406": error(406, "not_acceptable", "The Accept header must be application/json."),
+        "409": error(409, "conflict", "#/login_name: The login name is already in use."),
+        "415": error(415, "unsupported_media_type", "The Content-Type header must be application/json."),
+        "500": error(500, "internal_server_error", "An internal error occurred."),
+        "503": error(503, "service_unavailable", "The request may be carried out later."),
+    }
+
+    def api_key(self, request: Request) -> str:
+        return request.headers.get("x-api-key", "")
+
+    def grant(self, request: Request) -> Answer | None:
+        """An access token for the partner's credentials (RFC 6749, 4.4 and 5)."""
+        if request.path != TOKEN_PATH:
+            return None
+        if request.method != "POST":
+            return Answer.of(405, {"error": "invalid_request"}, Allow="POST")
+        if not self._has_credentials(request):
+            return Answer.of(401, {"error": "invalid_client"}, **{"WWW-Authenticate": 'Basic realm="partner"'})
+        asked = parse_qs(request.body.decode(errors="replace"))
+        if request.headers.get_content_type() != "application/x-www-form-urlencoded" or "grant_type" not in asked:
+            return Answer.of(400, {"error": "invalid_request"})
+        if asked["grant_type"] != ["client_credentials"]:
+            return Answer.of(400, {"error": "unsupported_grant_type"})
+        granted = {
+            "access_token": self.tokens.give(),
+            "token_type": "Bearer",
+            "expires_in": self.tokens.lifetime,
+        }
+        return Answer.of(200, granted, **{"Cache-Control": "no-store"})
+
+    def created(self, account: Account, token: str) -> Answer:
+        return Answer.of(201, {"encoded_account_id": account.id, "provision_uuid": str(uuid.uuid4())})
+
+    def page(self, accounts: Sequence[Account], following: int | None, limit: int) -> Answer:
+        listed = [
+            {
+                "encoded_account_id": account.id,
+                "organization_name": account.properties["organization_name"],
+                "site_owner_name": account.username,
+                "billing_status": "Trial",
+            }
+            for account in accounts
+        ]
+        links = {} if following is None else {"next": {"href": f"{PATH}?offset={following}&limit={limit}"}}
+        return Answer.of(200, {"site_owner_list": listed, "_links": links})
+
+    def _is_authorized(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and self.tokens.are_good_with(token)
+
+    def _listing(self, query: Mapping[str, str]) -> Listing:
+        limit, offset = query.get("limit", "10"), query.get("offset", "0")
+        if not re.fullmatch("[0-9]{2}", limit) or not 10 <= int(limit) <= 50:
+            raise Refused(error(400, "query.param.invalid", "limit: Must be a number from 10 to 50."))
+        if not re.fullmatch("[0-9]{1,9}", offset):
+            raise Refused(error(400, "query.param.invalid", "offset: Must be a number."))
+        return Listing(int(offset), int(limit))

@@ -1,0 +1,152 @@
+"""A partner's program, reduced to what a test needs: raw HTTP to the sandbox, nothing of the product in between."""
+
+import base64
+import http.client
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pytest
+from django.conf import settings
+
+from provisioning.sandbox import Provider
+from tests.provisioning.values import SIGN_UP
+
+PATH = "/v2/partner/accounts"
+V3_PATH = "/v3/partner/accounts"
+TOKEN_PATH = "/partners/oauth2/default/v1/token"
+V3_NAMES = {
+    "email": "contact_email",
+    "phone": "contact_phone",
+    "username": "login_name",
+    "single_billing": "enable_single_billing",
+    "idp_provider": "external_provider",
+    "idp_provider_id": "external_id",
+}
+"""v2's name of a property → v3's."""
+
+
+@dataclass
+class Response:
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    spelled: Mapping[str, str] = field(default_factory=dict)
+    """v2's name of a property → its name in this answer, where that is another one."""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def keys(self) -> list[str]:
+        """The error keys, whether errors come as an array or as an object."""
+        return [error["error_key"] for error in (self.json if isinstance(self.json, list) else [self.json])]
+
+    @property
+    def refused(self) -> set[str]:
+        """The properties that the messages point at, by their names in v2."""
+        pointers = (error["error_message"].partition(":")[0].removeprefix("#/") for error in self.json)
+        in_v2 = {name: v2 for v2, name in self.spelled.items()}
+        return {in_v2.get(name, "not in v3: " + name if name in self.spelled else name) for name in pointers}
+
+
+class Partner:
+    """Calls the sandbox over one connection, kept alive until the end of the `with`; `headers` go with every call."""
+
+    spelled: Mapping[str, str] = {}
+    """v2's name of a property → its name here, where that is another one."""
+
+    def __init__(self, url: str, timeout: float = 20) -> None:
+        self.key = settings.CONSTANT_CONTACT_API_KEY
+        credentials = f"{settings.CONSTANT_CONTACT_USERNAME}:{settings.CONSTANT_CONTACT_PASSWORD}"
+        self.headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}",
+        }
+        self.connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def call(self, method: str, path: str, body: bytes | None = None) -> Response:
+        self.connection.request(method, path, body, self.headers)
+        response = self.connection.getresponse()
+        return Response(response.status, response.read(), dict(response.headers), self.spelled)
+
+    def create(self, username: str = "anna", query: str = "", **changes: Any) -> Response:
+        return self.send(SIGN_UP | {"username": username} | changes, query)
+
+    def send(self, values: Any, query: str = "") -> Response:
+        return self.call("POST", f"{PATH}?api_key={self.key}{query}", json.dumps(values).encode())
+
+    def page(self, query: str = "") -> Response:
+        return self.call("GET", f"{PATH}?api_key={self.key}{query}")
+
+    def names(self) -> list[str]:
+        """The user names on the first page of the list."""
+        return [account["username"] for account in self.page().json["results"]]
+
+
+class V3Partner(Partner):
+    """The same over v3. The properties have their names in v2, as in all tables of values."""
+
+    spelled = V3_NAMES
+
+    def __init__(self, url: str, timeout: float = 20) -> None:
+        super().__init__(url, timeout)
+        self.basic = self.headers["Authorization"]
+        self.headers["x-api-key"] = self.key
+        self.headers["Authorization"] = f"Bearer {self.log_in().json['access_token']}"
+
+    def log_in(self, body: bytes = b"grant_type=client_credentials", **headers: str) -> Response:
+        """Ask for an access token."""
+        usual, form = self.headers, "application/x-www-form-urlencoded"
+        self.headers = {"Content-Type": form, "Authorization": self.basic} | headers
+        response = self.call("POST", TOKEN_PATH, body)
+        self.headers = usual
+        return response
+
+    def send(self, values: Any, query: str = "") -> Response:
+        named = {self.spelled.get(name, name): value for name, value in values.items()}
+        return self.call("POST", V3_PATH + query, json.dumps(named).encode())
+
+    def page(self, query: str = "") -> Response:
+        return self.call("GET", V3_PATH + query)
+
+    def names(self) -> list[str]:
+        return [account["site_owner_name"] for account in self.page().json["site_owner_list"]]
+
+
+def partner_of(url: str, timeout: float = 20) -> Partner:
+    """A partner who speaks the API of this configuration."""
+    return {"v2": Partner, "v3": V3Partner}[settings.CONSTANT_CONTACT_API](url, timeout)
+
+
+BOTH = pytest.mark.parametrize("api", ["v2", "v3"], indirect=True)
+"""A test of what is the same in both APIs."""
+
+
+def provider(**options: Any) -> Provider:
+    """A provider of this configuration's API, with its credentials."""
+    return Provider(
+        settings.CONSTANT_CONTACT_API_KEY,
+        settings.CONSTANT_CONTACT_USERNAME,
+        settings.CONSTANT_CONTACT_PASSWORD,
+        api=settings.CONSTANT_CONTACT_API,
+        **options,
+    )
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for the condition to come true; it is an error where it does not within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -1,0 +1,141 @@
+"""`manage.py sandbox` as a process of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioning.sandbox import FAULTS, Server
+from tests.environment import CANARIES
+from tests.provisioning.sandbox.partner import Partner, V3Partner
+from tests.provisioning.values import SIGN_UP
+
+MANAGE = Path(__file__).parents[3] / "manage.py"
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    processes = []
+
+    def start(*options: object, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, str(MANAGE), "sandbox", *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_the_pages_own_credentials_until_it_is_told_to_stop(start: Start, signum: int) -> None:
+    process = start("--port", 0)
+    with Partner(listening(process)) as partner:
+        assert partner.create("anna").status == 201
+        told_at = time.monotonic()
+
+        process.send_signal(signum)
+
+        output, log = process.communicate(timeout=20)
+    assert (process.returncode, output, time.monotonic() - told_at < 5) == (0, "", True)
+    assert "POST /v2/partner/accounts → 201" in log
+    for unwanted in ("Traceback", SIGN_UP["password"], *CANARIES.values()):
+        assert unwanted not in log
+
+
+def test_its_options_reach_the_provider(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "accounts"
+    options = ("--latency", 0.2, "--rate", 1000, "--quota", 2, "--file", file)
+    with Partner(listening(start("--port", 0, *options))) as partner:
+        started = time.monotonic()
+        told = [partner.create("anna").status, partner.create("bert").status, partner.create("carl").status]
+
+    assert told == [201, 201, 403]
+    assert time.monotonic() - started >= 0.6
+    assert len(file.read_text().splitlines()) == 2
+
+
+def test_it_speaks_the_api_that_the_page_is_configured_for(start: Start) -> None:
+    with V3Partner(listening(start("--port", 0, CONSTANT_CONTACT_API="v3"))) as partner:
+        assert partner.create("Anna+Jones").status == 201
+
+
+def test_a_limit_of_one_call_a_second_is_met_within_two(start: Start) -> None:
+    with Partner(listening(start("--port", 0, "--rate", 1))) as partner:
+        assert 403 in [partner.page().status for _ in range(20)]
+
+
+def test_killed_without_warning_it_has_kept_what_it_answered_for(start: Start, tmp_path: Path) -> None:
+    options = ("--port", 0, "--file", tmp_path / "accounts")
+    process = start(*options)
+    with Partner(listening(process)) as partner:
+        partner.create("anna")
+        process.kill()
+        process.wait()
+
+    with Partner(listening(start(*options))) as partner:
+        assert partner.names() == ["anna"]
+
+
+def test_a_taken_port_is_told_in_a_sentence(start: Start, sandbox: Server) -> None:
+    port = sandbox.server_address[1]
+
+    assert (
+        refusal(start("--port", port))
+        == f"Port {port} cannot be used: Address already in use. Choose another with --port."
+    )
+
+
+def test_a_port_that_cannot_be_is_told_in_a_sentence(start: Start) -> None:
+    assert refusal(start("--port", 65536)).startswith("Port 65536 cannot be used")
+
+
+def test_a_file_that_cannot_be_used_is_told_in_a_sentence(start: Start, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.write_text("hello\n")
+
+    assert refusal(start("--file", notes)) == f"Accounts cannot be kept in {notes}: it holds something else."
+    assert refusal(start("--file", tmp_path)) == f"Accounts cannot be kept in {tmp_path}: Is a directory."
+
+
+def test_credentials_that_are_missing_are_told_by_name(start: Start) -> None:
+    told = refusal(start(CONSTANT_CONTACT_API_KEY="", CONSTANT_CONTACT_PASSWORD=""))
+
+    assert told.startswith("Set CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_PASSWORD first")
+
+
+def test_its_help_names_every_fault(start: Start) -> None:
+    output, _ = start("--help").communicate(timeout=20)
+
+    for name, fault in FAULTS.items():
+        assert re.search(f"^  {name} +{fault.does}$", output, re.MULTILINE)
+
+
+def listening(process: subprocess.Popen[str]) -> str:
+    """The address at which the process says that it listens."""
+    assert process.stdout
+    line = process.stdout.readline()
+    found = re.fullmatch(r"The sandbox listens on (http://127\.0\.0\.1:[0-9]+)\n", line)
+    assert found, line
+    return found[1]
+
+
+def refusal(process: subprocess.Popen[str]) -> str:
+    """What the process says on ending in error."""
+    output, log = process.communicate(timeout=20)
+    assert (process.returncode, output) == (1, "")
+    return log.splitlines()[-1].removeprefix("CommandError: ")

@@ -1,0 +1,253 @@
+"""Everything that can be made to go wrong, seen from the other end of the wire."""
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+
+from provisioning.sandbox import FAULTS, Server
+from tests.provisioning.sandbox.partner import BOTH, PATH, Partner
+
+HANGS = {"hang-before", "hang-after"}
+RESETS = {"reset-before", "reset-after"}
+CREATING = {"slow", "hang-after", "reset-after", "trickle", "500-after", "bad-json", "no-id", "unlisted"}
+"""The faults after which the account exists."""
+STATUS = {
+    "slow": 201,
+    "trickle": 201,
+    "500": 500,
+    "500-after": 500,
+    "502": 502,
+    "503": 503,
+    "596": 596,
+    "html": 200,
+    "bad-json": 201,
+    "no-id": 201,
+    "302": 302,
+    "307": 307,
+    "later": 503,
+    "unlisted": 201,
+    "over-qps": 403,
+    "over-quota": 403,
+    "inactive": 403,
+    "401": 401,
+    "token-end": 401,
+    "405": 405,
+    "406": 406,
+    "415": 415,
+    "418": 418,
+}
+"""The faults that end in an answer at all."""
+IN_V3 = {"over-qps": 429, "over-quota": 429}
+"""Those that end in another one than in v2."""
+
+
+@pytest.fixture(autouse=True)
+def pace(sandbox: Server, request: pytest.FixtureRequest) -> None:
+    """What a test has to wait for comes soon, what it must not wait for comes never."""
+    sandbox.provider.delay = 0.3 if "slow" in request.node.name else 3600
+    sandbox.provider.hang = 0.1
+    sandbox.provider.trickle = 0.0001
+
+
+def test_every_fault_is_told_apart_here() -> None:
+    assert set(FAULTS) == STATUS.keys() | HANGS | RESETS
+    assert all(fault.does for fault in FAULTS.values())
+
+
+@pytest.fixture
+def status(api: str) -> dict[str, int]:
+    """Fault → its status in this API."""
+    return {"v2": STATUS, "v3": STATUS | IN_V3}[api]
+
+
+@BOTH
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_user_name_asks_for_a_fault(sandbox: Server, partner: Partner, fault: str, status: dict[str, int]) -> None:
+    username = f"{fault}.anna"
+
+    if fault in status:
+        assert partner.create(username).status == status[fault]
+    elif fault in RESETS:
+        with pytest.raises(ConnectionResetError) as reset:
+            partner.create(username)
+        assert not isinstance(reset.value, http.client.RemoteDisconnected)  # That would be an orderly end.
+    else:
+        with pytest.raises(http.client.RemoteDisconnected):
+            partner.create(username)
+
+    assert list(sandbox.provider.accounts) == ([username] if fault in CREATING else [])
+    assert sandbox.provider.calls[-1].status == status.get(fault)
+
+
+@BOTH
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"token-end"}))
+def test_a_fault_happens_the_first_time_only(sandbox: Server, partner: Partner, fault: str) -> None:
+    username = f"{fault}.anna"
+    try:
+        partner.create(username)
+    except OSError:
+        partner.connection.close()
+
+    again = partner.create(username)
+
+    assert again.status == (409 if fault in CREATING else 201)
+    assert list(sandbox.provider.accounts) == [username]
+
+
+@BOTH
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"token-end"}))
+def test_a_fault_can_be_asked_of_the_list_too(
+    sandbox: Server, partner: Partner, fault: str, status: dict[str, int]
+) -> None:
+    partner.create("anna-jones")
+    sandbox.provider.fail_next("list", fault)
+
+    try:
+        response = partner.page()
+    except OSError:
+        assert fault in HANGS | RESETS
+        partner.connection.close()
+    else:
+        true = {"slow", "unlisted", "trickle", "bad-json", "no-id"}
+        assert response.status == (200 if fault in true else status[fault])
+
+    assert partner.names() == ["anna-jones"]
+
+
+def test_faults_come_in_the_order_in_which_they_were_asked_for(sandbox: Server, partner: Partner) -> None:
+    sandbox.provider.fail_next("create", "503", times=2)
+    sandbox.provider.fail_next("create", "418")
+    sandbox.provider.fail_next("list", "500")
+
+    assert [partner.create("anna").status for _ in range(4)] == [503, 503, 418, 201]
+    assert [partner.page().status for _ in range(2)] == [500, 200]
+
+
+def test_there_is_no_fault_of_another_name(sandbox: Server) -> None:
+    with pytest.raises(KeyError):
+        sandbox.provider.fail_next("create", "earthquake")
+
+
+@pytest.mark.parametrize(
+    "username", ["reset-after", "reset-afteranna", "anna.reset-after", "earthquake.anna", ".", "500"]
+)
+def test_only_the_name_of_a_fault_and_a_dot_ask_for_it(partner: Partner, username: str) -> None:
+    assert partner.create(username).status == 201
+
+
+def test_a_request_that_is_refused_does_not_use_up_the_fault(partner: Partner) -> None:
+    assert partner.create("503.anna", phone="1").status == 400
+    assert partner.create("503.anna").status == 503
+    assert partner.create("503.anna").status == 201
+
+
+def test_a_name_that_is_taken_stays_taken_whatever_happens(sandbox: Server, partner: Partner) -> None:
+    partner.create("anna")
+    sandbox.provider.fail_next("create", "unlisted")
+
+    assert partner.create("anna").status == 409
+
+
+def test_what_is_carried_out_later_comes_into_being_by_itself(
+    sandbox: Server, partner: Partner, forward: Callable[[float], None]
+) -> None:
+    assert partner.create("later.anna").status == 503
+    assert (partner.names(), sandbox.provider.accounts) == ([], {})
+
+    forward(3600)
+
+    assert (partner.names(), list(sandbox.provider.accounts)) == (["later.anna"], ["later.anna"])
+    assert partner.create("later.anna").status == 409
+
+
+def test_what_is_carried_out_later_lapses_when_the_name_is_taken_first(
+    partner: Partner, forward: Callable[[float], None]
+) -> None:
+    partner.create("later.anna")
+    sooner = partner.create("later.anna")
+    assert sooner.status == 201
+
+    forward(3600)
+
+    assert [account["id"] for account in partner.page().json["results"]] == [sooner.json["id"]]
+
+
+def test_an_account_may_exist_before_it_is_listed(
+    sandbox: Server, partner: Partner, forward: Callable[[float], None]
+) -> None:
+    partner.create("anna")
+    partner.create("unlisted.anna")
+    partner.create("bert")
+
+    assert list(sandbox.provider.accounts) == ["anna", "unlisted.anna", "bert"]
+    assert partner.names() == ["anna", "bert"]
+
+    forward(3600)
+
+    assert partner.names() == ["anna", "unlisted.anna", "bert"]
+
+
+@pytest.mark.parametrize("fault", ["slow", "trickle"])
+def test_a_slow_answer_is_the_true_one(partner: Partner, fault: str) -> None:
+    assert partner.create(f"{fault}.anna").json["username"] == f"{fault}.anna"
+
+
+def test_a_slow_answer_comes_late(sandbox: Server, partner: Partner) -> None:
+    started = time.monotonic()
+
+    partner.create("slow.anna")
+
+    assert time.monotonic() - started >= sandbox.provider.delay
+
+
+def test_trickled_bytes_come_one_at_a_time(sandbox: Server, partner: Partner) -> None:
+    """Each read ends long before its time-out, and still the answer takes longer than that."""
+    sandbox.provider.trickle = 0.005
+    partner.connection.timeout = 1
+    started = time.monotonic()
+
+    assert partner.create("trickle.anna").status == 201
+
+    assert time.monotonic() - started > partner.connection.timeout
+
+
+def test_bad_json_begins_like_the_true_answer(partner: Partner) -> None:
+    response = partner.create("bad-json.anna")
+
+    assert response.body.startswith(b'{"id": "')
+    with pytest.raises(json.JSONDecodeError):
+        _ = response.json
+
+
+def test_an_answer_may_lack_the_id(partner: Partner) -> None:
+    assert partner.create("no-id.anna").json == {}
+
+
+@pytest.mark.parametrize("fault", ["html", "502", "596"])
+def test_gateways_answer_in_html(partner: Partner, fault: str) -> None:
+    response = partner.create(f"{fault}.anna")
+
+    assert (response.headers["Content-Type"], response.body[:6]) == ("text/html", b"<html>")
+
+
+@pytest.mark.parametrize("fault", ["302", "307"])
+def test_who_follows_a_redirect_is_seen(sandbox: Server, partner: Partner, fault: str) -> None:
+    location = partner.create(f"{fault}.anna").headers["Location"]
+
+    assert partner.call("GET", f"{location}?api_key={partner.key}").status == 404
+    assert [(call.path, call.username) for call in sandbox.provider.calls] == [(PATH, f"{fault}.anna"), ("/moved", "")]
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        ("over-qps", "mashery.not.authorized.over.qps"),
+        ("over-quota", "mashery.not.authorized.over.ratelimit"),
+        ("inactive", "mashery.not.authorized.inactive"),
+    ],
+)
+def test_the_gateways_refusals_have_the_gateways_keys(partner: Partner, fault: str, key: str) -> None:
+    assert partner.create(f"{fault}.anna").keys == [key]

@@ -1,0 +1,266 @@
+"""v3's tokens, paths, headers and errors, in the order in which a gateway looks at them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from provisioning.sandbox import Server
+from tests.environment import CANARIES
+from tests.provisioning.sandbox.partner import PATH, TOKEN_PATH, Partner, Response, V3Partner, provider
+from tests.provisioning.sandbox.partner import V3_PATH as ACCOUNTS
+from tests.provisioning.values import SIGN_UP
+
+RIGHT = {
+    "login_name": "anna-jones",
+    "password": "correct-horse",
+    "organization_name": "Anna's Bakery",
+    "first_name": "Anna",
+    "last_name": "Jones",
+    "contact_email": "anna@nullmailer.com",
+    "contact_phone": "555-555-5555",
+    "country_code": "US",
+    "state_code": "MA",
+}
+
+
+@pytest.fixture(autouse=True)
+def _v3(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_API = "v3"
+
+
+def send(partner: V3Partner, **changes: Any) -> Response:
+    return partner.call("POST", ACCOUNTS, json.dumps(RIGHT | changes).encode())
+
+
+def test_a_rightful_request_creates_an_account_and_is_told_its_number(sandbox: Server, partner: V3Partner) -> None:
+    response = send(partner)
+
+    assert (response.status, response.headers["Content-Type"]) == (201, "application/json")
+    account = sandbox.provider.accounts["anna-jones"]
+    assert response.json.keys() == {"encoded_account_id", "provision_uuid"}
+    assert response.json["encoded_account_id"] == account.id
+    assert account.properties == {name: value for name, value in SIGN_UP.items() if name != "password"}
+
+
+@pytest.mark.parametrize(
+    "name", ["email", "phone", "username", "single_billing", "idp_provider", "idp_provider_id", "colour"]
+)
+def test_what_has_another_name_in_v3_is_not_taken_under_its_old_one(partner: V3Partner, name: str) -> None:
+    response = send(partner, **{name: "x"})
+
+    assert (response.status, response.keys) == (400, ["json.field.invalid"])
+    assert response.json[0]["error_message"].startswith(f"#/{name}: ")
+
+
+def test_what_is_wrong_is_told_by_its_name_in_v3(partner: V3Partner) -> None:
+    response = send(partner, contact_email="anna", contact_phone="1", login_name="anna", enable_single_billing="yes")
+
+    pointed_at = [error["error_message"].partition(":")[0] for error in response.json]
+    assert set(pointed_at) == {"#/contact_email", "#/contact_phone", "#/login_name", "#/enable_single_billing"}
+
+
+def test_a_login_name_is_given_once(partner: V3Partner) -> None:
+    assert send(partner).status == 201
+
+    second = send(partner, login_name="Anna-Jones")
+
+    assert (second.status, second.refused) == (409, {"username"})
+
+
+def test_a_token_is_given_for_the_partners_credentials(partner: V3Partner) -> None:
+    given = partner.log_in()
+
+    assert (given.status, given.headers["Cache-Control"]) == (200, "no-store")
+    assert {name: given.json[name] for name in ("token_type", "expires_in")} == {
+        "token_type": "Bearer",
+        "expires_in": 3600,
+    }
+    assert given.json["access_token"] != partner.log_in().json["access_token"]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "error"),
+    [
+        (b"grant_type=client_credentials", {"Authorization": ""}, 401, "invalid_client"),
+        (b"grant_type=client_credentials", {"Authorization": "Basic cGFydG5lcjp3cm9uZw=="}, 401, "invalid_client"),
+        (b"grant_type=password", {}, 400, "unsupported_grant_type"),
+        (b"grant_type=client_credentials&grant_type=password", {}, 400, "unsupported_grant_type"),
+        (b"", {}, 400, "invalid_request"),
+        (b"\xff", {}, 400, "invalid_request"),
+        (b'{"grant_type": "client_credentials"}', {"Content-Type": "application/json"}, 400, "invalid_request"),
+        (b"grant_type=client_credentials", {"Content-Type": "text/plain"}, 400, "invalid_request"),
+    ],
+)
+def test_no_token_is_given_for_a_wrong_request(
+    partner: V3Partner, body: bytes, headers: dict[str, str], status: int, error: str
+) -> None:
+    response = partner.log_in(body, **headers)
+
+    assert (response.status, response.json) == (status, {"error": error})
+
+
+def test_tokens_are_given_to_post_only(partner: V3Partner) -> None:
+    assert partner.call("GET", TOKEN_PATH).status == 405
+
+
+def test_a_token_ends_after_an_hour(partner: V3Partner, forward: Callable[[float], None]) -> None:
+    forward(3590)
+    assert partner.page().status == 200
+
+    forward(3601)
+
+    assert partner.page().status == 401
+
+
+def test_a_token_can_end_early(sandbox: Server, partner: V3Partner) -> None:
+    sandbox.provider.fail_next("create", "token-end")
+
+    assert [send(partner).status, send(partner).status] == [401, 401]
+    assert not sandbox.provider.accounts
+    partner.headers["Authorization"] = f"Bearer {partner.log_in().json['access_token']}"
+    assert send(partner).status == 201
+
+
+def test_a_token_of_another_provider_is_no_good(partner: V3Partner) -> None:
+    with Server(provider()) as other, V3Partner(other.url) as stranger:
+        stranger.headers["Authorization"] = partner.headers["Authorization"]
+        assert stranger.page().status == 401
+
+
+def test_calls_for_a_token_count_towards_no_limit() -> None:
+    with Server(provider(quota=1, rate=1)) as server, V3Partner(server.url) as partner:
+        assert [partner.log_in().status for _ in range(3)] == [200] * 3
+        assert partner.page().status == 200
+        assert (len(server.provider.calls), len(server.provider.token_calls)) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", ACCOUNTS + "/", {}, 404),
+        ("POST", PATH, {}, 404),
+        ("GET", ACCOUNTS + "/7", {}, 404),
+        ("PUT", ACCOUNTS, {}, 405),
+        ("DELETE", ACCOUNTS, {}, 405),
+        ("HEAD", ACCOUNTS, {}, 405),
+        ("POST", ACCOUNTS, {"Accept": "*/*"}, 406),
+        ("POST", ACCOUNTS, {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ("POST", ACCOUNTS, {"Authorization": ""}, 401),
+        ("POST", ACCOUNTS, {"Authorization": "Bearer x"}, 401),
+        ("POST", ACCOUNTS, {"Authorization": "Bearer \xe9"}, 401),
+        ("POST", ACCOUNTS, {"x-api-key": "wrong"}, 401),
+        ("GET", ACCOUNTS + "?api_key=canary-api-key", {"x-api-key": ""}, 401),
+    ],
+)
+def test_a_request_that_breaks_the_contract_is_refused(
+    sandbox: Server, partner: V3Partner, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    partner.headers |= headers
+
+    response = partner.call(method, path, json.dumps(RIGHT).encode())
+
+    assert response.status == status
+    assert method == "HEAD" or response.keys[0]
+    assert not sandbox.provider.accounts
+
+
+def test_the_partners_own_credentials_are_no_token(partner: V3Partner) -> None:
+    partner.headers["Authorization"] = partner.basic
+
+    assert partner.page().status == 401
+
+
+def test_what_is_wrong_first_is_told_first(partner: V3Partner) -> None:
+    right = partner.headers
+    partner.headers = {"Accept": "text/html", "Content-Type": "text/html", "x-api-key": "wrong"}
+
+    def told(method: str, path: str, *mended: str) -> tuple[int, str]:
+        partner.headers |= {name: right[name] for name in mended}
+        response = partner.call(method, path, b"[")
+        return response.status, response.keys[0]
+
+    assert told("PUT", "/v1") == (401, "unauthorized")
+    assert told("PUT", "/v1", "x-api-key") == (404, "not_found")
+    assert told("PUT", ACCOUNTS) == (405, "method_not_allowed")
+    assert told("POST", ACCOUNTS) == (406, "not_acceptable")
+    assert told("POST", ACCOUNTS, "Accept") == (415, "unsupported_media_type")
+    assert told("POST", ACCOUNTS, "Content-Type") == (401, "unauthorized")
+    assert told("POST", ACCOUNTS, "Authorization") == (400, "json.payload.invalid")
+
+
+@pytest.mark.parametrize(("limit", "key"), [("rate", "throttled"), ("quota", "quota_exceeded")])
+def test_too_many_calls_are_told_by_an_object(limit: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.sandbox.provider.time.time", lambda: 1_000_000.0)
+    with Server(provider(**{limit: 1})) as server, V3Partner(server.url) as partner:
+        partner.page()
+        response = partner.page()
+
+    assert (response.status, response.json["error_key"]) == (429, key)
+
+
+def test_the_list_holds_what_the_contract_says_and_no_address(partner: V3Partner) -> None:
+    created = send(partner).json
+
+    listed = partner.page()
+
+    account = {
+        "encoded_account_id": created["encoded_account_id"],
+        "organization_name": "Anna's Bakery",
+        "site_owner_name": "anna-jones",
+        "billing_status": "Trial",
+    }
+    assert (listed.status, listed.json) == (200, {"site_owner_list": [account], "_links": {}})
+
+
+@pytest.mark.parametrize(("query", "first"), [("", 10), ("?limit=10", 10), ("?limit=21", 21), ("?limit=50", 50)])
+def test_pages_of_the_list_follow_each_other_until_all_are_listed(partner: V3Partner, query: str, first: int) -> None:
+    names = [f"anna-{number:02}" for number in range(52)]
+    for name in names:
+        partner.create(name)
+    page = partner.page(query).json
+    assert len(page["site_owner_list"]) == first
+    seen = page["site_owner_list"]
+
+    while following := page["_links"].get("next"):
+        page = partner.call("GET", following["href"]).json
+        assert page["site_owner_list"]
+        seen += page["site_owner_list"]
+
+    assert [account["site_owner_name"] for account in seen] == names
+
+
+@pytest.mark.parametrize("query", ["limit=9", "limit=51", "limit=", "limit=ten", "offset=-1", "offset=", "offset=x"])
+def test_a_page_that_cannot_be_is_refused(partner: V3Partner, query: str) -> None:
+    response = partner.page("?" + query)
+
+    assert (response.status, response.keys) == (400, ["query.param.invalid"])
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"[" * 100_000])
+def test_a_body_that_is_no_json_object_is_refused(partner: V3Partner, body: bytes) -> None:
+    assert partner.call("POST", ACCOUNTS, body).keys == ["json.payload.invalid"]
+
+
+def test_secrets_are_neither_logged_nor_kept(
+    sandbox: Server, partner: V3Partner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    token = partner.log_in().json["access_token"]
+    partner.headers["Authorization"] = f"Bearer {token}"
+
+    send(partner)
+
+    assert f"POST {ACCOUNTS} → 201" in caplog.text
+    provider = sandbox.provider
+    kept = repr((provider.accounts, provider.calls, provider.token_calls, provider._dialect.tokens.__dict__))
+    for secret in (*CANARIES.values(), RIGHT["password"], token):
+        assert secret not in caplog.text + kept
+
+
+def test_v2_knows_no_tokens(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_API = "v2"
+    with Server(provider()) as server, Partner(server.url) as partner:
+        assert partner.call("POST", TOKEN_PATH, b"grant_type=client_credentials").status == 403
