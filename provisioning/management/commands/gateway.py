@@ -1,0 +1,33 @@
+"""`manage.py gateway`: what all workers go by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from provisioning import gateway
+
+TIME = "%Y-%m-%d %H:%M:%S UTC"
+
+
+class Command(BaseCommand):
+    help = "Show the gateway to Constant Contact; or resume it, once what stopped it is mended."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("do", nargs="?", choices=["resume"], help="let calls start again after a stop or a pause")
+
+    def handle(self, *, do: str | None, **options: Any) -> None:
+        if do == "resume":
+            gateway.resume()
+        closure, row = gateway.closure(), gateway.state()
+        if closure is None:
+            self.stdout.write("Open: calls are made.")
+        elif closure.until:
+            self.stdout.write(f"Paused until {closure.until:{TIME}}: {closure.reason}")
+        else:
+            self.stdout.write(f"Stopped since {row.stopped_at:{TIME}}: {closure.reason}")
+            self.stdout.write("Once the cause is mended: manage.py gateway resume")
+        self.stdout.write(f"Calls today: {gateway.calls_today()} of {settings.CONSTANT_CONTACT_DAILY_QUOTA}")
+        self.stdout.write(f"Rate: {settings.CONSTANT_CONTACT_RATE:g} a second")

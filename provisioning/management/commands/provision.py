@@ -1,0 +1,104 @@
+"""The worker: `manage.py provision` creates what customers have submitted, until it is told to end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import Error, connection
+
+from provisioning import gateway, services
+from provisioning.signals import chores
+
+log = logging.getLogger(__name__)
+
+BUSY, IDLE = 0.05, 0.25
+"""Seconds between two looks at the queue, while there is work and while there is none."""
+CHORES = 1.0
+"""Seconds between two rounds of chores: the heartbeat, and what dead workers left behind."""
+
+
+class Command(BaseCommand):
+    help = "Create submitted accounts at Constant Contact. SIGTERM lets it settle what is in flight and end."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--threads", type=int, default=settings.PROVISION_THREADS, help="calls at the same time")
+        parser.add_argument("--once", action="store_true", help="end when nothing is due")
+
+    def handle(self, *, threads: int, once: bool, **options: Any) -> None:
+        self.ending, self.chores_at = False, 0.0
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.end)
+        log.info("worker started name=%s threads=%s", self.name, threads)
+        with ThreadPoolExecutor(threads) as pool:
+            self.work(pool, threads, once)
+        with suppress(Error):  # A database that is away learns of it by the missing heartbeat.
+            services.sign_off(self.name)
+        log.info("worker ended name=%s", self.name)
+
+    def end(self, number: int, frame: Any) -> None:
+        """The first signal lets what is in flight be settled; the second leaves it to the lease."""
+        if self.ending:
+            os._exit(1)
+        self.ending = True
+
+    def work(self, pool: ThreadPoolExecutor, threads: int, once: bool) -> None:
+        calls: set[Future[None]] = set()
+        while not self.ending:
+            calls = {call for call in calls if not call.done()}
+            pause = BUSY if calls else IDLE
+            try:
+                self.do_chores()
+                if len(calls) < threads and (job := next_job()):
+                    calls.add(pool.submit(run, job))
+                    continue
+            except gateway.TooSoon as pace:
+                time.sleep(min(pace.opens_in.total_seconds(), IDLE))
+                continue
+            except gateway.Shut:
+                pass
+            except Error as error:
+                log.error("database unreachable error=%s", type(error).__name__)
+                connection.close()
+                pause = CHORES
+            if once and not calls:
+                return
+            time.sleep(pause)
+
+    def do_chores(self) -> None:
+        if time.monotonic() >= self.chores_at:
+            services.report(self.name)
+            services.expire()
+            services.purge()
+            chores.send_robust(type(self))
+            self.chores_at = time.monotonic() + CHORES
+
+
+def next_job() -> Callable[[], None] | None:
+    """Claim what is due: accounts to look for first, since one pass settles them all."""
+    if claim := services.claim_look_up():
+        return partial(services.reconcile, claim)
+    if claim := services.claim_account():
+        return partial(services.provision, claim)
+    return None
+
+
+def run(job: Callable[[], None]) -> None:
+    """Do one job on a thread of its own, which holds no connection to the database afterwards."""
+    try:
+        job()
+    except Exception:
+        log.exception("job failed; what it held is left to its lease")
+    finally:
+        connection.close()

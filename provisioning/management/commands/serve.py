@@ -1,0 +1,23 @@
+"""`manage.py serve`: a whole installation as one command."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from provisioning.management.processes import run_together
+
+
+class Command(BaseCommand):
+    help = "Run the web server and a worker until told to end, or until one of them ends: then restart this command."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--bind", default="127.0.0.1:8000", metavar="ADDRESS", help="(default: %(default)s)")
+
+    def handle(self, *, bind: str, **options: Any) -> None:
+        web = [sys.executable, "-m", "gunicorn", "--bind", bind]
+        worker = [sys.executable, "manage.py", "provision"]
+        if not run_together(web, worker):
+            raise CommandError("The web server or the worker ended by itself; its last words are above.")

@@ -1,0 +1,60 @@
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from provisioning import gateway
+from provisioning.models import Gateway
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def noon(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CONSTANT_CONTACT_RATE = 4.0
+    settings.CONSTANT_CONTACT_DAILY_QUOTA = 10_000
+    monkeypatch.setattr(gateway, "_now", lambda: NOON)
+    gateway.state()
+
+
+def told(*arguments: str) -> list[str]:
+    output = StringIO()
+    call_command("gateway", *arguments, stdout=output)
+    return output.getvalue().splitlines()
+
+
+def test_an_open_gateway_tells_the_calls_of_today_and_the_rate() -> None:
+    Gateway.objects.update(day=NOON.date(), calls=12)
+    assert told() == ["Open: calls are made.", "Calls today: 12 of 10000", "Rate: 4 a second"]
+
+
+def test_the_calls_of_yesterday_are_not_told() -> None:
+    Gateway.objects.update(day=NOON.date() - timedelta(days=1), calls=12)
+    assert "Calls today: 0 of 10000" in told()
+
+
+def test_a_pause_tells_its_end_and_its_reason() -> None:
+    Gateway.objects.update(day=NOON.date(), calls=10_000)
+    assert told()[0] == "Paused until 2030-02-01 00:00:00 UTC: The calls of this day are used up."
+
+
+def test_a_stop_tells_since_when_and_why_and_what_to_do() -> None:
+    gateway.stop("Constant Contact answered 401: wrong password")
+    assert told()[:2] == [
+        "Stopped since 2030-01-31 12:00:00 UTC: Constant Contact answered 401: wrong password",
+        "Once the cause is mended: manage.py gateway resume",
+    ]
+
+
+def test_it_resumes_and_tells_so() -> None:
+    gateway.stop("for a test")
+    assert told("resume")[0] == "Open: calls are made."
+    assert gateway.closure() is None
+
+
+def test_it_takes_no_other_word() -> None:
+    with pytest.raises(CommandError, match="invalid choice"):
+        told("stop")

@@ -1,0 +1,99 @@
+"""Children are small programs that write into one file what happens to them."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioning.management.processes import run_together
+
+pytestmark = pytest.mark.once
+
+SUBJECT = """
+import os, signal, sys, time
+signal.alarm(60)  # Nothing is left running by a test that fails.
+story, name = sys.argv[1:3]
+def tell(event):
+    with open(story, "a") as file:
+        file.write(name + " " + event + "\\n")
+def wait_for(event):
+    while event not in open(story).read():
+        time.sleep(0.01)
+tell("started")
+"""
+PATIENT = 'signal.signal(signal.SIGTERM, lambda *_: (tell("ended"), sys.exit()))\ntell("ready")\nsignal.pause()'
+STUBBORN = """
+def refuse(*_):
+    signal.signal(signal.SIGTERM, lambda *_: (tell("gave in"), sys.exit()))
+    tell("refused")
+signal.signal(signal.SIGTERM, refuse)
+tell("ready")
+while True:
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    (tmp_path / "story").touch()
+    return tmp_path / "story"
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def child(story: Path, name: str, does: str) -> list[str]:
+    return [sys.executable, "-c", SUBJECT + does, str(story), name]
+
+
+def told(number: int) -> str:
+    """Tell the parent to end once the other child is ready."""
+    return f'wait_for("ready")\nos.kill(os.getppid(), {number})\n'
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_when_one_ends_by_itself_the_others_are_ended(story: Path, status: int) -> None:
+    brief = child(story, "brief", f'wait_for("ready")\nsys.exit({status})')
+
+    assert run_together(child(story, "patient", PATIENT), brief) is False
+
+    assert story.read_text().splitlines()[-1] == "patient ended"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_when_told_to_end_all_are_ended_the_last_one_first(story: Path, number: int) -> None:
+    first = child(story, "first", PATIENT)
+    ready, pause = PATIENT.rsplit("\n", 1)
+    second = child(story, "second", f'wait_for("first ready")\n{ready}\n{told(number)}{pause}')
+
+    assert run_together(first, second) is True
+
+    assert story.read_text().splitlines()[-2:] == ["second ended", "first ended"]
+
+
+def test_a_second_signal_is_passed_on_to_who_is_still_ending(story: Path) -> None:
+    impatient = child(
+        story, "impatient", told(signal.SIGTERM) + 'wait_for("refused")\n' + told(signal.SIGTERM) + PATIENT
+    )
+
+    assert run_together(impatient, child(story, "stubborn", STUBBORN)) is True
+
+    assert "stubborn gave in" in story.read_text()
+
+
+def test_a_command_that_cannot_start_leaves_none_running(story: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        run_together(child(story, "patient", PATIENT), ["/nonexistent"])
+
+
+def test_children_have_the_environment_they_are_given(story: Path) -> None:
+    run_together(child(story, "one", 'tell(os.environ["COLOUR"])'), environment={"COLOUR": "blue"})
+
+    assert "one blue" in story.read_text()

@@ -1,0 +1,215 @@
+"""The worker, as a command in this process and as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from pytest_django import Settings
+
+from provisioning import gateway, services
+from provisioning.management.commands import provision
+from provisioning.models import Account, Worker
+from provisioning.sandbox import Server
+from provisioning.sandbox.messages import Request
+from provisioning.sandbox.provider import Reply
+from tests.provisioning.sandbox.partner import until
+from tests.provisioning.work import State, account_in, again, database_url, sign_up
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def quick(settings: Settings, sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    settings.CONSTANT_CONTACT_RATE = 1000.0
+    settings.PROVISION_RECHECK = 0.0
+    monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(provision, "BUSY", 0.01)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def during_calls(sandbox: Server, act: Callable[[Request], Any]) -> None:
+    """Do something whenever a call has come in, before it is answered."""
+    reply = sandbox.provider.reply
+
+    def act_and_reply(request: Request) -> Reply:
+        act(request)
+        return reply(request)
+
+    sandbox.provider.reply = act_and_reply  # type: ignore[method-assign]
+
+
+def states() -> list[str]:
+    return list(Account.objects.order_by("pk").values_list("state", flat=True))
+
+
+def test_once_does_all_that_is_due_and_ends() -> None:
+    for name in ("anna-1", "anna-2", "anna-3"):
+        sign_up(username=name)
+    account_in(State.UNCONFIRMED, username="berta-1")
+    account_in(State.SENDING, username="berta-2")
+
+    call_command("provision", "--once")
+
+    assert states() == [State.CREATED] * 5
+    assert not Worker.objects.exists()
+
+
+def test_once_waits_for_the_pace(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_RATE = 4.0
+    for name in ("anna-1", "anna-2", "anna-3"):
+        sign_up(username=name)
+
+    call_command("provision", "--once", "--threads=1")
+
+    assert states() == [State.CREATED] * 3
+
+
+def test_once_does_not_wait_for_a_closed_gateway() -> None:
+    sign_up()
+    gateway.stop("for a test")
+
+    call_command("provision", "--once")
+
+    assert states() == [State.QUEUED]
+
+
+def test_what_may_exist_is_looked_for_before_others_are_sent(sandbox: Server) -> None:
+    sign_up()
+    account_in(State.UNCONFIRMED, username="berta-1")
+
+    call_command("provision", "--once", "--threads=1")
+
+    assert [call.method for call in sandbox.provider.calls][:2] == ["GET", "POST"]
+
+
+def test_no_more_calls_are_under_way_than_there_are_threads(sandbox: Server) -> None:
+    sandbox.provider.latency = 0.05
+    for number in range(8):
+        sign_up(username=f"anna-{number}")
+    counted: list[int] = []
+    during_calls(sandbox, lambda request: counted.append(Account.objects.filter(state=State.SENDING).count()))
+
+    call_command("provision", "--once", "--threads=2")
+
+    assert states() == [State.CREATED] * 8
+    assert max(counted) == 2
+
+
+def test_while_it_works_it_is_seen(sandbox: Server) -> None:
+    sign_up()
+    seen: list[str] = []
+    during_calls(sandbox, lambda request: seen.extend(Worker.objects.values_list("name", flat=True)))
+
+    call_command("provision", "--once")
+
+    assert [name.rpartition(":")[2] for name in seen] == [str(os.getpid())]
+
+
+# Its end
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_end_it_settles_what_is_under_way_and_claims_no_more(number: int, sandbox: Server) -> None:
+    sandbox.provider.latency = 0.2
+    for name in ("anna-1", "anna-2"):
+        sign_up(username=name)
+    during_calls(sandbox, lambda request: os.kill(os.getpid(), number))
+
+    call_command("provision", "--threads=1")
+
+    assert states() == [State.CREATED, State.QUEUED]
+    assert not Worker.objects.exists()
+
+
+def test_told_twice_it_ends_at_once_and_leaves_the_rest_to_the_lease(sandbox: Server) -> None:
+    sandbox.provider.latency = 60
+    account = sign_up()
+    command = [sys.executable, str(Path(__file__).parents[3] / "manage.py"), "provision"]
+    environment = os.environ | {"DATABASE_URL": database_url(), "CONSTANT_CONTACT_URL": sandbox.url}
+    worker = subprocess.Popen(command, env=environment)
+    try:
+        until(lambda: sandbox.provider.calls, seconds=60)
+        worker.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            worker.wait(timeout=0.5)
+        worker.terminate()
+        assert worker.wait(timeout=10) == 1
+    finally:
+        worker.kill()
+        worker.wait()
+
+    assert again(account).state == State.SENDING
+
+
+# What goes wrong
+
+
+def test_a_database_that_goes_away_and_comes_back_is_survived(
+    sandbox: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(provision, "CHORES", 0.01)
+    sign_up()
+    true, failures = services.claim_account, iter([OperationalError("canary of the database"), OperationalError()])
+
+    def claim_account() -> services.Claim | None:
+        if failure := next(failures, None):
+            raise failure
+        return true()
+
+    monkeypatch.setattr(services, "claim_account", claim_account)
+    during_calls(sandbox, lambda request: os.kill(os.getpid(), signal.SIGTERM))
+    call_command("provision")
+
+    assert states() == [State.CREATED]
+    assert caplog.messages.count("database unreachable error=OperationalError") == 2
+    assert "canary" not in caplog.text
+
+
+def test_a_job_that_fails_does_not_keep_others_from_being_done(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    poisoned, other = sign_up(username="anna-1"), sign_up(username="anna-2")
+    true = services.provision
+
+    def fail_for_one(claim: services.Claim) -> None:
+        if claim.evidence[0][0] == poisoned:
+            raise ZeroDivisionError
+        true(claim)
+
+    monkeypatch.setattr(services, "provision", fail_for_one)
+    call_command("provision", "--once")
+
+    assert again(other).state == State.CREATED
+    assert again(poisoned).state == State.SENDING
+    assert "job failed; what it held is left to its lease" in caplog.messages
+
+
+def test_a_thread_holds_no_connection_after_its_job() -> None:
+    held: list[object] = []
+
+    def job() -> None:
+        Account.objects.exists()
+        held.append(connection.connection)
+
+    def in_a_thread() -> None:
+        provision.run(job)
+        held.append(connection.connection)
+
+    thread = threading.Thread(target=in_a_thread)
+    thread.start()
+    thread.join()
+    assert held[0] is not None
+    assert held[1] is None

@@ -1,0 +1,86 @@
+"""`manage.py serve` as a whole installation in production, behind HTTPS."""
+
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.checkout import ROOT, Checkout, Program
+
+pytestmark = pytest.mark.once
+
+LISTENS = r"Listening at: (http://127\.0\.0\.1:(\d+)) \((\d+)\)"
+WORKS = r"worker started name=\S+?(\d+) "
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    checkout = Checkout(tmp_path_factory.mktemp("production"))
+    checkout.environment |= {
+        "ALLOWED_HOSTS": ".example.com",
+        "TRUSTED_PROXIES": "127.0.0.1",
+        "DATABASE_URL": f"sqlite:///{checkout.directory / 'db.sqlite3'}",
+        "CONSTANT_CONTACT_API_KEY": "key",
+        "CONSTANT_CONTACT_USERNAME": "partner",
+        "CONSTANT_CONTACT_PASSWORD": "password",
+    }
+    (checkout.directory / ".env").write_text(checkout.run("manage.py", "secrets").stdout)
+    for command in (["migrate"], ["collectstatic", "--no-input"]):
+        assert checkout.run("manage.py", *command).returncode == 0
+    return checkout
+
+
+@pytest.fixture
+def installation(prepared: Checkout) -> Iterator[Program]:
+    program = prepared.start("manage.py", "serve", "--bind", "127.0.0.1:0")
+    program.find(LISTENS)
+    program.find(WORKS)
+    yield program
+    prepared.end()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_when_told_to(installation: Program, number: int) -> None:
+    installation.process.send_signal(number)
+
+    assert installation.process.wait(timeout=60) == 0
+    assert "worker ended" in installation.said
+    assert "Shutting down: Master" in installation.said
+    assert "Traceback" not in installation.said
+
+
+@pytest.mark.parametrize(("pattern", "group"), [(LISTENS, 3), (WORKS, 1)], ids=["web server", "worker"])
+def test_when_one_of_its_two_is_killed_it_ends_with_an_error(installation: Program, pattern: str, group: int) -> None:
+    os.kill(int(installation.find(pattern)[group]), signal.SIGKILL)
+
+    assert installation.process.wait(timeout=60) == 1
+    assert "ended by itself" in installation.said
+
+
+def test_the_containers_healthcheck_finds_it_alive(installation: Program, prepared: Checkout) -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
+    check = json.loads(dockerfile.partition("HEALTHCHECK")[2].partition("CMD")[2].partition("\nCMD")[0])[1:]
+    port = installation.find(LISTENS)[2]
+
+    assert prepared.run(*(part.replace("8000", port) for part in check)).returncode == 0
+    assert prepared.run(*(part.replace("8000", "1") for part in check)).returncode == 1
+
+
+def test_its_log_holds_paths_without_queries_and_no_addresses(installation: Program) -> None:
+    request = urllib.request.Request(
+        installation.find(LISTENS)[1] + "/healthz?secret",
+        headers={"Host": "www.example.com", "Referer": "https://x.org"},
+    )
+    urllib.request.urlopen(request).close()
+
+    line = installation.find(r"\[.*\] GET /healthz 200 .*")[0]
+    assert not any(word in line for word in ("secret", "x.org", "127.0.0.1"))
+
+
+def test_only_the_hosts_that_are_allowed_are_answered(installation: Program) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(installation.find(LISTENS)[1] + "/healthz")
