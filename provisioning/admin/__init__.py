@@ -1,0 +1,9 @@
+"""The partner's desk: every account with the evidence of every call made for it.
+
+Nothing here writes a state: what staff may do is done by `provisioning.services`.
+"""
+
+from provisioning.admin.accounts import AccountAdmin
+from provisioning.admin.machinery import GatewayAdmin, WorkerAdmin
+
+__all__ = ["AccountAdmin", "GatewayAdmin", "WorkerAdmin"]

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.urls.resolvers import URLPattern
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+from django_countries import countries
+
+from provisioning import rules, search
+from provisioning.admin.correction import correct
+from provisioning.admin.doing import do, do_in_bulk, stamp
+from provisioning.admin.evidence import ModelAdmin, ReadOnly
+from provisioning.admin.exports import export
+from provisioning.admin.filters import CountryFilter, QuestionFilter
+from provisioning.admin.listing import AccountList, ShortPaginator
+from provisioning.admin.story import outlook, story
+from provisioning.admin.token import token
+from provisioning.admin.verbs import VERBS, offered
+from provisioning.models import Account, Attempt
+from provisioning.sealed import NOTHING
+
+State = Account.State
+
+
+@admin.register(Account)
+class AccountAdmin(ReadOnly, ModelAdmin):
+    """Accounts change by the verbs of `services` only; the admin itself edits nothing."""
+
+    list_display = ("colored_state", "customer", "email", "country", "last_answer", "submitted")
+    list_display_links = ("customer",)
+    list_per_page = 50
+    list_filter = ("state", QuestionFilter, CountryFilter, "submitted_at")
+    search_fields = search.COLUMNS
+    search_help_text = _("Names, e-mail address, user name, reference, or Constant Contact's number of the account.")
+    paginator = ShortPaginator
+    sortable_by = ("submitted",)
+    date_hierarchy = "submitted_at"
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    fields = readonly_fields = (
+        "reference",
+        "account_id",
+        "has_token",
+        "username",
+        "owner",
+        "email",
+        "phone",
+        "website",
+        "place",
+        "marketing",
+        "submitted_at",
+        "took",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        """Without the secrets: of a token only whether there is one is read from the database."""
+        last = Attempt.objects.filter(account=OuterRef("pk")).order_by("-started_at", "-pk")
+        accounts: QuerySet[Account] = super().get_queryset(request)
+        return accounts.defer("password", "oauth2_token").annotate(
+            has_token=Case(When(oauth2_token=NOTHING, then=Value(False)), default=Value(True)),
+            last_outcome=Subquery(last.values("outcome")[:1]),
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        verbs = [path(f"<int:pk>/{verb.name}/", view(partial(do, verb=verb)), name=verb.name) for verb in VERBS]
+        return [
+            path("export.<str:kind>", view(partial(export, self)), name="export"),
+            path("<int:pk>/correct/", view(correct), name="correct"),
+            path("<int:pk>/token/", view(token), name="token"),
+            *verbs,
+            *super().get_urls(),
+        ]
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        state = request.GET.get("state__exact")
+        return {
+            verb.name: (partial(do_in_bulk, verb=verb), verb.name, verb.label)
+            for verb in VERBS
+            if request.user.has_perm(verb.permission) and (not state or state in verb.states)
+        }
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AccountList]:
+        return AccountList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
+    ) -> tuple[QuerySet[Account], bool]:
+        return search.matching(queryset, search_term) if search_term else queryset, False
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        may_export = request.user.has_perm("provisioning.export_account")
+        context = {"title": _("Accounts"), "may_export": may_export}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        context |= {
+            "title": obj.organization_name,
+            "subtitle": None,
+            "story": story(obj),
+            "outlook": outlook(obj),
+            "verbs": offered(obj, request),
+            "may_correct": request.user.has_perm("provisioning.correct_account") and obj.state == State.REJECTED,
+            "may_reveal": obj.has_token and request.user.has_perm("provisioning.reveal_oauth2_token"),
+            "seen": stamp(obj),
+        }
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    @admin.display(description=_("State"))
+    def colored_state(self, account: Account) -> SafeString:
+        return format_html('<span class="state {}">{}</span>', account.state, account.get_state_display())
+
+    @admin.display(description=_("Last answer"), empty_value="")
+    def last_answer(self, account: Account) -> str | None:
+        outcome: str | None = account.last_outcome  # type: ignore[attr-defined]  # annotated by get_queryset
+        return None if outcome is None else str(Attempt.Outcome(outcome).label if outcome else _("No answer yet"))
+
+    @admin.display(description=_("Organization, user name"))
+    def customer(self, account: Account) -> SafeString:
+        return format_html("{}<br><small>{}</small>", account.organization_name, account.username)
+
+    @admin.display(description=_("Country"))
+    def country(self, account: Account) -> SafeString:
+        return format_html('<abbr title="{}">{}</abbr>', countries.name(account.country_code), account.country_code)
+
+    @admin.display(description=_("Submitted"), ordering="submitted_at")
+    def submitted(self, account: Account) -> SafeString:
+        when = date_format(localtime(account.submitted_at), "DATETIME_FORMAT")
+        ago = _("%s ago") % timesince(account.submitted_at, depth=1)
+        return format_html("{}<br><small>{}</small>", ago, when)
+
+    @admin.display(description=_("Access token"))
+    def has_token(self, account: Account) -> str:
+        return str(_("kept") if account.has_token else _("none"))  # type: ignore[attr-defined]
+
+    @admin.display(description=_("Owner"))
+    def owner(self, account: Account) -> str:
+        return f"{account.first_name} {account.last_name}"
+
+    @admin.display(description=_("Place"))
+    def place(self, account: Account) -> str:
+        state = rules.states(account.country_code).get(account.state_code, "")
+        country = countries.name(account.country_code) or account.country_code
+        return f"{state}, {country}" if state else country
+
+    @admin.display(description=_("Marketing by Constant Contact"))
+    def marketing(self, account: Account) -> str:
+        return str(_("declined") if account.gdpr_opt_out else _("allowed"))
+
+    @admin.display(description=_("Time to ready"))
+    def took(self, account: Account) -> str:
+        if account.created_at is None:
+            return "-"
+        seconds = (account.created_at - account.submitted_at).total_seconds()
+        return f"{seconds:.0f} s" if seconds < 120 else timesince(account.submitted_at, account.created_at)

@@ -1,0 +1,88 @@
+"""Correcting what Constant Contact refused, in the customer's stead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from provisioning import rules, services
+from provisioning.admin.doing import demand, page, stamp, tell_meanwhile
+from provisioning.desk import record
+from provisioning.models import Account, IllegalMove, MovedMeanwhile
+
+CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
+"""A password is the customer's own: staff neither see nor choose one."""
+
+
+class CorrectionForm(forms.Form):
+    """The properties of an account, as they are; what was refused first. `services.correct` judges what is entered."""
+
+    seen = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(self, account: Account, refused: dict[str, str], data: Any = None) -> None:
+        now = {name: getattr(account, name) for name in CORRECTABLE}
+        super().__init__(data, initial=now | {"seen": stamp(account)})
+        self.refused = refused
+        for name in sorted(CORRECTABLE, key=lambda name: name not in refused):
+            self.fields[name] = _field(rules.active()[name], account)
+
+    def changes(self) -> dict[str, Any]:
+        """Only what staff entered anew."""
+        return {name: self.cleaned_data[name] for name in self.changed_data if name in CORRECTABLE}
+
+    def asked(self) -> list[tuple[forms.BoundField, str]]:
+        """Each field with Constant Contact's reason for refusing it, or nothing."""
+        return [(self[name], self.refused.get(name, "")) for name in self.fields if name != "seen"]
+
+
+def correct(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take new values for a rejected account and send it again."""
+    demand(request, "provisioning.correct_account")
+    account = get_object_or_404(Account, pk=pk)
+    back = redirect("admin:provisioning_account_change", pk)
+    if account.state != Account.State.REJECTED:
+        tell_meanwhile(request, account)
+        return back
+    form = CorrectionForm(account, services.refused(account), request.POST or None)
+    if form.is_valid():
+        try:
+            _save(request, account, form)
+        except ValidationError as problems:
+            form.add_error(None, problems)
+        except (IllegalMove, MovedMeanwhile):
+            tell_meanwhile(request, account)
+            return back
+        else:
+            messages.success(request, _("%s: corrected, and sent again.") % account)
+            return back
+    return page(request, "correct", account, title=_("Correct and send again"), form=form)
+
+
+def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
+    if form.cleaned_data["seen"] != stamp(account):
+        raise MovedMeanwhile
+    changes = form.changes()
+    with transaction.atomic():
+        services.correct(account, changes)
+        names = ", ".join(sorted(changes)) or _("nothing")
+        record(request, account, _("Corrected (%s) and sent again") % names)
+
+
+def _field(rule: rules.Rule, account: Account) -> forms.Field:
+    label = capfirst(rule.name.replace("_", " "))
+    if rule.kind is bool:
+        return forms.BooleanField(label=label, required=False)
+    if choices := rule.choices():
+        return forms.ChoiceField(label=label, required=False, choices=[("", "—"), *choices])
+    attributes = rule.attributes() | {"autocomplete": "off", "class": "vTextField"}
+    return forms.CharField(
+        label=label, required=False, strip=False, help_text=rule.help_text, widget=forms.TextInput(attrs=attributes)
+    )

@@ -1,0 +1,112 @@
+"""Staff's verbs on the pages of the admin: one at a time on an account's page, in bulk on the list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from provisioning.admin.story import story
+from provisioning.admin.verbs import Verb
+from provisioning.models import Account, IllegalMove, MovedMeanwhile
+
+MOST_AT_ONCE = 500
+"""A bulk of more would outlast the patience of browsers and proxies."""
+
+
+def page(request: HttpRequest, template: str, account: Account | None, **context: Any) -> TemplateResponse:
+    """A page of ours in the admin's frame, about one account if given."""
+    return TemplateResponse(
+        request,
+        f"admin/provisioning/account/{template}.html",
+        admin.site.each_context(request) | {"opts": Account._meta, "original": account} | context,
+    )
+
+
+def demand(request: HttpRequest, *permissions: str) -> None:
+    """Raises PermissionDenied unless this member of staff may see accounts and has all of these."""
+    if not request.user.has_perms(["provisioning.view_account", *permissions]):
+        raise PermissionDenied
+
+
+def stamp(account: Account) -> str:
+    """Names the account as a page has shown it, so that nobody acts on what they have not seen."""
+    return account.state_changed_at.isoformat()
+
+
+def do(request: HttpRequest, pk: int, verb: Verb) -> HttpResponse:
+    """Carry a verb out for one account, if it still is as the page showed it."""
+    demand(request, verb.permission)
+    account = get_object_or_404(Account, pk=pk)
+    seen = request.POST.get("seen", stamp(account))
+    if request.method != "POST" or (verb.warning and "sure" not in request.POST):
+        return _ask(request, verb, [account], {"seen": seen})
+    try:
+        if seen != stamp(account):
+            raise MovedMeanwhile
+        verb.carry_out(account, request)
+    except (IllegalMove, MovedMeanwhile):
+        tell_meanwhile(request, account)
+    else:
+        messages.success(request, f"{account}: {verb.done}.")
+    return redirect("admin:provisioning_account_change", pk)
+
+
+def do_in_bulk(model_admin: Any, request: HttpRequest, queryset: QuerySet[Account], *, verb: Verb) -> Any:
+    """Carry a verb out for each of the selected accounts that it is for; the others stay as they are."""
+    accounts = list(queryset[: MOST_AT_ONCE + 1])
+    if len(accounts) > MOST_AT_ONCE:
+        messages.error(request, _("Nothing was done: choose at most %d accounts at once.") % MOST_AT_ONCE)
+        return None
+    if verb.warning and "sure" not in request.POST:
+        return _ask(request, verb, accounts, {"action": verb.name})
+    left = [account for account in accounts if not _done(account, request, verb)]
+    if done := len(accounts) - len(left):
+        text = ngettext("%(verb)s: %(count)d account.", "%(verb)s: %(count)d accounts.", done)
+        messages.success(request, text % {"verb": verb.done, "count": done})
+    if left:
+        names = "; ".join(f"{account}: {account.get_state_display()}" for account in left[:10])
+        text = ngettext("%d account was left as it is: ", "%d accounts were left as they are: ", len(left))
+        messages.warning(request, text % len(left) + names + (" …" if len(left) > 10 else ""))
+    return None
+
+
+def tell_meanwhile(request: HttpRequest, account: Account) -> None:
+    """Answer a race with what happened meanwhile."""
+    account.refresh_from_db()
+    what = {"account": account, "happened": story(account)[-1].title, "state": account.get_state_display()}
+    text = _("Nothing was done, for somebody was faster. %(account)s is now %(state)s: %(happened)s")
+    messages.warning(request, text % what)
+
+
+def _done(account: Account, request: HttpRequest, verb: Verb) -> bool:
+    try:
+        verb.carry_out(account, request)
+    except (IllegalMove, MovedMeanwhile):
+        account.refresh_from_db()
+        return False
+    return True
+
+
+def _ask(request: HttpRequest, verb: Verb, accounts: Iterable[Account], fields: Mapping[str, str]) -> HttpResponse:
+    accounts = [account for account in accounts if verb.is_for(account)]
+    original = accounts[0] if "seen" in fields and accounts else None
+    return page(
+        request,
+        "sure",
+        original,
+        title=f"{verb.label}?",
+        verb=verb,
+        accounts=accounts,
+        fields=fields,
+        checkbox=ACTION_CHECKBOX_NAME,
+    )

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.core.cache import cache
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django_countries import countries
+
+from provisioning.models import Account
+from provisioning.rules import TEST_DOMAIN
+from provisioning.sealed import NOTHING
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+State = Account.State
+
+MINUTE = timedelta(minutes=1)
+
+WAITING = Account.objects.waiting_for_staff().values("pk")
+LATELY = Q(submitted_at__gte=Now() - timedelta(days=30))
+WAITS_LONG = Q(state__in=[State.QUEUED, State.SENDING, State.UNCONFIRMED], submitted_at__lte=Now() - MINUTE)
+SLOW = LATELY & (Q(created_at__gt=F("submitted_at") + MINUTE) | WAITS_LONG)
+QUESTIONS: dict[str, tuple[StrPromise, Q]] = {
+    "attention": (_("Needs attention"), Q(state=State.REJECTED) | Q(pk__in=WAITING)),
+    "lost": (_("Unconfirmed for long"), Q(state=State.UNCONFIRMED, pk__in=WAITING)),
+    "slow": (_("Over a minute, in 30 days"), SLOW),
+    "no-token": (_("Ready, without a token"), Q(state=State.CREATED, oauth2_token=NOTHING)),
+    "test": (_("Test accounts"), Q(email__iendswith=f"@{TEST_DOMAIN}")),
+}
+
+
+class QuestionFilter(admin.SimpleListFilter):
+    """The questions that staff ask most."""
+
+    title = _("question")
+    parameter_name = "show"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, StrPromise]]:
+        return [(key, label) for key, (label, _) in QUESTIONS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        return queryset.filter(QUESTIONS[key][1]) if (key := self.value()) in QUESTIONS else queryset
+
+
+class CountryFilter(admin.SimpleListFilter):
+    """The countries that accounts are in, by name; a new country may take ten minutes to be listed."""
+
+    title = _("country")
+    parameter_name = "country_code"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        codes: list[str] = cache.get_or_set("desk.countries", _country_codes, 600) or []
+        return sorted(((code, str(countries.name(code) or code)) for code in codes), key=lambda choice: choice[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        return queryset.filter(country_code=self.value()) if self.value() else queryset
+
+
+def _country_codes() -> list[str]:
+    return list(Account.objects.order_by().values_list("country_code", flat=True).distinct())

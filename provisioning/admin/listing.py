@@ -1,0 +1,92 @@
+"""The list of accounts, as quick with a million of them as with a thousand."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from django.contrib.admin.views.main import ChangeList
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.functional import cached_property
+from django.utils.timezone import localdate
+from django.utils.translation import gettext as _
+
+from provisioning.models import Account
+
+if TYPE_CHECKING:
+    AccountPaginator = Paginator[Account]
+else:
+    AccountPaginator = Paginator
+
+
+class ShortPaginator(AccountPaginator):
+    """Counts, and turns pages, up to a number; who looks for more than that needs a filter."""
+
+    MOST = 1000
+
+    @cached_property
+    def count(self) -> int:
+        accounts: QuerySet[Account] = self.object_list  # type: ignore[assignment]
+        return accounts.order_by().values("pk")[: self.MOST].count()
+
+
+@dataclass(frozen=True)
+class Link:
+    title: str
+    url: str
+
+
+class AccountList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.is_cut = self.result_count == ShortPaginator.MOST
+
+    def dates(self) -> list[Link]:
+        """Links to the years, to the months of the chosen year, or to the days of the chosen month, and back.
+
+        They go from the first account to the last one, without a look at what lies between.
+        """
+        submitted = Account.objects.values_list("submitted_at", flat=True)
+        oldest, newest = submitted.order_by("submitted_at").first(), submitted.order_by("-submitted_at").first()
+        if oldest is None or newest is None:
+            return []
+        back, spans = self._spans(range(localdate(oldest).year, localdate(newest).year + 1))
+        inside = [span for span in spans if span.first <= localdate(newest) and span.last >= localdate(oldest)]
+        return back + [Link(span.title, self._url(**span.lookup)) for span in inside]
+
+    def _spans(self, years: range) -> tuple[list[Link], list[Span]]:
+        year = int(self.params.get("submitted_at__year", 0))
+        if not year:
+            return [], [Span(date(each, 1, 1), date(each, 12, 31), str(each), {"year": each}) for each in years]
+        everything = Link(_("All dates"), self._url())
+        month = int(self.params.get("submitted_at__month", 0))
+        if not month:
+            months = [(date(year, each, 1), date(year, each, monthrange(year, each)[1])) for each in range(1, 13)]
+            return [everything], [
+                Span(first, last, date_format(first, "YEAR_MONTH_FORMAT"), {"year": year, "month": first.month})
+                for first, last in months
+            ]
+        days = [date(year, month, each) for each in range(1, monthrange(year, month)[1] + 1)]
+        return [everything, Link(str(year), self._url(year=year))], [
+            Span(day, day, date_format(day, "MONTH_DAY_FORMAT"), {"year": year, "month": month, "day": day.day})
+            for day in days
+        ]
+
+    def _url(self, **parts: int) -> str:
+        lookup = {f"submitted_at__{part}": number for part, number in parts.items()}
+        return self.get_query_string(lookup, remove=["submitted_at__"])
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days that the list can be narrowed down to, and how."""
+
+    first: date
+    last: date
+    title: str
+    lookup: dict[str, int]

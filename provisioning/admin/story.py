@@ -1,0 +1,117 @@
+"""The story of an account in plain words: every call, every answer and everything staff did, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from provisioning.models import Account, Attempt
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
+
+
+@dataclass(frozen=True)
+class Event:
+    """`tone` colours it: good, bad, unsure or none; `said` is Constant Contact's own words, `raw` its whole answer."""
+
+    at: datetime
+    title: str
+    tone: str = ""
+    said: list[str] = field(default_factory=list)
+    raw: str = ""
+    facts: str = ""
+
+
+CALLS: dict[tuple[str, str], tuple[StrPromise, str]] = {
+    (Kind.CREATE, Outcome.CREATED): (gettext_lazy("Constant Contact created the account."), "good"),
+    (Kind.CREATE, Outcome.REFUSED): (gettext_lazy("Constant Contact refused what was entered."), "bad"),
+    (Kind.CREATE, Outcome.TAKEN): (gettext_lazy("Constant Contact says that the user name is in use."), "bad"),
+    (Kind.CREATE, Outcome.NOT_DONE): (
+        gettext_lazy("It could not be sent, through no fault of the customer. Nothing was created."),
+        "",
+    ),
+    (Kind.CREATE, Outcome.UNKNOWN): (
+        gettext_lazy("It was sent, but no answer came that can be relied on: the account may exist."),
+        "unsure",
+    ),
+    (Kind.LOOK_UP, Outcome.FOUND): (gettext_lazy("It was found among your accounts at Constant Contact."), "good"),
+    (Kind.LOOK_UP, Outcome.ABSENT): (gettext_lazy("It was looked for, and is not among your accounts."), ""),
+    (Kind.LOOK_UP, Outcome.UNKNOWN): (
+        gettext_lazy("It was looked for, but your list of accounts could not be read."),
+        "unsure",
+    ),
+}
+
+
+def story(account: Account) -> list[Event]:
+    """What happened, oldest first."""
+    events = [Event(account.submitted_at, _("The customer sent the form."))]
+    events += [_call(account, attempt) for attempt in account.attempts.all()]
+    entries = LogEntry.objects.filter(
+        content_type=get_content_type_for_model(Account), object_id=str(account.pk)
+    ).select_related("user")
+    for entry in entries:
+        what = {"what": entry.get_change_message(), "who": entry.user.get_full_name() or entry.user.get_username()}
+        events.append(Event(entry.action_time, _("%(what)s by %(who)s.") % what))
+    if account.state == State.CLOSED:
+        closed = _("It was given up: the password was wiped, and the user name is free again.")
+        events.append(Event(account.state_changed_at, closed))
+    if account.erased_at:
+        events.append(Event(account.erased_at, _("The personal data was erased.")))
+    return sorted(events, key=lambda event: event.at)
+
+
+def _call(account: Account, attempt: Attempt) -> Event:
+    if not attempt.outcome:
+        under_way = account.state == State.SENDING or attempt.kind == Kind.LOOK_UP
+        title = _("It is with Constant Contact now.") if under_way else _("It was sent; the worker died waiting.")
+        return Event(attempt.started_at, title, "" if under_way else "unsure")
+    words, tone = CALLS[Kind(attempt.kind), Outcome(attempt.outcome)]
+    said = [f"{name}: {reason}" for name, reason in attempt.refused.items()]
+    if not said and attempt.error_message:
+        said = [attempt.error_message]
+    facts = [
+        f"HTTP {attempt.status}" if attempt.status else "",
+        f"{attempt.duration.total_seconds():.1f} s" if attempt.duration is not None else "",
+        attempt.error_key,
+    ]
+    return Event(
+        attempt.ended_at or attempt.started_at,
+        str(words),
+        tone,
+        said,
+        attempt.answer,
+        " · ".join(fact for fact in facts if fact),
+    )
+
+
+def outlook(account: Account) -> str:
+    """What happens next, and who has to do it."""
+    due = date_format(localtime(account.due_at), "DATETIME_FORMAT") if account.due_at else ""
+    match account.state:
+        case State.HELD:
+            return _("Waits for you to approve or decline it.")
+        case State.QUEUED:
+            return _("Waits to be sent.")
+        case State.SENDING:
+            return _("Is being sent right now.")
+        case State.CREATED:
+            return _("Ready: the customer can log in.")
+        case State.REJECTED:
+            return _("Waits for a correction, by the customer or by you. On %s it is given up without one.") % due
+        case State.UNCONFIRMED if due:
+            return _("Nobody knows yet whether it exists. On %s your accounts are searched for it.") % due
+        case State.UNCONFIRMED:
+            return _("Nobody knows whether it exists, and nothing more happens by itself: it waits for you.")
+    return _("Given up for good.")

@@ -1,0 +1,128 @@
+"""What staff can do to an account, as one table. The doing itself, and every judgement of it, is `services`'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from provisioning import services
+from provisioning.desk import record
+from provisioning.models import Account, Attempt
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+State = Account.State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """What has a `warning` is asked for twice. `given` narrows down the accounts in `states` that it is for."""
+
+    name: str
+    label: StrPromise
+    done: StrPromise
+    states: frozenset[str]
+    do: Callable[[Account], None]
+    given: Callable[[Account], bool] = lambda account: True
+    warning: StrPromise | str = ""
+    needs: str = ""
+
+    @property
+    def permission(self) -> str:
+        return f"provisioning.{self.needs or f'{self.name}_account'}"
+
+    @property
+    def url(self) -> str:
+        return f"admin:{self.name}"
+
+    def is_for(self, account: Account) -> bool:
+        """Whether it can be offered for an account as it is."""
+        return account.state in self.states and self.given(account)
+
+    def carry_out(self, account: Account, request: HttpRequest) -> None:
+        """Do it and record who did it. Raises as the verb of `services` does; then nothing has happened."""
+        with transaction.atomic():
+            self.do(account)
+            account.refresh_from_db()  # So that the record of an erasure does not bring the name back.
+            record(request, account, str(self.done))
+
+
+def _surely_absent(account: Account) -> bool:
+    """Sending again can do no harm: an unconfirmed account was last looked for in vain."""
+    last = account.attempts.last()
+    return account.state != State.UNCONFIRMED or (last is not None and last.outcome == Attempt.Outcome.ABSENT)
+
+
+VERBS = (
+    Verb(
+        name="approve",
+        label=_("Approve"),
+        done=_("Approved"),
+        states=frozenset({State.HELD}),
+        do=services.approve,
+    ),
+    Verb(
+        name="decline",
+        label=_("Decline"),
+        done=_("Declined"),
+        states=frozenset({State.HELD}),
+        do=services.decline,
+        warning=_("It is given up for good and its password is wiped. The customer would have to sign up anew."),
+    ),
+    Verb(
+        name="close",
+        label=_("Give up"),
+        done=_("Given up"),
+        states=frozenset({State.REJECTED}),
+        do=services.close,
+        warning=_("It is given up for good and its password is wiped. The customer would have to sign up anew."),
+    ),
+    Verb(
+        name="retry",
+        label=_("Send again now"),
+        done=_("Sent again"),
+        states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
+        given=_surely_absent,
+        do=services.retry,
+    ),
+    Verb(
+        name="look_up",
+        label=_("Look for it now"),
+        done=_("Had it looked for"),
+        states=frozenset({State.UNCONFIRMED}),
+        do=services.look_up,
+    ),
+    Verb(
+        name="wipe_token",
+        needs="wipe_oauth2_token",
+        label=_("Wipe the access token"),
+        done=_("Access token wiped"),
+        states=frozenset({State.CREATED}),
+        given=lambda account: bool(account.oauth2_token),
+        do=services.wipe_token,
+        warning=_("Constant Contact gives it out only once: wiped here, it is gone for good."),
+    ),
+    Verb(
+        name="erase",
+        label=_("Erase personal data"),
+        done=_("Personal data erased"),
+        states=frozenset({State.HELD, State.REJECTED, State.CREATED, State.CLOSED}),
+        given=lambda account: account.erased_at is None,
+        do=services.erase,
+        warning=_(
+            "Names, addresses and secrets are erased here for good; what was not created yet is given up."
+            " An account at Constant Contact is not touched: that is to be closed there."
+        ),
+    ),
+)
+
+
+def offered(account: Account, request: HttpRequest) -> list[Verb]:
+    """What this member of staff can do to this account now."""
+    return [verb for verb in VERBS if request.user.has_perm(verb.permission) and verb.is_for(account)]

@@ -1,0 +1,113 @@
+"""Numbers as inline SVG, drawn on the server; colours come from the style sheet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from math import ceil, log10
+
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.models import Account
+
+State = Account.State
+
+WIDTH, HEIGHT, LEFT, RIGHT, BELOW = 720, 200, 40, 12, 24
+
+SERIES = (
+    ("created", _("Ready"), (State.CREATED,)),
+    ("way", _("Under way"), (State.HELD, State.QUEUED, State.SENDING)),
+    ("trouble", _("Rejected or unconfirmed"), (State.REJECTED, State.UNCONFIRMED)),
+    ("closed", _("Given up"), (State.CLOSED,)),
+)
+"""What is stacked for each day, from below: CSS class, name, and the states counted."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    css_class: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Accounts by day and outcome as stacked bars."""
+
+    days: Mapping[date, Counter[str]]
+
+    @property
+    def view_box(self) -> str:
+        return f"0 0 {WIDTH} {HEIGHT}"
+
+    @property
+    def legend(self) -> list[tuple[str, object]]:
+        return [(css_class, name) for css_class, name, _states in SERIES]
+
+    @property
+    def rows(self) -> list[tuple[date, list[int]]]:
+        """The numbers as a table: day, and the count of each series."""
+        return [
+            (day, [sum(counts[state] for state in states) for *_name, states in SERIES])
+            for day, counts in self.days.items()
+        ]
+
+    @property
+    def top(self) -> int:
+        """The number at the top of the scale: the next one that is easy to halve."""
+        most = max((counts.total() for counts in self.days.values()), default=0)
+        step: int = 10 ** max(0, ceil(log10(max(most, 1))) - 1)
+        return next(number * step for number in (2, 4, 6, 8, 10) if number * step >= most)
+
+    @property
+    def lines(self) -> list[tuple[int, float]]:
+        """Numbers on the scale, and how far down they are."""
+        return [(number, self._y(number)) for number in (0, self.top // 2, self.top)]
+
+    @property
+    def dates(self) -> list[tuple[date, float]]:
+        """Weekly marks below the bars, the last one for today."""
+        width = self._width
+        return [
+            (day, LEFT + (number + 0.5) * width)
+            for number, day in enumerate(self.days)
+            if (len(self.days) - 1 - number) % 7 == 0
+        ]
+
+    @property
+    def bars(self) -> Iterator[tuple[date, int, list[Bar]]]:
+        """Day, its total, and its bars."""
+        width = self._width
+        for number, (day, counts) in enumerate(self.rows):
+            bars, below = [], 0
+            for (css_class, *_name), count in zip(SERIES, counts, strict=True):
+                y = self._y(below + count)
+                if count:
+                    x = LEFT + number * width + width * 0.15
+                    bars.append(Bar(css_class, round(x, 2), y, round(width * 0.7, 2), round(self._y(below) - y, 2)))
+                below += count
+            yield day, below, bars
+
+    @property
+    def _width(self) -> float:
+        return (WIDTH - LEFT - RIGHT) / max(1, len(self.days))
+
+    def _y(self, number: int) -> float:
+        room = HEIGHT - BELOW - 8
+        return round(8 + room * (1 - number / self.top), 2)
+
+
+@dataclass(frozen=True)
+class Share:
+    name: str
+    count: int
+    per_cent: float
+
+
+def shares(counts: Counter[str]) -> list[Share]:
+    """Each name with its share of all, the most frequent first."""
+    return [Share(name, count, round(100 * count / counts.total(), 1)) for name, count in counts.most_common()]

@@ -1,0 +1,192 @@
+"""What staff want to know first in the morning: how many signed up, is anything stuck, what must be done.
+
+Its cost does not grow with the number of accounts: what waits and today are counted each time; the past days, and the
+times and reasons of the newest accounts, once in a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from statistics import quantiles
+from typing import TypeVar
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db.models import Count, F
+from django.db.models.functions import Now, TruncDate
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from provisioning import gateway
+from provisioning.desk.chart import Chart, Share, shares
+from provisioning.models import Account, Attempt, Worker
+
+State = Account.State
+T = TypeVar("T")
+
+DAYS = 30
+NEWEST = 1000
+"""So many of the newest accounts tell how long it takes, and so many of the newest refusals tell why."""
+FRESH_FOR = timedelta(minutes=15)
+"""So long what was found out about the past is good."""
+LATE = timedelta(minutes=10)
+
+UNDER_WAY = (State.HELD, State.QUEUED, State.SENDING)
+
+Counts = Counter[str]
+"""Accounts by state."""
+
+
+@dataclass(frozen=True)
+class Period:
+    name: str
+    counts: Counts
+
+    @property
+    def submitted(self) -> int:
+        return self.counts.total()
+
+    @property
+    def created(self) -> int:
+        return self.counts[State.CREATED]
+
+    @property
+    def success(self) -> float | None:
+        """Per cent of the sign-ups that are no longer under way."""
+        answered = self.submitted - sum(self.counts[state] for state in UNDER_WAY)
+        return 100 * self.created / answered if answered else None
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that waits for staff, and where to do it."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    tasks: list[Task]
+    periods: list[Period]
+    median: float | None
+    slowest: float | None
+    """95 of 100 accounts are ready within `slowest` seconds, half of them within `median`."""
+    calls: int
+    quota: int
+    workers: int
+    chart: Chart
+    reasons: list[Share]
+
+
+def overview() -> Overview:
+    today = timezone.localdate()
+    days = by_day(today)
+    workers = Worker.objects.alive().count()
+    row = gateway.state()
+    median, slowest = _remembered("times", _times_to_ready)
+    return Overview(
+        tasks=_tasks(workers),
+        periods=[
+            Period(_("Today"), days[today]),
+            Period(_("7 days"), _last(days, 7)),
+            Period(_("30 days"), _last(days, DAYS)),
+        ],
+        median=median,
+        slowest=slowest,
+        calls=row.calls if row.day == datetime.now(UTC).date() else 0,
+        quota=settings.CONSTANT_CONTACT_DAILY_QUOTA,
+        workers=workers,
+        chart=Chart(days),
+        reasons=_remembered("reasons", _reasons),
+    )
+
+
+def by_day(today: date) -> dict[date, Counts]:
+    """Accounts by the day on which they were submitted, oldest day first, and by the state that they are in now."""
+    past: dict[date, Counts] = _remembered(f"past.{today}", partial(_count, today))
+    states = Account.objects.filter(submitted_at__gte=_start(today)).order_by().values_list("state")
+    return past | {today: Counts(dict(states.annotate(Count("pk"))))}
+
+
+def _count(today: date) -> dict[date, Counts]:
+    days = {today - timedelta(days=ago): Counts() for ago in range(DAYS - 1, 0, -1)}
+    accounts = Account.objects.filter(submitted_at__gte=_start(min(days)), submitted_at__lt=_start(today)).order_by()
+    rows = accounts.values_list(TruncDate("submitted_at"), "state").annotate(Count("pk"))
+    for day, state, count in rows:
+        days[day][state] = count
+    return days
+
+
+def _start(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time()))
+
+
+def _remembered(name: str, find_out: Callable[[], T]) -> T:
+    """What was found out less than a quarter of an hour ago, or is now."""
+    return cache.get_or_set(f"desk.{name}", find_out, FRESH_FOR.total_seconds())  # type: ignore[return-value]
+
+
+def _last(days: dict[date, Counts], number: int) -> Counts:
+    return sum(list(days.values())[-number:], Counts())
+
+
+def _tasks(workers: int) -> list[Task]:
+    """What waits for staff, the most pressing first."""
+    accounts = reverse("admin:provisioning_account_changelist")
+    held = Account.objects.filter(state=State.HELD).count()
+    rejected = Account.objects.filter(state=State.REJECTED).count()
+    lost = Account.objects.waiting_for_staff().filter(state=State.UNCONFIRMED).count()
+    late = Account.objects.filter(state=State.QUEUED, submitted_at__lte=Now() - LATE).count()
+    possible = (
+        (gateway.closure(), _("Nothing is sent: see why."), reverse("admin:provisioning_gateway_changelist")),
+        (not workers, _("No worker is alive: start one."), reverse("admin:provisioning_worker_changelist")),
+        (
+            late,
+            ngettext("%d account is late in the queue.", "%d accounts are late in the queue.", late) % late,
+            f"{accounts}?state__exact={State.QUEUED}",
+        ),
+        (
+            lost,
+            ngettext("%d account may or may not exist.", "%d accounts may or may not exist.", lost) % lost,
+            f"{accounts}?show=lost",
+        ),
+        (
+            held,
+            ngettext("%d account waits for approval.", "%d accounts wait for approval.", held) % held,
+            f"{accounts}?state__exact={State.HELD}",
+        ),
+        (
+            rejected,
+            ngettext("%d account waits to be corrected.", "%d accounts wait to be corrected.", rejected) % rejected,
+            f"{accounts}?state__exact={State.REJECTED}",
+        ),
+    )
+    return [Task(text, url) for waits, text, url in possible if waits]
+
+
+def _times_to_ready() -> tuple[float | None, float | None]:
+    newest = Account.objects.filter(state=State.CREATED, submitted_at__gte=Now() - timedelta(days=DAYS)).values_list(
+        F("created_at") - F("submitted_at"), flat=True
+    )
+    seconds = [took.total_seconds() for took in newest[:NEWEST]]
+    if len(seconds) < 2:
+        return None, None
+    percentiles = quantiles(seconds, n=20, method="inclusive")
+    return percentiles[9], percentiles[18]
+
+
+def _reasons() -> list[Share]:
+    """Which properties were refused how often; the empty name is for refusals that named none."""
+    refused: Counter[str] = Counter()
+    for outcome in (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN):
+        newest = Attempt.objects.filter(outcome=outcome, started_at__gte=Now() - timedelta(days=DAYS))
+        for properties in newest.order_by("-started_at").values_list("refused", flat=True)[: NEWEST // 2]:
+            refused.update(list(properties) or [""])
+    return shares(refused)

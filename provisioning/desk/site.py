@@ -1,0 +1,64 @@
+"""The frame of the desk: its name, what stands on every page of it, and who did what."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.urls.resolvers import URLPattern, URLResolver
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from provisioning import gateway
+from provisioning.desk.overview import overview
+from provisioning.desk.two_step import LogInForm, two_step
+
+
+def record(request: HttpRequest, row: Model, what: str) -> None:
+    """Write into the row's history what this member of staff has done with it. No personal data, and no secret."""
+    LogEntry.objects.log_actions(request.user.pk or 0, [row], CHANGE, what, single_object=True)
+
+
+class Desk(admin.AdminSite):
+    site_header = gettext_lazy("Constant Contact accounts")
+    site_title = gettext_lazy("Constant Contact accounts")
+    index_title = gettext_lazy("Overview")
+    enable_nav_sidebar = False
+    login_form = LogInForm
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        context = super().each_context(request)
+        if context["has_permission"] and (closure := gateway.closure()):
+            context |= {"closure": closure, "may_resume": request.user.has_perm("provisioning.resume_gateway")}
+        return context
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        if request.user.has_perm("provisioning.view_account"):
+            extra_context = {"overview": overview(), **(extra_context or {})}
+        return super().index(request, extra_context)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """Accounts first, whatever their app is called."""
+        return sorted(super().get_app_list(request, app_label), key=lambda app: app["app_label"] != "provisioning")
+
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        return [
+            path("resume/", self.admin_view(require_POST(self.resume)), name="resume"),
+            path("two-step/", self.admin_view(two_step), name="two_step"),
+            *super().get_urls(),
+        ]
+
+    def resume(self, request: HttpRequest) -> HttpResponse:
+        """Open the gateway again. Harmless when it is open already."""
+        if not request.user.has_perm("provisioning.resume_gateway"):
+            raise PermissionDenied
+        gateway.resume()
+        record(request, gateway.state(), _("Resumed"))
+        messages.success(request, _("Accounts are being sent again."))
+        return redirect("admin:index")

@@ -1,0 +1,111 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from provisioning.admin.correction import CORRECTABLE
+from provisioning.models import Account, Attempt
+from provisioning.sealed import Sealed
+from tests.provisioning.admin.conftest import PASSWORD, ROLES, Make, State, attempt, told
+
+AsRole = Callable[[str], Client]
+
+
+def correct(client: Client, account: Account, **values: str) -> Any:
+    """Send the correction page as a browser does: every field as it is, but for `values`."""
+    fields = {name: getattr(account, name) for name in CORRECTABLE if name != "gdpr_opt_out"}
+    seen = {"seen": account.state_changed_at.isoformat()}
+    return client.post(reverse("admin:correct", args=[account.pk]), fields | seen | values, follow=True)
+
+
+@pytest.fixture
+def rejected(make: Make) -> Account:
+    account = make(State.REJECTED)
+    attempt(account, Attempt.Outcome.REFUSED, refused={"phone": "Not a valid phone number"})
+    return account
+
+
+def test_the_refused_value_comes_first_with_the_reason(desk: Client, rejected: Account) -> None:
+    form = desk.get(reverse("admin:correct", args=[rejected.pk])).context["form"]
+    field, reason = form.asked()[0]
+    assert (field.name, reason) == ("phone", "Not a valid phone number")
+
+
+def test_a_correction_changes_what_was_entered_and_sends_again(desk: Client, rejected: Account) -> None:
+    response = correct(desk, rejected, phone="555 010 0100")
+    assert "corrected, and sent again" in told(response)
+    rejected.refresh_from_db()
+    assert (rejected.state, rejected.phone) == (State.QUEUED, "555 010 0100")
+    assert rejected.password.open() == PASSWORD
+    assert LogEntry.objects.get().change_message == "Corrected (phone) and sent again"
+
+
+def test_a_new_country_drops_a_state_that_is_not_in_it(desk: Client, rejected: Account) -> None:
+    correct(desk, rejected, country_code="DE")
+    rejected.refresh_from_db()
+    assert (rejected.country_code, rejected.state_code) == ("DE", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("phone", "1", "at least 5 digits"),
+        ("organization_name", "", "Enter the name of your organization."),
+        ("username", "Not Allowed", "small letters"),
+        ("username", "held-already", "This user name is taken."),
+        ("country_code", "CA", "Choose a province or territory of Canada."),
+    ],
+)
+def test_a_wrong_value_is_refused_beside_its_field_and_nothing_is_lost(
+    desk: Client, make: Make, rejected: Account, name: str, value: str, words: str
+) -> None:
+    make(State.QUEUED, username="held-already")
+    response = correct(desk, rejected, first_name="Bea", **{name: value})
+    assert response.status_code == 200
+    assert words in " ".join(message for errors in response.context["form"].errors.values() for message in errors)
+    assert 'value="Bea"' in response.content.decode()
+    rejected.refresh_from_db()
+    assert rejected.state == State.REJECTED
+
+
+def test_a_correction_of_what_was_corrected_meanwhile_does_nothing(desk: Client, rejected: Account) -> None:
+    seen = Account.objects.get(pk=rejected.pk)
+    correct(desk, rejected, phone="555 010 0100")
+    assert "Nothing was done" in told(correct(desk, seen, phone="555 010 9999"))
+    rejected.refresh_from_db()
+    assert rejected.phone == "555 010 0100"
+
+
+def test_a_correction_of_an_account_that_was_refused_again_meanwhile_does_nothing(
+    desk: Client, rejected: Account
+) -> None:
+    response = correct(desk, rejected, phone="555 010 0100", seen="2001-01-01T00:00:00+00:00")
+    assert "Nothing was done" in told(response)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.REJECTED])
+def test_only_a_rejected_account_can_be_corrected(desk: Client, make: Make, state: str) -> None:
+    account = make(state)
+    assert "Nothing was done" in told(correct(desk, account, phone="555 010 0100"))
+    account.refresh_from_db()
+    assert (account.state, account.phone) == (state, "555 0100")
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_correcting_is_for_operators_and_administrators(as_role: AsRole, rejected: Account, role: str) -> None:
+    may = role in {"Operator", "Administrator"}
+    client = as_role(role)
+    assert client.get(reverse("admin:correct", args=[rejected.pk])).status_code == (200 if may else 403)
+    correct(client, rejected, phone="555 010 0100")
+    rejected.refresh_from_db()
+    assert (rejected.state == State.QUEUED) == may
+
+
+def test_the_password_is_neither_shown_nor_asked_for(desk: Client, rejected: Account) -> None:
+    page = desk.get(reverse("admin:correct", args=[rejected.pk])).content.decode()
+    assert 'name="password"' not in page
+    for secret in (PASSWORD, Sealed(rejected.password.ciphertext).ciphertext):
+        assert secret not in page

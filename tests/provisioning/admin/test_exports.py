@@ -1,0 +1,84 @@
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from provisioning.admin.exports import as_csv
+from tests.provisioning.admin.conftest import PASSWORD, ROLES, TOKEN, Make, State
+
+AsRole = Callable[[str], Client]
+EXPORT = "/admin/provisioning/account/export."
+
+
+def exported(client: Client, kind: str, **query: str) -> str:
+    response: Any = client.get(EXPORT + kind, query)
+    assert response.streaming
+    return b"".join(response.streaming_content).decode()
+
+
+def csv_rows(client: Client, **query: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(exported(client, "csv", **query).removeprefix("\ufeff"))))
+
+
+def test_both_formats_hold_what_the_list_shows_for_the_same_filter(desk: Client, make: Make) -> None:
+    wanted = [make(State.CREATED, country_code="CA"), make(State.CREATED, country_code="CA")]
+    make(State.REJECTED, country_code="CA")
+    make(State.CREATED)
+    query = {"state__exact": "created", "country_code": "CA", "q": "alder"}
+    for rows in (csv_rows(desk, **query), json.loads(exported(desk, "json", **query))):
+        assert {row["username"] for row in rows} == {account.username for account in wanted}
+        assert {row["account_id"] for row in rows} == {account.account_id for account in wanted}
+
+
+def test_all_pages_of_the_list_are_exported(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.admin.accounts.AccountAdmin.list_per_page", 2)
+    for _ in range(5):
+        make(State.QUEUED)
+    assert len(csv_rows(desk)) == 5
+
+
+def test_an_empty_list_is_a_valid_file(desk: Client) -> None:
+    assert csv_rows(desk) == []
+    assert json.loads(exported(desk, "json")) == []
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "=HYPERLINK(1)"])  # noqa: RUF001
+def test_no_cell_starts_a_formula(text: str) -> None:
+    (row,) = list(csv.reader(list(as_csv([(text, None, 'plain, with "quotes" and ü')]))[1:]))
+    assert row == [f"'{text}", "", 'plain, with "quotes" and ü']
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_no_secret_is_exported(desk: Client, make: Make, kind: str) -> None:
+    accounts = [make(State.CREATED), make(State.QUEUED)]
+    text = exported(desk, kind)
+    secrets = [
+        secret.ciphertext for account in accounts for secret in (account.password, account.oauth2_token) if secret
+    ]
+    assert not [secret for secret in (PASSWORD, TOKEN, *secrets) if secret in text]
+
+
+def test_a_browser_saves_the_file_and_keeps_no_copy(desk: Client) -> None:
+    headers = desk.get(EXPORT + "csv").headers
+    assert headers["Content-Disposition"].startswith('attachment; filename="accounts-')
+    assert "no-store" in headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_exporting_is_for_operators_and_administrators(as_role: AsRole, make: Make, role: str) -> None:
+    make(State.QUEUED)
+    may, client = role in {"Operator", "Administrator"}, as_role(role)
+    assert client.get(EXPORT + "csv").status_code == (200 if may else 403)
+    if role:
+        offered = 'href="/admin/provisioning/account/export.csv?q=alder"'
+        page = client.get("/admin/provisioning/account/", {"q": "alder"}).content.decode()
+        assert (offered in page) == may
+
+
+@pytest.mark.parametrize(("path", "status"), [("pdf", 404), ("csv?submitted_at__year=x", 302)])
+def test_a_wrong_address_is_no_error_of_ours(desk: Client, path: str, status: int) -> None:
+    assert desk.get(EXPORT + path).status_code == status

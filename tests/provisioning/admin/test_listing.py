@@ -1,0 +1,66 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from provisioning.admin.listing import ShortPaginator
+from tests.provisioning.admin.conftest import Make, State
+
+LIST = "/admin/provisioning/account/"
+
+
+def dates(desk: Client, **query: int) -> list[str]:
+    return [link.title for link in desk.get(LIST, query).context["cl"].dates()]
+
+
+@pytest.fixture
+def three_years(make: Make) -> None:
+    for year, month, day in ((2023, 11, 29), (2024, 2, 10), (2025, 1, 2)):
+        make(State.CREATED, submitted_at=datetime(year, month, day, 12, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ({}, ["2023", "2024", "2025"]),
+        ({"submitted_at__year": 2023}, ["All dates", "November 2023", "December 2023"]),
+        ({"submitted_at__year": 2025}, ["All dates", "January 2025"]),
+        ({"submitted_at__year": 2023, "submitted_at__month": 11}, ["All dates", "2023", "November 29", "November 30"]),
+        ({"submitted_at__year": 2025, "submitted_at__month": 1}, ["All dates", "2025", "January 1", "January 2"]),
+        ({"submitted_at__year": 1999}, ["All dates"]),
+    ],
+)
+def test_the_list_is_narrowed_down_to_years_months_and_days(
+    desk: Client, three_years: None, query: dict[str, int], titles: list[str]
+) -> None:
+    assert dates(desk, **query) == titles
+
+
+def test_each_date_leads_to_its_accounts_and_keeps_the_filter(desk: Client, three_years: None) -> None:
+    (link,) = (link for link in desk.get(LIST, {"q": "alder"}).context["cl"].dates() if link.title == "2024")
+    assert "q=alder" in link.url
+    assert [account.submitted_at.year for account in desk.get(LIST + link.url).context["cl"].result_list] == [2024]
+
+
+@pytest.mark.parametrize(
+    "query", [{"submitted_at__year": "x"}, {"submitted_at__year": 0}, {"submitted_at__month": "x"}]
+)
+def test_a_date_that_is_none_is_no_error_of_ours(desk: Client, three_years: None, query: dict[str, Any]) -> None:
+    assert desk.get(LIST, query, follow=True).status_code == 200
+
+
+def test_an_empty_list_has_no_dates(desk: Client) -> None:
+    assert dates(desk) == []
+
+
+def test_a_long_list_is_counted_only_so_far(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShortPaginator, "MOST", 3)
+    for _ in range(2):
+        make(State.CREATED)
+    assert "2 accounts" in desk.get(LIST).content.decode()
+    for _ in range(5):
+        make(State.CREATED)
+    page = desk.get(LIST, {"q": "alder"}).content.decode()
+    assert "the newest 3 accounts; search or filter for others" in page
+    assert "many found" in page

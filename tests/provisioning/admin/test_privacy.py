@@ -1,0 +1,163 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from provisioning import services
+from provisioning.models import Account, Attempt, IllegalMove
+from provisioning.sealed import NOTHING
+from tests.provisioning.admin.conftest import Make, State, attempt, page_of
+
+PERSONAL = {
+    "organization_name": "Zanzibar Canary",
+    "website": "https://zanzibar.example.com",
+    "first_name": "Zora",
+    "last_name": "Zanzibar",
+    "email": "zora@zanzibar.example.com",
+    "phone": "555 0199",
+    "username": "zanzibar",
+    "state_code": "ZZ",
+}
+
+
+@pytest.fixture
+def told(make: Make, desk: Client) -> Callable[[State], Account]:
+    """An account full of personal data, with evidence and entries in the log that repeat it."""
+
+    def account(state: State) -> Account:
+        made = make(state, **PERSONAL)
+        attempt(
+            made,
+            Attempt.Outcome.REFUSED,
+            status=400,
+            error_key="json.regex.invalid",
+            error_message="#/email: zora@zanzibar.example.com is wrong",
+            refused={"email": "zora@zanzibar.example.com is wrong"},
+            answer='{"email": "zora@zanzibar.example.com"}',
+        )
+        LogEntry.objects.log_actions(desk.session["_auth_user_id"], [made], 2, "Sent again", single_object=True)
+        return made
+
+    return account
+
+
+def everything() -> str:
+    """All that the database holds, as text."""
+    with connection.cursor() as cursor:
+        rows = []
+        for table in ("provisioning_account", "provisioning_attempt", "django_admin_log"):
+            cursor.execute(f"SELECT * FROM {table}")
+            rows += cursor.fetchall()
+    return str(rows)
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.REJECTED, State.CREATED, State.CLOSED])
+def test_nothing_personal_is_left_anywhere_and_the_numbers_are(told: Callable[..., Account], state: State) -> None:
+    account = told(state)
+    account_id = account.account_id
+    services.erase(account)
+    assert not [value for value in PERSONAL.values() if value in everything()]
+    account.refresh_from_db()
+    assert account.state == (State.CREATED if state == State.CREATED else State.CLOSED)
+    assert (account.password, account.oauth2_token) == (NOTHING, NOTHING)
+    assert (account.country_code, account.account_id) == ("US", account_id)
+    kept = account.attempts.get()
+    assert (kept.outcome, kept.status, kept.error_key, kept.refused) == (
+        "refused",
+        400,
+        "json.regex.invalid",
+        {"email": ""},
+    )
+    assert LogEntry.objects.get().change_message == "Sent again"
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.UNCONFIRMED])
+def test_what_is_under_way_is_not_erased(told: Callable[..., Account], state: State) -> None:
+    with pytest.raises(IllegalMove):
+        services.erase(told(state))
+    assert "Zora" in everything()
+
+
+def test_an_account_is_erased_once(told: Callable[..., Account]) -> None:
+    account = told(State.CLOSED)
+    services.erase(account)
+    account.refresh_from_db()
+    with pytest.raises(IllegalMove):
+        services.erase(account)
+
+
+def test_erased_accounts_free_their_user_names(told: Callable[..., Account], make: Make) -> None:
+    services.erase(told(State.CREATED))
+    make(State.QUEUED, username="zanzibar")
+
+
+def test_the_page_of_an_erased_account_still_tells_what_happened(desk: Client, told: Callable[..., Account]) -> None:
+    account = told(State.CREATED)
+    services.erase(account)
+    page = desk.get(page_of(account)).content.decode()
+    assert "The personal data was erased." in page
+    assert "Constant Contact refused what was entered." in page
+    assert "Zora" not in page
+
+
+def test_staff_who_erase_do_not_write_the_name_down_again(desk: Client, told: Callable[..., Account]) -> None:
+    account = told(State.CLOSED)
+    seen = account.state_changed_at.isoformat()
+    desk.post(f"/admin/provisioning/account/{account.pk}/erase/", {"seen": seen, "sure": "yes"})
+    assert LogEntry.objects.filter(change_message="Personal data erased").exists()
+    assert not [value for value in PERSONAL.values() if value in everything()]
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_old_accounts_are_erased_by_themselves_when_the_setting_says_so(make: Make, settings: Any, days: int) -> None:
+    settings.RETENTION_DAYS = days
+    now = timezone.now()
+    old = make(State.CREATED, submitted_at=now - timedelta(days=31))
+    make(State.CREATED, submitted_at=now - timedelta(days=29))
+    make(State.QUEUED, submitted_at=now - timedelta(days=31))
+    assert services.purge() == (1 if days else 0)
+    assert services.purge() == 0
+    assert [account.pk for account in Account.objects.filter(erased_at__isnull=False)] == ([old.pk] if days else [])
+
+
+def test_purging_by_hand_erases_all_that_is_old_enough(
+    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.services.privacy.AT_ONCE", 2)
+    for _ in range(5):
+        make(State.CLOSED, submitted_at=timezone.now() - timedelta(days=11))
+    call_command("purge", days=10)
+    assert capsys.readouterr().out == "Erased 5 accounts.\n"
+
+
+def test_purging_needs_to_know_how_old(db: None) -> None:
+    with pytest.raises(CommandError, match="Say how old"):
+        call_command("purge")
+
+
+def test_erasing_by_e_mail_address_erases_all_its_accounts(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        make(State.CREATED, email="zora@example.com")
+    other = make(State.CREATED)
+    call_command("erase", "Zora@example.com")
+    assert capsys.readouterr().out.count("Erased ") == 2
+    assert Account.objects.get(erased_at=None) == other
+
+
+def test_erasing_by_reference_erases_that_account(make: Make) -> None:
+    account, other = make(State.CREATED), make(State.CREATED)
+    call_command("erase", str(account.reference))
+    assert Account.objects.get(erased_at=None) == other
+
+
+@pytest.mark.parametrize(("who", "words"), [("nobody@example.com", "No account"), ("ana@example.com", "is queued")])
+def test_what_cannot_be_erased_is_said(make: Make, who: str, words: str) -> None:
+    make(State.QUEUED)
+    with pytest.raises(CommandError, match=words):
+        call_command("erase", who)

@@ -1,0 +1,141 @@
+from base64 import b32encode
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from tests.provisioning.admin.conftest import STAFF_PASSWORD, Make, State
+
+LOG_IN = "/admin/login/?next=/admin/"
+AsRole = Callable[[str], Client]
+
+
+@pytest.fixture(autouse=True)
+def staff(db: None) -> None:
+    for name in ("ana", "ben"):
+        User.objects.create_user(name, password=STAFF_PASSWORD, is_staff=True)
+
+
+def log_in(client: Client, username: str, password: str) -> Any:
+    return client.post(LOG_IN, {"username": username, "password": password})
+
+
+def test_staff_log_in_with_their_password(client: Client) -> None:
+    assert log_in(client, "ana", STAFF_PASSWORD).status_code == 302
+
+
+def test_guessing_at_a_log_in_is_stopped(client: Client) -> None:
+    for _ in range(settings.AXES_FAILURE_LIMIT - 1):
+        assert log_in(client, "ana", "guess").status_code == 200
+    response = log_in(client, "ana", "guess")
+    assert response.status_code == 429
+    assert "Too many wrong passwords" in response.content.decode()
+    assert log_in(client, "ana", STAFF_PASSWORD).status_code == 429
+
+
+def test_others_are_not_locked_out_with_the_one_guessed_at(client: Client) -> None:
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        log_in(client, "ana", "guess")
+    assert log_in(client, "ben", STAFF_PASSWORD).status_code == 302
+
+
+def test_staff_are_not_locked_out_by_guesses_from_elsewhere(client: Client) -> None:
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        log_in(Client(REMOTE_ADDR="203.0.113.9"), "ana", "guess")
+    assert log_in(client, "ana", STAFF_PASSWORD).status_code == 302
+
+
+def test_guessing_on_the_token_page_is_stopped_too(client: Client, make: Make) -> None:
+    user = User.objects.get(username="ana")
+    user.is_superuser = True
+    user.save()
+    client.force_login(user)
+    page = f"/admin/provisioning/account/{make(State.CREATED).pk}/token/"
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        response = client.post(page, {"password": "guess"})
+    assert response.status_code == 429
+    assert client.post(page, {"password": STAFF_PASSWORD}).status_code == 429
+
+
+TWO_STEP = "/admin/two-step/"
+
+
+def code_of(device: TOTPDevice) -> str:
+    """What the app shows now."""
+    return f"{totp(device.bin_key):06}"
+
+
+@pytest.fixture
+def phone(client: Client) -> TOTPDevice:
+    """The app of somebody who has just set the second step up with it, and logged out."""
+    client.force_login(User.objects.get(username="ana"))
+    client.get(TWO_STEP)
+    device = TOTPDevice.objects.get()
+    assert client.post(TWO_STEP, {"code": code_of(device)}).status_code == 302
+    client.logout()
+    TOTPDevice.objects.update(last_t=-1)  # As if half a minute had gone by: each code is good once.
+    return TOTPDevice.objects.get()
+
+
+def with_code(client: Client, code: str) -> Any:
+    return client.post(LOG_IN, {"username": "ana", "password": STAFF_PASSWORD, "code": code})
+
+
+def test_with_a_second_step_the_password_alone_is_not_enough(client: Client, phone: TOTPDevice) -> None:
+    for wrong in ("", "000000", "abc"):
+        assert with_code(client, wrong).status_code == 200
+    assert "_auth_user_id" not in client.session
+
+
+def test_with_a_second_step_the_password_and_the_code_are_enough(client: Client, phone: TOTPDevice) -> None:
+    assert with_code(client, code_of(phone)).status_code == 302
+
+
+def test_a_code_is_good_once(client: Client, phone: TOTPDevice) -> None:
+    with_code(client, code_of(phone))
+    client.logout()
+    assert with_code(client, code_of(phone)).status_code == 200
+
+
+def test_others_need_no_code(client: Client, phone: TOTPDevice) -> None:
+    assert log_in(client, "ben", STAFF_PASSWORD).status_code == 302
+
+
+def test_a_key_that_no_app_has_proven_yet_is_not_asked_for(client: Client) -> None:
+    client.force_login(User.objects.get(username="ana"))
+    page = client.get(TWO_STEP)
+    assert "<svg" in page.content.decode()
+    assert client.post(TWO_STEP, {"code": "000000"}).status_code == 200
+    client.logout()
+    assert log_in(client, "ana", STAFF_PASSWORD).status_code == 302
+
+
+def test_the_key_is_shown_only_until_it_is_in_use(client: Client, phone: TOTPDevice) -> None:
+    with_code(client, code_of(phone))
+    page = client.get(TWO_STEP).content.decode()
+    assert "<svg width" not in page
+    assert b32encode(phone.bin_key).decode() not in page
+
+
+def test_the_second_step_is_given_up_only_with_a_code(client: Client, phone: TOTPDevice) -> None:
+    with_code(client, code_of(phone))
+    TOTPDevice.objects.update(last_t=-1)
+    client.post(TWO_STEP, {"code": ""})
+    assert TOTPDevice.objects.exists()
+    client.post(TWO_STEP, {"code": code_of(phone)})
+    assert not TOTPDevice.objects.exists()
+
+
+def test_an_administrator_helps_who_has_lost_the_phone(as_role: AsRole, phone: TOTPDevice) -> None:
+    page = f"/admin/otp_totp/totpdevice/{phone.pk}/"
+    assert as_role("Operator").post(f"{page}delete/", {"post": "yes"}).status_code == 403
+    administrator = as_role("Administrator")
+    assert b32encode(phone.bin_key).decode() not in administrator.get(f"{page}change/").content.decode()
+    assert phone.key not in administrator.get(f"{page}change/").content.decode()
+    administrator.post(f"{page}delete/", {"post": "yes"})
+    assert not TOTPDevice.objects.exists()

@@ -1,0 +1,176 @@
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from provisioning import gateway
+from provisioning.desk.chart import Chart
+from provisioning.desk.overview import overview
+from provisioning.models import Account, Attempt, Gateway, Worker
+from tests.provisioning.admin.conftest import Make, State, attempt
+
+AsRole = Callable[[str], Client]
+Q = "/admin/provisioning/account/"
+
+
+def ago(**how_long: float) -> datetime:
+    return timezone.now() - timedelta(**how_long)
+
+
+@pytest.fixture(autouse=True)
+def worker(db: None) -> None:
+    Worker.objects.create(name="host:1")
+
+
+def test_sign_ups_and_success_are_counted_for_today_7_and_30_days(make: Make) -> None:
+    for days in (0, 1, 5, 8, 29, 31):
+        make(State.CREATED, submitted_at=ago(days=days))
+    make(State.QUEUED)
+    make(State.CLOSED, submitted_at=ago(days=3))
+    today, week, month = overview().periods
+    assert [period.submitted for period in (today, week, month)] == [2, 5, 7]
+    assert [period.success for period in (today, week, month)] == [100, 75, pytest.approx(500 / 6)]
+
+
+def test_without_an_answer_yet_there_is_no_success_rate(make: Make) -> None:
+    make(State.QUEUED)
+    assert overview().periods[0].success is None
+
+
+def test_half_and_95_of_100_accounts_are_ready_within_the_times_shown(make: Make) -> None:
+    for seconds in range(1, 102):
+        make(State.CREATED, submitted_at=ago(hours=1), created_at=ago(hours=1) + timedelta(seconds=seconds))
+    shown = overview()
+    assert shown.median == pytest.approx(51, abs=0.1)
+    assert shown.slowest == pytest.approx(96, abs=0.1)
+
+
+def stop_gateway(make: Make) -> None:
+    gateway.stop("401")
+
+
+def kill_worker(make: Make) -> None:
+    Worker.objects.update(seen_at=ago(minutes=2))
+
+
+@pytest.mark.parametrize(
+    ("happen", "text", "path"),
+    [
+        (lambda make: None, "", ""),
+        (stop_gateway, "Nothing is sent: see why.", "/admin/provisioning/gateway/"),
+        (kill_worker, "No worker is alive: start one.", "/admin/provisioning/worker/"),
+        (lambda make: make(State.HELD), "1 account waits for approval.", f"{Q}?state__exact=held"),
+        (lambda make: make(State.REJECTED), "1 account waits to be corrected.", f"{Q}?state__exact=rejected"),
+        (lambda make: make(State.UNCONFIRMED), "", ""),
+        (lambda make: make(State.UNCONFIRMED, due_at=None), "1 account may or may not exist.", f"{Q}?show=lost"),
+        (
+            lambda make: make(State.UNCONFIRMED, submitted_at=ago(days=2)),
+            "1 account may or may not exist.",
+            f"{Q}?show=lost",
+        ),
+        (lambda make: make(State.QUEUED), "", ""),
+        (
+            lambda make: make(State.QUEUED, submitted_at=ago(minutes=11)),
+            "1 account is late in the queue.",
+            f"{Q}?state__exact=queued",
+        ),
+        (lambda make: make(State.CREATED), "", ""),
+    ],
+)
+def test_what_waits_for_staff_is_to_do_with_a_link_to_it(
+    desk: Client, make: Make, happen: Callable[[Make], object], text: str, path: str
+) -> None:
+    happen(make)
+    assert [(task.text, task.url) for task in overview().tasks] == ([(text, path)] if text else [])
+    page = desk.get("/admin/").content.decode()
+    assert (text or "Nothing waits for you.") in page
+    if path.startswith(Q):
+        assert len(desk.get(path).context["cl"].result_list) == 1
+
+
+def test_the_quota_used_is_that_of_the_utc_day() -> None:
+    gateway.state()
+    Gateway.objects.update(calls=77, day=datetime.now(UTC).date())
+    assert overview().calls == 77
+    Gateway.objects.update(day=datetime.now(UTC).date() - timedelta(days=1))
+    assert overview().calls == 0
+
+
+def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
+    account = make(State.REJECTED)
+    attempt(account, Attempt.Outcome.REFUSED, refused={"phone": "too short", "email": "wrong"})
+    attempt(account, Attempt.Outcome.TAKEN, refused={"username": "in use"})
+    attempt(account, Attempt.Outcome.REFUSED, refused={"phone": "too short"})
+    attempt(account, Attempt.Outcome.REFUSED)
+    attempt(account, Attempt.Outcome.UNKNOWN, refused={"phone": "never counted"})
+    shown = {share.name: share.count for share in overview().reasons}
+    assert shown == {"phone": 2, "email": 1, "username": 1, "": 1}
+
+
+def test_past_days_are_counted_once_in_a_while_and_today_always(make: Make) -> None:
+    make(State.CREATED, submitted_at=ago(days=2))
+    overview()
+    make(State.CREATED, submitted_at=ago(days=2))
+    make(State.CREATED)
+    assert [period.submitted for period in overview().periods] == [1, 2, 2]
+
+
+def test_the_overview_takes_as_many_queries_for_many_accounts_as_for_few(desk: Client, make: Make) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            desk.get("/admin/")
+        return len(captured)
+
+    attempt(make(State.REJECTED), Attempt.Outcome.REFUSED)
+    queries()
+    few = queries()
+    for _ in range(20):
+        attempt(make(State.REJECTED), Attempt.Outcome.REFUSED)
+    assert queries() == few
+
+
+@pytest.mark.parametrize("role", ["", "Viewer"])
+def test_the_overview_is_for_who_may_see_accounts(as_role: AsRole, role: str) -> None:
+    assert ("Sign-ups by day" in as_role(role).get("/admin/").content.decode()) == (role == "Viewer")
+
+
+def test_an_empty_installation_has_an_overview_too(desk: Client) -> None:
+    page = desk.get("/admin/").content.decode()
+    assert "Nothing waits for you." in page
+    assert "Too few accounts yet." in page
+
+
+def test_the_chart_is_well_formed_in_any_language(desk: Client, make: Make, settings: Any) -> None:
+    settings.LANGUAGE_CODE = "fr"
+    for _ in range(3):
+        make(State.CREATED)
+    page = desk.get("/admin/").content.decode()
+    svg = ElementTree.fromstring("<svg" + page.split('<svg class="chart"')[1].split("</svg>")[0] + "</svg>")
+    heights = [float(bar.attrib["height"]) for bar in svg.iter("rect")]
+    assert len(heights) == 1
+    assert svg.findall("g")[-1].findtext("title", "").endswith(": 3")
+
+
+@pytest.mark.parametrize(("most", "top"), [(0, 2), (1, 2), (3, 4), (10, 10), (11, 20), (61, 80), (99, 100), (700, 800)])
+def test_the_scale_ends_at_a_round_number_just_above_the_highest_bar(most: int, top: int) -> None:
+    chart = Chart({date(2026, 7, 14): Counter[str]({State.CREATED: most})})
+    assert chart.top == top
+    assert all(bar.y >= 0 and bar.y + bar.height <= 200 for _, _, bars in chart.bars for bar in bars)
+
+
+def test_each_bar_is_as_high_as_its_number(make: Make) -> None:
+    counts = Counter[str]({State.CREATED: 6, State.HELD: 2, State.REJECTED: 1, State.UNCONFIRMED: 1})
+    ((_, total, bars),) = Chart({date(2026, 7, 14): counts}).bars
+    assert total == Account.objects.count() + 10
+    assert [(bar.css_class, bar.height / bars[0].height) for bar in bars] == [
+        ("created", 1),
+        ("way", pytest.approx(2 / 6, abs=0.01)),
+        ("trouble", pytest.approx(2 / 6, abs=0.01)),
+    ]

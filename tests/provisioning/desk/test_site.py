@@ -1,0 +1,54 @@
+from collections.abc import Callable
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.utils import timezone
+
+from provisioning import gateway
+from provisioning.models import Gateway
+from tests.provisioning.admin.conftest import ROLES, Make, State, page_of, told
+
+AsRole = Callable[[str], Client]
+LIST = "/admin/provisioning/account/"
+
+
+def test_a_stopped_gateway_is_on_every_page_with_its_reason(desk: Client, make: Make) -> None:
+    pages = ["/admin/", LIST, page_of(make(State.QUEUED)), "/admin/auth/user/"]
+    for page in pages:
+        assert "No account is sent" not in desk.get(page).content.decode()
+    gateway.stop("Constant Contact answered 401: no such user")
+    for page in pages:
+        assert "Constant Contact answered 401: no such user" in desk.get(page).content.decode()
+
+
+def test_a_paused_gateway_says_until_when(desk: Client) -> None:
+    gateway.state()
+    Gateway.objects.update(paused_until=timezone.now().replace(year=2099, month=7, day=14))
+    assert "No account is sent until July 14, 2099" in desk.get("/admin/").content.decode()
+
+
+def test_nobody_sees_the_gateway_before_the_log_in(client: Client, db: None) -> None:
+    gateway.stop("Constant Contact answered 401")
+    assert "answered 401" not in client.get("/admin/login/").content.decode()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_gateway_is_resumed_by_who_may(as_role: AsRole, role: str) -> None:
+    gateway.stop("Constant Contact answered 401")
+    may, client = role in {"Operator", "Administrator"}, as_role(role)
+    assert ('action="/admin/resume/"' in client.get("/admin/").content.decode()) == may
+    response = client.post("/admin/resume/", follow=True)
+    assert response.status_code == (200 if may else 403)
+    assert (gateway.closure() is None) == may
+    assert LogEntry.objects.filter(change_message="Resumed").exists() == may
+
+
+def test_resuming_twice_is_harmless(desk: Client) -> None:
+    gateway.stop("Constant Contact answered 401")
+    for _ in range(2):
+        assert "Accounts are being sent again." in told(desk.post("/admin/resume/", follow=True))
+
+
+def test_a_link_cannot_resume_the_gateway(desk: Client) -> None:
+    assert desk.get("/admin/resume/").status_code == 405
