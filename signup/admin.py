@@ -1,0 +1,32 @@
+"""What staff see of the mails to customers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.admin.evidence import ModelAdmin, ReadOnly
+from signup.brand.admin import BrandAdmin as BrandAdmin
+from signup.models import Mail
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
+
+
+@admin.register(Mail)
+class MailAdmin(ReadOnly, ModelAdmin):
+    list_display = ("account", "event", "outcome", "tries", "sent_at", "due_at", "problem")
+    list_filter = ("event", "problem")
+    list_select_related = ("account",)
+    ordering = ("-pk",)
+    fields = list_display
+
+    @admin.display(description=_("outcome"))
+    def outcome(self, mail: Mail) -> Text:
+        if mail.sent_at:
+            return _("Sent")
+        if mail.due_at:
+            return _("To be sent")
+        return _("Perhaps not sent") if mail.tries else _("Nothing to tell yet")

@@ -1,0 +1,18 @@
+from django.apps import AppConfig
+from django.core.checks import register
+
+from signup.checks import check_configuration, check_static_files
+
+
+class SignupConfig(AppConfig):
+    name = "signup"
+    verbose_name = "Sign-up page"
+
+    def ready(self) -> None:
+        from provisioning.signals import chores, moved
+        from signup import mails
+
+        moved.connect(mails.plan)
+        chores.connect(mails.send_on_a_thread)
+        register(check_configuration)
+        register(check_static_files, deploy=True)

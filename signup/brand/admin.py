@@ -1,0 +1,135 @@
+"""Where administrators make the page their own, and look at it before customers do."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from csp.decorators import csp_replace, csp_update
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AdminFileWidget
+from django.core.files.uploadedfile import UploadedFile
+from django.db import models
+from django.forms import model_to_dict
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.admin.evidence import ModelAdmin
+from signup.brand.colors import DARK_CARD, LIGHT_PAGE
+from signup.brand.logo import BOX, MOST_BYTES, NO_LOGO, read
+from signup.brand.models import Brand
+from signup.forms import SignupForm
+from signup.views import context
+
+if TYPE_CHECKING:
+    BrandModelForm = forms.ModelForm[Brand]
+else:
+    BrandModelForm = forms.ModelForm
+
+
+class Shown:
+    """A logo that is there already, as a file field shows it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __str__(self) -> str:
+        return str(_("the one that customers see"))
+
+
+class BrandForm(BrandModelForm):
+    file = forms.FileField(
+        label=_("Logo"),
+        required=False,
+        widget=AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"}),
+        help_text=_(
+            "SVG, PNG, WebP or JPEG, at most %(size)d KB. It is shown up to %(width)d by %(height)d pixels large; "
+            "a picture of twice that is sharp on every screen."
+        )
+        % {"size": MOST_BYTES / 1000, "width": BOX[0], "height": BOX[1]},
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.logo_url:
+            self.fields["file"].initial = Shown(self.instance.logo_url)
+
+    def clean_file(self) -> None:
+        file = self.cleaned_data["file"]
+        if isinstance(file, UploadedFile):
+            file.seek(0)
+            self.instance.wear(read(file.read()))
+        elif file is False:
+            self.instance.wear(NO_LOGO)
+
+
+@admin.register(Brand)
+class BrandAdmin(ModelAdmin):
+    form = BrandForm
+    list_display = ("name", "seen_at")
+    readonly_fields = ("as_it_reads",)
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+    fieldsets = (
+        (None, {"fields": ("name", "host")}),
+        (_("Look"), {"fields": ("file", "color", "as_it_reads", "headline", "selling_points", "trial_days")}),
+        (_("Links"), {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "login_url")}),
+    )
+
+    @admin.display(description=_("where"), ordering="host")
+    def seen_at(self, brand: Brand) -> str:
+        return brand.host or str(_("wherever no other brand is seen"))
+
+    @admin.display(description=_("as it reads"))
+    def as_it_reads(self, brand: Brand) -> SafeString | str:
+        """The colour and the readable shades of it: a button, and links by day and by night."""
+        if not (shades := brand.shades):
+            return ""
+        swatches = (
+            (shades["accent"], shades["on-accent"], _("Button")),
+            ("#{:02x}{:02x}{:02x}".format(*LIGHT_PAGE), shades["link-on-light"], _("Link")),
+            ("#{:02x}{:02x}{:02x}".format(*DARK_CARD), shades["link-on-dark"], _("Link in the dark")),
+        )
+        return format_html_join(
+            " ",
+            '<svg class="swatch" width="136" height="36" role="img" aria-label="{}: {}"><rect width="136" height="36"'
+            ' rx="6" fill="{}"/><text x="68" y="23" text-anchor="middle" fill="{}">{}</text></svg>',
+            ((name, text, ground, text, name) for ground, text, name in swatches),
+        )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Who makes the first brand begins with what the page says already."""
+        return model_to_dict(Brand.from_settings()) | super().get_changeform_initial_data(request)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if "_look" in request.POST and (brand := self._as_typed(request, object_id)):
+            return self.look(request, brand)
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def _as_typed(self, request: HttpRequest, object_id: str | None) -> Brand | None:
+        """The brand of the form, not saved; None where it has problems, or is not this visitor's business."""
+        brand = self.get_object(request, unquote(object_id)) if object_id else Brand()
+        may = self.has_change_permission(request, brand) if object_id else self.has_add_permission(request)
+        if brand is None or not may:
+            return None
+        form = self.get_form(request, brand, change=bool(object_id))(request.POST, request.FILES, instance=brand)
+        return brand if form.is_valid() else None
+
+    # A picture that is not stored yet has no address, and nobody is to sign up here.
+    @method_decorator([csp_update({"img-src": ["data:"]}), csp_replace({"form-action": ["'none'"]})])
+    def look(self, request: HttpRequest, brand: Brand) -> HttpResponse:
+        """The sign-up page itself, as customers would see it with this brand."""
+        if brand.logo:
+            brand.logo_url = f"data:{brand.logo_type};base64,{b64encode(bytes(brand.logo)).decode()}"
+        return render(request, "admin/signup/brand/look.html", {"brand": brand, **context(SignupForm())})

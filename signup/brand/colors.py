@@ -1,0 +1,66 @@
+"""A brand's colour, so that everybody can read what is written on it and in it.
+
+Contrast as WCAG 2.2 defines it (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+Color = tuple[int, int, int]
+"""Red, green and blue, each from 0 to 255."""
+
+WHITE: Color = (255, 255, 255)
+BLACK: Color = (0, 0, 0)
+LIGHT_PAGE: Color = (0xF4, 0xF6, 0xF9)
+DARK_CARD: Color = (0x16, 0x1D, 0x27)
+"""What links stand on: the darkest light ground and the lightest dark one of the stylesheet."""
+READABLE = 4.5
+
+
+def palette(color: str) -> dict[str, str]:
+    """The stylesheet's variables for a brand's colour like `#2454d6`: the colour itself, and what goes with it."""
+    accent = _parse(color)
+    on_accent = WHITE if contrast(accent, WHITE) >= READABLE else BLACK
+    return {
+        "accent": _format(accent),
+        "accent-hover": _format(mix(accent, BLACK if on_accent == WHITE else WHITE, 0.15)),
+        "on-accent": _format(on_accent),
+        "link-on-light": _format(readable(accent, LIGHT_PAGE, BLACK)),
+        "link-on-dark": _format(readable(accent, DARK_CARD, WHITE)),
+    }
+
+
+def readable(color: Color, ground: Color, towards: Color) -> Color:
+    """The colour, or the nearest one on the way to `towards` that can be read on `ground`."""
+    return next(shade for shade in _shades(color, towards) if contrast(shade, ground) >= READABLE)
+
+
+def contrast(one: Color, other: Color) -> float:
+    """From 1, none, to 21, black on white."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def mix(one: Color, other: Color, share: float) -> Color:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _shades(color: Color, towards: Color) -> Iterator[Color]:
+    return (mix(color, towards, step / 20) for step in range(21))
+
+
+def _luminance(color: Color) -> float:
+    shares = (part / 255 for part in color)
+    red, green, blue = (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _parse(color: str) -> Color:
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
+
+
+def _format(color: Color) -> str:
+    return f"#{bytes(color).hex()}"

@@ -1,0 +1,108 @@
+"""The picture that staff give a brand: what it is, read from its content and never from its name."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from signup.brand import svg
+
+MOST_BYTES = 20_000
+"""With a logo of this size the whole page still comes in less than 50 KB, however slow a customer's phone is."""
+MOST_PIXELS = 2000
+BOX = (240, 40)
+"""The most room that a page has for it, in CSS pixels."""
+
+
+@dataclass(frozen=True)
+class Logo:
+    content: bytes = field(repr=False)
+    type: str
+    width: int
+    height: int
+    """As it is shown, in CSS pixels."""
+
+    @property
+    def digest(self) -> str:
+        """Names this very picture; empty for no logo."""
+        return sha256(self.content).hexdigest()[:32] if self.content else ""
+
+
+NO_LOGO = Logo(b"", "", 0, 0)
+
+
+def read(content: bytes) -> Logo:
+    """The logo in a file; ValidationError says what is wrong with it and what to do."""
+    if len(content) > MOST_BYTES:
+        raise ValidationError(
+            _("This file has %(size)d KB, which is slow on a phone. Use an SVG, or a picture of at most %(most)d KB."),
+            code="large",
+            params={"size": len(content) / 1000, "most": MOST_BYTES / 1000},
+        )
+    content_type, measure = _format(content)
+    try:
+        width, height = measure(content)
+    except struct.error:
+        raise ValidationError(_("This picture is damaged. Please export it again."), code="damaged") from None
+    return Logo(content, content_type, *_fit(width, height))
+
+
+def _format(content: bytes) -> tuple[str, Callable[[bytes], tuple[float, float]]]:
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png", _png
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg", _jpeg
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp", _webp
+    if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return "image/svg+xml;charset=utf-8", svg.size
+    raise ValidationError(_("This is none of SVG, PNG, WebP and JPEG."), code="type")
+
+
+def _png(content: bytes) -> tuple[float, float]:
+    """https://www.w3.org/TR/png-3/#11IHDR"""
+    width, height = struct.unpack_from(">II", content, 16)
+    return _of_pixels(width, height)
+
+
+def _jpeg(content: bytes) -> tuple[float, float]:
+    """https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.2.2: the first frame header, behind any other segments."""
+    at = 2
+    marker, length, height, width = struct.unpack_from(">xBHxHH", content, at)
+    while marker not in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}:
+        at += 2 + length
+        marker, length, height, width = struct.unpack_from(">xBHxHH", content, at)
+    return _of_pixels(width, height)
+
+
+def _webp(content: bytes) -> tuple[float, float]:
+    """https://www.rfc-editor.org/rfc/rfc9649: lossy, lossless and extended."""
+    (kind,) = struct.unpack_from("4s", content, 12)
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", content, 26)
+        return _of_pixels(width & 0x3FFF, height & 0x3FFF)
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, 21)
+        return _of_pixels((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    low_width, high_width, low_height, high_height = struct.unpack_from("<HBHB", content, 24)
+    return _of_pixels((high_width << 16 | low_width) + 1, (high_height << 16 | low_height) + 1)
+
+
+def _of_pixels(width: int, height: int) -> tuple[float, float]:
+    if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS):
+        raise ValidationError(
+            _("This picture is %(width)d by %(height)d pixels large. Use at most %(most)d in each direction."),
+            code="pixels",
+            params={"width": width, "height": height, "most": MOST_PIXELS},
+        )
+    return width, height
+
+
+def _fit(width: float, height: float) -> tuple[int, int]:
+    scale = min(BOX[0] / width, BOX[1] / height)
+    return max(1, round(width * scale)), max(1, round(height * scale))

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.http.request import split_domain_port, validate_host
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from signup.brand.colors import palette
+from signup.brand.logo import Logo
+
+
+def is_served(host: str) -> None:
+    """A host name that this installation answers to, without a port; else ValidationError."""
+    domain, port = split_domain_port(host)
+    if not domain or port:
+        raise ValidationError(_("Enter a host name only, like signup.example.com."), code="host")
+    if not validate_host(domain, settings.ALLOWED_HOSTS):
+        raise ValidationError(
+            _("This page does not answer to this host name yet. Add it to ALLOWED_HOSTS first."), code="not_allowed"
+        )
+
+
+class Brand(models.Model):
+    """What the pages say about the partner; what is empty is left out of them."""
+
+    host = models.CharField(
+        _("host name"),
+        max_length=253,
+        unique=True,
+        blank=True,
+        validators=[is_served],
+        help_text=_("Where customers see this brand, like signup.example.com. Empty: wherever no other brand is seen."),
+    )
+    name = models.CharField(_("name"), max_length=80, help_text=_("Yours, as customers know it."))
+    color = models.CharField(
+        _("colour"),
+        max_length=7,
+        blank=True,
+        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", _("Enter a colour like #2454d6."))],
+        help_text=_("Of buttons and links, like #2454d6. Where it could not be read, a shade of it that can is taken."),
+    )
+    headline = models.CharField(_("headline"), max_length=120, blank=True, help_text=_("The page's first line."))
+    selling_points = models.TextField(
+        _("selling points"), max_length=600, blank=True, help_text=_("One a line. Empty: two general ones.")
+    )
+    trial_days = models.PositiveSmallIntegerField(
+        _("days of the trial"), default=60, help_text=_("0 leaves unsaid how long it lasts.")
+    )
+    login_url = models.URLField(
+        _("log-in"),
+        blank=True,
+        help_text=_("Where customers log in once their account is ready. Empty: at Constant Contact itself."),
+    )
+    support_email = models.EmailField(_("e-mail address"), blank=True, help_text=_("Where customers get help."))
+    support_url = models.URLField(_("help page"), blank=True)
+    terms_url = models.URLField(_("terms"), blank=True)
+    privacy_url = models.URLField(_("privacy policy"), blank=True)
+
+    logo = models.BinaryField(default=b"")
+    """In the database, so that every replica of the web server has it."""
+    logo_type = models.CharField(max_length=40, blank=True, editable=False)
+    logo_digest = models.CharField(max_length=32, blank=True, editable=False, db_index=True)
+    logo_width = models.PositiveSmallIntegerField(default=0, editable=False)
+    logo_height = models.PositiveSmallIntegerField(default=0, editable=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @classmethod
+    def from_settings(cls) -> Brand:
+        """The first brand, before anyone has made one in the admin. Not saved."""
+        return cls(
+            name=settings.BRAND_NAME,
+            color=settings.BRAND_COLOR,
+            headline=settings.BRAND_HEADLINE,
+            trial_days=settings.BRAND_TRIAL_DAYS,
+            support_email=settings.BRAND_SUPPORT_EMAIL,
+            support_url=settings.BRAND_SUPPORT_URL,
+            terms_url=settings.BRAND_TERMS_URL,
+            privacy_url=settings.BRAND_PRIVACY_URL,
+        )
+
+    def clean(self) -> None:
+        """The same host or colour is always written the same."""
+        self.host = split_domain_port(self.host)[0]
+        self.color = self.color.lower()
+
+    def wear(self, logo: Logo) -> None:
+        self.logo, self.logo_type, self.logo_digest = logo.content, logo.type, logo.digest
+        self.logo_width, self.logo_height = logo.width, logo.height
+
+    @cached_property
+    def logo_url(self) -> str:
+        return reverse("logo", args=[self.logo_digest]) if self.logo_digest else ""
+
+    @property
+    def has_lettering(self) -> bool:
+        """Whether the logo is so wide that it is taken to spell the name out."""
+        return self.logo_width >= 2 * self.logo_height > 0
+
+    @property
+    def shades(self) -> dict[str, str]:
+        """The stylesheet's variables."""
+        return palette(self.color) if self.color else {}
+
+    @property
+    def points(self) -> list[str]:
+        return [line.strip() for line in self.selling_points.splitlines() if line.strip()]
+
+    @property
+    def login_address(self) -> str:
+        return self.login_url or settings.CONSTANT_CONTACT_LOGIN_URL

@@ -1,0 +1,125 @@
+"""Which SVG is a logo: a drawing that holds nothing but shapes, and reaches for nothing outside itself.
+
+Closed by default: an element or an attribute that is not listed here is refused, and so is whatever declares entities.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from xml.parsers.expat import ExpatError, ParserCreate
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+NAMESPACE = "http://www.w3.org/2000/svg"
+XLINK = "http://www.w3.org/1999/xlink"
+XML = "http://www.w3.org/XML/1998/namespace"
+
+ELEMENTS = """
+    svg g defs symbol use title desc style path rect circle ellipse line polyline polygon text tspan clipPath mask
+    linearGradient radialGradient stop
+"""
+ATTRIBUTES = f"""
+    id class style type version role aria-label aria-hidden aria-labelledby focusable data-name
+    viewBox preserveAspectRatio width height x y x1 y1 x2 y2 cx cy r rx ry fx fy dx dy d points pathLength
+    transform transform-origin href offset gradientUnits gradientTransform spreadMethod
+    clipPathUnits maskUnits maskContentUnits clip-path clip-rule mask mask-type
+    fill fill-opacity fill-rule stroke stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin
+    stroke-miterlimit stroke-opacity stroke-width color stop-color stop-opacity opacity display visibility overflow
+    paint-order vector-effect shape-rendering text-rendering color-interpolation enable-background isolation
+    font-family font-size font-style font-weight letter-spacing word-spacing text-anchor dominant-baseline
+    {XLINK}|href {XML}|space {XML}|lang
+"""
+MOST_USES = 20
+"""Copies of copies grow by powers; so few cannot grow to anything that keeps a browser busy."""
+
+_ELEMENTS, _ATTRIBUTES = set(ELEMENTS.split()), set(ATTRIBUTES.split())
+# url() only of a part of the same drawing; no style sheet or font from elsewhere, and no escape that could hide one.
+_REACHES_OUT = re.compile(
+    r"url\((?!\s*['\"]?#)|@(?!media\b)|(image|image-set|src|cross-fade)\(|\\|script:", re.IGNORECASE
+)
+
+
+def size(content: bytes) -> tuple[float, float]:
+    """Width and height of the drawing, in units of its own; ValidationError says why it cannot be taken."""
+    drawing = _Drawing()
+    try:
+        # UTF-8 whatever the file declares: it is served as that too, so browsers read it as it was read here.
+        parser = ParserCreate("utf-8", namespace_separator="|")
+        parser.StartDoctypeDeclHandler = drawing.declare
+        parser.ProcessingInstructionHandler = drawing.instruct
+        parser.StartElementHandler = drawing.start
+        parser.EndElementHandler = drawing.end
+        parser.CharacterDataHandler = drawing.text
+        parser.Parse(content, True)
+    except ExpatError:
+        raise ValidationError(_("This SVG file is damaged. Please export it again."), code="damaged") from None
+    return drawing.size
+
+
+class _Drawing:
+    """Looks at the parts of an SVG as the parser comes to them."""
+
+    def __init__(self) -> None:
+        self.size = (0.0, 0.0)
+        self.open: list[str] = []
+        self.uses = 0
+        self.style = ""
+
+    def declare(self, name: str, system: str | None, public: str | None, has_internal_subset: bool) -> None:
+        if has_internal_subset:
+            raise _refused("<!DOCTYPE […]>")
+
+    def instruct(self, target: str, data: str) -> None:
+        raise _refused(f"<?{target}?>")
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        namespace, _bar, tag = name.rpartition("|")
+        if namespace != NAMESPACE or tag not in _ELEMENTS or (not self.open and tag != "svg"):
+            raise _refused(f"<{tag}>")
+        for attribute, value in attributes.items():
+            is_link = attribute.endswith("href")
+            if attribute not in _ATTRIBUTES or _REACHES_OUT.search(value) or (is_link and not value.startswith("#")):
+                raise _refused(f'{attribute.rpartition(" ")[2]}="{value[:40]}"')
+        self.uses += tag == "use"
+        if self.uses > MOST_USES:
+            raise _refused("<use>")
+        if not self.open:
+            self.size = _size(attributes)
+        self.open.append(tag)
+
+    def text(self, text: str) -> None:
+        if self.open[-1] == "style":
+            self.style += text
+
+    def end(self, name: str) -> None:
+        self.open.pop()
+        if _REACHES_OUT.search(self.style):
+            raise _refused("<style>")
+
+
+def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
+    readers: tuple[Callable[[], list[str]], ...] = (
+        lambda: re.split(r"[\s,]+", attributes["viewBox"].strip())[2:],
+        lambda: [attributes[name].removesuffix("px") for name in ("width", "height")],
+    )
+    for read in readers:
+        try:
+            width, height = map(float, read())
+        except (KeyError, ValueError):
+            continue
+        if 0 < width < 1e6 and 0 < height < 1e6:
+            return width, height
+    raise ValidationError(_("This SVG file has no size. Please export it with a «viewBox»."), code="size")
+
+
+def _refused(what: str) -> ValidationError:
+    return ValidationError(
+        _(
+            "A logo may hold nothing but shapes, and this SVG file has %(what)s in it. Export it as «plain» or "
+            "«optimized» SVG, or as PNG."
+        ),
+        code="unsafe",
+        params={"what": what},
+    )

@@ -1,0 +1,139 @@
+"""What is missing or wrong in the configuration: for `manage.py check`, and before anything starts.
+
+No message holds the value of a setting, which may be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core import checks
+
+from provisioning.rules import RULES
+
+MARGIN = 10
+"""Seconds that a worker's lease must outlast a call, to write down how the call ended."""
+
+_WHERE = "Set it in the environment or in .env; README.md explains each setting under «Configuration»."
+_SECRETS = "`python manage.py secrets` prints fresh ones, as lines for .env or the environment."
+_PARTNER = "Constant Contact gives it to its partners; to try the page without one, `make run` uses a stand-in."
+_HOSTS = "List the host names of your page with commas between them, like signup.example.com,www.example.com."
+
+
+def check_configuration(**options: Any) -> list[checks.CheckMessage]:
+    """All mistakes in the settings, as Django's system checks report them."""
+    return [
+        *_unreadable(),
+        *_missing(),
+        *_hosts(),
+        *_sealing_keys(),
+        *_provider(),
+        *_lease(),
+        *_minimum_lengths(),
+        *_redirect(),
+        *_sender(),
+    ]
+
+
+def _unreadable() -> Iterator[checks.CheckMessage]:
+    for mistake in settings.MISTAKES.values():
+        yield checks.Error(mistake, hint=_WHERE, id="signup.E001")
+
+
+def _missing() -> Iterator[checks.CheckMessage]:
+    for number, name, hint in (
+        (2, "SEALING_KEYS", _SECRETS),
+        (3, "ALLOWED_HOSTS", _HOSTS),
+        (4, "CONSTANT_CONTACT_API_KEY", _PARTNER),
+        (5, "CONSTANT_CONTACT_USERNAME", _PARTNER),
+        (6, "CONSTANT_CONTACT_PASSWORD", _PARTNER),
+    ):
+        if not getattr(settings, name) and name not in settings.MISTAKES:
+            yield checks.Error(f"{name} is missing.", hint=hint, id=f"signup.E{number:03}")
+
+
+def _hosts() -> Iterator[checks.CheckMessage]:
+    if any("/" in host or (":" in host and not host.endswith("]")) for host in settings.ALLOWED_HOSTS):
+        yield checks.Error(
+            "ALLOWED_HOSTS takes host names only, without https:// and port.", hint=_HOSTS, id="signup.E008"
+        )
+
+
+def _sealing_keys() -> Iterator[checks.CheckMessage]:
+    for position, key in enumerate(settings.SEALING_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            yield checks.Error(f"Key {position} of SEALING_KEYS is not a Fernet key.", hint=_SECRETS, id="signup.E009")
+
+
+def _provider() -> Iterator[checks.CheckMessage]:
+    for name in ("CONSTANT_CONTACT_URL", "CONSTANT_CONTACT_TOKEN_URL"):
+        address = urlsplit(getattr(settings, name))
+        if address.scheme == "http" and not _is_loopback(address.hostname or ""):
+            yield checks.Error(
+                f"{name} would have secrets carried over the network in clear.",
+                hint="Use https://; http:// is for a stand-in on this machine only.",
+                id="signup.E010",
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _lease() -> Iterator[checks.CheckMessage]:
+    least = settings.CONSTANT_CONTACT_TIMEOUT + MARGIN
+    if least > settings.PROVISION_LEASE:
+        yield checks.Error(
+            "PROVISION_LEASE is too short: a worker would lose an account while its call is still under way.",
+            hint=f"Make it at least {least:g} (CONSTANT_CONTACT_TIMEOUT + {MARGIN}), or shorten the time-out.",
+            id="signup.E011",
+        )
+
+
+def _minimum_lengths() -> Iterator[checks.CheckMessage]:
+    for name, length in settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items():
+        rule = RULES.get(name)
+        if rule is None or rule.kind is not str or not length <= rule.max_length:
+            yield checks.Error(
+                f"CONSTANT_CONTACT_MINIMUM_LENGTHS asks {name} to be {length} characters long, which cannot be.",
+                hint="Name a property like username or password, and a length below its maximum.",
+                id="signup.E013",
+            )
+
+
+def _redirect() -> Iterator[checks.CheckMessage]:
+    if settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXIES:
+        yield checks.Warning(
+            "Every page would redirect to itself for ever: nobody is trusted to say that a visitor came by HTTPS.",
+            hint="List the addresses of your reverse proxy in TRUSTED_PROXIES, or switch SECURE_SSL_REDIRECT off.",
+            id="signup.W001",
+        )
+
+
+def _sender() -> Iterator[checks.CheckMessage]:
+    if settings.EMAIL_URL and not settings.DEFAULT_FROM_EMAIL:
+        yield checks.Error(
+            "Mails would have no sender.",
+            hint="Give your own address in DEFAULT_FROM_EMAIL, or leave EMAIL_URL empty to send no mails.",
+            id="signup.E014",
+        )
+
+
+def check_static_files(**options: Any) -> list[checks.CheckMessage]:
+    """For the web server only: without them every page would fail, but the worker needs none."""
+    manifest = settings.STATIC_ROOT / "staticfiles.json"
+    if settings.DEBUG or manifest.exists():
+        return []
+    return [
+        checks.Error("Static files are not collected.", hint="Run `python manage.py collectstatic`.", id="signup.E012")
+    ]

@@ -1,0 +1,146 @@
+"""The forms of the sign-up page: their wording and shape. Every limit comes from `provisioning.rules`."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from provisioning import rules
+from provisioning.models import Account
+from signup import usernames
+
+GROUPS = (
+    (_("Your business"), ("organization_name", "website", "country_code", "state_code")),
+    (_("You"), ("first_name", "last_name", "email", "phone")),
+    (_("Your log-in"), ("username", "password")),
+)
+
+LABELS = {
+    "organization_name": _("Organization name"),
+    "website": _("Website"),
+    "country_code": _("Country"),
+    "state_code": _("State or province"),
+    "first_name": _("First name"),
+    "last_name": _("Last name"),
+    "email": _("E-mail address"),
+    "phone": _("Phone number"),
+    "username": _("User name"),
+    "password": _("Password"),
+    "gdpr_opt_out": _("Constant Contact may not send me marketing"),
+}
+
+REFUSED = {
+    "organization_name": _("Constant Contact does not accept this name of the organization."),
+    "website": _("Constant Contact does not accept this address of a website."),
+    "country_code": _("Constant Contact does not accept this country."),
+    "state_code": _("Constant Contact does not accept this state or province."),
+    "first_name": _("Constant Contact does not accept this first name."),
+    "last_name": _("Constant Contact does not accept this last name."),
+    "email": _("Constant Contact does not accept this e-mail address."),
+    "phone": _("Constant Contact does not accept this phone number."),
+    "username": _("Constant Contact does not accept this user name."),
+    "password": _("Constant Contact does not accept this password."),
+    "gdpr_opt_out": _("Constant Contact does not accept this answer."),
+}
+
+
+class PropertyField(forms.Field):
+    """Asks for one property of an account and takes whatever comes: `rules.clean` judges them all at once."""
+
+    def __init__(self, rule: rules.Rule) -> None:
+        super().__init__(required=rule.required, label=LABELS[rule.name], help_text=rule.help(), widget=_widget(rule))
+        self.is_optional = not (rule.required or rule.choices() or rule.kind is bool)
+
+    def validate(self, value: object) -> None:
+        pass
+
+
+class PropertiesForm(forms.Form):
+    """Asks for some properties of an account. `known` are further ones that the judgement of these depends on."""
+
+    use_required_attribute = False
+
+    def __init__(
+        self, properties: Iterable[str], data: Mapping[str, Any] | None, known: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(data)
+        self.known = known or {}
+        active = rules.active()
+        self.fields.update({name: PropertyField(active[name]) for name in properties if name in active})
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            return rules.clean({**self.known, **self.cleaned_data}, only=set(self.fields))
+        except ValidationError as problems:
+            self.add_error(None, problems)
+            return self.cleaned_data
+
+    def suggestions(self) -> list[str]:
+        """User names to choose from in the place of a taken one."""
+        return usernames.suggestions({**self.known, **self.data}) if self.has_error("username", "taken") else []
+
+
+class SignupForm(PropertiesForm):
+    """The whole sign-up. Sent twice it carries the same `submission`, by which the second time is recognized."""
+
+    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(rules.CUSTOMER_PROPERTIES, data)
+        self.submission = _submission(data or {})
+
+    def groups(self) -> Iterator[tuple[str, list[forms.BoundField]]]:
+        for legend, names in GROUPS:
+            yield str(legend), [self[name] for name in names if name in self.fields]
+
+
+class CorrectionForm(PropertiesForm):
+    """Asks again for what Constant Contact refused, with its reasons; filled in with what is known but secrets."""
+
+    def __init__(
+        self, account: Account, refused: Mapping[str, str | ValidationError], data: Mapping[str, Any] | None = None
+    ) -> None:
+        names = [name for name in rules.CUSTOMER_PROPERTIES if name in refused]
+        if "country_code" in refused and "state_code" not in refused:
+            names.insert(names.index("country_code") + 1, "state_code")
+        kept = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES if name != "password"}
+        super().__init__(names, kept if data is None else data, known=kept)
+        if data is None:
+            self.errors.clear()
+            for name in set(names) & set(refused):
+                reason = refused[name]
+                self.add_error(name, _in_plain_words(name, reason) if isinstance(reason, str) else reason)
+
+
+def _in_plain_words(name: str, reason: str) -> str:
+    """What was refused, then the provider's own words, in English, without the JSON pointer that they begin with."""
+    words = re.sub(r"^#/\w*:?\s*", "", reason)
+    return format_html('{} <q lang="en">{}</q>', REFUSED[name], words) if words else str(REFUSED[name])
+
+
+def _widget(rule: rules.Rule) -> forms.Widget:
+    attributes: dict[str, Any] = {**rule.attributes()}
+    if rule.characters:
+        attributes["data-wrong-characters"] = rule.wrong_characters
+    if rule.kind is bool:
+        return forms.CheckboxInput(attributes)
+    if choices := rule.choices():
+        return forms.Select(attributes, [("", _("Choose one")), *choices])
+    if rule.is_secret:
+        return forms.PasswordInput(attributes)
+    if rule.is_email:
+        return forms.EmailInput(attributes)
+    return forms.TextInput(attributes)
+
+
+def _submission(data: Mapping[str, Any]) -> uuid.UUID:
+    """The one-time id that a form was sent with; a new one where it has none that can be read."""
+    try:
+        return uuid.UUID(data.get("submission", ""))
+    except (ValueError, AttributeError, TypeError):
+        return uuid.uuid4()

@@ -1,0 +1,168 @@
+"""Mails to customers who have closed the window: the account is ready, or something needs a correction.
+
+What is to be told is written down in the transaction of the move itself (`Mail`), and sent by the worker, on a thread
+of its own, so that a mail server that fails or hangs holds nothing up. Each is sent once: a try that surely failed is
+repeated, one that may have succeeded is not. A mail says nothing that a visitor has typed, for else the form could be
+made to send anybody's words to anybody.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from datetime import timedelta
+from smtplib import SMTPRecipientsRefused, SMTPResponseException
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urljoin, urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.core import mail
+from django.core.signing import TimestampSigner
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.models import Account
+from signup.brand import brand_at
+from signup.models import Mail
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
+
+log = logging.getLogger(__name__)
+
+State = Account.State
+
+DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2)}
+"""What customers are told of, and how long after it: who is still looking at the page corrects at once."""
+LINK_LIVES = timedelta(days=3)
+TEXTS: dict[str, tuple[Text, Text]] = {
+    State.CREATED: (
+        _("Your Constant Contact account is ready"),
+        _("Your account is ready. Your user name, and where to log in, stand on this page:"),
+    ),
+    State.REJECTED: (
+        _("Your Constant Contact sign-up needs a correction"),
+        _(
+            "Constant Contact has not accepted everything. On this page you can change what is marked and send it "
+            "again; everything else is kept:"
+        ),
+    ),
+}
+"""Subject and text of each. Fixed words: nothing in them comes from a form."""
+FOOTER = _("The link works for three days. If you did not sign up, you need not do anything.")
+MOST_TRIES = 30
+LONGEST_BACK_OFF = timedelta(hours=1)
+
+SALT = "signup.mails"
+_sending = threading.Lock()
+
+
+def expect(account: Account, request: HttpRequest) -> None:
+    """Let the customer who has just signed up be written to later, in his language and with a link to this host."""
+    if settings.EMAIL_URL:
+        known = {"origin": request.build_absolute_uri("/"), "language": translation.get_language() or ""}
+        Mail.objects.get_or_create(account=account, defaults=known)
+
+
+def plan(account: Account, to: str, **kwargs: Any) -> None:
+    """Write down what is to be told of a move; what was to be told before is out of date."""
+    if to in DELAYS or account.state in DELAYS:
+        due_at = Now() + DELAYS[State(to)] if to in DELAYS else None
+        Mail.objects.filter(account=account).update(event=to, due_at=due_at, tries=0, sent_at=None, problem="")
+
+
+def send_on_a_thread(**kwargs: Any) -> None:
+    """Send what is due, unless that is under way."""
+    if settings.EMAIL_URL and not _sending.locked() and _due():
+        threading.Thread(target=_send_alone, name="mails").start()
+
+
+def send_due() -> None:
+    """Send what is due until nothing is."""
+    while message := _claim():
+        _send(message)
+
+
+def read(token: str) -> UUID:
+    """The reference of the account that the link of a mail leads to. Raises BadSignature (too old, too)."""
+    return UUID(TimestampSigner(salt=SALT).unsign(token, max_age=LINK_LIVES))
+
+
+def _due() -> Mail | None:
+    return Mail.objects.filter(due_at__lte=Now()).select_related("account").order_by("due_at").first()
+
+
+def _claim() -> Mail | None:
+    while due := _due():
+        if Mail.objects.filter(pk=due.pk, due_at=due.due_at).update(due_at=None, tries=F("tries") + 1):
+            due.tries += 1
+            return due
+    return None
+
+
+def _send_alone() -> None:
+    with _sending:
+        try:
+            send_due()
+        except Exception:
+            log.exception("mails failed; what is due is left for later")
+        finally:
+            connection.close()
+
+
+def _send(message: Mail) -> None:
+    """Send a claimed mail and write down how that went, unless there is news of the account meanwhile."""
+    backend = mail.get_connection()
+    try:
+        backend.open()
+        email = _compose(message)
+    except Exception as error:
+        return _try_again(message, error)
+    try:
+        backend.send_messages([email])
+    except (SMTPResponseException, SMTPRecipientsRefused) as error:
+        _try_again(message, error)
+    except Exception as error:
+        _note(message, problem=_said(error))
+    else:
+        _note(message, sent_at=Now(), problem="")
+    finally:
+        with suppress(Exception):
+            backend.close()
+
+
+def _try_again(message: Mail, error: Exception) -> None:
+    back_off = min(LONGEST_BACK_OFF, timedelta(minutes=2.0 ** min(message.tries - 1, 30)))
+    _note(message, problem=_said(error), due_at=Now() + back_off if message.tries < MOST_TRIES else None)
+
+
+def _note(message: Mail, **outcome: Any) -> None:
+    as_claimed = Mail.objects.filter(pk=message.pk, event=message.event, tries=message.tries, due_at=None)
+    as_claimed.update(**outcome)
+    log.info("mail tried reference=%s problem=%r", message.account.reference, outcome["problem"])
+
+
+def _said(error: Exception) -> str:
+    """What failed, without the words of a server, which may name the customer or the log-in."""
+    return f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()
+
+
+def _compose(message: Mail) -> mail.EmailMessage:
+    account, brand = message.account, brand_at(urlsplit(message.origin).netloc)
+    path = f"{reverse('reopen')}?{urlencode({'token': TimestampSigner(salt=SALT).sign(str(account.reference))})}"
+    with translation.override(message.language or settings.LANGUAGE_CODE):
+        subject, text = TEXTS[message.event]
+        parts = (text, urljoin(message.origin, path), FOOTER, brand.name)
+        return mail.EmailMessage(
+            str(subject),
+            "\n\n".join(str(part) for part in parts if part) + "\n",
+            to=[account.email],
+            reply_to=[brand.support_email] if brand.support_email else None,
+        )

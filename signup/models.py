@@ -1,0 +1,53 @@
+"""What the page remembers: its visitors, for a day, so that nobody signs up without end; and whom to write to."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+
+from provisioning.models import Account
+from signup.brand.models import Brand as Brand
+
+
+class Visit(models.Model):
+    """One form that was sent, as it counts against one limit."""
+
+    key = models.CharField(max_length=64)
+    """What the limit is for, an address or an e-mail address: an HMAC, which tells nobody whose."""
+    submission = models.UUIDField()
+    """The form's one-time id: however often it is sent, it counts once."""
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["key", "at"], name="visit_key_at"),
+            models.Index(fields=["at"], name="visit_at"),
+        ]
+        constraints = [models.UniqueConstraint(fields=["key", "submission"], name="visit_counts_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key[:8]}… {self.at:%H:%M}"
+
+
+class Mail(models.Model):
+    """What is to be told to one customer by e-mail next, or was told last."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="mail")
+    origin = models.URLField()
+    """Where the customer signed up, like `https://signup.example.com/`: the link in the mail leads there."""
+    language = models.CharField(max_length=16)
+    """The language in which the customer signed up."""
+    event = models.CharField(max_length=12, choices=Account.State.choices, blank=True)
+    """The state that the mail is about; empty until there is something to tell."""
+    due_at = models.DateTimeField(null=True)
+    """When it is to be sent, by the database's clock; null when nothing is to be sent, or somebody is at it."""
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=255, blank=True)
+    """Why the last try failed."""
+
+    class Meta:
+        indexes = [models.Index(fields=["due_at"], name="mail_due", condition=models.Q(due_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.get_event_display()}"

@@ -1,0 +1,100 @@
+"""What the progress page says about an account, state by state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext_lazy as _
+
+from provisioning import gateway
+from provisioning.models import Account
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
+
+PATIENCE = timedelta(seconds=30)
+"""After this time a customer is told that it takes longer than usual."""
+
+STEPS = (_("Received"), _("Creating"), _("Ready"))
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`step` is the index in STEPS that is being worked on; past the last one all is done.
+
+    `reload_every` is after how many seconds a page without JavaScript loads itself anew; 0 where nothing changes by
+    waiting.
+    """
+
+    heading: Text
+    text: Text
+    step: int = 1
+    reload_every: int = 0
+
+
+STAGES: dict[str, Stage] = {
+    Account.State.HELD: Stage(
+        _("We have received your sign-up"),
+        _("Someone here looks at it before the account is created. You need not do anything: this page moves on then."),
+        step=1,
+        reload_every=30,
+    ),
+    Account.State.QUEUED: Stage(
+        _("We are creating your account"), _("This takes a few seconds. The page moves on by itself."), reload_every=3
+    ),
+    Account.State.SENDING: Stage(
+        _("We are creating your account"), _("This takes a few seconds. The page moves on by itself."), reload_every=3
+    ),
+    Account.State.UNCONFIRMED: Stage(
+        _("We are making sure that your account is there"),
+        _(
+            "Constant Contact has not confirmed it yet. We check before we try again, so that you get one account "
+            "and not two. This can take some minutes."
+        ),
+        reload_every=10,
+    ),
+    Account.State.CREATED: Stage(_("Your account is ready"), "", step=3),
+    Account.State.REJECTED: Stage(_("Constant Contact has not accepted everything"), ""),
+    Account.State.CLOSED: Stage(
+        _("This sign-up has been closed"), _("No account was created, and your password was deleted.")
+    ),
+}
+
+DELAYED = Stage(
+    _("This takes longer than usual"),
+    _(
+        "Your sign-up is safe with us and will be sent as soon as Constant Contact takes it. Leave this page open or "
+        "come back to it later in this browser; you need not sign up again."
+    ),
+    reload_every=10,
+)
+
+
+def stage(account: Account) -> Stage:
+    """What to tell the customer now."""
+    now = timezone.now()
+    closed = gateway.closure() if account.state == Account.State.QUEUED else None
+    if closed and closed.until and closed.until - now > PATIENCE:
+        return _in_the_queue(closed.until)
+    is_stopped = closed and not closed.until
+    is_late = account.state in {Account.State.QUEUED, Account.State.SENDING} and (
+        now - account.state_changed_at > PATIENCE
+    )
+    return DELAYED if is_stopped or is_late else STAGES[account.state]
+
+
+def _in_the_queue(opens_at: datetime) -> Stage:
+    """While the day's quota is used up."""
+    return Stage(
+        _("You are in the queue"),
+        _(
+            "Constant Contact takes only so many new accounts a day, and today's are all taken. Yours will be created "
+            "in about %(time)s. Come back to this page then, in this browser; you need not sign up again."
+        )
+        % {"time": timeuntil(opens_at, depth=1)},
+        reload_every=60,
+    )

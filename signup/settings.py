@@ -1,0 +1,322 @@
+"""The whole configuration: the only reader of the environment.
+
+Values come from the environment or from a `.env` file beside `manage.py` (the environment wins); each may also be
+given as `NAME_FILE`, the path of a file that holds it. An empty value counts as not given. A value that cannot be read
+is kept in `MISTAKES` and reported by `manage.py check` (see `signup.checks`) instead of ending the import in a
+traceback.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONCE
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+env.read_env(BASE_DIR / ".env")
+
+MISTAKES: dict[str, str] = {}
+"""Name of a setting → what is wrong with its value. Never the value itself, which may be a secret."""
+
+
+def read(name: str, default: Any, cast: Callable[[str], Any] = str) -> Any:
+    """The setting `name`, or `default` where it is not given or cannot be read (then with a note in `MISTAKES`)."""
+    try:
+        text = env.ENVIRON.get(name, "").strip()  # Not by `str()`, which takes a leading $ for another name.
+        return cast(text) if text else default
+    except OSError as error:
+        MISTAKES[name] = f"{name}_FILE cannot be read: {error.strerror}."
+    except (ValueError, ImproperlyConfigured) as error:
+        MISTAKES[name] = f"{name} {error}."
+    return default
+
+
+def boolean(text: str) -> bool:
+    if text.lower() not in {"true", "yes", "on", "1", "false", "no", "off", "0"}:
+        raise ValueError("must be true or false")
+    return text.lower() in {"true", "yes", "on", "1"}
+
+
+def number(cast: type, least: float) -> Callable[[str], Any]:
+    def of(text: str) -> Any:
+        try:
+            value = cast(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value < float("inf"):
+            raise ValueError(f"must be a {'whole ' if cast is int else ''}number, {least} or more")
+        return value
+
+    return of
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    def of(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return of
+
+
+def url(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("must start with https:// (or http://, for a stand-in on this machine)")
+    return text
+
+
+def colour(text: str) -> str:
+    if not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise ValueError("must look like #2454d6")
+    return text.lower()
+
+
+def words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def lengths(text: str) -> dict[str, int]:
+    try:
+        return {name.strip(): int(length) for name, length in (word.split("=") for word in words(text))}
+    except ValueError:
+        raise ValueError("must look like username=6,password=12") from None
+
+
+def proxies(text: str) -> list[str]:
+    try:
+        return [str(ip_network(word, strict=False)) for word in words(text)]
+    except ValueError:
+        raise ValueError("must be addresses or networks, like 127.0.0.1,172.16.0.0/12") from None
+
+
+def database(text: str) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = environ.Env.db_url_config(text)
+    except Exception:
+        config = {}
+    if config.get("ENGINE") not in {"django.db.backends.sqlite3", "django.db.backends.postgresql"}:
+        raise ValueError("must look like sqlite:///db.sqlite3 or postgres://user:password@host:5432/name") from None
+    return config
+
+
+def email(text: str) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = environ.Env.email_url_config(text)
+    except Exception:
+        config = {}
+    if not config or (config["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not config["EMAIL_HOST"]):
+        raise ValueError("must look like smtp+tls://user:password@mail.example.com:587") from None
+    return config
+
+
+# The site
+
+SECRET_KEY = read("SECRET_KEY", "")
+if not SECRET_KEY:  # Whatever touches an empty one raises, even before the system checks could tell what is missing.
+    SECRET_KEY = get_random_secret_key()
+    MISTAKES.setdefault("SECRET_KEY", "SECRET_KEY is missing: `python manage.py secrets` prints a fresh one.")
+DEBUG = read("DEBUG", False, boolean)
+ALLOWED_HOSTS = read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [], words)
+CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS", [], words)
+TRUSTED_PROXIES = read("TRUSTED_PROXIES", [], proxies)
+ABUSE_PROTECTION = read("ABUSE_PROTECTION", True, boolean)
+SECURE_SSL_REDIRECT = read("SECURE_SSL_REDIRECT", not DEBUG, boolean)
+
+DATABASES = {"default": read("DATABASE_URL", database("sqlite:///db.sqlite3"), database)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Writers queue up (IMMEDIATE, busy time-out) instead of failing; readers never wait for a writer (WAL).
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        timeout=20, transaction_mode="IMMEDIATE", init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+    )
+    name = DATABASES["default"]["NAME"]
+    DATABASES["default"]["NAME"] = name if name == ":memory:" else str(BASE_DIR / name)
+
+SEALING_KEYS = read("SEALING_KEYS", [], words)
+
+# Constant Contact
+
+CONSTANT_CONTACT_API = read("CONSTANT_CONTACT_API", "v2", one_of("v2", "v3"))
+CONSTANT_CONTACT_URL = read(
+    "CONSTANT_CONTACT_URL",
+    "https://api.cc.email" if CONSTANT_CONTACT_API == "v3" else "https://api.constantcontact.com",
+    url,
+).rstrip("/")
+CONSTANT_CONTACT_TOKEN_URL = read(
+    "CONSTANT_CONTACT_TOKEN_URL", "https://authz.constantcontact.com/partners/oauth2/default/v1/token", url
+)
+CONSTANT_CONTACT_API_KEY = read("CONSTANT_CONTACT_API_KEY", "")
+CONSTANT_CONTACT_USERNAME = read("CONSTANT_CONTACT_USERNAME", "")
+CONSTANT_CONTACT_PASSWORD = read("CONSTANT_CONTACT_PASSWORD", "")
+CONSTANT_CONTACT_OAUTH2_TOKEN = read("CONSTANT_CONTACT_OAUTH2_TOKEN", False, boolean)
+CONSTANT_CONTACT_SINGLE_BILLING = read("CONSTANT_CONTACT_SINGLE_BILLING", False, boolean)
+CONSTANT_CONTACT_MANAGED_SITE_OWNER = read("CONSTANT_CONTACT_MANAGED_SITE_OWNER", False, boolean)
+CONSTANT_CONTACT_BILLING_LOCALE = read("CONSTANT_CONTACT_BILLING_LOCALE", "", one_of("en_US", "en_GB"))
+CONSTANT_CONTACT_PARTNER_ACCOUNT_ID = read("CONSTANT_CONTACT_PARTNER_ACCOUNT_ID", False, boolean)
+CONSTANT_CONTACT_TEST_ACCOUNTS = read("CONSTANT_CONTACT_TEST_ACCOUNTS", False, boolean)
+CONSTANT_CONTACT_MINIMUM_LENGTHS = read("CONSTANT_CONTACT_MINIMUM_LENGTHS", {}, lengths)
+CONSTANT_CONTACT_LOGIN_URL = read("CONSTANT_CONTACT_LOGIN_URL", "https://login.constantcontact.com", url)
+CONSTANT_CONTACT_RATE = read("CONSTANT_CONTACT_RATE", 4.0, number(float, 0.1))
+CONSTANT_CONTACT_DAILY_QUOTA = read("CONSTANT_CONTACT_DAILY_QUOTA", 10_000, number(int, 1))
+CONSTANT_CONTACT_TIMEOUT = read("CONSTANT_CONTACT_TIMEOUT", 30.0, number(float, 1))
+
+PROVISION_THREADS = read("PROVISION_THREADS", 16, number(int, 1))
+PROVISION_LEASE = read("PROVISION_LEASE", 60.0, number(float, 2))
+PROVISION_RECHECK = read("PROVISION_RECHECK", 30.0, number(float, 0))
+
+RETENTION_DAYS = read("RETENTION_DAYS", 0, number(int, 0))
+
+# Whose page this is
+
+BRAND_NAME = read("BRAND_NAME", "")
+BRAND_HEADLINE = read("BRAND_HEADLINE", "")
+BRAND_COLOR = read("BRAND_COLOR", "", colour)
+BRAND_TRIAL_DAYS = read("BRAND_TRIAL_DAYS", 60, number(int, 0))
+BRAND_SUPPORT_EMAIL = read("BRAND_SUPPORT_EMAIL", "")
+BRAND_SUPPORT_URL = read("BRAND_SUPPORT_URL", "", url)
+BRAND_TERMS_URL = read("BRAND_TERMS_URL", "", url)
+BRAND_PRIVACY_URL = read("BRAND_PRIVACY_URL", "", url)
+
+# Mails to customers, where there is a mail server
+
+EMAIL_URL = read("EMAIL_URL", {}, email)
+globals().update(EMAIL_URL)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = read("DEFAULT_FROM_EMAIL", BRAND_SUPPORT_EMAIL)
+
+# Django
+
+INSTALLED_APPS = [
+    "signup",
+    "provisioning",
+    "provisioning.apps.DeskConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_countries",
+    "localflavor",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "signup.middleware.permissions_policy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "signup.middleware.CustomersLanguageMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "signup.urls"
+WSGI_APPLICATION = "signup.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "signup.brand.brand",
+            ],
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# Who guesses at a log-in of staff is locked out for a while, at the address that the guesses come from.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "signup.visitors.named_address"
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_VERBOSE = False
+AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
+AXES_ENABLE_ADMIN = False
+OTP_TOTP_ISSUER = "Constant Contact accounts"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français"), ("es", "Español")]
+LOCALE_PATHS = [BASE_DIR / "signup" / "locale"]  # Where the texts of the templates are kept, too.
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# HTTPS everywhere but on a developer's own machine
+
+SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not DEBUG
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+if not DEBUG:
+    LANGUAGE_COOKIE_NAME = "__Host-language"
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+X_FRAME_OPTIONS = "DENY"
+# Nothing but our own files: no inline script or style either, but the one with the colours of the brand.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {"default-src": ["'none'"]}
+    | {f"{kind}-src": ["'self'"] for kind in ("connect", "img", "script")}
+    | {"style-src": ["'self'", NONCE], "base-uri": ["'none'"], "form-action": ["'self'"], "frame-ancestors": ["'none'"]}
+}
+CSRF_FAILURE_VIEW = "signup.views.csrf_failure"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        # At DEBUG urllib3 writes each URL, and with it the API key, to the log.
+        "urllib3": {"level": "WARNING"},
+    },
+}

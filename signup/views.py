@@ -1,0 +1,157 @@
+"""What a customer sees: the form, and the page on which the account comes into being."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.signing import BadSignature
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from provisioning import services
+from provisioning.models import Account, MovedMeanwhile
+from signup import abuse, mails
+from signup.forms import CorrectionForm, SignupForm
+from signup.progress import STEPS, stage
+
+OWN = "accounts"
+"""The key in a browser's session of the references of the accounts that it signed up for."""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@sensitive_post_parameters("password")
+def sign_up(request: HttpRequest) -> HttpResponse:
+    form = SignupForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            abuse.judge(form, request)
+            with transaction.atomic():
+                account = services.submit(form.cleaned_data, form.submission)
+                mails.expect(account, request)
+        except ValidationError as problems:
+            if sent_before := _own_named(request, form.cleaned_data["username"]):
+                return redirect("progress", sent_before.reference)
+            form.add_error(None, problems)
+        else:
+            _give(request, account)
+            return redirect("progress", account.reference)
+    return _page_with(form, request, abuse.status(form))
+
+
+@never_cache
+@sensitive_post_parameters("password")
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The form as it was filled in, to be sent again; for any other page, the way back to it."""
+    if request.path != reverse("sign_up"):
+        return render(request, "403_csrf.html", status=403)
+    form = SignupForm(request.POST)
+    form.errors.clear()
+    form.add_error(
+        None,
+        _("Nothing has been sent yet: this page was open for too long, or your browser has cookies switched off.")
+        + " "
+        + _("Please choose your password again and send the form once more."),
+    )
+    return _page_with(form, request, status=403)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@sensitive_post_parameters("password")
+def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
+    account = _own(request, reference)
+    if account is None:
+        return render(request, "signup/not_yours.html", status=404)
+    form = _correction(request, account)
+    if request.method == "POST" and (form is None or _corrected(account, form)):
+        return redirect("progress", reference)
+    return render(
+        request,
+        "signup/progress.html",
+        {"account": account, "form": form, "stage": stage(account), "steps": STEPS},
+        status=abuse.status(form),
+    )
+
+
+@require_safe
+@never_cache
+def reopen(request: HttpRequest) -> HttpResponse:
+    """The link in a mail makes the sign-up this browser's own. It may be followed more than once, as scanners do."""
+    try:
+        account = Account.objects.get(reference=mails.read(request.GET.get("token", "")))
+    except (BadSignature, Account.DoesNotExist):
+        return render(request, "signup/link_expired.html", status=404)
+    _give(request, account)
+    return redirect("progress", account.reference)
+
+
+@require_safe
+@never_cache
+def status(request: HttpRequest, reference: UUID) -> JsonResponse:
+    account = _own(request, reference)
+    if account is None:
+        raise Http404
+    return JsonResponse({"state": account.state, "final": account.state in Account.FINAL})
+
+
+def _page_with(form: SignupForm, request: HttpRequest, status: int = 200) -> HttpResponse:
+    return render(request, "signup/form.html", context(form), status=status)
+
+
+def context(form: SignupForm) -> dict[str, object]:
+    """What the form's template needs besides the brand."""
+    partner_can_log_in = settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING
+    return {"form": form, "guard": abuse.guard(form), "partner_can_log_in": partner_can_log_in}
+
+
+def _correction(request: HttpRequest, account: Account) -> CorrectionForm | None:
+    """The form for what was refused; None where nothing was, or nothing that the customer could enter otherwise."""
+    if account.state != Account.State.REJECTED:
+        return None
+    reasons: dict[str, str | ValidationError] = {**services.refused(account)}
+    if services.is_taken(account):
+        reasons["username"] = services.TAKEN
+    form = CorrectionForm(account, reasons, request.POST if request.method == "POST" else None)
+    return form if form.fields else None
+
+
+def _corrected(account: Account, form: CorrectionForm) -> bool:
+    """Whether there is nothing left to correct: it was sent, or somebody else moved the account first."""
+    if not form.is_valid():
+        return False
+    try:
+        abuse.judge_correction(account)
+        services.correct(account, form.cleaned_data)
+    except ValidationError as problems:
+        form.add_error(None, problems)
+        return False
+    except MovedMeanwhile:
+        pass
+    return True
+
+
+def _give(request: HttpRequest, account: Account) -> None:
+    """Bind the account's pages to this browser, under a new session key that nobody can have planted."""
+    request.session.cycle_key()
+    reference = str(account.reference)
+    request.session[OWN] = [*(own for own in request.session.get(OWN, []) if own != reference), reference]
+
+
+def _own(request: HttpRequest, reference: UUID) -> Account | None:
+    if str(reference) not in request.session.get(OWN, []):
+        return None
+    return Account.objects.filter(reference=reference).first()
+
+
+def _own_named(request: HttpRequest, username: str) -> Account | None:
+    """This browser's own account of that user name: whoever goes back and sends the form anew finds it again."""
+    return Account.objects.living().filter(reference__in=request.session.get(OWN, []), username=username).first()

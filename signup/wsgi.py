@@ -1,0 +1,16 @@
+"""The web application, as gunicorn loads it: `gunicorn signup.wsgi`."""
+
+import os
+import sys
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
+application = get_wsgi_application()
+try:
+    call_command("check", deploy=not settings.DEBUG)
+except SystemCheckError as error:
+    sys.exit(str(error))

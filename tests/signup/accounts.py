@@ -1,0 +1,41 @@
+"""Sign-ups for the tests of the page: what a customer types, and accounts in any state with their evidence."""
+
+import uuid
+from typing import Any
+
+from django.utils import timezone
+
+from provisioning.models import Account, Attempt
+from provisioning.sealed import Sealed
+from tests.provisioning.values import SIGN_UP
+
+CANARY = "canary-customer-password"
+
+TYPED: dict[str, str] = {**SIGN_UP, "website": "https://bakery.example.com", "password": CANARY}
+"""A form filled in completely and rightly."""
+
+
+def account(state: str, refused: dict[str, str] | None = None, outcome: str = "refused", **values: Any) -> Account:
+    """An account in that state; `refused` is what its last call to Constant Contact was refused for."""
+    made = Account.objects.create(
+        **{
+            **{name: value for name, value in TYPED.items() if name != "password"},
+            "state": state,
+            "submission": uuid.uuid4(),
+            "username": f"anna-{Account.objects.count()}",
+            "password": Sealed.of("" if state in Account.FINAL else CANARY),
+            "account_id": str(uuid.uuid4()) if state == Account.State.CREATED else "",
+            **values,
+        }
+    )
+    if refused is not None:
+        Attempt.objects.create(
+            account=made,
+            username=made.username,
+            kind="create",
+            outcome=outcome,
+            status=400 if outcome == "refused" else 409,
+            ended_at=timezone.now(),
+            refused=refused,
+        )
+    return made

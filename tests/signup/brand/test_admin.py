@@ -1,0 +1,150 @@
+"""Administrators brand the page, and see it before customers do."""
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from pytest_django import Settings
+
+from signup.brand.models import Brand
+from tests.signup.brand.pictures import PNG, SVG, UNSAFE
+
+pytestmark = pytest.mark.django_db
+
+ADD = "/admin/signup/brand/add/"
+TYPED = {"name": "Alder & Co", "host": "", "color": "#B3201D", "headline": "Grow with us", "trial_days": "30"}
+
+
+@pytest.fixture(autouse=True)
+def as_administrator(client: Client) -> None:
+    _log_in(client, "Administrator")
+
+
+def _log_in(client: Client, role: str) -> None:
+    user = User.objects.create_user(role.lower(), is_staff=True)
+    user.groups.add(Group.objects.get(name=role))
+    client.force_login(user)
+
+
+def file(content: bytes) -> SimpleUploadedFile:
+    return SimpleUploadedFile("logo.png", content)
+
+
+def change(client: Client, **values: Any) -> Any:
+    return client.post(f"/admin/signup/brand/{Brand.objects.get().pk}/change/", TYPED | values)
+
+
+def test_a_brand_that_is_saved_is_what_customers_see(client: Client) -> None:
+    client.post(ADD, TYPED | {"file": file(SVG)})
+
+    made = Brand.objects.get()
+    assert (made.color, bytes(made.logo)) == ("#b3201d", SVG)
+    html = Client().get("/").content.decode()
+    assert "Grow with us" in html
+    assert made.logo_url in html
+
+
+def test_the_first_one_begins_with_the_settings(client: Client, settings: Settings) -> None:
+    settings.BRAND_NAME, settings.BRAND_TRIAL_DAYS = "Birch", 45
+
+    form = client.get(ADD).context["adminform"].form
+
+    assert (form["name"].value(), form["trial_days"].value()) == ("Birch", 45)
+
+
+def test_who_changes_it_is_on_record(client: Client) -> None:
+    client.post(ADD, TYPED)
+    change(client, headline="Anew")
+
+    assert LogEntry.objects.filter(user__username="administrator").count() == 2
+
+
+def test_the_list_says_where_each_is_seen(client: Client, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["testserver", "one.example.com"]
+    for host in ("", "one.example.com"):
+        client.post(ADD, TYPED | {"host": host})
+
+    html = client.get("/admin/signup/brand/").content.decode()
+
+    assert "wherever no other brand is seen" in html
+    assert "one.example.com" in html
+
+
+class TestTheLogo:
+    def test_it_stays_when_something_else_is_changed(self, client: Client) -> None:
+        client.post(ADD, TYPED | {"file": file(PNG)})
+
+        change(client, headline="Anew")
+
+        assert bytes(Brand.objects.get().logo) == PNG
+
+    def test_it_can_be_taken_off(self, client: Client) -> None:
+        client.post(ADD, TYPED | {"file": file(PNG)})
+
+        change(client, **{"file-clear": "on"})
+
+        assert (bytes(Brand.objects.get().logo), Brand.objects.get().logo_url) == (b"", "")
+
+    @pytest.mark.parametrize("content", [UNSAFE["script"], b"GIF89a", b"", PNG.ljust(30_000, b"\0")], ids=len)
+    def test_what_is_none_is_told_at_its_field_and_changes_nothing(self, client: Client, content: bytes) -> None:
+        client.post(ADD, TYPED | {"file": file(PNG)})
+
+        form = change(client, file=file(content)).context["adminform"].form
+
+        assert list(form.errors) == ["file"]
+        assert bytes(Brand.objects.get().logo) == PNG
+
+
+class TestLookingAtItFirst:
+    def test_the_page_is_that_of_customers_and_nothing_is_saved(self, client: Client) -> None:
+        html = client.post(ADD, TYPED | {"_look": "", "file": file(SVG)}).content.decode()
+
+        assert "<h1>Grow with us</h1>" in html
+        assert 'src="data:image/svg+xml;charset=utf-8;base64,' in html
+        assert 'name="organization_name"' in html
+        assert not Brand.objects.exists()
+
+    def test_it_shows_a_change_together_with_the_logo_that_stays(self, client: Client) -> None:
+        client.post(ADD, TYPED | {"file": file(PNG)})
+
+        html = change(client, _look="", headline="Anew").content.decode()
+
+        assert "<h1>Anew</h1>" in html
+        assert 'src="data:image/png;base64,' in html
+        assert Brand.objects.get().headline == "Grow with us"
+
+    def test_nothing_can_be_sent_from_there(self, client: Client) -> None:
+        policy = client.post(ADD, TYPED | {"_look": ""}).headers["Content-Security-Policy"].split("; ")
+
+        assert {"form-action 'none'", "img-src 'self' data:", "frame-ancestors 'none'"} <= set(policy)
+
+    def test_a_problem_is_told_instead(self, client: Client) -> None:
+        response = client.post(ADD, TYPED | {"_look": "", "color": "red", "file": file(PNG)})
+
+        assert set(response.context["adminform"].form.errors) == {"color"}
+
+    def test_a_brand_that_is_gone_leads_back_to_the_desk(self, client: Client) -> None:
+        assert client.post("/admin/signup/brand/99/change/", TYPED | {"_look": ""}).status_code == 302
+
+
+@pytest.mark.parametrize("role", ["Viewer", "Operator"])
+@pytest.mark.parametrize("values", [{}, {"_look": ""}], ids=["save", "look"])
+def test_it_is_for_administrators_only(client: Client, role: str, values: dict[str, str]) -> None:
+    client.post(ADD, TYPED)
+    _log_in(client, role)
+
+    assert client.get("/admin/signup/brand/").status_code == 403
+    assert client.post(ADD, TYPED | values).status_code == 403
+    assert change(client, **values).status_code == 403
+
+
+def test_the_readable_shades_of_a_colour_are_shown(client: Client) -> None:
+    client.post(ADD, TYPED | {"color": "#ffe000"})
+
+    html = client.get(f"/admin/signup/brand/{Brand.objects.get().pk}/change/").content.decode()
+
+    assert html.count('<svg class="swatch"') == 3
+    assert 'fill="#ffe000"/><text x="68" y="23" text-anchor="middle" fill="#000000">Button' in html

@@ -1,0 +1,34 @@
+"""Whatever colour a brand has, everybody can read the page."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signup.brand.colors import BLACK, DARK_CARD, LIGHT_PAGE, WHITE, Color, contrast, palette
+
+
+def rgb(color: str) -> Color:
+    red, green, blue = bytes.fromhex(color.removeprefix("#"))
+    return red, green, blue
+
+
+def test_contrast_is_that_of_the_standard() -> None:
+    assert contrast(BLACK, WHITE) == pytest.approx(21)
+    assert contrast(WHITE, WHITE) == pytest.approx(1)
+    assert contrast(WHITE, rgb("#767676")) == pytest.approx(4.54, abs=0.01)
+
+
+@given(st.integers(0, 0xFFFFFF).map("#{:06x}".format))
+def test_any_colour_comes_with_others_that_can_be_read(color: str) -> None:
+    colors = {name: rgb(value) for name, value in palette(color).items()}
+
+    assert contrast(colors["on-accent"], colors["accent"]) >= 4.5
+    assert contrast(colors["on-accent"], colors["accent-hover"]) >= 4.5
+    assert contrast(colors["link-on-light"], LIGHT_PAGE) >= 4.5
+    assert contrast(colors["link-on-dark"], DARK_CARD) >= 4.5
+
+
+def test_a_colour_that_can_be_read_is_left_as_it_is() -> None:
+    colors = palette("#2454d6")
+
+    assert (colors["accent"], colors["link-on-light"]) == ("#2454d6", "#2454d6")

@@ -1,0 +1,112 @@
+"""Only what is safely a picture becomes a logo, whatever its name says."""
+
+import pytest
+from django.core.exceptions import ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from signup.brand.logo import MOST_BYTES, read
+from tests.signup.brand.pictures import EXTENDED, JPEG, LOSSLESS, LOSSY, PNG, SVG, UNSAFE, svg
+
+
+def code(content: bytes) -> str | None:
+    """Why it is not taken."""
+    with pytest.raises(ValidationError) as refused:
+        read(content)
+    return refused.value.code
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (SVG, "image/svg+xml;charset=utf-8"),
+        (b"\xef\xbb\xbf" + SVG, "image/svg+xml;charset=utf-8"),
+        (PNG, "image/png"),
+        (JPEG, "image/jpeg"),
+        (LOSSY, "image/webp"),
+        (LOSSLESS, "image/webp"),
+        (EXTENDED, "image/webp"),
+    ],
+    ids=lambda part: str(part)[:24],
+)
+def test_a_picture_is_known_by_its_content_and_fits_the_page(content: bytes, content_type: str) -> None:
+    logo = read(content)
+
+    assert (logo.content, logo.type) == (content, content_type)
+    assert (logo.width, logo.height) == ((240, 40) if "svg" in content_type else (120, 40))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "size"),
+    [
+        ('viewBox="0 0 40 40"', (40, 40)),
+        ('viewBox="-10,-10 , 1200 100"', (240, 20)),
+        ('width="30" height="60px"', (20, 40)),
+        ('viewBox="0 0 100 50" width="100%" height="100%"', (80, 40)),
+        ('viewBox="0 0 100000 1"', (240, 1)),
+    ],
+)
+def test_a_drawing_fits_the_page_however_it_tells_its_size(attributes: str, size: tuple[int, int]) -> None:
+    logo = read(svg(attributes=attributes))
+
+    assert (logo.width, logo.height) == size
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    ["", 'width="100%" height="100%"', 'viewBox="0 0 0 10"', 'viewBox="0 0 nan inf"', 'viewBox="0 0 1"', 'width="5"'],
+)
+def test_a_drawing_without_a_size_is_refused(attributes: str) -> None:
+    assert code(svg(attributes=attributes)) == "size"
+
+
+@pytest.mark.parametrize("content", UNSAFE.values(), ids=UNSAFE.keys())
+def test_a_drawing_with_more_than_shapes_in_it_is_refused(content: bytes) -> None:
+    assert code(content) == "unsafe"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SVG[:-10],
+        svg("<path>"),
+        svg("<title>\xff</title>").replace("\xff".encode(), b"\xff"),
+        SVG.decode().encode("utf-16").replace(b"\xff\xfe", b"<"),
+        b"<",
+        PNG[:20],
+        JPEG[:12],
+        JPEG[:2] + b"\xff\xe0\0\0" * 10,
+        LOSSY[:24],
+        b"RIFF....WEBP",
+    ],
+    ids=lambda content: repr(content)[:32],
+)
+def test_a_damaged_picture_is_refused(content: bytes) -> None:
+    assert code(content) == "damaged"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"GIF89a" + bytes(20), b"%PDF-1.7", b"MZ", b"\0" * 64, b"RIFF....WAVE", b"alert(1)", b"\xff\xd8"]
+)
+def test_what_is_none_of_the_four_kinds_is_refused(content: bytes) -> None:
+    assert code(content) == "type"
+
+
+@pytest.mark.parametrize("size", [b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\0\0\x07\xd1"])
+def test_a_picture_of_no_or_too_many_pixels_is_refused(size: bytes) -> None:
+    assert code(PNG[:16] + size + PNG[20:]) == "pixels"
+
+
+def test_a_file_too_large_for_a_slow_phone_is_refused() -> None:
+    assert read(PNG.ljust(MOST_BYTES, b"\0"))
+    assert code(PNG.ljust(MOST_BYTES + 1, b"\0")) == "large"
+
+
+@given(st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF....WEBP", b"<svg", b""]), st.binary(max_size=200))
+def test_any_bytes_are_a_logo_or_are_refused(start: bytes, rest: bytes) -> None:
+    try:
+        logo = read(start + rest)
+    except ValidationError:
+        return
+    assert 0 < logo.width <= 240
+    assert 0 < logo.height <= 40

@@ -1,0 +1,29 @@
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from provisioning.models import Account
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Settings) -> None:
+    """Pages without a build step: no manifest of collected files is needed."""
+    settings.WHITENOISE_AUTOREFRESH = True
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+
+
+@pytest.fixture
+def page_of(client: Client) -> Callable[[Account], str]:
+    """The address of an account's page, after the account has been made this browser's own."""
+
+    def address(account: Account) -> str:
+        session = client.session
+        session["accounts"] = [*session.get("accounts", []), str(account.reference)]
+        session.save()
+        return f"/signup/{account.reference}/"
+
+    return address

@@ -1,0 +1,290 @@
+"""Against abuse: programs are kept out, and people who are taken for one are told what to do and lose nothing."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning.models import Account
+from signup import abuse
+from signup.abuse import LIMITS, MINIMUM_SECONDS
+from signup.models import Visit
+from tests.signup.accounts import CANARY, TYPED, account
+
+pytestmark = pytest.mark.django_db
+
+Clock = Callable[[float], None]
+FORM = "/"
+numbers = count()
+
+
+@pytest.fixture(autouse=True)
+def protected(settings: Settings) -> None:
+    settings.ABUSE_PROTECTION = True
+
+
+@pytest.fixture(autouse=True)
+def wait(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Lets seconds go by on the web server's clock."""
+    now = [1_000_000.0]
+    monkeypatch.setattr("signup.abuse.time.time", lambda: now[0])
+
+    def seconds(number: float) -> None:
+        now[0] += number
+
+    return seconds
+
+
+def opened(client: Client, **typed: str) -> dict[str, str]:
+    """A form that has just been opened, filled in with a user name of its own."""
+    context = client.get(FORM).context
+    hidden = {"submission": str(context["form"].submission), "shown": context["guard"].shown}
+    return TYPED | {"username": f"anna-{next(numbers)}", "comment": ""} | hidden | typed
+
+
+@pytest.fixture
+def send(client: Client, wait: Clock) -> Callable[..., Any]:
+    """Opens a form, fills it in at a human pace and sends it."""
+
+    def fill_in_and_send(address: str = "203.0.113.7", **typed: str) -> Any:
+        form = opened(client, **typed)
+        wait(MINIMUM_SECONDS)
+        return client.post(FORM, form, REMOTE_ADDR=address)
+
+    return fill_in_and_send
+
+
+def used_up(limit: str, source: str, times: int, ago: timedelta = timedelta()) -> None:
+    """Let so many forms have come of this source."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(LIMITS, limit, abuse.Limit(10**6, 10**6, ""))
+        for _ in range(times):
+            abuse._count({limit: source}, uuid.uuid4())
+    Visit.objects.filter(at__gt=timezone.now() - timedelta(minutes=1)).update(at=timezone.now() - ago)
+
+
+def test_a_person_passes(send: Callable[..., Any]) -> None:
+    assert send().headers["Location"] == f"/signup/{Account.objects.get().reference}/"
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds", "told"),
+    [
+        ({"comment": "Cheap pills"}, MINIMUM_SECONDS, "a field that people do not see"),
+        ({}, MINIMUM_SECONDS - 0.1, "too quick"),
+        ({"shown": ""}, MINIMUM_SECONDS, "too quick"),
+        ({"shown": "forged:signature"}, MINIMUM_SECONDS, "too quick"),
+        ({"shown": "\0é\ud7ff"}, MINIMUM_SECONDS, "too quick"),
+        ({"submission": str(uuid.uuid4())}, MINIMUM_SECONDS, "too quick"),
+    ],
+)
+def test_a_program_is_stopped_and_a_person_taken_for_one_just_sends_again(
+    client: Client, wait: Clock, changes: dict[str, str], seconds: float, told: str
+) -> None:
+    form = opened(client) | changes
+    wait(seconds)
+
+    refused = client.post(FORM, form)
+
+    page = refused.content.decode()
+    assert told in page
+    assert "send the form once more" in page
+    assert f'value="{form["username"]}"' in page
+    assert "Cheap pills" not in page
+    assert CANARY not in page
+    assert not Account.objects.exists()
+
+    context = refused.context
+    wait(MINIMUM_SECONDS)
+    hidden = {"submission": str(context["form"].submission), "shown": context["guard"].shown, "comment": ""}
+    assert client.post(FORM, form | hidden).status_code == 302
+
+
+def test_the_time_counts_from_the_first_showing_however_often_the_form_comes_back(client: Client, wait: Clock) -> None:
+    form = opened(client)
+    wait(MINIMUM_SECONDS)
+    again = client.post(FORM, form | {"email": "anna@"}).context["guard"].shown
+
+    assert client.post(FORM, form | {"shown": again}).status_code == 302
+
+
+def test_the_decoy_is_named_for_who_sees_it_and_left_alone_by_keyboards_and_browsers(client: Client) -> None:
+    page = client.get(FORM).content.decode()
+
+    assert '<label>Leave this empty <input name="comment" autocomplete="off" tabindex="-1"></label>' in page
+    assert "style=" not in page
+
+
+SOURCES = [("network", "203.0.113.7"), ("email", TYPED["email"])]
+
+
+@pytest.mark.parametrize(("limit", "source"), SOURCES)
+@pytest.mark.parametrize(
+    ("period", "ago", "when"),
+    [("an_hour", timedelta(), "in an hour"), ("a_day", timedelta(hours=2), "tomorrow")],
+)
+def test_a_source_that_is_used_up_is_refused_and_told_when_to_come_back(
+    send: Callable[..., Any], limit: str, source: str, period: str, ago: timedelta, when: str
+) -> None:
+    used_up(limit, source, getattr(LIMITS[limit], period), ago)
+
+    refused = send(organization_name="Anna's Own Bakery")
+
+    page = refused.content.decode()
+    assert refused.status_code == 429
+    assert str(LIMITS[limit].reason) in page.replace("&#x27;", "'")
+    assert f"Please try again {when}." in page
+    assert "Anna&#x27;s Own Bakery" in page
+    assert not Account.objects.exists()
+
+
+@pytest.mark.parametrize(("limit", "source"), SOURCES)
+@pytest.mark.parametrize(
+    ("period", "less", "ago"),
+    [
+        ("an_hour", 1, timedelta()),
+        ("an_hour", 0, timedelta(minutes=61)),
+        ("a_day", 1, timedelta(minutes=61)),
+        ("a_day", 0, timedelta(hours=25)),
+    ],
+)
+def test_a_source_that_is_not_used_up_passes(
+    send: Callable[..., Any], limit: str, source: str, period: str, less: int, ago: timedelta
+) -> None:
+    used_up(limit, source, getattr(LIMITS[limit], period) - less, ago)
+
+    assert send().status_code == 302
+
+
+def test_others_pass_while_one_is_used_up(send: Callable[..., Any]) -> None:
+    used_up("network", "203.0.113.7", LIMITS["network"].an_hour)
+    used_up("email", "bob@nullmailer.com", LIMITS["email"].an_hour)
+
+    assert send(address="203.0.113.8").status_code == 302
+
+
+def test_who_is_refused_is_not_counted_so_that_nobody_shuts_himself_out_by_trying(send: Callable[..., Any]) -> None:
+    used_up("email", TYPED["email"], LIMITS["email"].an_hour)
+    counted = Visit.objects.count()
+
+    send()
+
+    assert Visit.objects.count() == counted
+
+
+def test_the_case_of_an_email_address_makes_it_no_other(send: Callable[..., Any]) -> None:
+    used_up("email", TYPED["email"], LIMITS["email"].an_hour)
+
+    assert send(email=TYPED["email"].upper()).status_code == 429
+
+
+def test_a_form_counts_once_however_often_it_is_sent_with_problems(client: Client, wait: Clock) -> None:
+    account("queued", username="taken")
+    form = opened(client)
+    wait(MINIMUM_SECONDS)
+
+    for _ in range(LIMITS["email"].a_day + 1):
+        client.post(FORM, form | {"username": "taken"})
+
+    assert client.post(FORM, form).status_code == 302
+
+
+def test_a_form_that_is_an_account_already_is_never_refused(client: Client, wait: Clock) -> None:
+    form = opened(client)
+    wait(MINIMUM_SECONDS)
+    first = client.post(FORM, form)
+    used_up("email", TYPED["email"], LIMITS["email"].a_day)
+
+    again = client.post(FORM, form | {"shown": "", "comment": "x"})
+
+    assert again.headers["Location"] == first.headers["Location"]
+
+
+def test_nothing_that_is_kept_tells_who_it_was(send: Callable[..., Any]) -> None:
+    send()
+
+    kept = str(list(Visit.objects.values_list("key", flat=True)))
+    assert Visit.objects.count() == 2
+    assert TYPED["email"] not in kept
+    assert "203.0.113" not in kept
+
+
+def test_what_is_older_than_a_day_is_forgotten(send: Callable[..., Any]) -> None:
+    used_up("network", "203.0.113.9", 3, timedelta(hours=25))
+
+    send()
+
+    assert Visit.objects.count() == 2
+
+
+def test_a_visitor_whose_address_cannot_be_known_is_counted_by_email_only(send: Callable[..., Any]) -> None:
+    send(address="")
+
+    assert Visit.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_at_once_not_one_too_many_passes() -> None:
+    used_up("email", "anna@example.com", LIMITS["email"].an_hour - 1)
+
+    def one(_: int) -> bool:
+        try:
+            abuse._count({"email": "anna@example.com"}, uuid.uuid4())
+        except ValidationError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(one, range(24))) <= 1
+
+
+class TestCorrections:
+    def test_they_are_limited_since_each_is_another_call(
+        self, client: Client, page_of: Callable[[Account], str]
+    ) -> None:
+        rejected = account("rejected", {"username": "It is taken."})
+        used_up("correction", str(rejected.reference), LIMITS["correction"].an_hour)
+
+        refused = client.post(page_of(rejected), {"username": "anna.bakery"})
+
+        assert refused.status_code == 429
+        assert "Please try again in an hour." in refused.content.decode()
+        assert 'value="anna.bakery"' in refused.content.decode()
+        assert Account.objects.get().state == "rejected"
+
+    def test_those_of_one_sign_up_do_not_count_for_another(
+        self, client: Client, page_of: Callable[[Account], str]
+    ) -> None:
+        used_up("correction", str(uuid.uuid4()), LIMITS["correction"].an_hour)
+        rejected = account("rejected", {"username": "It is taken."})
+
+        assert client.post(page_of(rejected), {"username": "anna.bakery"}).status_code == 302
+
+
+class TestSwitchedOff:
+    @pytest.fixture(autouse=True)
+    def unprotected(self, protected: None, settings: Settings) -> None:
+        settings.ABUSE_PROTECTION = False
+
+    def test_everybody_passes_and_nobody_is_counted(self, client: Client, page_of: Callable[[Account], str]) -> None:
+        assert client.post(FORM, TYPED | {"comment": "x"}).status_code == 302
+        rejected = account("rejected", {"username": "It is taken."})
+        assert client.post(page_of(rejected), {"username": "anna.bakery"}).status_code == 302
+        assert not Visit.objects.exists()
+
+    def test_the_form_carries_nothing_to_judge_it_by(self, client: Client) -> None:
+        page = client.get(FORM).content.decode()
+
+        assert "decoy" not in page
+        assert "shown" not in page

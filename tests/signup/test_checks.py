@@ -1,0 +1,104 @@
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from pytest_django import Settings
+
+from signup.checks import check_configuration, check_static_files
+
+
+def ids(messages: list[Any]) -> list[str]:
+    return [message.id for message in messages]
+
+
+def test_a_whole_configuration_is_not_complained_about(settings: Settings) -> None:
+    assert check_configuration() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"MISTAKES": {"DEBUG": "DEBUG must be true or false."}}, "signup.E001"),
+        ({"SEALING_KEYS": []}, "signup.E002"),
+        ({"ALLOWED_HOSTS": []}, "signup.E003"),
+        ({"CONSTANT_CONTACT_API_KEY": ""}, "signup.E004"),
+        ({"CONSTANT_CONTACT_USERNAME": ""}, "signup.E005"),
+        ({"CONSTANT_CONTACT_PASSWORD": ""}, "signup.E006"),
+        ({"ALLOWED_HOSTS": ["https://signup.example.com"]}, "signup.E008"),
+        ({"ALLOWED_HOSTS": ["signup.example.com:8000"]}, "signup.E008"),
+        ({"SEALING_KEYS": ["too short"]}, "signup.E009"),
+        ({"SEALING_KEYS": ["not even ascii: é"]}, "signup.E009"),
+        ({"CONSTANT_CONTACT_URL": "http://api.constantcontact.com"}, "signup.E010"),
+        ({"CONSTANT_CONTACT_URL": "http://127.0.0.1.example.com"}, "signup.E010"),
+        ({"CONSTANT_CONTACT_URL": "http:///"}, "signup.E010"),
+        ({"CONSTANT_CONTACT_TOKEN_URL": "http://authz.constantcontact.com"}, "signup.E010"),
+        ({"PROVISION_LEASE": 39.9}, "signup.E011"),
+        ({"CONSTANT_CONTACT_MINIMUM_LENGTHS": {"user_name": 6}}, "signup.E013"),
+        ({"CONSTANT_CONTACT_MINIMUM_LENGTHS": {"username": 51}}, "signup.E013"),
+        ({"CONSTANT_CONTACT_MINIMUM_LENGTHS": {"gdpr_opt_out": 1}}, "signup.E013"),
+        ({"EMAIL_URL": {"EMAIL_HOST": "mail.example.com"}, "DEFAULT_FROM_EMAIL": ""}, "signup.E014"),
+        ({"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXIES": []}, "signup.W001"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_told_under_its_id_with_a_hint(settings: Settings, changes: dict[str, Any], told: str) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+
+    messages = check_configuration()
+
+    assert ids(messages) == [told]
+    assert all(message.hint for message in messages)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ALLOWED_HOSTS": ["signup.example.com", ".example.com", "[::1]", "*"]},
+        {"SEALING_KEYS": [Fernet.generate_key().decode(), Fernet.generate_key().decode()]},
+        {"CONSTANT_CONTACT_URL": "http://127.0.0.1:8008"},
+        {"CONSTANT_CONTACT_URL": "http://[::1]:8008"},
+        {"CONSTANT_CONTACT_URL": "http://localhost:8008"},
+        {"PROVISION_LEASE": 40.0, "CONSTANT_CONTACT_TIMEOUT": 30.0},
+        {"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXIES": ["10.0.0.1"]},
+        {"EMAIL_URL": {"EMAIL_HOST": "mail.example.com"}, "DEFAULT_FROM_EMAIL": "signup@example.com"},
+    ],
+    ids=str,
+)
+def test_what_is_right_is_left_alone(settings: Settings, changes: dict[str, Any]) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+
+    assert check_configuration() == []
+
+
+def test_a_setting_that_cannot_be_read_is_not_said_to_be_missing_as_well(settings: Settings) -> None:
+    settings.SEALING_KEYS = []
+    settings.MISTAKES = {"SEALING_KEYS": "SEALING_KEYS_FILE cannot be read: No such file or directory."}
+
+    assert ids(check_configuration()) == ["signup.E001"]
+
+
+def test_a_wrong_sealing_key_is_told_by_its_place_never_by_its_value(settings: Settings) -> None:
+    settings.SEALING_KEYS = [Fernet.generate_key().decode(), "canary-sealing-key"]
+
+    with pytest.raises(SystemCheckError) as told:
+        call_command("check")
+
+    assert "Key 2 of SEALING_KEYS" in str(told.value)
+    assert "canary" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("debug", "collected", "told"), [(True, False, []), (False, True, []), (False, False, ["signup.E012"])]
+)
+def test_static_files_must_be_collected_in_production(
+    settings: Settings, tmp_path: Any, debug: bool, collected: bool, told: list[str]
+) -> None:
+    settings.DEBUG, settings.STATIC_ROOT = debug, tmp_path
+    if collected:
+        (tmp_path / "staticfiles.json").touch()
+
+    assert ids(check_static_files()) == told

@@ -1,0 +1,156 @@
+"""The forms: wording and shape are theirs, every limit is that of the rules."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.conf import settings as configuration
+from django.utils import translation
+from pytest_django import Settings
+
+from provisioning import rules
+from signup.forms import GROUPS, LABELS, REFUSED, CorrectionForm, SignupForm
+from tests.signup.accounts import CANARY, TYPED, account
+
+
+def test_each_property_of_the_customer_is_asked_for_once_in_the_order_of_the_rules() -> None:
+    in_groups = [name for _, names in GROUPS for name in names]
+
+    assert (*in_groups, "gdpr_opt_out") == rules.CUSTOMER_PROPERTIES
+    assert set(LABELS) == set(rules.CUSTOMER_PROPERTIES)
+    assert list(SignupForm().fields) == list(rules.CUSTOMER_PROPERTIES)
+
+
+def test_the_message_at_a_field_is_that_of_the_rule() -> None:
+    form = SignupForm(TYPED | {"username": "Anna"})
+
+    assert form.errors == {"username": [str(rules.RULES["username"].wrong_characters)]}
+
+
+@pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
+def test_each_input_carries_the_hints_of_its_rule(name: str) -> None:
+    attributes = SignupForm().fields[name].widget.attrs
+
+    assert rules.RULES[name].attributes().items() <= attributes.items()
+
+
+def test_the_fields_have_no_limits_of_their_own(settings: Settings) -> None:
+    assert not any(field.validators for field in SignupForm().fields.values())
+
+
+def test_optional_fields_are_marked() -> None:
+    optional = {name for name, field in SignupForm().fields.items() if getattr(field, "is_optional", False)}
+
+    assert optional == {"website"}
+
+
+def test_in_test_mode_the_form_tells_and_takes_only_the_vendors_test_domain(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_TEST_ACCOUNTS = True
+
+    assert set(SignupForm(TYPED | {"email": "anna@example.com"}).errors) == {"email"}
+    assert "nullmailer.com" in SignupForm()["email"].help_text
+
+
+@pytest.mark.parametrize("language", dict(configuration.LANGUAGES))
+def test_the_states_are_grouped_under_the_names_of_their_countries_as_the_country_field_spells_them(
+    language: str,
+) -> None:
+    """The script finds the states of the chosen country by that name."""
+    with translation.override(language):
+        countries = dict(SignupForm().fields["country_code"].widget.choices)
+        states = SignupForm().fields["state_code"].widget.choices
+        groups = [str(label) for label, names in states if isinstance(names, list)]
+
+    assert groups == [countries["US"], countries["CA"]]
+
+
+def test_a_property_that_the_rules_in_force_do_not_know_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_force = {name: rule for name, rule in rules.active().items() if name != "password"}
+    monkeypatch.setattr(rules, "active", lambda: in_force)
+
+    form = SignupForm({name: value for name, value in TYPED.items() if name != "password"})
+
+    assert form.is_valid()
+    assert [[field.name for field in fields] for _, fields in form.groups()][-1] == ["username"]
+
+
+def test_a_state_left_over_from_another_country_is_dropped() -> None:
+    form = SignupForm(TYPED | {"country_code": "DE", "state_code": "MA"})
+
+    assert form.is_valid()
+    assert form.cleaned_data["state_code"] == ""
+
+
+def test_the_password_is_never_shown_again_and_all_else_is() -> None:
+    page = str(SignupForm(TYPED | {"email": "anna"}))
+
+    assert CANARY not in page
+    assert all(
+        value.replace("'", "&#x27;") in page for name, value in TYPED.items() if name not in {"password", "email"}
+    )
+
+
+def test_a_form_sent_again_carries_the_same_submission() -> None:
+    submission = uuid.uuid4()
+
+    assert SignupForm(TYPED | {"submission": str(submission)}).submission == submission
+
+
+@pytest.mark.parametrize("broken", [None, "", "x", "\0", "1" * 10_000, "\ud800", 7])
+def test_a_submission_that_is_missing_or_broken_is_replaced(broken: Any) -> None:
+    form = SignupForm(TYPED | {"submission": broken})
+
+    assert form.is_valid()
+    assert isinstance(form.submission, uuid.UUID)
+
+
+@pytest.mark.django_db
+class TestCorrection:
+    def test_it_asks_for_just_what_was_refused_filled_in_with_what_is_known(self) -> None:
+        form = CorrectionForm(account("rejected", username="anna"), {"username": "It is reserved."})
+
+        assert list(form.fields) == ["username"]
+        assert form["username"].value() == "anna"
+        assert "It is reserved." in str(form.errors["username"])
+
+    @pytest.mark.parametrize(
+        ("reason", "shown"),
+        [
+            ("#/email: The domain is blocked.", ' <q lang="en">The domain is blocked.</q>'),
+            ("#/email", ""),
+            ("", ""),
+            ("Issue #/7: no", ' <q lang="en">Issue #/7: no</q>'),
+            ("<script>", ' <q lang="en">&lt;script&gt;</q>'),
+        ],
+    )
+    def test_it_says_what_was_refused_and_why_in_the_providers_words_without_their_pointer(
+        self, reason: str, shown: str
+    ) -> None:
+        errors = CorrectionForm(account("rejected"), {"email": reason}).errors
+
+        assert errors == {"email": [f"Constant Contact does not accept this e-mail address.{shown}"]}
+
+    @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
+    def test_it_has_words_for_the_refusal_of_each_property(self, name: str) -> None:
+        assert str(REFUSED[name]) in str(CorrectionForm(account("rejected"), {name: ""}).errors[name])
+
+    def test_it_asks_for_the_state_again_with_the_country(self) -> None:
+        form = CorrectionForm(account("rejected"), {"country_code": "No."})
+
+        assert list(form.fields) == ["country_code", "state_code"]
+
+    def test_it_judges_the_state_by_the_country_that_is_known(self) -> None:
+        rejected = account("rejected", country_code="CA", state_code="ON")
+        refused = {"state_code": "No."}
+
+        assert CorrectionForm(rejected, refused, {"state_code": "QC"}).is_valid()
+        assert not CorrectionForm(rejected, refused, {"state_code": "MA"}).is_valid()
+
+    def test_it_never_shows_the_password(self) -> None:
+        form = CorrectionForm(account("rejected"), {"password": "Too weak."})
+
+        assert CANARY not in str(form)
+        assert list(form.errors) == ["password"]
+
+    def test_it_asks_for_nothing_that_only_the_partner_can_mend(self) -> None:
+        assert not CorrectionForm(account("rejected"), {"billing_locale": "No.", "colour": "No."}).fields

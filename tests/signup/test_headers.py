@@ -1,0 +1,143 @@
+"""What every answer tells browsers to keep to, and what keeps personal pages out of caches."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import Settings
+
+from provisioning.models import Account
+from provisioning.sealed import Sealed
+from tests.signup.accounts import TYPED, account
+
+pytestmark = pytest.mark.django_db
+
+PageOf = Callable[[Account], str]
+
+HEADERS = {
+    "Content-Security-Policy": {
+        "default-src 'none'",
+        "connect-src 'self'",
+        "img-src 'self'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    },
+    "Strict-Transport-Security": {"max-age=31536000", "includeSubDomains", "preload"},
+    "X-Content-Type-Options": {"nosniff"},
+    "X-Frame-Options": {"DENY"},
+    "Referrer-Policy": {"same-origin"},
+    "Cross-Origin-Opener-Policy": {"same-origin"},
+}
+PUBLIC = ("/static/signup.css", "/static/signup.svg")
+STRANGERS = (
+    "/",
+    "/nowhere",
+    "/healthz",
+    "/readyz",
+    "/signup/open/",
+    f"/signup/{uuid.uuid4()}/",
+    f"/signup/{uuid.uuid4()}/status/",
+)
+DESK = (
+    "",
+    "login/",
+    "logout/",
+    "password_change/",
+    "provisioning/",
+    "provisioning/account/",
+    "provisioning/account/export.csv",
+    "provisioning/account/export.json",
+    "provisioning/account/0/change/",
+    "provisioning/gateway/",
+    "provisioning/worker/",
+    "auth/user/",
+    "auth/user/add/",
+    "signup/mail/",
+    "signup/brand/",
+    "signup/brand/add/",
+    "jsi18n/",
+    "nowhere/",
+)
+OF_AN_ACCOUNT = ("change/", "correct/", "token/", "decline/")
+
+
+@pytest.fixture(autouse=True)
+def quick_pages(settings: Settings) -> None:
+    """Static files where they are written, and log-ins without a slow hash."""
+    settings.WHITENOISE_USE_FINDERS = True
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def sent_by() -> Callable[..., dict[str, set[str]]]:
+    """The values of HEADERS that a page answers a visit by HTTPS with."""
+
+    def visit(client: Client, path: str, **body: str) -> dict[str, set[str]]:
+        response = client.post(path, body, secure=True) if body else client.get(path, secure=True)
+        response.getvalue()
+        assert "camera=()" in response.headers["Permissions-Policy"]
+        return {name: set(response.headers[name].split("; ")) for name in HEADERS}
+
+    return visit
+
+
+Sent = Callable[..., dict[str, set[str]]]
+
+
+@pytest.mark.parametrize("path", [*STRANGERS, *PUBLIC])
+def test_strangers_get_every_header(client: Client, sent_by: Sent, path: str) -> None:
+    assert sent_by(client, path) == HEADERS
+
+
+@pytest.mark.parametrize("state", Account.State)
+def test_customers_get_every_header(client: Client, page_of: PageOf, sent_by: Sent, state: str) -> None:
+    page = page_of(account(state, {"email": "No."}))
+
+    assert sent_by(client, page) == sent_by(client, f"{page}status/") == HEADERS
+
+
+@pytest.mark.parametrize("path", DESK)
+def test_staff_get_every_header(admin_client: Client, sent_by: Sent, path: str) -> None:
+    assert sent_by(admin_client, f"/admin/{path}") == HEADERS
+
+
+@pytest.mark.parametrize("path", OF_AN_ACCOUNT)
+@pytest.mark.parametrize("state", ["held", "rejected", "created"])
+def test_staff_get_every_header_with_each_page_of_an_account(
+    admin_client: Client, sent_by: Sent, path: str, state: str
+) -> None:
+    of = account(state, {"email": "No."}, oauth2_token=Sealed.of("token"))
+
+    assert sent_by(admin_client, f"/admin/provisioning/account/{of.pk}/{path}") == HEADERS
+
+
+def test_who_is_refused_or_breaks_it_gets_every_header(
+    client: Client, sent_by: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
+    client.raise_request_exception = False
+
+    assert sent_by(client, "/", email="anna@") == sent_by(client, "/", **TYPED) == HEADERS
+    assert sent_by(Client(enforce_csrf_checks=True), "/", **TYPED) == HEADERS
+    assert sent_by(Client(enforce_csrf_checks=True), "/admin/login/", **TYPED) == HEADERS
+
+
+def pages_with_personal_data(client: Client, page_of: PageOf) -> Iterator[str]:
+    page = page_of(account("rejected", {"email": "No."}, oauth2_token=Sealed.of("token")))
+    client.force_login(User.objects.create_superuser("dora"))
+    yield from (page, f"{page}status/")
+    yield from (f"/admin/{path}" for path in DESK if path.startswith(("provisioning", "signup", "auth")))
+    yield from (f"/admin/provisioning/account/{Account.objects.get().pk}/{path}" for path in OF_AN_ACCOUNT)
+
+
+def test_nothing_personal_stays_in_caches(client: Client, page_of: PageOf) -> None:
+    kept = {
+        path: client.get(path).headers.get("Cache-Control", "") for path in pages_with_personal_data(client, page_of)
+    }
+
+    assert not {path: control for path, control in kept.items() if "no-store" not in control}

@@ -1,0 +1,122 @@
+"""English, French and Spanish: by the browser, or by the customer's choice."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from provisioning.models import Account, Gateway
+from tests.signup.accounts import TYPED, account
+
+pytestmark = pytest.mark.django_db
+
+WORDS = {"en": "Create my account", "fr": "Créer mon compte", "es": "Crear mi cuenta"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "language"),
+    [
+        ("", "en"),
+        ("fr", "fr"),
+        ("fr-CA,fr;q=0.9,en;q=0.5", "fr"),
+        ("es-MX", "es"),
+        ("de,es;q=0.5", "es"),
+        ("de", "en"),
+        ("*", "en"),
+        ("nonsense;q=x", "en"),
+    ],
+)
+def test_the_browser_says_which_language_is_read(client: Client, wanted: str, language: str) -> None:
+    page = client.get("/", headers={"Accept-Language": wanted})
+
+    assert f'<html lang="{language}">' in page.content.decode()
+    assert WORDS[language] in page.content.decode()
+    assert page.headers["Content-Language"] == language
+
+
+def test_every_language_but_the_present_one_can_be_chosen(client: Client) -> None:
+    page = client.get("/", headers={"Accept-Language": "es"}).content.decode()
+
+    assert '<span aria-current="true">Español</span>' in page
+    assert '<button name="language" value="fr" lang="fr">Français</button>' in page
+    assert '<button name="language" value="en" lang="en">English</button>' in page
+
+
+def test_a_choice_leads_back_to_the_page_and_lasts(client: Client) -> None:
+    response = client.post("/language/", {"language": "fr", "next": "/nowhere"})
+
+    cookie = response.cookies["__Host-language"]
+    assert response.headers["Location"] == "/nowhere"
+    assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, True, "Lax", "/")
+    assert WORDS["fr"] in client.get("/", headers={"Accept-Language": "es"}).content.decode()
+
+
+@pytest.mark.parametrize("language", ["de", "../../etc", "\0", ""])
+def test_a_language_that_there_is_not_changes_nothing(client: Client, language: str) -> None:
+    client.post("/language/", {"language": language, "next": "/"})
+
+    assert WORDS["en"] in client.get("/").content.decode()
+
+
+def test_a_choice_never_leads_to_another_site(client: Client) -> None:
+    response = client.post("/language/", {"language": "fr", "next": "https://evil.example.com/"})
+
+    assert response.headers["Location"] == "/"
+
+
+def test_problems_countries_and_states_are_told_in_the_language(client: Client) -> None:
+    page = client.post("/", TYPED | {"email": "anna@"}, headers={"Accept-Language": "fr"}).content.decode()
+
+    assert "Saisissez une adresse e-mail comme nom@example.com." in page
+    assert "<title>Erreur\N{NO-BREAK SPACE}: " in page
+    assert ">Allemagne</option>" in page
+    assert ">Californie</option>" in page
+
+
+def test_times_are_told_in_the_language(client: Client, page_of: Callable[[Account], str]) -> None:
+    page = page_of(account("queued"))
+    Gateway.objects.update_or_create(pk=1, defaults={"paused_until": timezone.now() + timedelta(hours=5, minutes=1)})
+
+    told = client.get(page, headers={"Accept-Language": "fr"}).content.decode()
+
+    assert "dans environ 5\N{NO-BREAK SPACE}heures" in told
+
+
+def test_the_providers_own_words_are_marked_as_english(client: Client, page_of: Callable[[Account], str]) -> None:
+    page = page_of(account("rejected", {"email": "#/email: It is blocked."}))
+
+    told = client.get(page, headers={"Accept-Language": "es"}).content.decode()
+
+    assert 'Constant Contact no acepta esta dirección de correo electrónico. <q lang="en">It is blocked.</q>' in told
+
+
+def test_a_taken_user_name_is_told_in_the_language(client: Client, page_of: Callable[[Account], str]) -> None:
+    page = page_of(account("rejected", {"username": "In use."}, outcome="taken"))
+
+    assert "déjà pris" in client.get(page, headers={"Accept-Language": "fr"}).content.decode()
+
+
+def test_a_page_that_does_not_exist_says_so_in_the_language(client: Client) -> None:
+    page = client.get("/nowhere", headers={"Accept-Language": "fr"}).content.decode()
+
+    assert "n\N{RIGHT SINGLE QUOTATION MARK}existe pas" in page
+    assert 'name="next" value="/nowhere"' in page
+
+
+def test_a_fault_of_ours_is_told_in_the_language(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
+    client.raise_request_exception = False
+
+    page = client.post("/", TYPED, headers={"Accept-Language": "fr"}).content.decode()
+
+    assert '<html lang="fr">' in page
+    assert "de notre côté" in page
+
+
+def test_the_desk_is_in_english(client: Client) -> None:
+    page = client.get("/admin/login/", headers={"Accept-Language": "fr"}).content.decode()
+
+    assert '<html lang="en' in page
+    assert "Log in" in page

@@ -1,0 +1,362 @@
+"""Mails to customers: once for each event, with a link that opens their page, whatever the mail server does."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.core.management import call_command
+from django.db import transaction
+from django.test import Client, RequestFactory
+from django.utils import timezone, translation
+from pytest_django import Settings
+
+from provisioning import services, signals
+from provisioning.models import Account
+from provisioning.sandbox import Provider, Server
+from signup import mails
+from signup.brand.models import Brand
+from signup.models import Mail
+from tests.signup.accounts import TYPED, account
+
+pytestmark = pytest.mark.django_db
+
+State = Account.State
+ALREADY = timezone.now() - timedelta(minutes=1)
+TYPED_WORDS = {value for name, value in TYPED.items() if name not in {"email", "country_code", "state_code"}}
+
+
+class Broken(EmailBackend):
+    """A mail server that fails in the way `fault`, when `opening` it or when it has been given the mail."""
+
+    fault: Exception
+    opening = False
+
+    def open(self) -> bool:
+        if self.opening:
+            raise self.fault
+        return True
+
+    def send_messages(self, messages: Any) -> int:
+        raise self.fault
+
+
+@pytest.fixture(autouse=True)
+def with_a_mail_server(settings: Settings) -> None:
+    settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
+    settings.DEFAULT_FROM_EMAIL = "signup@example.com"
+
+
+def expecting(state: str = State.SENDING, **values: Any) -> Account:
+    """An account whose customer may be written to."""
+    made = account(state, **values)
+    mails.expect(made, RequestFactory().get("/", secure=True, headers={"host": "localhost"}))
+    return made
+
+
+def told_of(to: Account.State, **values: Any) -> Account:
+    """An account that has just moved, and whose mail is due."""
+    moving = expecting(**values)
+    moving.move(to, account_id="1" if to == State.CREATED else "")
+    Mail.objects.filter(due_at__isnull=False).update(due_at=ALREADY)
+    return moving
+
+
+def link_in(message: Any) -> str:
+    (link,) = (word for word in message.body.split() if word.startswith("https://"))
+    parts = urlsplit(link)
+    assert (parts.scheme, parts.netloc) == ("https", "localhost")
+    return f"{parts.path}?{parts.query}"
+
+
+@pytest.mark.parametrize(
+    ("state", "subject"),
+    [
+        (State.CREATED, "Your Constant Contact account is ready"),
+        (State.REJECTED, "Your Constant Contact sign-up needs a correction"),
+    ],
+)
+def test_customers_are_told_once_in_fixed_words(state: Account.State, subject: str) -> None:
+    told_of(state)
+
+    mails.send_due()
+    mails.send_due()
+
+    (message,) = mail.outbox
+    assert (message.subject, message.to, message.from_email) == (subject, [TYPED["email"]], "signup@example.com")
+    assert not [word for word in TYPED_WORDS if word in f"{message.subject} {message.body}"]
+    assert Mail.objects.get().sent_at
+
+
+@pytest.mark.parametrize("to", [State.QUEUED, State.UNCONFIRMED])
+def test_of_other_moves_nobody_is_told(to: Account.State) -> None:
+    told_of(to)
+
+    mails.send_due()
+
+    assert mail.outbox == []
+
+
+def test_who_corrects_at_once_is_not_told_that_there_was_something_to_correct() -> None:
+    moving = expecting()
+    moving.move(State.REJECTED)
+    mails.send_due()
+    assert mail.outbox == []
+    planned = Mail.objects.get()
+    assert planned.due_at
+    assert timedelta(minutes=1) < planned.due_at - timezone.now() <= timedelta(minutes=2)
+
+    services.correct(Account.objects.get(), {})
+
+    assert Mail.objects.get().due_at is None
+
+
+def test_each_refusal_is_an_event_of_its_own() -> None:
+    first = told_of(State.REJECTED)
+    mails.send_due()
+    services.correct(Account.objects.get(pk=first.pk), {})
+    Account.objects.get().move(State.SENDING)
+
+    Account.objects.get().move(State.CREATED, account_id="1")
+    Mail.objects.update(due_at=ALREADY)
+    mails.send_due()
+
+    assert [message.subject for message in mail.outbox] == [
+        "Your Constant Contact sign-up needs a correction",
+        "Your Constant Contact account is ready",
+    ]
+
+
+def test_what_is_to_be_told_is_undone_with_the_move() -> None:
+    moving = expecting()
+
+    with transaction.atomic():
+        moving.move(State.CREATED, account_id="1")
+        assert Mail.objects.get().due_at
+        transaction.set_rollback(True)
+
+    assert Mail.objects.get().due_at is None
+
+
+def test_without_a_mail_server_nobody_is_expected_to_be_written_to(settings: Settings) -> None:
+    settings.EMAIL_URL = {}
+
+    told_of(State.CREATED)
+
+    assert not Mail.objects.exists()
+
+
+def test_a_sign_up_remembers_its_host_and_language_and_once_only(client: Client) -> None:
+    form = TYPED | {"submission": str(uuid.uuid4())}
+    client.post("/", form, headers={"host": "localhost"})
+    client.post("/", form, headers={"host": "testserver"})
+
+    expected = Mail.objects.get()
+    assert (expected.account, expected.origin, expected.language) == (Account.objects.get(), "http://localhost/", "en")
+
+
+def test_the_language_of_the_sign_up_is_that_of_the_mail() -> None:
+    told_of(State.CREATED)
+    Mail.objects.update(language="fr")
+    spoken = []
+
+    with pytest.MonkeyPatch.context() as patch:
+        compose = mail.EmailMessage
+
+        def listen(*arguments: Any, **options: Any) -> mail.EmailMessage:
+            spoken.append(translation.get_language())
+            return compose(*arguments, **options)
+
+        patch.setattr(mail, "EmailMessage", listen)
+        mails.send_due()
+
+    assert spoken == ["fr"]
+
+
+def test_it_is_signed_by_the_brand_of_the_host_where_the_customer_signed_up() -> None:
+    Brand.objects.create(host="localhost", name="Alder & Co", support_email="help@alder.example.com")
+    told_of(State.CREATED)
+
+    mails.send_due()
+
+    (message,) = mail.outbox
+    assert message.body.endswith("\n\nAlder & Co\n")
+    assert message.reply_to == ["help@alder.example.com"]
+
+
+def test_two_workers_that_see_the_same_mail_send_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told_of(State.CREATED)
+    seen_by_both = mails._due()
+    assert mails._claim()
+
+    monkeypatch.setattr(mails, "_due", iter([seen_by_both, None]).__next__)
+
+    assert mails._claim() is None
+
+
+class TestTheMailServerFails:
+    @pytest.fixture(autouse=True)
+    def broken(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings.EMAIL_BACKEND = f"{__name__}.Broken"
+        monkeypatch.setattr(Broken, "opening", False)
+
+    @pytest.mark.parametrize(
+        ("opening", "fault"),
+        [
+            (True, ConnectionRefusedError()),
+            (True, TimeoutError()),
+            (False, SMTPRecipientsRefused({"anna@nullmailer.com": (451, b"later")})),
+        ],
+        ids=repr,
+    )
+    def test_what_was_surely_not_sent_is_sent_later(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch, opening: bool, fault: Exception
+    ) -> None:
+        monkeypatch.setattr(Broken, "opening", opening)
+        monkeypatch.setattr(Broken, "fault", fault, raising=False)
+        told_of(State.CREATED)
+
+        mails.send_due()
+
+        failed = Mail.objects.get()
+        assert failed.due_at
+        assert timedelta() < failed.due_at - timezone.now() <= timedelta(minutes=1)
+        assert failed.problem == type(fault).__name__
+        settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+        Mail.objects.update(due_at=ALREADY)
+        mails.send_due()
+        assert len(mail.outbox) == 1
+        assert (Mail.objects.get().problem, Mail.objects.get().tries) == ("", 2)
+
+    @pytest.mark.parametrize("fault", [TimeoutError(), SMTPServerDisconnected("gone")], ids=repr)
+    def test_what_may_have_been_sent_is_not_sent_again(self, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+        monkeypatch.setattr(Broken, "fault", fault, raising=False)
+        told_of(State.CREATED)
+
+        mails.send_due()
+
+        failed = Mail.objects.get()
+        assert (failed.due_at, failed.sent_at, failed.problem) == (None, None, type(fault).__name__)
+
+    def test_the_pauses_grow_and_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Broken, "opening", True)
+        monkeypatch.setattr(Broken, "fault", OSError(), raising=False)
+        told_of(State.CREATED)
+        pauses = []
+        while Mail.objects.filter(due_at__isnull=False).update(due_at=ALREADY):
+            mails.send_due()
+            pauses.append(Mail.objects.get().due_at)
+
+        assert len(pauses) == mails.MOST_TRIES
+        assert pauses[-2]
+        assert timedelta(minutes=59) < pauses[-2] - timezone.now() <= mails.LONGEST_BACK_OFF
+
+    def test_who_died_while_sending_leaves_nothing_to_send_twice(self) -> None:
+        told_of(State.CREATED)
+        assert mails._claim()
+
+        assert mails._claim() is None
+        assert mails._due() is None
+
+    def test_staff_see_it(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Broken, "fault", SMTPServerDisconnected("gone"), raising=False)
+        told_of(State.CREATED)
+        mails.send_due()
+
+        page = admin_client.get("/admin/signup/mail/").content.decode()
+
+        assert "Perhaps not sent" in page
+        assert "SMTPServerDisconnected" in page
+
+
+class TestTheLink:
+    def link(self) -> str:
+        told_of(State.CREATED)
+        mails.send_due()
+        return link_in(mail.outbox[0])
+
+    def test_it_opens_the_page_in_any_browser_as_often_as_it_is_followed(self) -> None:
+        link = self.link()
+        page = f"/signup/{Account.objects.get().reference}/"
+
+        for browser in (Client(), Client()):
+            browser.head(link)
+            opened = browser.get(link, follow=True)
+            assert opened.redirect_chain == [(page, 302)]
+            assert "Your account is ready" in opened.content.decode()
+
+    def test_the_token_is_in_the_query_which_no_log_keeps(self) -> None:
+        assert self.link().startswith("/signup/open/?token=")
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda link: link[:-1],
+            lambda link: link.replace("token=", "token=0"),
+            lambda link: link.split("?")[0],
+            lambda link: f"{link.split('?')[0]}?token=%00%ff%F0%9F",
+        ],
+    )
+    def test_a_link_that_is_not_ours_opens_nothing(self, client: Client, spoil: Callable[[str], str]) -> None:
+        response = client.get(spoil(self.link()))
+
+        assert response.status_code == 404
+        assert "This link no longer works" in response.content.decode()
+        assert 'href="/"' in response.content.decode()
+        assert not client.session.get("accounts")
+
+    def test_it_works_for_three_days(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        link = self.link()
+        now = timezone.now().timestamp()
+        lives = mails.LINK_LIVES.total_seconds()
+
+        monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives - 60)
+        assert client.get(link).status_code == 302
+        monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives + 60)
+        assert client.get(link).status_code == 404
+
+    def test_a_link_to_an_account_that_is_gone_opens_nothing(self, client: Client) -> None:
+        link = self.link()
+        Account.objects.all().delete()
+
+        assert client.get(link).status_code == 404
+
+
+@pytest.fixture
+def sandbox(settings: Settings) -> Iterator[Server]:
+    provider = Provider(
+        settings.CONSTANT_CONTACT_API_KEY, settings.CONSTANT_CONTACT_USERNAME, settings.CONSTANT_CONTACT_PASSWORD
+    )
+    with Server(provider) as server:
+        settings.CONSTANT_CONTACT_URL = server.url
+        yield server
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_sends_what_is_due_and_provisions_meanwhile(sandbox: Server, settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_RATE = 100
+    told_of(State.CREATED)
+    queued = expecting(State.QUEUED, due_at=timezone.now())
+
+    call_command("provision", once=True, threads=1)
+    for thread in threading.enumerate():
+        if thread.name == "mails":
+            thread.join()
+
+    assert [message.subject for message in mail.outbox] == ["Your Constant Contact account is ready"]
+    assert Account.objects.get(pk=queued.pk).state == State.CREATED
+    assert Mail.objects.get(account=queued).due_at
+
+
+def test_a_fault_in_a_chore_of_others_is_none_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mails, "_due", lambda: 1 / 0)
+
+    ((_, fault),) = signals.chores.send_robust(object)
+
+    assert isinstance(fault, ZeroDivisionError)

@@ -1,0 +1,220 @@
+"""The progress page: honest in every state, for the browser that sent the form and nobody else."""
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning import gateway, services
+from provisioning.models import Account, Gateway, MovedMeanwhile
+from signup.progress import PATIENCE, STAGES
+from tests.signup.accounts import CANARY, account
+
+pytestmark = pytest.mark.django_db
+
+State = Account.State
+PageOf = Callable[[Account], str]
+WAITING = {State.HELD, State.QUEUED, State.SENDING, State.UNCONFIRMED}
+
+
+def test_each_state_has_its_words() -> None:
+    assert set(STAGES) == set(State)
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_page_says_what_is_going_on(client: Client, page_of: PageOf, state: State) -> None:
+    page = client.get(page_of(account(state)))
+
+    assert page.status_code == 200
+    assert str(STAGES[state].heading) in page.content.decode()
+    assert CANARY not in page.content.decode()
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_page_loads_itself_anew_just_where_waiting_helps(client: Client, page_of: PageOf, state: State) -> None:
+    page = client.get(page_of(account(state))).content.decode()
+
+    assert ('<noscript><meta http-equiv="refresh"' in page) == (state in WAITING)
+    assert (f'data-state="{state}"' in page) == (state in WAITING)
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_status_tells_the_state_and_whether_it_is_final(client: Client, page_of: PageOf, state: State) -> None:
+    response = client.get(f"{page_of(account(state))}status/")
+
+    assert response.json() == {"state": state, "final": state in {"created", "closed"}}
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SENDING])
+def test_it_says_so_when_it_takes_long(client: Client, page_of: PageOf, state: State) -> None:
+    slow = account(state, state_changed_at=timezone.now() - PATIENCE - timedelta(seconds=1))
+
+    assert "longer than usual" in client.get(page_of(slow)).content.decode()
+
+
+def test_it_says_when_it_goes_on_where_the_days_quota_is_used_up(client: Client, page_of: PageOf) -> None:
+    page = page_of(account(State.QUEUED))
+    Gateway.objects.update_or_create(pk=1, defaults={"paused_until": timezone.now() + timedelta(hours=5, minutes=1)})
+
+    told = client.get(page).content.decode()
+
+    assert "You are in the queue" in told
+    assert "in about 5\N{NO-BREAK SPACE}hours" in told
+
+
+def test_a_pause_of_a_second_is_not_worth_a_word(client: Client, page_of: PageOf) -> None:
+    page = page_of(account(State.QUEUED))
+    Gateway.objects.update_or_create(pk=1, defaults={"paused_until": timezone.now() + timedelta(milliseconds=900)})
+
+    assert "longer than usual" not in client.get(page).content.decode()
+
+
+def test_it_says_so_at_once_while_nothing_is_sent(client: Client, page_of: PageOf) -> None:
+    page = page_of(account(State.QUEUED))
+    gateway.stop("401 canary")
+
+    told = client.get(page).content.decode()
+
+    assert "longer than usual" in told
+    assert "canary" not in told
+
+
+def test_success_tells_the_user_name_where_to_log_in_and_what_comes(client: Client, page_of: PageOf) -> None:
+    page = client.get(page_of(account(State.CREATED, username="anna"))).content.decode()
+
+    for told in ("anna", "https://login.constantcontact.com", "Verify your email address", "60 days"):
+        assert told in page
+
+
+@pytest.mark.parametrize("path", ["", "status/"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_stranger_with_the_link_learns_nothing_not_even_whether_it_is_one(
+    client: Client, path: str, known: bool
+) -> None:
+    reference = account(State.CREATED).reference if known else uuid.uuid4()
+
+    response = client.get(f"/signup/{reference}/{path}")
+
+    assert response.status_code == 404
+    assert 'href="/"' in response.content.decode()
+    assert "anna" not in response.content.decode()
+
+
+def test_a_stranger_cannot_correct(client: Client) -> None:
+    rejected = account(State.REJECTED, {"username": "It is taken."})
+
+    assert client.post(f"/signup/{rejected.reference}/", {"username": "mallory"}).status_code == 404
+    assert Account.objects.get().state == State.REJECTED
+
+
+def test_two_sign_ups_of_one_browser_keep_both_pages(client: Client, page_of: PageOf) -> None:
+    pages = [page_of(account(State.QUEUED)), page_of(account(State.QUEUED))]
+
+    assert [client.get(page).status_code for page in pages] == [200, 200]
+
+
+class TestRejected:
+    def test_the_page_asks_for_just_what_was_refused(self, client: Client, page_of: PageOf) -> None:
+        page = client.get(page_of(account(State.REJECTED, {"email": "It is blocked."}))).content.decode()
+
+        assert '<a href="#id_email">Constant Contact does not accept this e-mail address. <q' in page
+        assert "It is blocked." in page
+        assert 'name="username"' not in page
+        assert 'name="password"' not in page
+
+    def test_a_correction_is_sent_and_leads_back_to_the_page(self, client: Client, page_of: PageOf) -> None:
+        page = page_of(account(State.REJECTED, {"username": "It is taken."}))
+
+        response = client.post(page, {"username": "anna.bakery"})
+
+        corrected = Account.objects.get()
+        assert response.headers["Location"] == page
+        assert (corrected.state, corrected.username) == (State.QUEUED, "anna.bakery")
+        assert corrected.password.open() == CANARY
+
+    def test_a_correction_that_is_wrong_is_asked_for_again(self, client: Client, page_of: PageOf) -> None:
+        response = client.post(page_of(account(State.REJECTED, {"username": "No."})), {"username": "Anna!"})
+
+        assert list(response.context["form"].errors) == ["username"]
+        assert 'value="Anna!"' in response.content.decode()
+        assert Account.objects.get().state == State.REJECTED
+
+    def test_a_user_name_that_another_account_holds_is_refused_at_its_field(
+        self, client: Client, page_of: PageOf
+    ) -> None:
+        account(State.QUEUED, username="bob")
+        page = page_of(account(State.REJECTED, {"username": "It is taken."}))
+
+        assert list(client.post(page, {"username": "bob"}).context["form"].errors) == ["username"]
+
+    def test_a_taken_user_name_is_told_in_our_words_with_names_to_take_at_one_press(
+        self, client: Client, page_of: PageOf
+    ) -> None:
+        account(State.QUEUED, username="anna.jones")
+        page = page_of(account(State.REJECTED, {"username": "Gone"}, outcome="taken", username="annas-bakery"))
+
+        told = client.get(page)
+        client.post(page, {"username": told.context["form"].suggestions()[0]})
+
+        assert "This user name is taken. Choose another one." in told.content.decode()
+        assert "Gone" not in told.content.decode()
+        assert '<button name="username" value="annas-bakery-anna">' in told.content.decode()
+        assert 'value="anna.jones"' not in told.content.decode()
+        assert Account.objects.filter(state=State.QUEUED, username="annas-bakery-anna").exists()
+
+    def test_a_user_name_refused_for_another_reason_comes_without_suggestions(
+        self, client: Client, page_of: PageOf
+    ) -> None:
+        page = client.get(page_of(account(State.REJECTED, {"username": "Reserved."}))).content.decode()
+
+        assert 'class="suggestions"' not in page
+
+    def test_nothing_but_what_was_refused_can_be_changed(self, client: Client, page_of: PageOf) -> None:
+        page = page_of(account(State.REJECTED, {"username": "It is taken."}, email="anna@example.com"))
+
+        client.post(page, {"username": "anna.bakery", "email": "mallory@example.com", "state": "created"})
+
+        assert Account.objects.get().email == "anna@example.com"
+
+    def test_a_race_with_somebody_elses_move_shows_the_page_as_it_is_now(
+        self, client: Client, page_of: PageOf, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def moved(*_: object) -> None:
+            raise MovedMeanwhile
+
+        page = page_of(account(State.REJECTED, {"username": "It is taken."}))
+        monkeypatch.setattr(services, "correct", moved)
+
+        assert client.post(page, {"username": "anna.bakery"}).headers["Location"] == page
+
+    @pytest.mark.parametrize("state", [State.QUEUED, State.CREATED, State.CLOSED])
+    def test_a_correction_that_comes_too_late_changes_nothing(
+        self, client: Client, page_of: PageOf, state: State
+    ) -> None:
+        page = page_of(account(state, username="anna"))
+
+        assert client.post(page, {"username": "bob"}).headers["Location"] == page
+        assert Account.objects.get().username == "anna"
+
+    @pytest.mark.parametrize("refused", [{}, {"billing_locale": "No."}])
+    def test_a_refusal_that_the_customer_cannot_mend_leads_to_help_with_a_reference(
+        self, client: Client, page_of: PageOf, settings: Settings, refused: dict[str, str]
+    ) -> None:
+        settings.BRAND_SUPPORT_EMAIL = "help@example.com"
+        rejected = account(State.REJECTED, refused)
+
+        page = client.get(page_of(rejected)).content.decode()
+
+        assert 'name="submission"' not in page
+        assert "Send again" not in page
+        assert str(rejected.reference) in page
+        assert "mailto:help@example.com" in page
+
+    def test_such_a_sign_up_cannot_be_sent_again_as_it_is(self, client: Client, page_of: PageOf) -> None:
+        client.post(page_of(account(State.REJECTED, {})), {})
+
+        assert Account.objects.get().state == State.REJECTED

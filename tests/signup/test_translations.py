@@ -1,0 +1,103 @@
+"""The catalogs of translations: whole, compiled, and in good order.
+
+After a text has changed: `make messages`, translate what is new in the `.po` files, `make messages` again.
+"""
+
+import ast
+import gettext
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils.translation.template import templatize
+
+CATALOGS = [settings.BASE_DIR / app / "locale" for app in ("provisioning", "signup")]
+LANGUAGES = ["fr", "es"]
+TEMPLATES = [*settings.BASE_DIR.glob("templates/*.html"), *settings.BASE_DIR.glob("templates/signup/*.html")]
+MODULES = [
+    *settings.BASE_DIR.glob("signup/*.py"),
+    *settings.BASE_DIR.glob("provisioning/rules/*.py"),
+    *settings.BASE_DIR.glob("provisioning/services/*.py"),
+]
+"""Where the texts of the customer's pages and mails stand. The desk is in English."""
+DESK = {settings.BASE_DIR / "signup" / "admin.py"}
+
+CALLS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
+TEMPLATE_CALL = re.compile(r"""\b(?:_|n?gettext)\((?:u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|[\w, ])*\)""")
+ENTRY = re.compile(r'^msgid (".+")\n(?:msgid_plural (".+")\n)?((?:msgstr.*\n?)+)', re.MULTILINE)
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|<[^>]+>|https?://[\w.]*\w")
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of ours with its translation, both with a second form where they have a plural."""
+
+    original: tuple[str, ...]
+    translation: tuple[str, ...]
+
+
+def originals() -> set[tuple[str, ...]]:
+    """Every text that a customer can come to read."""
+    pages = (call[0] for template in TEMPLATES for call in TEMPLATE_CALL.finditer(templatize(template.read_text())))
+    code = (module.read_text() for module in MODULES if module not in DESK)
+    return {original for source in (*pages, *code) for original in texts_in(source)}
+
+
+def texts_in(source: str) -> Iterator[tuple[str, ...]]:
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") in CALLS:
+            yield tuple(each.value for each in call.args if isinstance(each, ast.Constant) and type(each.value) is str)
+
+
+def catalog(path: Path) -> list[Text]:
+    return [
+        Text(
+            tuple(ast.literal_eval(each) for each in (singular, plural) if each),
+            tuple(ast.literal_eval(each.split(" ", 1)[1]) for each in forms.splitlines()),
+        )
+        for singular, plural, forms in ENTRY.findall(path.read_text())
+    ]
+
+
+def translations(language: str) -> list[Text]:
+    return [text for locale in CATALOGS for text in catalog(locale / language / "LC_MESSAGES" / "django.po")]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_of_the_customers_pages_is_translated(language: str) -> None:
+    translated = {text.original for text in translations(language) if all(text.translation)}
+
+    assert len(originals()) > 100
+    assert originals() - translated == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("locale", CATALOGS, ids=lambda locale: locale.parent.name)
+def test_the_compiled_catalog_says_what_its_source_says(locale: Path, language: str) -> None:
+    source = locale / language / "LC_MESSAGES" / "django.po"
+    with source.with_suffix(".mo").open("rb") as file:
+        compiled = gettext.GNUTranslations(file)
+
+    assert "fuzzy" not in source.read_text()
+    for text in catalog(source):
+        if len(text.original) == 1:
+            assert (compiled.gettext(text.original[0]),) == text.translation
+        else:
+            singular, plural = text.original
+            assert tuple(compiled.ngettext(singular, plural, number) for number in (1, 2)) == text.translation
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_keeps_what_is_filled_in_and_what_is_markup(language: str) -> None:
+    for text in translations(language):
+        for original, translation in zip(text.original, text.translation, strict=True):
+            assert sorted(PLACEHOLDER.findall(translation)) == sorted(PLACEHOLDER.findall(original)), original
+
+
+def test_french_has_its_spaces_and_apostrophes() -> None:
+    for text in translations("fr"):
+        for translation in text.translation:
+            assert not re.search(r"[^\u00a0]:(?!//)|[^\u202f][;!?]|«[^\u00a0]|[^\u00a0]»|'|\.\.\.", translation)

@@ -1,0 +1,93 @@
+"""Suggested user names: natural, allowed by the rules in force, and not known to be taken."""
+
+from itertools import islice
+
+import pytest
+from django.core.exceptions import ValidationError
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as some
+from pytest_django import Settings
+
+from provisioning import rules
+from provisioning.models import Account
+from signup.usernames import OFFERED, candidates, suggestions
+from tests.signup.accounts import TYPED, account
+
+ENTERED = TYPED | {"username": "anna"}
+
+
+@pytest.mark.parametrize(
+    ("entered", "first"),
+    [
+        ({}, ["anna", "annas-bakery", "anna.jones", "annas-bakery-anna", "anna2"]),
+        ({"username": "annas-bakery"}, ["annas-bakery", "annas-bakery", "anna.jones", "annas-bakery-anna"]),
+        ({"username": "Anna"}, ["anna", "annas-bakery"]),
+        ({"username": "anna7"}, ["anna7", "annas-bakery", "anna.jones", "annas-bakery-anna", "anna7-2"]),
+        ({"username": "ännä"}, ["annas-bakery", "anna.jones"]),
+        ({"username": "", "organization_name": "Müller & Söhne"}, ["muller-sohne", "anna.jones", "muller-sohne-anna"]),
+        ({"username": "", "organization_name": "パン屋"}, ["anna", "anna.jones", "anna"]),
+        ({"username": "", "first_name": "Анна", "last_name": "Zoë"}, ["annas-bakery", "zoe", "annas-bakery"]),
+        ({"username": "x" * 50}, ["x" * 50, "annas-bakery", "anna.jones", "annas-bakery-anna", "x" * 49 + "2"]),
+    ],
+)
+def test_candidates_are_made_of_what_was_entered(entered: dict[str, str], first: list[str]) -> None:
+    assert list(islice(candidates(ENTERED | entered), len(first))) == first
+
+
+def test_a_longer_minimum_asks_for_longer_names(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_MINIMUM_LENGTHS = {"username": 12}
+
+    assert list(islice(candidates(ENTERED), 3)) == ["annas-bakery", "annas-bakery-anna", "annas-bakery2"]
+
+
+@pytest.mark.parametrize("api", ["v2", "v3"])
+@pytest.mark.parametrize("least", [1, 12])
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=50
+)
+@given(
+    entered=some.dictionaries(
+        some.sampled_from(["username", "organization_name", "first_name", "last_name", "email"]),
+        some.text(max_size=100) | some.none(),
+    )
+)
+def test_whatever_was_entered_every_candidate_passes_the_rule(
+    settings: Settings, api: str, least: int, entered: dict[str, str | None]
+) -> None:
+    settings.CONSTANT_CONTACT_API = api
+    settings.CONSTANT_CONTACT_MINIMUM_LENGTHS = {"username": least}
+    rule = rules.active()["username"]
+
+    for name in candidates(entered):
+        try:
+            assert rule.clean(name) == name
+        except ValidationError as problem:
+            pytest.fail(f"{name}: {problem}")
+
+
+@pytest.mark.django_db
+class TestSuggestions:
+    def test_they_leave_out_what_a_living_account_of_ours_holds(self) -> None:
+        account(Account.State.QUEUED, username="annas-bakery")
+        account(Account.State.CLOSED, username="anna.jones")
+
+        assert suggestions(ENTERED) == ["anna", "anna.jones", "annas-bakery-anna", "anna2"]
+
+    def test_they_leave_out_what_constant_contact_once_refused_as_taken(self) -> None:
+        account(Account.State.CLOSED, {"username": "Taken."}, outcome="taken", username="anna.jones")
+        account(Account.State.CLOSED, {"email": "No."}, outcome="refused", username="annas-bakery")
+
+        assert suggestions(ENTERED) == ["anna", "annas-bakery", "annas-bakery-anna", "anna2"]
+
+    def test_capital_letters_make_no_other_name(self, settings: Settings) -> None:
+        settings.CONSTANT_CONTACT_API = "v3"
+        account(Account.State.QUEUED, username="Annas-Bakery")
+
+        assert "annas-bakery" not in suggestions(ENTERED)
+
+    def test_each_is_offered_once(self) -> None:
+        assert len(set(suggestions(TYPED | {"username": "annas-bakery"}))) == OFFERED
+
+    def test_there_may_be_none(self) -> None:
+        assert suggestions({"organization_name": "パン屋"}) == []

@@ -1,0 +1,240 @@
+"""The form's page: what is sent becomes one account, and its page belongs to the browser that sent it."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.conf import settings as configuration
+from django.contrib.sessions.models import Session
+from django.test import Client
+from pytest_django import Settings
+
+from provisioning.models import Account
+from provisioning.rules import CUSTOMER_PROPERTIES
+from tests.signup.accounts import CANARY, TYPED, account
+
+pytestmark = pytest.mark.django_db
+
+FORM = "/"
+NAUGHTY = (
+    "\0",
+    "a\0b",
+    "\ud800".encode("utf-8", "surrogatepass"),
+    b"\xff\xfe",
+    "\N{RIGHT-TO-LEFT OVERRIDE}abc",
+    "\N{ZERO WIDTH SPACE}",
+    "a\r\nBcc: b@example.com",
+    "<script>alert(1)</script>",
+    "'; DROP TABLE provisioning_account; --",
+    "{{ 7|add:7 }} {% now 'Y' %} %s %(x)s {0}",
+    "x" * 100_000,
+    "Z" + "\N{COMBINING ACUTE ACCENT}" * 500,
+    "👩‍👩‍👧‍👦" * 20,
+    "=cmd|' /C calc'!A0",
+    "١٢٣٤٥",
+)
+
+
+def test_the_empty_form_shows_no_problems(client: Client) -> None:
+    page = client.get(FORM).content.decode()
+
+    assert 'role="alert"' not in page
+    assert "aria-invalid" not in page
+    assert "Error:" not in page
+
+
+def test_a_right_form_becomes_an_account_that_waits_for_a_worker(client: Client) -> None:
+    response = client.post(FORM, TYPED)
+
+    made = Account.objects.get()
+    assert response.headers["Location"] == f"/signup/{made.reference}/"
+    assert (made.state, made.username, made.password.open()) == ("queued", TYPED["username"], CANARY)
+
+
+def test_a_wrong_form_is_shown_again_with_all_that_was_typed_but_the_password(client: Client) -> None:
+    page = client.post(FORM, TYPED | {"email": "anna@", "phone": "1"}).content.decode()
+
+    assert 'value="anna@"' in page
+    assert f'value="{TYPED["username"]}"' in page
+    assert '<option value="MA" selected>' in page
+    assert CANARY not in page
+    assert not Account.objects.exists()
+
+
+def test_each_problem_stands_in_the_summary_and_at_its_field_in_the_same_words(client: Client) -> None:
+    page = client.post(FORM, TYPED | {"email": "anna@"}).content.decode()
+
+    message = "Enter an e-mail address like name@example.com."
+    assert f'<a href="#id_email">{message}</a>' in page
+    assert f'id="id_email_error"><span class="visually-hidden">Error:</span> {message}</p>' in page
+    assert 'aria-describedby="id_email_helptext id_email_error"' in page
+    assert "<title>Error: " in page
+
+
+def test_the_same_form_sent_twice_is_one_account_and_one_page(client: Client) -> None:
+    form = TYPED | {"submission": str(uuid.uuid4())}
+
+    first, second = client.post(FORM, form), client.post(FORM, form)
+
+    assert first.headers["Location"] == second.headers["Location"]
+    assert Account.objects.count() == 1
+
+
+def test_each_form_that_is_opened_is_another_submission(client: Client) -> None:
+    assert client.get(FORM).context["form"].submission != client.get(FORM).context["form"].submission
+
+
+def test_a_user_name_of_a_living_account_is_refused_at_its_field(client: Client) -> None:
+    account("queued", username=TYPED["username"])
+
+    form = client.post(FORM, TYPED).context["form"]
+
+    assert list(form.errors) == ["username"]
+
+
+def test_a_suggested_user_name_sends_the_form_with_it_in_the_place_of_the_taken_one(client: Client) -> None:
+    account("queued", username=TYPED["username"])
+    names = client.post(FORM, TYPED).context["form"].suggestions()
+
+    client.post(FORM, TYPED | {"username": [TYPED["username"], names[0]]})
+
+    assert Account.objects.filter(username=names[0]).exists()
+
+
+def test_who_goes_back_and_sends_the_form_anew_finds_the_account_again(client: Client) -> None:
+    first = client.post(FORM, TYPED | {"submission": str(uuid.uuid4())})
+
+    anew = client.post(FORM, TYPED | {"submission": str(uuid.uuid4())})
+
+    assert anew.headers["Location"] == first.headers["Location"]
+
+
+@pytest.mark.parametrize("setting", ["CONSTANT_CONTACT_MANAGED_SITE_OWNER", "CONSTANT_CONTACT_SINGLE_BILLING"])
+def test_the_form_says_so_where_the_partner_can_log_in_to_the_account(
+    client: Client, settings: Settings, setting: str
+) -> None:
+    settings.BRAND_NAME = "Alder & Co"
+    assert "can log in to it" not in client.get(FORM).content.decode()
+
+    setattr(settings, setting, True)
+
+    assert "Alder &amp; Co looks after your account with you and can log in to it" in client.get(FORM).content.decode()
+
+
+@pytest.mark.parametrize("name", [*CUSTOMER_PROPERTIES, "submission"])
+@pytest.mark.parametrize("value", NAUGHTY, ids=lambda value: repr(value)[:24])
+def test_naughty_input_gives_a_problem_or_an_account(client: Client, name: str, value: Any) -> None:
+    body = urlencode(TYPED | {name: value})
+
+    response = client.post(FORM, body, content_type="application/x-www-form-urlencoded")
+
+    assert (response.status_code, Account.objects.count()) in {(200, 0), (302, 1)}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"", "application/x-www-form-urlencoded"),
+        (b"&&&=&==", "application/x-www-form-urlencoded"),
+        (b"{}", "application/json"),
+        (b"nonsense", "multipart/form-data; boundary=x"),
+        (b"nonsense", "multipart/form-data"),
+        (b"email=a&email=b&email[]=c", "application/x-www-form-urlencoded"),
+        (b"email=%ff", "application/x-www-form-urlencoded; charset=utf-16"),
+        (b"email=a", "application/x-www-form-urlencoded; charset=nonsense"),
+        (b"&".join(b"a=%d" % number for number in range(5000)), "application/x-www-form-urlencoded"),
+        (b"email=" + b"x" * 3_000_000, "application/x-www-form-urlencoded"),
+    ],
+    ids=lambda part: repr(part)[:40],
+)
+def test_a_body_that_is_no_form_of_ours_gives_a_page_that_says_so(
+    client: Client, body: bytes, content_type: str
+) -> None:
+    response = client.generic("POST", FORM, body, content_type)
+
+    assert response.status_code in {200, 400}
+    assert "<h1>" in response.content.decode()
+
+
+def test_files_in_the_place_of_texts_are_no_values(client: Client) -> None:
+    with Path(__file__).open("rb") as file:
+        response = client.post(FORM, TYPED | {"email": file})
+
+    assert set(response.context["form"].errors) == {"email"}
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "patch", "options"])
+def test_other_methods_are_not_for_this_page(client: Client, method: str) -> None:
+    assert getattr(client, method)(FORM).status_code == 405
+
+
+def test_nothing_personal_is_left_in_caches(client: Client) -> None:
+    page = client.post(FORM, TYPED, follow=True)
+
+    for response in (client.get(FORM), client.post(FORM, {}), page, client.get(f"{page.redirect_chain[0][0]}status/")):
+        assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_the_password_is_in_no_page_and_no_session(client: Client) -> None:
+    first = client.post(FORM, TYPED | {"email": "anna@"})
+    second = client.post(FORM, TYPED, follow=True)
+
+    assert CANARY not in first.content.decode() + second.content.decode()
+    assert all(CANARY not in str(session.get_decoded()) for session in Session.objects.all())
+
+
+def test_the_session_gets_a_new_key_with_the_account_so_that_nobody_can_have_planted_it(client: Client) -> None:
+    client.session["planted"] = True
+    client.session.save()
+    planted = client.session.session_key
+
+    client.post(FORM, TYPED)
+
+    assert client.session.session_key != planted
+    assert not Session.objects.filter(session_key=planted).exists()
+
+
+class TestWithoutACsrfToken:
+    def test_the_form_comes_back_as_it_was_filled_in(self) -> None:
+        response = Client(enforce_csrf_checks=True).post(FORM, TYPED)
+
+        page = response.content.decode()
+        assert response.status_code == 403
+        assert f'value="{TYPED["username"]}"' in page
+        assert "Nothing has been sent yet" in page
+        assert CANARY not in page
+        assert not Account.objects.exists()
+
+    def test_sending_that_form_succeeds(self) -> None:
+        browser = Client(enforce_csrf_checks=True)
+        form = browser.post(FORM, TYPED)
+
+        again = browser.post(FORM, TYPED | {"csrfmiddlewaretoken": str(form.context["csrf_token"])})
+
+        assert again.status_code == 302
+
+    def test_any_other_page_leads_back_to_the_form(self) -> None:
+        response = Client(enforce_csrf_checks=True).post(f"/signup/{uuid.uuid4()}/", {})
+
+        assert response.status_code == 403
+        assert 'href="/"' in response.content.decode()
+
+
+def test_an_unknown_address_gives_a_page_that_leads_to_the_form(client: Client) -> None:
+    response = client.get("/nowhere")
+
+    assert response.status_code == 404
+    assert 'href="/"' in response.content.decode()
+
+
+def test_a_fault_of_ours_gives_a_page_that_leads_to_the_form(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
+    client.raise_request_exception = False
+
+    response = client.post(FORM, TYPED)
+
+    assert response.status_code == 500
+    assert 'href="/"' in response.content.decode()
+    assert configuration.SECRET_KEY not in response.content.decode()

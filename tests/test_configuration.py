@@ -1,0 +1,90 @@
+"""The settings, the example and the README say the same."""
+
+import json
+import re
+import tomllib
+
+import pytest
+
+from tests.checkout import NAMES, ROOT, Checkout
+
+EXAMPLE = (ROOT / ".env.example").read_text()
+FOR_COMPOSE = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
+SHOW = """
+import json
+from signup import settings
+shown = [name for name in vars(settings) if name.isupper() and name not in settings.MISTAKES]
+print(json.dumps({name: getattr(settings, name) for name in shown}, default=str))
+"""
+
+
+def section(title: str) -> str:
+    """What the README says under a title."""
+    return (ROOT / "README.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_example_names_every_setting_once() -> None:
+    assert sorted(re.findall(r"^#?([A-Z0-9_]+)=", EXAMPLE, re.MULTILINE)) == sorted([*NAMES, *FOR_COMPOSE])
+
+
+def test_the_readme_names_every_setting_once() -> None:
+    table = re.findall(r"^\| `([A-Z0-9_]+)` \|", section("Configuration"), re.MULTILINE)
+
+    assert sorted(table) == sorted([*NAMES, *FOR_COMPOSE])
+
+
+def test_the_readme_gives_a_reason_for_every_dependency() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    table = re.findall(r"^\| ([\w-]+) \|", section("Dependencies"), re.MULTILINE)[1:]
+
+    assert [name.lower() for name in table] == sorted(re.split(r"[^\w-]", entry)[0] for entry in declared)
+
+
+def test_every_setting_of_the_example_is_explained() -> None:
+    blocks = re.findall(r"(?:^.+\n)+", EXAMPLE, re.MULTILINE)
+
+    for line in EXAMPLE.splitlines():
+        if re.match("#?[A-Z0-9_]+=", line):
+            assert any(line in block and re.search("^# [A-Z]", block, re.MULTILINE) for block in blocks), line
+
+
+def test_the_defaults_that_the_example_shows_are_the_defaults(checkout: Checkout) -> None:
+    defaults = json.loads(checkout.run("-c", SHOW).stdout)
+    (checkout.directory / ".env").write_text("\n".join(re.findall("^#([A-Z0-9_]+=.*)", EXAMPLE, re.MULTILINE)))
+
+    assert json.loads(checkout.run("-c", SHOW).stdout) == defaults
+    assert list(defaults["MISTAKES"]) == ["SECRET_KEY"]
+
+
+def test_the_example_with_fresh_secrets_and_credentials_is_fit_for_production(checkout: Checkout) -> None:
+    secrets = checkout.run("manage.py", "secrets").stdout
+    credentials = "".join(f"CONSTANT_CONTACT_{name}=given\n" for name in ("API_KEY", "USERNAME", "PASSWORD"))
+    (checkout.directory / ".env").write_text(EXAMPLE + secrets + credentials)
+    assert checkout.run("manage.py", "collectstatic", "--no-input").returncode == 0
+
+    checked = checkout.run("manage.py", "check", "--deploy", "--fail-level=WARNING")
+
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "CONSTANT_CONTACT_PASSWORD", "DATABASE_URL"])
+def test_a_setting_may_be_kept_in_a_file(checkout: Checkout, name: str) -> None:
+    value = "postgres://signup:secret@127.0.0.1/x" if name == "DATABASE_URL" else "$ecret, with a dollar in front"
+    secret = checkout.directory / "secret"
+    secret.write_text(f"{value}\n")
+    given = json.loads(checkout.run("-c", SHOW).stdout)
+    checkout.environment[f"{name}_FILE"] = str(secret)
+
+    from_file = json.loads(checkout.run("-c", SHOW).stdout)
+
+    assert from_file != given
+    assert from_file.get(name, value) == value
+
+
+def test_a_file_that_is_missing_is_told_without_more(checkout: Checkout) -> None:
+    checkout.environment["SECRET_KEY_FILE"] = "/nonexistent"
+
+    checked = checkout.run("manage.py", "check")
+
+    assert "SECRET_KEY_FILE cannot be read: No such file or directory." in checked.stderr
+    assert "SECRET_KEY is missing" not in checked.stderr
