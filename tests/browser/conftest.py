@@ -1,0 +1,104 @@
+"""A real Chromium in front of a real installation."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.browser.installation import Installation
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+Open = Callable[..., Page]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium on this machine. Without one these tests are skipped, except in CI, where they fail."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path:
+        return path
+    message = f"No Chromium found (looked for {', '.join(NAMES)}): install one to run the tests in a browser."
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with Installation(tmp_path_factory.mktemp("installation")) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Ends with its module: while Playwright runs, Django takes the thread for an asynchronous one."""
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=chromium, args=QUIET)
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Installation) -> Iterator[Open]:
+    """Opens a page in a browser of its own: `visit("/", width=320, javascript=False)`.
+
+    A fault in its scripts fails, and so does whatever breaks one of the policies in its headers.
+    `script=False` keeps just the page's own script out, for axe, which is one itself.
+    """
+    faults: list[str] = []
+    contexts: list[BrowserContext] = []
+
+    def to(path: str, width: int = 1280, javascript: bool = True, script: bool = True, **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=site.url,
+            viewport={"width": width, "height": 800},
+            java_script_enabled=javascript,
+            reduced_motion="reduce",
+            **options,
+        )
+        if not script:
+            context.route("**/*.js", lambda route: route.abort())
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda said: faults.append(said.text) if "Policy" in said.text else None)
+        page.goto(path)
+        return page
+
+    yield to
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+@pytest.fixture
+def accessible() -> Callable[[Page], None]:
+    """Fails where axe finds anything to complain about."""
+
+    def check(page: Page) -> None:
+        page.locator("h1").first.wait_for()  # A slow machine may still be on its way to the page.
+        violations = Axe().run(page).response["violations"]
+        assert not violations, [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]
+
+    return check

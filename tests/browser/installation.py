@@ -1,0 +1,97 @@
+"""The product as it runs for a partner: gunicorn and workers as processes of their own, and the stand-in provider."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from django.conf import settings as own
+
+from provisioning.sandbox import Server
+from tests.provisioning.sandbox.partner import partner_of, provider
+
+ROOT = Path(__file__).parent.parent.parent
+MANAGE = [sys.executable, str(ROOT / "manage.py")]
+GUNICORN = [sys.executable, "-m", "gunicorn", "signup.wsgi", "--bind=127.0.0.1:0", "--threads=4", "--no-control-socket"]
+
+
+class Installation:
+    """A site at `url` with an empty database of its own, and `provider`, which its workers talk to.
+
+    The provider lives in this process: the API is that of this process's settings.
+    """
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self.provider = provider()
+        self.sandbox = Server(self.provider)
+        self.environment = os.environ | {
+            "DATABASE_URL": f"sqlite:///{directory / 'db.sqlite3'}",
+            "CONSTANT_CONTACT_API": own.CONSTANT_CONTACT_API,
+            "CONSTANT_CONTACT_URL": self.sandbox.url,
+            "CONSTANT_CONTACT_TOKEN_URL": self.sandbox.token_url,
+            "CONSTANT_CONTACT_RATE": "100",
+            "PROVISION_RECHECK": "1",
+            **settings,
+        }
+        self.directory = directory
+        self.log = directory / "log"
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self.manage("collectstatic", "--no-input", "-v0")
+        self.manage("migrate", "-v0")
+        self.sandbox.__enter__()
+        self.web = self._start(GUNICORN)
+        self.url = self._address()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _end(self.web)
+        self.sandbox.__exit__()
+
+    def manage(self, *arguments: str) -> str:
+        return subprocess.run(
+            [*MANAGE, *arguments], cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
+        ).stdout
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A worker at work."""
+        process = self._start([*MANAGE, "provision", "--threads=4"])
+        try:
+            yield
+        finally:
+            _end(process)
+
+    def change(self, reference: str, **columns: str) -> None:
+        """Give an account the state, or the age, that only staff, a rare fault or time can bring about."""
+        accounts = f"Account.objects.filter(reference={reference!r})"
+        update = f"{accounts}.update(password=NOTHING, due_at=None, **{columns!r})"
+        self.manage("shell", "-v0", "-c", f"from provisioning.models import *; {update}")
+
+    def take(self, username: str) -> None:
+        """Let that user name be somebody else's at the provider."""
+        with partner_of(self.sandbox.url) as partner:
+            partner.create(username)
+
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
+
+    def _address(self) -> str:
+        """Where gunicorn listens, which it says in its log once it does."""
+        while self.web.poll() is None:
+            if found := re.search(r"Listening at: (http://127\.0\.0\.1:\d+)", self.log.read_text()):
+                return found[1]
+        raise RuntimeError(self.log.read_text())
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(timeout=30)

@@ -1,0 +1,38 @@
+"""What a customer does with the form."""
+
+import itertools
+import re
+
+from playwright.sync_api import Page, expect
+
+PASSWORD = "canary-customer-password"
+
+_numbers = itertools.count()
+
+
+def fresh_name(prefix: str = "anna") -> str:
+    return f"{prefix}-{next(_numbers)}"
+
+
+def fill_in(page: Page, username: str, **changes: str) -> None:
+    values = {
+        "organization_name": "Anna's Bakery",
+        "first_name": "Anna",
+        "last_name": "Jones",
+        "email": "anna@nullmailer.com",
+        "phone": "555-555-5555",
+        "username": username,
+        "password": PASSWORD,
+    }
+    page.locator("[name=country_code]").select_option("US")
+    page.locator("[name=state_code]").select_option("MA")
+    for name, value in (values | changes).items():
+        page.locator(f"[name={name}]").fill(value)
+
+
+def send(page: Page) -> None:
+    page.locator("main .primary").click()
+
+
+def expect_heading(page: Page, text: str | re.Pattern[str]) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)

@@ -1,0 +1,103 @@
+"""The protection against abuse, as people meet it: not at all, or with a way on."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.installation import Installation
+from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, send
+from tests.browser.test_states import LOOKS, Check, fits
+
+
+@pytest.fixture(scope="module")
+def protected(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with Installation(tmp_path_factory.mktemp("protected"), ABUSE_PROTECTION="true") as installation:
+        yield installation
+
+
+def fill_in_anew(page: Page) -> None:
+    """As somebody who has not been here before."""
+    name = fresh_name()
+    fill_in(page, name, email=f"{name}@nullmailer.com")
+
+
+def expect_to_pass_when_sent_again(page: Page) -> None:
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.wait_for_timeout(2000)  # The minimum time itself, which is the server's.
+    send(page)
+    expect_heading(page, "We are creating your account")
+
+
+def test_who_is_quick_is_held_back_by_the_page_and_not_refused(protected: Installation, visit: Open) -> None:
+    page = visit(protected.url)
+    fill_in_anew(page)
+    send(page)
+
+    expect_heading(page, "We are creating your account")
+
+
+def test_pressing_twice_too_early_sends_once(protected: Installation, visit: Open) -> None:
+    page = visit(protected.url)
+    posts: list[str] = []
+    page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+    fill_in_anew(page)
+    page.get_by_role("button", name="Create my account").dblclick(no_wait_after=True)
+
+    expect_heading(page, "We are creating your account")
+    assert len(posts) == 1
+
+
+@pytest.mark.parametrize("look", LOOKS[:3], ids=str)
+def test_without_our_script_who_is_quick_is_asked_to_send_again(
+    protected: Installation, visit: Open, accessible: Check, look: dict[str, object]
+) -> None:
+    page = visit(protected.url, **look | {"script": False})
+    fill_in_anew(page)
+    send(page)
+
+    expect(page.get_by_role("alert")).to_contain_text("too quick")
+    accessible(page)
+    assert fits(page)
+    expect_to_pass_when_sent_again(page)
+
+
+def test_the_decoy_is_for_nobody(protected: Installation, visit: Open) -> None:
+    page = visit(protected.url)
+
+    expect(page.locator("[name=comment]")).to_be_hidden()
+    expect(page.get_by_role("textbox", name="Leave this empty")).to_have_count(0)
+
+
+def test_an_addon_that_fills_the_decoy_in_costs_no_more_than_the_password(protected: Installation, visit: Open) -> None:
+    page = visit(protected.url)
+    fill_in_anew(page)
+    page.evaluate("document.querySelector('[name=comment]').value = 'x'")
+    send(page)
+
+    expect(page.get_by_role("alert")).to_contain_text("a field that people do not see")
+    expect(page).to_have_title(re.compile("^Error: "))
+    expect(page.get_by_label("Phone number")).to_have_value("555-555-5555")
+    expect_to_pass_when_sent_again(page)
+
+
+USE_UP = """
+from uuid import uuid4
+from signup import abuse
+for _ in range(abuse.LIMITS["email"].an_hour):
+    abuse._count({"email": "carol@nullmailer.com"}, uuid4())
+"""
+
+
+def test_who_comes_too_often_is_told_when_to_come_back(protected: Installation, visit: Open, accessible: Check) -> None:
+    protected.manage("shell", "-v0", "-c", USE_UP)
+    page = visit(protected.url, width=320)
+    fill_in(page, fresh_name(), email="carol@nullmailer.com")
+    send(page)
+
+    expect(page.get_by_role("alert")).to_contain_text("Please try again")
+    expect(page.get_by_label("Phone number")).to_have_value("555-555-5555")
+    accessible(page)
+    assert fits(page)

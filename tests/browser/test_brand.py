@@ -1,0 +1,156 @@
+"""An administrator brands the page in a real Chromium, and customers see it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.browser.conftest import Open
+from tests.browser.installation import Installation
+from tests.browser.test_form import SHIFTS
+from tests.signup.brand.pictures import UNSAFE
+
+PASSWORD = "staff-word-1"
+ADMINISTRATOR = f"""
+from django.contrib.auth.models import Group, User
+ada = User.objects.create_user("ada", password={PASSWORD!r}, is_staff=True)
+ada.groups.add(Group.objects.get(name="Administrator"))
+"""
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 150 36">
+  <path fill="#7a1f4b" d="M18 2c10 6 14 14 10 22-3 6-10 8-16 5C4 25 4 12 18 2z"/>
+  <text x="44" y="25" font-family="sans-serif" font-size="20" font-weight="700" fill="#2a1620">Alder &amp; Co</text>
+</svg>"""
+POINTS = "Free onboarding by our own people\nTemplates made for bakeries\nCancel whenever you like"
+LOOKS: list[dict[str, Any]] = [{"width": 320}, {"width": 1280, "color_scheme": "dark"}]
+DOWNLOADS = "links => new Set(links.map(link => link.href ?? link.src)).size"
+
+Desk = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with Installation(tmp_path_factory.mktemp("brand")) as installation:
+        installation.manage("shell", "-v0", "-c", ADMINISTRATOR)
+        yield installation
+
+
+@pytest.fixture
+def desk(visit: Open) -> Desk:
+    """Logs the administrator in, and opens the page of the first brand."""
+
+    def opened(**options: Any) -> Page:
+        page = visit("/admin/", **options)
+        page.get_by_label("Username").fill("ada")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.goto("/admin/signup/brand/")
+        if not page.get_by_role("link", name="Alder & Co").count():
+            page.goto("/admin/signup/brand/add/")
+            fill_in(page)
+            page.get_by_role("button", name="Save", exact=True).click()
+        page.get_by_role("link", name="Alder & Co").first.click()
+        return page
+
+    return opened
+
+
+def fill_in(page: Page) -> None:
+    page.get_by_label("Name:", exact=True).fill("Alder & Co")
+    page.get_by_label("Colour:").fill("#7a1f4b")
+    page.get_by_label("Headline:").fill("Bring your regulars back")
+    page.get_by_label("Selling points:").fill(POINTS)
+    page.get_by_label("Privacy policy:").fill("https://alder.example.com/privacy")
+    choose(page, LOGO.encode())
+
+
+def choose(page: Page, logo: bytes) -> None:
+    page.get_by_label("Logo:").set_input_files({"name": "logo.svg", "mimeType": "image/svg+xml", "buffer": logo})
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_brands_pages_of_the_desk_are_accessible(
+    desk: Desk, accessible: Callable[[Page], None], look: dict[str, Any]
+) -> None:
+    page = desk(bypass_csp=True, **look)
+    accessible(page)
+    assert fits(page)
+
+    page.get_by_label("Colour:").fill("red")
+    choose(page, UNSAFE["script"])
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("this SVG file has <script> in it")).to_be_visible()
+    accessible(page)
+
+    page.goto("/admin/signup/brand/")
+    accessible(page)
+    page.goto("/admin/signup/brand/add/")
+    accessible(page)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_page_with_the_brand_is_accessible(
+    desk: Desk, visit: Open, accessible: Callable[[Page], None], look: dict[str, Any]
+) -> None:
+    desk()
+    page = visit("/", bypass_csp=True, **look)
+
+    expect(page.get_by_role("img", name="Alder & Co")).to_be_visible()
+    accessible(page)
+    assert fits(page)
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_what_is_typed_can_be_looked_at_before_customers_see_it(desk: Desk, visit: Open, javascript: bool) -> None:
+    page = desk(javascript=javascript)
+    page.get_by_label("Headline:").fill("Not yet for everybody")
+    choose(page, LOGO.replace("#7a1f4b", "#1f7a4b").encode())
+    with page.expect_popup() as popup:
+        page.get_by_role("button", name="Look at it first").click()
+    look = popup.value
+
+    expect(look.get_by_role("heading", level=1)).to_have_text("Not yet for everybody")
+    assert look.get_by_role("img", name="Alder & Co").evaluate("logo => logo.naturalWidth")
+    expect(page.get_by_label("Headline:")).to_have_value("Not yet for everybody")
+    expect(visit("/").get_by_role("heading", level=1)).to_have_text("Bring your regulars back")
+
+
+def test_the_page_has_the_brands_colour_and_logo(desk: Desk, visit: Open) -> None:
+    desk()
+    page = visit("/")
+
+    button = page.get_by_role("button", name="Create my account")
+    expect(button).to_have_css("background-color", "rgb(122, 31, 75)")
+    assert page.get_by_role("img", name="Alder & Co").evaluate("logo => logo.naturalWidth")
+    expect(page.get_by_role("listitem").nth(1)).to_have_text("Free onboarding by our own people")
+
+
+def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(desk: Desk, visit: Open) -> None:
+    desk()
+    page = visit("about:blank")
+    loaded: list[Request] = []
+    page.on("requestfinished", lambda request: loaded.append(request))
+    page.goto("/", wait_until="networkidle")
+
+    # Whether a browser without a window wants the icon or not: it is the logo, and so in its cache.
+    sizes = {request.url: request.sizes()["responseBodySize"] for request in reversed(loaded)}
+    assert 1 + page.locator("link[href], script[src], img[src]").evaluate_all(DOWNLOADS) == 4
+    assert len(sizes) == 4
+    assert sum(sizes.values()) <= 50_000
+    assert page.evaluate(SHIFTS) == 0
+
+
+def test_a_logo_opened_by_itself_runs_nothing(desk: Desk, visit: Open, tmp_path: Path) -> None:
+    desk()
+    page = visit("/")
+    address = page.get_by_role("img", name="Alder & Co").get_attribute("src")
+    response = page.goto(str(address))
+
+    assert response
+    assert "sandbox" in response.headers["content-security-policy"]
+    assert page.locator("path").count() == 1

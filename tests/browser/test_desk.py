@@ -1,0 +1,153 @@
+"""A morning at the desk, in a real Chromium."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.installation import Installation
+
+PASSWORD = "staff-word-1"
+
+STAFF_AND_THEIR_WORK = f"""
+import uuid
+from datetime import timedelta
+from django.contrib.auth.models import Group, User
+from django.db.models.functions import Now
+from provisioning.models import *
+from provisioning.sealed import Sealed
+for group in Group.objects.all():
+    User.objects.create_user(group.name.lower(), password={PASSWORD!r}, is_staff=True).groups.add(group)
+account = Account.objects.create(
+    submission=uuid.uuid4(), state="rejected", due_at=Now() + timedelta(days=7), organization_name="Zeta Cycles",
+    country_code="GB", first_name="Zoe", last_name="Zeta", email="zoe@nullmailer.com", phone="12345 ext",
+    username="zeta.cycles", password=Sealed.of("not-a-real-one"),
+)
+Account.objects.create(
+    submission=uuid.uuid4(), state="created", account_id="4711", organization_name="Theta Yoga", country_code="GB",
+    first_name="Tim", last_name="Theta", email="tim@nullmailer.com", phone="12345", username="theta.yoga",
+    oauth2_token=Sealed.of("not-a-real-token"), created_at=Now(),
+)
+reason = "Not a valid phone number"
+Attempt.objects.create(account=account, kind="create", username="zeta.cycles").complete(
+    outcome="refused", status=400, duration=timedelta(seconds=1), error_key="json.regex.invalid",
+    error_message="#/phone: " + reason, refused={{"phone": reason}}, answer='[{{"error_key": "json.regex.invalid"}}]',
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with Installation(tmp_path_factory.mktemp("desk"), DEBUG="true") as installation:
+        installation.manage("fill", "300", "--days=40")
+        installation.manage("shell", "-v0", "-c", STAFF_AND_THEIR_WORK)
+        yield installation
+
+
+@pytest.fixture
+def desk(visit: Open) -> Callable[..., Page]:
+    """Logs a member of staff in."""
+
+    def logged_in(role: str, **options: Any) -> Page:
+        page = visit("/admin/", **options)
+        page.get_by_label("Username").fill(role.lower())
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        return page
+
+    return logged_in
+
+
+def go_round(page: Page, look: Callable[[Page], None]) -> None:
+    """Look at every page of the desk, in each of its states."""
+    accounts = "/admin/provisioning/account/"
+    for path in ("/admin/", accounts, f"{accounts}?q=maple", "/admin/provisioning/gateway/", "/admin/two-step/"):
+        page.goto(path)
+        look(page)
+    page.get_by_role("link", name="Home").click()
+    page.get_by_text("As a table").click()
+    look(page)
+    for query, pages in (
+        ("state__exact=rejected", ("correct", "close", "erase")),
+        ("q=theta", ("token", "wipe_token")),
+    ):
+        page.goto(f"{accounts}?{query}")
+        page.locator(".field-customer a").first.click()
+        for answer in page.get_by_text("The whole answer").all():
+            answer.click()
+        look(page)
+        account = page.url.removesuffix("change/")
+        for name in pages:
+            page.goto(account + name)
+            look(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_of_the_desk_is_accessible(
+    desk: Callable[..., Page], accessible: Callable[[Page], None], scheme: str
+) -> None:
+    go_round(desk("Administrator", color_scheme=scheme, bypass_csp=True), accessible)
+
+
+def test_every_page_of_the_desk_does_without_inline_scripts_and_styles(desk: Callable[..., Page]) -> None:
+    go_round(desk("Administrator"), lambda page: None)
+
+
+def test_the_log_in_is_accessible(visit: Open, accessible: Callable[[Page], None]) -> None:
+    page = visit("/admin/", bypass_csp=True)
+    accessible(page)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("nothing")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator(".errornote")).to_be_visible()
+    accessible(page)
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("path", ["/admin/", "/admin/provisioning/account/", "/admin/two-step/"])
+def test_no_page_is_wider_than_the_window(desk: Callable[..., Page], path: str, width: int) -> None:
+    page = desk("Viewer", width=width)
+    page.goto(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_the_token_of_an_account_is_shown_for_the_password(desk: Callable[..., Page], javascript: bool) -> None:
+    page = desk("Administrator", javascript=javascript)
+    page.goto("/admin/provisioning/account/?q=theta")
+    page.get_by_role("link", name="Theta Yoga").click()
+    page.get_by_role("link", name="Show the access token").click()
+    page.get_by_label("Your own password").fill(PASSWORD)
+    page.get_by_role("button", name="Show the access token").click()
+    expect(page.locator(".token")).to_have_text("not-a-real-token")
+    page.get_by_role("link", name="Done").click()
+    expect(page.locator(".story")).to_contain_text("Access token shown by administrator.")
+
+
+def test_a_morning_at_the_desk_without_javascript(desk: Callable[..., Page], site: Installation) -> None:
+    page = desk("Operator", javascript=False)
+    page.get_by_role("link", name="to be corrected").click()
+    page.get_by_label("Search").fill("zeta cyc")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Zeta Cycles").click()
+    expect(page.locator(".story")).to_contain_text("phone: Not a valid phone number")
+    page.get_by_role("link", name="Correct and send again").click()
+    page.get_by_label("Phone").fill("12")
+    page.get_by_role("button", name="Correct and send again").click()
+    expect(page.get_by_text("Use at least 5 digits.")).to_be_visible()
+    page.get_by_label("Phone").fill("020 7946 0000")
+    page.get_by_role("button", name="Correct and send again").click()
+    expect(page.locator(".messagelist")).to_contain_text("corrected, and sent again")
+    with site.worker():
+        expect(page.locator(".outlook .state")).to_have_text("Queued")
+        for _ in range(100):
+            page.reload()
+            if page.locator(".outlook .state.created").count():
+                break
+            page.wait_for_timeout(100)
+    expect(page.locator(".story")).to_contain_text("Corrected (phone) and sent again by operator.")
+    expect(page.locator(".story")).to_contain_text("Constant Contact created the account.")
+    assert site.provider.accounts

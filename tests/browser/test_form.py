@@ -1,0 +1,247 @@
+"""What the form does in a browser, with its script and without."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from provisioning import rules
+from tests.browser.conftest import Open
+from tests.browser.journey import expect_heading, fill_in, fresh_name, send
+
+
+def states(page: Page) -> list[str]:
+    """The states that there are to choose from."""
+    return page.get_by_label("State or province").locator("option").all_inner_texts()
+
+
+def choose_country(page: Page, name: str) -> None:
+    page.get_by_label("Country").select_option(name)
+
+
+class TestProblems:
+    def test_the_focus_goes_to_the_summary_and_its_links_to_the_fields(self, visit: Open) -> None:
+        page = visit("/")
+        send(page)
+
+        expect(page.get_by_role("alert")).to_be_focused()
+        page.get_by_role("link", name="Enter your e-mail address.").click()
+        expect(page.get_by_label("E-mail address")).to_be_focused()
+
+    def test_without_javascript_the_links_lead_to_the_fields_too(self, visit: Open) -> None:
+        page = visit("/", javascript=False)
+        send(page)
+
+        page.get_by_role("link", name="Choose a password.").click()
+        expect(page).to_have_url(re.compile("#id_password$"))
+
+    def test_a_field_is_described_by_its_problem(self, visit: Open) -> None:
+        page = visit("/")
+        fill_in(page, "Ånna")
+        send(page)
+
+        name = page.get_by_label("User name")
+        expect(name).to_have_accessible_description(re.compile("Error: Use only small letters"))
+        expect(name).to_have_attribute("aria-invalid", "true")
+        expect(page).to_have_title(re.compile("^Error: "))
+
+
+class TestStates:
+    @pytest.mark.parametrize("javascript", [True, False])
+    def test_they_show_for_the_countries_that_have_them(self, visit: Open, javascript: bool) -> None:
+        page = visit("/", javascript=javascript)
+        state = page.get_by_label("State or province")
+        expect(state).to_be_hidden()
+
+        for country in rules.active()["country_code"].choices():
+            choose_country(page, country[1])
+            expect(state).to_be_visible(visible=bool(rules.states(country[0])))
+
+    def test_only_those_of_the_chosen_country_are_offered(self, visit: Open) -> None:
+        page = visit("/")
+        choose_country(page, "Canada")
+
+        assert {"Ontario", "Yukon"} <= set(states(page))
+        assert "Massachusetts" not in states(page)
+
+    def test_a_choice_survives_a_look_at_another_country(self, visit: Open) -> None:
+        page = visit("/")
+        choose_country(page, "Canada")
+        page.get_by_label("State or province").select_option("Ontario")
+
+        for country in ("United States of America", "Germany", "Canada"):
+            choose_country(page, country)
+
+        expect(page.get_by_label("State or province")).to_have_value("ON")
+
+    def test_a_browser_may_fill_in_the_state_before_the_country(self, visit: Open) -> None:
+        page = visit("/")
+        page.evaluate("id_state_code.value = 'ON'")
+        choose_country(page, "Canada")
+
+        expect(page.get_by_label("State or province")).to_have_value("ON")
+
+    def test_they_are_there_again_when_the_form_comes_back_with_a_problem(self, visit: Open) -> None:
+        page = visit("/")
+        fill_in(page, fresh_name(), email="anna@")
+        send(page)
+
+        expect(page.get_by_label("State or province")).to_have_value("MA")
+        assert "Ontario" not in states(page)
+
+    def test_they_are_there_again_after_going_back(self, visit: Open) -> None:
+        page = visit("/")
+        choose_country(page, "Canada")
+        page.get_by_label("State or province").select_option("Ontario")
+        page.goto("/nowhere")
+        page.go_back()
+
+        expect(page.get_by_label("Country")).to_have_value("CA")
+        expect(page.get_by_label("State or province")).to_be_visible()
+        expect(page.get_by_label("State or province")).to_have_value("ON")
+
+    def test_without_javascript_all_of_them_are_there_by_country(self, visit: Open) -> None:
+        page = visit("/", javascript=False)
+
+        assert {"Ontario", "Massachusetts"} <= set(states(page))
+
+    @pytest.mark.parametrize("javascript", [True, False])
+    def test_a_country_without_states_drops_what_was_chosen(self, visit: Open, javascript: bool) -> None:
+        page = visit("/", javascript=javascript)
+        fill_in(page, fresh_name())
+        choose_country(page, "Germany")
+        send(page)
+
+        expect_heading(page, "We are creating your account")
+
+
+class TestPassword:
+    def test_it_can_be_shown_and_is_hidden_again_before_it_is_sent(self, visit: Open) -> None:
+        page = visit("/")
+        page.get_by_label("Password", exact=True).fill("secret")
+        page.get_by_role("button", name="Show password").click()
+        expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "text")
+
+        page.evaluate("document.forms[0].addEventListener('submit', (event) => event.preventDefault())")
+        send(page)
+        expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "password")
+
+    def test_without_javascript_there_is_no_button_that_would_do_nothing(self, visit: Open) -> None:
+        expect(visit("/", javascript=False).locator("main").get_by_role("button")).to_have_count(1)
+
+    def test_it_is_asked_for_again_after_a_problem(self, visit: Open) -> None:
+        page = visit("/")
+        fill_in(page, fresh_name(), email="anna@")
+        send(page)
+
+        expect(page.get_by_label("Password", exact=True)).to_have_value("")
+        expect(page.get_by_label("Phone number")).to_have_value("555-555-5555")
+
+
+class TestHints:
+    def test_a_wrong_character_is_told_while_typing(self, visit: Open) -> None:
+        page = visit("/")
+        name = page.get_by_label("User name")
+        name.press_sequentially("anna!")
+        hint = page.locator("#id_username_hint")
+        expect(hint).to_have_text(re.compile("Use only small letters"))
+
+        name.press("Backspace")
+        expect(hint).to_be_empty()
+
+    def test_capital_letters_become_small_ones_in_a_user_name(self, visit: Open) -> None:
+        page = visit("/")
+        page.get_by_label("User name").press_sequentially("Anna.B")
+
+        expect(page.get_by_label("User name")).to_have_value("anna.b")
+
+    @pytest.mark.parametrize(
+        ("typed", "completed"),
+        [
+            ("www.example.com", "https://www.example.com"),
+            ("example.com/shop", "https://example.com/shop"),
+            ("http://example.com", "http://example.com"),
+            ("none", "none"),
+            ("anna@example.com", "anna@example.com"),
+        ],
+    )
+    def test_a_websites_address_is_completed(self, visit: Open, typed: str, completed: str) -> None:
+        page = visit("/")
+        page.get_by_label("Website").fill(typed)
+        page.get_by_label("Website").blur()
+
+        expect(page.get_by_label("Website")).to_have_value(completed)
+
+
+class TestUserName:
+    def test_it_is_suggested_from_the_organizations_name_until_another_one_is_typed(self, visit: Open) -> None:
+        page = visit("/")
+        organization, name = page.get_by_label("Organization name"), page.get_by_label("User name")
+        organization.press_sequentially("Chloë's Café & Söhne ")
+        expect(name).to_have_value("chloes-cafe-sohne")
+
+        organization.fill("Bakery")
+        expect(name).to_have_value("bakery")
+
+        name.fill("anna")
+        organization.fill("Brewery")
+        expect(name).to_have_value("anna")
+
+    def test_a_suggestion_in_the_place_of_a_taken_one_leaves_just_the_password_to_type(self, visit: Open) -> None:
+        page = self.taken(visit)
+        suggested = page.get_by_role("group", name="These look free").get_by_role("button").first
+        free = suggested.inner_text()
+        suggested.click()
+
+        expect(page.get_by_label("User name")).to_have_value(free)
+        expect(page.get_by_label("Password", exact=True)).to_be_focused()
+
+    def test_without_javascript_a_suggestion_sends_the_form(self, visit: Open) -> None:
+        page = self.taken(visit, javascript=False)
+        page.get_by_label("Password", exact=True).fill("correct-horse")
+        page.get_by_role("group", name="These look free").get_by_role("button").first.click()
+
+        expect_heading(page, "We are creating your account")
+
+    @pytest.mark.parametrize("javascript", [True, False])
+    def test_enter_sends_what_was_typed_and_no_suggestion(self, visit: Open, javascript: bool) -> None:
+        page = self.taken(visit, javascript=javascript)
+        page.get_by_label("User name").fill("Ånna")
+        page.get_by_label("User name").press("Enter")
+
+        expect(page.get_by_role("alert")).to_contain_text("Use only small letters")
+        expect(page.get_by_label("User name")).to_have_value("Ånna")
+
+    def taken(self, visit: Open, javascript: bool = True) -> Page:
+        """A form that came back because its user name is another visitor's."""
+        name = fresh_name()
+        page = visit("/")
+        fill_in(page, name)
+        send(page)
+        expect_heading(page, "We are creating your account")
+        page = visit("/", javascript=javascript)
+        fill_in(page, name, organization_name=fresh_name("bakery"))
+        send(page)
+        expect(page.get_by_role("alert")).to_contain_text("This user name is taken")
+        return page
+
+
+SHIFTS = """
+new Promise((resolve) => {
+  const observer = new PerformanceObserver((list) => resolve(list.getEntries().length));
+  observer.observe({ type: "layout-shift", buffered: true });
+  setTimeout(() => resolve(0), 300);
+})
+"""
+"""How often something on the page has moved by itself; the browser reports it at once or, where nothing has, never."""
+
+
+def test_the_page_is_light_and_nothing_on_it_jumps(visit: Open) -> None:
+    page = visit("about:blank")
+    sizes: list[int] = []
+    page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    page.goto("/", wait_until="networkidle")
+
+    assert len(sizes) <= 4
+    assert sum(sizes) <= 50_000
+    assert page.evaluate(SHIFTS) == 0

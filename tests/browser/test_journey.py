@@ -1,0 +1,212 @@
+"""The whole way from the empty form to a ready account, with all that can turn up on it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+from pytest_django import Settings
+
+from tests.browser.conftest import Open
+from tests.browser.installation import Installation
+from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, send
+from tests.environment import CANARIES
+from tests.postgresql import PostgreSQL
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_a_customer_fills_in_the_form_and_watches_the_account_come_into_being(
+    site: Installation, visit: Open, javascript: bool
+) -> None:
+    name = fresh_name()
+    page = visit("/", javascript=javascript)
+    fill_in(page, name)
+    send(page)
+
+    expect_heading(page, "We are creating your account")
+    with site.worker():
+        expect_heading(page, "Your account is ready")
+
+    expect(page.get_by_text(name, exact=True)).to_be_visible()
+    expect(page).to_have_title(re.compile("^Your account is ready"))
+    assert name in site.provider.accounts
+
+
+def test_the_same_on_postgresql_with_two_workers(visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
+    name = fresh_name()
+    with Installation(tmp_path, DATABASE_URL=database.url) as site:
+        page = visit(site.url)
+        fill_in(page, name)
+        send(page)
+
+        with site.worker(), site.worker():
+            expect_heading(page, "Your account is ready")
+
+        assert [call.username for call in site.provider.calls] == [name]
+
+
+def test_the_same_with_v3_where_a_taken_user_name_is_typed_again(
+    visit: Open, tmp_path: Path, settings: Settings
+) -> None:
+    settings.CONSTANT_CONTACT_API = "v3"
+    taken, free = fresh_name("Anna+Jones"), fresh_name("Anna+Jones")
+    with Installation(tmp_path) as site:
+        site.take(taken.lower())
+        page = visit(site.url)
+        fill_in(page, taken, password="correct horse, battery")
+        send(page)
+
+        with site.worker():
+            expect_heading(page, "Constant Contact has not accepted everything")
+            page.get_by_label("User name").fill(free)
+            page.get_by_role("button", name="Send again").click()
+            expect_heading(page, "Your account is ready")
+
+        assert list(site.provider.accounts) == [taken.lower(), free]
+        assert {call.path for call in site.provider.calls} == {"/v3/partner/accounts"}
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_a_taken_user_name_is_all_that_the_customer_types_again(
+    site: Installation, visit: Open, javascript: bool
+) -> None:
+    taken, free = fresh_name(), fresh_name()
+    site.take(taken)
+    page = visit("/", javascript=javascript)
+    fill_in(page, taken)
+    send(page)
+
+    with site.worker():
+        expect_heading(page, "Constant Contact has not accepted everything")
+        expect(page.get_by_role("textbox")).to_have_count(1)
+        page.get_by_label("User name").fill(free)
+        page.get_by_role("button", name="Send again").click()
+        expect_heading(page, "Your account is ready")
+
+    assert free in site.provider.accounts
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_one_press_takes_a_suggested_user_name(site: Installation, visit: Open, javascript: bool) -> None:
+    taken = fresh_name()
+    site.take(taken)
+    page = visit("/", javascript=javascript)
+    fill_in(page, taken)
+    send(page)
+
+    with site.worker():
+        suggested = page.get_by_role("group", name="These look free").get_by_role("button").first
+        free = suggested.inner_text()
+        suggested.click()
+        expect_heading(page, "Your account is ready")
+
+    assert free in site.provider.accounts
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_the_whole_way_in_french(site: Installation, visit: Open, javascript: bool) -> None:
+    taken = fresh_name()
+    site.take(taken)
+    page = visit("/", javascript=javascript, locale="fr-FR")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    fill_in(page, taken, email="anna@")
+    send(page)
+    expect(page.get_by_role("alert")).to_contain_text("Saisissez une adresse e-mail comme nom@example.com.")
+
+    fill_in(page, taken)
+    send(page)
+    expect_heading(page, "Nous créons votre compte")
+    with site.worker():
+        expect(page.get_by_role("alert")).to_contain_text("Ce nom d’utilisateur est déjà pris.")  # noqa: RUF001
+        page.get_by_role("group", name="Ces noms semblent libres").get_by_role("button").first.click()
+        expect_heading(page, "Votre compte est prêt")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
+def test_the_language_can_be_changed_on_the_way(visit: Open, javascript: bool) -> None:
+    page = visit("/", javascript=javascript)
+    page.get_by_role("button", name="Français").click()
+    fill_in(page, fresh_name())
+    send(page)
+    expect_heading(page, "Nous créons votre compte")
+
+    page.get_by_role("button", name="Español").click()
+
+    expect_heading(page, "Estamos creando su cuenta")
+
+
+def test_an_answer_that_got_lost_is_looked_for_and_the_customer_is_told(site: Installation, visit: Open) -> None:
+    name = fresh_name("reset-after.anna")
+    site.provider.fail_next("list", "500")
+    page = visit("/")
+    fill_in(page, name)
+    send(page)
+
+    with site.worker():
+        expect_heading(page, "We are making sure that your account is there")
+        expect_heading(page, "Your account is ready")
+
+    assert len([call for call in site.provider.calls if call.username == name]) == 1
+
+
+def test_the_moves_of_the_page_are_announced(site: Installation, visit: Open) -> None:
+    page = visit("/")
+    fill_in(page, fresh_name())
+    send(page)
+    expect_heading(page, "We are creating your account")
+
+    with site.worker():
+        expect(page.get_by_role("status")).to_have_text("Your account is ready")
+
+
+def test_the_whole_way_can_be_gone_on_the_keyboard_alone(site: Installation, visit: Open) -> None:
+    name = fresh_name()
+    page = visit("/")
+
+    page.keyboard.press("Tab")  # the brand
+    for entry in ("Anna's Bakery", "", "United States of", "Massachusetts", "Anna", "Jones", "anna@nullmailer.com"):
+        page.keyboard.press("Tab")
+        page.keyboard.type(entry)
+    for entry in ("555-555-5555", name, "correct-horse"):
+        page.keyboard.press("Tab")
+        page.keyboard.type(entry)
+    page.keyboard.press("Enter")
+
+    with site.worker():
+        expect_heading(page, "Your account is ready")
+
+
+def test_no_secret_is_in_clear_in_any_file(site: Installation, visit: Open) -> None:
+    page = visit("/")
+    fill_in(page, fresh_name(), email="anna@")
+    send(page)
+    fill_in(page, fresh_name())
+    send(page)
+    with site.worker():
+        expect_heading(page, "Your account is ready")
+        files = {file.name: file.read_bytes() for file in site.directory.iterdir()}
+
+    assert {"db.sqlite3", "db.sqlite3-wal", "log"} <= set(files)
+    for secret in (PASSWORD, *CANARIES.values()):
+        assert not [name for name, content in files.items() if secret.encode() in content]
+
+
+def test_pressing_twice_sends_once(site: Installation, visit: Open) -> None:
+    name = fresh_name()
+    page = visit("/")
+    fill_in(page, name)
+    page.get_by_role("button", name="Create my account").dblclick(no_wait_after=True)
+
+    with site.worker():
+        expect_heading(page, "Your account is ready")
+
+    assert len([call for call in site.provider.calls if call.username == name]) == 1
+
+
+def test_another_browser_with_the_link_sees_nothing_of_it(visit: Open) -> None:
+    page = visit("/")
+    fill_in(page, fresh_name())
+    send(page)
+    expect_heading(page, "We are creating your account")
+
+    expect_heading(visit(page.url), "This page is not available here")

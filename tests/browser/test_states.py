@@ -1,0 +1,98 @@
+"""Every page in every state: nothing for axe to complain about, nothing wider than the window, in light and dark."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import translation
+from django.utils.translation import gettext
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Open
+from tests.browser.installation import Installation
+from tests.browser.journey import expect_heading, fill_in, fresh_name, send
+
+Check = Callable[[Page], None]
+
+LOOKS: list[dict[str, Any]] = [
+    {"width": 1280},
+    {"width": 320},
+    {"width": 1280, "color_scheme": "dark"},
+    {"width": 1280, "script": False},
+    {"width": 640, "device_scale_factor": 2},  # 1280 at 200 %
+    {"width": 320, "locale": "fr-CA"},
+    {"width": 1280, "locale": "es-MX"},
+]
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_form_empty_and_with_every_problem(visit: Open, accessible: Check, look: dict[str, Any]) -> None:
+    page = visit("/", **look)
+    accessible(page)
+    assert fits(page)
+
+    send(page)
+
+    expect(page.get_by_role("alert")).to_be_visible()
+    accessible(page)
+    assert fits(page)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+@pytest.mark.parametrize("path", ["/nowhere", "/signup/00000000-0000-4000-8000-000000000000/"])
+def test_a_page_that_is_not_there(visit: Open, accessible: Check, look: dict[str, Any], path: str) -> None:
+    page = visit(path, **look)
+
+    accessible(page)
+    assert fits(page)
+
+
+STATES: dict[str, dict[str, str]] = {
+    "We are creating your account": {"state": "queued"},
+    "This takes longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z"},
+    "We have received your sign-up": {"state": "held"},
+    "We are making sure that your account is there": {"state": "unconfirmed"},
+    "Constant Contact has not accepted everything": {"state": "rejected"},
+    "Your account is ready": {"state": "created", "account_id": "1"},
+    "This sign-up has been closed": {"state": "closed", "account_id": ""},
+}
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_progress_page_in_each_state(
+    site: Installation, visit: Open, accessible: Check, look: dict[str, Any]
+) -> None:
+    page = visit("/", **look)
+    fill_in(page, fresh_name())
+    send(page)
+
+    for heading, columns in STATES.items():
+        site.change(page.url.split("/")[-2], **columns)
+        page.reload()
+        with translation.override(look.get("locale", "en")):
+            expect_heading(page, gettext(heading))
+        accessible(page)
+        assert fits(page)
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_the_suggestions_in_the_place_of_a_taken_user_name(
+    site: Installation, visit: Open, accessible: Check, look: dict[str, Any]
+) -> None:
+    name = fresh_name()
+    site.take(name)
+    page = visit("/", **look)
+    fill_in(page, name)
+    send(page)
+    page.wait_for_url("**/signup/**")
+
+    site.manage("provision", "--once")
+    page.reload()
+
+    expect(page.locator(".suggestions")).to_be_visible()
+    accessible(page)
+    assert fits(page)

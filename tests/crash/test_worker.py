@@ -1,0 +1,180 @@
+"""A worker that is told to end, or held up in mid-call, while others go on."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
+from pytest_django import Settings
+
+from provisioning import models
+from provisioning.models import Account, Attempt
+from provisioning.sandbox import Server
+from tests.crash.worker import Worker
+from tests.provisioning.sandbox.partner import until
+from tests.provisioning.work import again, pass_time, sign_up
+
+State, Outcome = Account.State, Attempt.Outcome
+
+
+@pytest.fixture
+def held(sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Event]]:
+    """Each call that creates an account is carried out, but answered only when its event in this list is set."""
+    settings.CONSTANT_CONTACT_TIMEOUT = 50.0
+    settings.PROVISION_LEASE = 60.0
+    calls: list[threading.Event] = []
+    carry_out = sandbox.provider.reply
+
+    def reply(request: Any) -> Any:
+        reply = carry_out(request)
+        if request.method == "POST":
+            calls.append(threading.Event())
+            calls[-1].wait(60)
+        return reply
+
+    monkeypatch.setattr(sandbox.provider, "reply", reply)
+    yield calls
+    for call in calls:
+        call.set()
+
+
+Held = list[threading.Event]
+
+
+def come_in(calls: Held, number: int) -> Callable[[], bool]:
+    return lambda: len(calls) == number
+
+
+def test_told_to_end_it_settles_the_call_in_flight_and_makes_no_other(sandbox: Server, held: Held) -> None:
+    first, second = sign_up(username="first"), sign_up(username="second")
+    worker = Worker()
+    until(come_in(held, 1))
+    worker.process.terminate()
+    held[0].set()
+    assert worker.end()[0] == 0
+    assert again(first).account_id == sandbox.provider.accounts["first"].id
+    assert again(second).state == State.QUEUED
+    assert not second.attempts.exists()
+    assert not models.Worker.objects.exists()
+
+
+def test_told_twice_it_leaves_the_call_to_its_lease(sandbox: Server, held: Held) -> None:
+    account = sign_up()
+    worker = Worker()
+    until(come_in(held, 1))
+
+    def told_to_end() -> bool:
+        worker.process.terminate()
+        return worker.process.exitcode is not None
+
+    until(told_to_end)
+    assert worker.process.exitcode == 1
+    assert again(account).state == State.SENDING
+    assert account.attempts.get().outcome == ""
+    pass_time(timedelta(minutes=1))
+    Worker("--once").end()
+    assert again(account).account_id == sandbox.provider.accounts[account.username].id
+    assert [call.method for call in sandbox.provider.calls] == ["POST", "GET"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "meanwhile", "learned"),
+    [("500", State.SENDING, Outcome.UNKNOWN), ("slow", State.CREATED, Outcome.CREATED)],
+    ids=["while another one sends it again", "after another one has found it"],
+)
+def test_an_answer_that_comes_after_the_lease_changes_nothing_but_its_own_attempt(
+    fault: str, meanwhile: str, learned: str, sandbox: Server, held: Held
+) -> None:
+    sandbox.provider.delay = 0
+    sandbox.provider.fail_next("create", fault)
+    account = sign_up()
+    slow = Worker("--once")
+    until(come_in(held, 1))
+    pass_time(timedelta(minutes=1))
+    quick = Worker("--once")
+    until(lambda: again(account).state == meanwhile and (meanwhile == State.CREATED or len(held) == 2))
+    as_it_was = Account.objects.values().get()
+    held[0].set()
+    assert slow.end()[0] == 0
+    assert Account.objects.values().get() == as_it_was
+    assert account.attempts.earliest("pk").outcome == learned
+    held[-1].set()
+    assert quick.end()[0] == 0
+    assert again(account).account_id == sandbox.provider.accounts[account.username].id
+
+
+def test_a_call_whose_answer_trickles_in_is_cut_off_when_its_time_is_over(sandbox: Server) -> None:
+    sandbox.provider.trickle = 0.05  # Some 20 seconds for the whole answer.
+    account = sign_up(username="trickle.anna")
+    Worker("--once").end()
+    call = account.attempts.earliest("pk")
+    assert call.outcome == Outcome.UNKNOWN
+    assert call.duration is not None
+    assert timedelta(seconds=1) <= call.duration < timedelta(seconds=5)
+    assert again(account).state == State.CREATED
+
+
+def test_calls_under_way_hold_no_connection_to_the_database(held: Held, settings: Settings) -> None:
+    settings.PROVISION_THREADS = 4
+    for number in range(4):
+        sign_up(username=f"customer{number}")
+    worker = Worker()
+    until(come_in(held, 4))
+    assert connections_of(worker) == 1  # Its main thread's, to look for work.
+    worker.process.terminate()
+    for call in held:
+        call.set()
+    assert worker.end()[0] == 0
+    assert Account.objects.filter(state=State.CREATED).count() == 4
+
+
+def connections_of(worker: Worker) -> int:
+    if connection.vendor == "sqlite":
+        files = Path(f"/proc/{worker.process.pid}/fd").iterdir()
+        return sum(os.path.realpath(file) == str(connection.settings_dict["NAME"]) for file in files)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return int(cursor.fetchone()[0])
+
+
+goes_away = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite is a file: it does not go away")
+
+
+def cut_off(cursor: CursorWrapper) -> object:
+    """End the connections that wait for a lock; whether there were any."""
+    cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+    return cursor.fetchone()
+
+
+@goes_away
+def test_an_answer_is_written_down_even_if_the_database_goes_away_over_it(sandbox: Server, held: Held) -> None:
+    account = sign_up()
+    worker = Worker("--once")
+    until(come_in(held, 1))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE provisioning_attempt IN EXCLUSIVE MODE")
+        held[0].set()
+        until(lambda: cut_off(cursor))
+    assert worker.end()[0] == 0
+    assert account.attempts.get().outcome == Outcome.CREATED
+    assert again(account).account_id == sandbox.provider.accounts[account.username].id
+
+
+@goes_away
+def test_told_to_end_it_ends_in_good_order_even_without_a_database(sandbox: Server) -> None:
+    worker = Worker()
+    until(models.Worker.objects.exists)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE provisioning_worker IN EXCLUSIVE MODE")
+        worker.process.terminate()
+        until(lambda: (cut_off(cursor), worker.process.exitcode)[1] is not None)
+    assert worker.process.exitcode == 0

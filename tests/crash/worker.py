@@ -1,0 +1,136 @@
+"""A worker process that dies at a boundary of its choice: before or after anything that others could see it do."""
+
+from __future__ import annotations
+
+import http.client
+import multiprocessing
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from multiprocessing.connection import Connection
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from urllib3.connection import HTTPConnection
+
+from provisioning import gateway
+from provisioning.constant_contact import Client
+from provisioning.management.commands import provision
+
+KILLED = 9
+
+EVENTS = (
+    (BaseDatabaseWrapper, "_commit"),
+    (BaseDatabaseWrapper, "_rollback"),
+    (HTTPConnection, "connect"),
+    (http.client.HTTPConnection, "send"),
+    (HTTPConnection, "getresponse"),
+    (Client, "call"),
+)
+"""What can be seen from outside the process, besides SQL statements: sent bytes, and what makes statements count."""
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload([__name__])
+
+
+class Worker:
+    """`manage.py provision`, at work in a process of its own on the database and the settings of this one.
+
+    It is killed at its boundary number `dies_at`, counted from 1; never without one. Its calls may start `late`
+    seconds after their time; where that is negative, they all miss it.
+    """
+
+    def __init__(self, *arguments: str, dies_at: int = 0, late: float = 60.0) -> None:
+        names = [name for name in dir(settings) if name.startswith(("CONSTANT_CONTACT_", "PROVISION_"))]
+        configuration = {name: getattr(settings, name) for name in names}
+        self._told, tell = _processes.Pipe(duplex=False)
+        self.process = _processes.Process(
+            target=_work, args=(arguments, dies_at, late, connection.settings_dict, configuration, tell)
+        )
+        self.process.start()
+        tell.close()
+
+    def end(self) -> tuple[int | None, list[str]]:
+        """Wait for its end: its exit status, and the names of the boundaries that it came to."""
+        self.process.join(60)
+        return self.process.exitcode, self._told.recv()
+
+
+def _work(
+    arguments: tuple[str, ...],
+    dies_at: int,
+    late: float,
+    database: dict[str, Any],
+    configuration: dict[str, Any],
+    tell: Connection,
+) -> None:
+    connection.settings_dict.update(database)
+    for name, value in configuration.items():
+        setattr(settings, name, value)
+    gateway.LATE = late
+    provision.BUSY = 0.001
+    provision.next_job = _unhurried(provision.next_job)
+    boundaries = _Boundaries(dies_at, tell)
+    connection_created.connect(boundaries.watch_statements)
+    for owner, event in EVENTS:
+        setattr(owner, event, boundaries.around(event, getattr(owner, event)))
+    call_command("provision", *arguments)
+    tell.send(boundaries.names)
+
+
+def _unhurried(next_job: Callable[[], Any]) -> Any:
+    """By SQLite's clock, which counts milliseconds, what is due at once is due in the next one only."""
+
+    def slow() -> Any:
+        time.sleep(0.002)
+        return next_job()
+
+    return slow
+
+
+class _Boundaries:
+    def __init__(self, dies_at: int, tell: Connection) -> None:
+        self.names: list[str] = []
+        self._dies_at = dies_at
+        self._tell = tell
+        self._lock = threading.Lock()
+
+    def watch_statements(self, connection: BaseDatabaseWrapper, **_: Any) -> None:
+        if self._statement not in connection.execute_wrappers:
+            connection.execute_wrappers.append(self._statement)
+
+    def around(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            with self._crossing(name):
+                return function(*args, **kwargs)
+
+        return watched
+
+    def _statement(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        table = re.search(r'"provisioning_(\w+)"', sql)
+        with self._crossing(" ".join([sql.split()[0], table[1] if table else ""])):
+            return execute(sql, *rest)
+
+    @contextmanager
+    def _crossing(self, name: str) -> Iterator[None]:
+        self._at(f"before {name}")
+        try:
+            yield
+        finally:
+            self._at(f"after {name}")
+
+    def _at(self, name: str) -> None:
+        with self._lock:
+            self.names.append(name)
+            if len(self.names) == self._dies_at:
+                self._tell.send(self.names)
+                os._exit(KILLED)
