@@ -27,8 +27,8 @@ messages: .venv/run  ## collect what customers read into the catalogs of transla
 	$(BIN)/python manage.py compilemessages -i .venv
 
 requirements: .venv/dev  ## pin the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-header --no-annotate -qo requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-header --no-annotate --extra dev -qo requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-annotate -qo requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-annotate --extra dev -qo requirements-dev.txt
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, and $(PYTHON) is " \

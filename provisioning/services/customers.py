@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
-from provisioning.models import Account, Attempt, IllegalMove
+from provisioning.models import Account, Attempt
 from provisioning.sealed import Sealed
 from provisioning.services import fuse
 
@@ -48,8 +48,6 @@ def correct(account: Account, values: Mapping[str, object]) -> None:
 
     Raises ValidationError like `submit`, IllegalMove where the account is not rejected, MovedMeanwhile in a race.
     """
-    if account.state != Account.State.REJECTED:
-        raise IllegalMove(f"Only rejected accounts are corrected; this one is {account.state}.")
     account.demand(Account.State.REJECTED)
     entered = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
     with _user_name_held_once():

@@ -45,7 +45,10 @@ def during_calls(sandbox: Server, act: Callable[[Request], Any]) -> None:
     reply = sandbox.provider.reply
 
     def act_and_reply(request: Request) -> Reply:
-        act(request)
+        try:
+            act(request)
+        finally:
+            connection.close()  # That of the stand-in's own thread.
         return reply(request)
 
     sandbox.provider.reply = act_and_reply  # type: ignore[method-assign]
