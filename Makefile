@@ -1,16 +1,27 @@
 PYTHON ?= python3
 BIN = .venv/bin
+# Where make is too old to keep the outputs apart, one after the other.
+SIDE_BY_SIDE = $(if $(filter output-sync,$(.FEATURES)),--jobs=3 --output-sync=target)
 
-.PHONY: run test check style messages requirements
+.PHONY: run test test-sqlite test-postgresql test-browser check style messages requirements
 .DELETE_ON_ERROR:
 
 run: .venv/run  ## the page, a worker and a stand-in for Constant Contact on this machine
 	@$(BIN)/python manage.py demo
 
-test: .venv/dev  ## all tests, on SQLite and on PostgreSQL, and what they cover
-	$(BIN)/python -m pytest -m "not browser and not long" --cov --cov-report=term
+test: .venv/dev  ## all tests, on SQLite and on PostgreSQL, and what they cover: side by side, each told of at its end
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-sqlite test-postgresql test-browser
+	$(BIN)/python -m pytest -m pace
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m pace
+
+test-sqlite: .venv/dev
+	$(BIN)/python -m pytest -m "not browser and not long and not pace" --cov --cov-report=term
+
+test-postgresql: .venv/dev
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "database and not pace"
+
+test-browser: .venv/dev  ## in a real Chromium, and the long ones
 	$(BIN)/python -m pytest -m "browser or long"
-	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "not browser and not once"
 
 check: style test  ## all that a change must pass
 

@@ -13,7 +13,6 @@ from tests import postgresql
 from tests.checkout import Program
 from tests.postgresql import PostgreSQL
 
-pytestmark = pytest.mark.once
 RUN = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c"]
 
 

@@ -116,7 +116,6 @@ class Site:
 
 
 @pytest.mark.long
-@pytest.mark.once
 @pytest.mark.timeout(SECONDS + 3 * PATIENCE)
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_no_sign_up_is_lost_or_doubled_or_stuck(

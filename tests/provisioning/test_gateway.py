@@ -406,7 +406,7 @@ def sign_ups(number: int) -> None:
             sign_up(username=f"anna{each}")
 
 
-@pytest.mark.long
+@pytest.mark.pace
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("rate", [4, 10])
 def test_three_workers_together_use_the_rate_and_never_exceed_it(rate: int, say: Say) -> None:

@@ -2,8 +2,6 @@ import pytest
 
 from tests.checkout import Checkout
 
-pytestmark = pytest.mark.once
-
 
 @pytest.mark.parametrize(
     "command",

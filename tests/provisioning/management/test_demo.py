@@ -12,8 +12,6 @@ import pytest
 from tests.checkout import Checkout, Program
 from tests.provisioning.values import SIGN_UP
 
-pytestmark = pytest.mark.once
-
 PAGE = r"Sign-up page +(http://127\.0\.0\.1:\d+)/"
 LOG_IN = r"Admin's log-in +(.+)"
 SUBMIT = f"import uuid; from provisioning import services; services.submit({SIGN_UP!r}, uuid.uuid4())"

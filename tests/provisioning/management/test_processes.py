@@ -9,8 +9,6 @@ import pytest
 
 from provisioning.management.processes import run_together
 
-pytestmark = pytest.mark.once
-
 SUBJECT = """
 import os, signal, sys, time
 signal.alarm(60)  # Nothing is left running by a test that fails.

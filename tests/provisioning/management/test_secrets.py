@@ -1,8 +1,4 @@
-import pytest
-
 from tests.checkout import Checkout
-
-pytestmark = pytest.mark.once
 
 
 def test_secrets_are_fresh_each_time_and_need_no_configuration(checkout: Checkout) -> None:

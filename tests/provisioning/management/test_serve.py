@@ -11,8 +11,6 @@ import pytest
 
 from tests.checkout import ROOT, Checkout, Program
 
-pytestmark = pytest.mark.once
-
 LISTENS = r"Listening at: (http://127\.0\.0\.1:(\d+)) \((\d+)\)"
 WORKS = r"worker started name=\S+?(\d+) "
 
