@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from tests.checkout import Checkout
 from tests.postgresql import PostgreSQL
@@ -21,6 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.database)
+
+
+@pytest.fixture(autouse=True)
+def no_language_of_the_test_before() -> None:
+    """A request leaves the thread in its visitor's language; in a server, the next request chooses its own."""
+    translation.deactivate()
 
 
 Say = Callable[[str], object]
