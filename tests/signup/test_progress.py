@@ -212,7 +212,7 @@ class TestRejected:
         assert 'name="submission"' not in page
         assert "Send again" not in page
         assert str(rejected.reference) in page
-        assert "mailto:help@example.com" in page
+        assert f"mailto:help@example.com?subject=Reference%20{rejected.reference}" in page
 
     def test_such_a_sign_up_cannot_be_sent_again_as_it_is(self, client: Client, page_of: PageOf) -> None:
         client.post(page_of(account(State.REJECTED, {})), {})
