@@ -72,6 +72,7 @@ class PropertiesForm(forms.Form):
     ) -> None:
         super().__init__(data)
         self.known = known or {}
+        self.is_name_taken = False
         active = rules.active()
         self.fields.update({name: PropertyField(active[name]) for name in properties if name in active})
 
@@ -84,7 +85,8 @@ class PropertiesForm(forms.Form):
 
     def suggestions(self) -> list[str]:
         """User names to choose from in the place of a taken one."""
-        return usernames.suggestions({**self.known, **self.data}) if self.has_error("username", "taken") else []
+        is_taken = self.is_name_taken or self.has_error("username", "taken")
+        return usernames.suggestions({**self.known, **self.data}) if is_taken else []
 
 
 class SignupForm(PropertiesForm):
@@ -110,6 +112,8 @@ class CorrectionForm(PropertiesForm):
             names.insert(names.index("country_code") + 1, "state_code")
         kept = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES if name != "password"}
         super().__init__(names, kept if data is None else data, known=kept)
+        # Names stay on offer when the one typed instead is wrong.
+        self.is_name_taken = isinstance(refused.get("username"), ValidationError)
         if data is None:
             self.errors.clear()
             for name in set(names) & set(refused):

@@ -166,6 +166,14 @@ class TestRejected:
         assert 'value="anna.jones"' not in told.content.decode()
         assert Account.objects.filter(state=State.QUEUED, username="annas-bakery-anna").exists()
 
+    def test_names_to_take_stay_when_the_one_typed_instead_is_wrong(self, client: Client, page_of: PageOf) -> None:
+        page = page_of(account(State.REJECTED, {"username": "Gone"}, outcome="taken", username="annas-bakery"))
+
+        told = client.post(page, {"username": "Ånna!"}).content.decode()
+
+        assert "This user name is taken" not in told
+        assert '<button name="username" value="anna.jones">' in told
+
     def test_a_user_name_refused_for_another_reason_comes_without_suggestions(
         self, client: Client, page_of: PageOf
     ) -> None:
