@@ -50,6 +50,8 @@ REFUSED = {
     "gdpr_opt_out": _("Constant Contact does not accept this answer."),
 }
 
+BARE_ADDRESS = re.compile(r"[^\s/:@]+\.[^\s/:@]{2,}(/.*)?")
+
 
 class PropertyField(forms.Field):
     """Asks for one property of an account and takes whatever comes: `rules.clean` judges them all at once."""
@@ -57,6 +59,13 @@ class PropertyField(forms.Field):
     def __init__(self, rule: rules.Rule) -> None:
         super().__init__(required=rule.required, label=LABELS[rule.name], help_text=rule.help(), widget=_widget(rule))
         self.is_optional = not (rule.required or rule.choices() or rule.kind is bool)
+        self.is_url = rule.is_url
+
+    def to_python(self, value: object) -> object:
+        """«www.example.com» is what people type where an address is asked for."""
+        if self.is_url and isinstance(value, str) and BARE_ADDRESS.fullmatch(value.strip()):
+            return f"https://{value.strip()}"
+        return value
 
     def validate(self, value: object) -> None:
         pass

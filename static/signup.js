@@ -85,16 +85,6 @@ function fillInSuggestion() {
   }
 }
 
-/** «www.example.com» is what people type where an address is asked for. */
-function completeAddresses() {
-  for (const input of document.querySelectorAll("[inputmode=url]")) {
-    input.addEventListener("change", () => {
-      const typed = input.value.trim();
-      if (/^[^\s/:@]+\.[^\s/:@]{2,}(\/|$)/.test(typed)) input.value = `https://${typed}`;
-    });
-  }
-}
-
 /** One press sends once, and not before the server would take it: nobody is to be refused for being quick. */
 function sendOnce() {
   for (const form of document.querySelectorAll("main form")) {
@@ -123,7 +113,6 @@ function enhance() {
   hintWhileTyping();
   suggestUserName();
   fillInSuggestion();
-  completeAddresses();
   sendOnce();
 }
 

@@ -47,7 +47,7 @@ _BY_CUSTOMER = (
         name="website",
         max_length=255,
         is_url=True,
-        help_text=_("Starts with http:// or https://."),
+        help_text=_("Like www.example.com."),
         hints={
             "autocomplete": "url",
             "inputmode": "url",

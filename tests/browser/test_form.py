@@ -155,23 +155,6 @@ class TestHints:
 
         expect(page.get_by_label("User name")).to_have_value("anna.b")
 
-    @pytest.mark.parametrize(
-        ("typed", "completed"),
-        [
-            ("www.example.com", "https://www.example.com"),
-            ("example.com/shop", "https://example.com/shop"),
-            ("http://example.com", "http://example.com"),
-            ("none", "none"),
-            ("anna@example.com", "anna@example.com"),
-        ],
-    )
-    def test_a_websites_address_is_completed(self, visit: Open, typed: str, completed: str) -> None:
-        page = visit("/")
-        page.get_by_label("Website").fill(typed)
-        page.get_by_label("Website").blur()
-
-        expect(page.get_by_label("Website")).to_have_value(completed)
-
 
 class TestUserName:
     def test_it_is_suggested_from_the_organizations_name_until_another_one_is_typed(self, visit: Open) -> None:

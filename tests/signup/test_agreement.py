@@ -18,8 +18,13 @@ def _has_blanks_around(case: Case) -> bool:
     return any(str(value).strip() not in {"", str(value)} for name, value in case.changes.items() if name != "password")
 
 
+def _is_completed(case: Case) -> bool:
+    """Whether it would be right with the https:// that the form puts before a bare address."""
+    return bool(case.changes.get("website") == "example.com")
+
+
 def _is_taken_by_the_form(case: Case) -> bool:
-    return not case.refused or _has_blanks_around(case)
+    return not case.refused or _has_blanks_around(case) or _is_completed(case)
 
 
 ENTERED = {
