@@ -16,6 +16,7 @@ LIGHT_PAGE: Color = (0xF4, 0xF6, 0xF9)
 DARK_CARD: Color = (0x16, 0x1D, 0x27)
 """What links stand on: the darkest light ground and the lightest dark one of the stylesheet."""
 READABLE = 4.5
+SEEN = 3.0
 
 
 def palette(color: str) -> dict[str, str]:
@@ -26,14 +27,16 @@ def palette(color: str) -> dict[str, str]:
         "accent": _format(accent),
         "accent-hover": _format(mix(accent, BLACK if on_accent == WHITE else WHITE, 0.15)),
         "on-accent": _format(on_accent),
+        "rim-on-light": _format(readable(accent, LIGHT_PAGE, BLACK, SEEN)),
+        "rim-on-dark": _format(readable(accent, DARK_CARD, WHITE, SEEN)),
         "link-on-light": _format(readable(accent, LIGHT_PAGE, BLACK)),
         "link-on-dark": _format(readable(accent, DARK_CARD, WHITE)),
     }
 
 
-def readable(color: Color, ground: Color, towards: Color) -> Color:
-    """The colour, or the nearest one on the way to `towards` that can be read on `ground`."""
-    return next(shade for shade in _shades(color, towards) if contrast(shade, ground) >= READABLE)
+def readable(color: Color, ground: Color, towards: Color, least: float = READABLE) -> Color:
+    """The colour, or the nearest one on the way to `towards` that has enough contrast to be read on `ground`."""
+    return next(shade for shade in _shades(color, towards) if contrast(shade, ground) >= least)
 
 
 def contrast(one: Color, other: Color) -> float:

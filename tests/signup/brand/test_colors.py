@@ -26,6 +26,8 @@ def test_any_colour_comes_with_others_that_can_be_read(color: str) -> None:
     assert contrast(colors["on-accent"], colors["accent-hover"]) >= 4.5
     assert contrast(colors["link-on-light"], LIGHT_PAGE) >= 4.5
     assert contrast(colors["link-on-dark"], DARK_CARD) >= 4.5
+    assert contrast(colors["rim-on-light"], LIGHT_PAGE) >= 3
+    assert contrast(colors["rim-on-dark"], DARK_CARD) >= 3
 
 
 def test_a_colour_that_can_be_read_is_left_as_it_is() -> None:
