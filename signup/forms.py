@@ -33,7 +33,7 @@ LABELS = {
     "phone": _("Phone number"),
     "username": _("User name"),
     "password": _("Password"),
-    "gdpr_opt_out": _("Constant Contact may not send me marketing"),
+    "gdpr_opt_out": _("I do not want marketing from Constant Contact"),
 }
 
 REFUSED = {

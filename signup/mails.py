@@ -45,7 +45,7 @@ LINK_LIVES = timedelta(days=3)
 TEXTS: dict[str, tuple[Text, Text]] = {
     State.CREATED: (
         _("Your Constant Contact account is ready"),
-        _("Your account is ready. Your user name, and where to log in, stand on this page:"),
+        _("Your account is ready. This page shows your user name and where to log in:"),
     ),
     State.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),

@@ -39,7 +39,7 @@ class Stage:
 STAGES: dict[str, Stage] = {
     Account.State.HELD: Stage(
         _("We have received your sign-up"),
-        _("Someone here looks at it before the account is created. You need not do anything: this page moves on then."),
+        _("One of us looks at it before your account is created. You need not do anything; this page moves on by itself."),
         step=1,
         reload_every=30,
     ),
