@@ -35,6 +35,11 @@ class Stage:
     step: int = 1
     reload_every: int = 0
 
+    @property
+    def takes_long(self) -> bool:
+        """Whether nobody need keep looking at it."""
+        return self.reload_every >= 10
+
 
 STAGES: dict[str, Stage] = {
     Account.State.HELD: Stage(

@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from provisioning import gateway, services
 from provisioning.models import Account, Gateway, MovedMeanwhile
+from signup.models import Mail
 from signup.progress import PATIENCE, STAGES
 from tests.signup.accounts import CANARY, account
 
@@ -54,6 +55,19 @@ def test_it_says_so_when_it_takes_long(client: Client, page_of: PageOf, state: S
     slow = account(state, state_changed_at=timezone.now() - PATIENCE - timedelta(seconds=1))
 
     assert "longer than usual" in client.get(page_of(slow)).content.decode()
+
+
+@pytest.mark.parametrize(("state", "told"), [(State.HELD, True), (State.UNCONFIRMED, True), (State.QUEUED, False)])
+def test_who_will_be_written_to_need_not_wait_for_long(
+    client: Client, page_of: PageOf, state: State, told: bool
+) -> None:
+    waiting = account(state)
+    page = page_of(waiting)
+    assert "You can close this page" not in client.get(page).content.decode()
+
+    Mail.objects.create(account=waiting)
+
+    assert ("You can close this page" in client.get(page).content.decode()) is told
 
 
 def test_it_says_when_it_goes_on_where_the_days_quota_is_used_up(client: Client, page_of: PageOf) -> None:
