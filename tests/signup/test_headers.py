@@ -32,6 +32,7 @@ HEADERS = {
     "X-Frame-Options": {"DENY"},
     "Referrer-Policy": {"same-origin"},
     "Cross-Origin-Opener-Policy": {"same-origin"},
+    "Cross-Origin-Resource-Policy": {"same-origin"},
 }
 PUBLIC = ("/static/signup.css", "/static/signup.svg")
 STRANGERS = (
