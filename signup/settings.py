@@ -270,6 +270,7 @@ LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+COUNTRIES_FIRST = ["US", "CA"]  # Where most customers of Constant Contact are.
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
