@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 
 from provisioning import services
@@ -26,6 +27,7 @@ OWN = "accounts"
 """The key in a browser's session of the references of the accounts that it signed up for."""
 
 
+@gzip_page  # Nothing on it is secret but the CSRF token, which is masked anew each time.
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @sensitive_post_parameters("password")

@@ -45,6 +45,22 @@ def test_the_empty_form_shows_no_problems(client: Client) -> None:
     assert "Error:" not in page
 
 
+def test_search_engines_are_told_what_the_page_is_for(client: Client, settings: Settings) -> None:
+    page = client.get(FORM).content.decode()
+    settings.BRAND_HEADLINE = "Bring your regulars back"
+    branded = client.get(FORM).content.decode()
+
+    assert '<meta name="description" content="Start your free Constant Contact trial">' in page
+    assert '<meta name="description" content="Bring your regulars back">' in branded
+
+
+def test_the_form_with_its_long_list_of_countries_is_sent_compressed(client: Client) -> None:
+    page = client.get(FORM, headers={"Accept-Encoding": "gzip"})
+
+    assert page.headers["Content-Encoding"] == "gzip"
+    assert len(page.content) < 10_000
+
+
 def test_a_right_form_becomes_an_account_that_waits_for_a_worker(client: Client) -> None:
     response = client.post(FORM, TYPED)
 
