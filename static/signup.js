@@ -12,10 +12,11 @@ function revealPassword() {
   const button = one(".reveal");
   if (!button) return;
   const input = document.getElementById(button.getAttribute("aria-controls"));
+  const [text, label] = [button.textContent, button.getAttribute("aria-label")];
   const show = (shown) => {
     input.type = shown ? "text" : "password";
-    button.setAttribute("aria-pressed", shown);
-    button.textContent = shown ? button.dataset.hide : button.dataset.show;
+    button.textContent = shown ? button.dataset.hide : text;
+    button.setAttribute("aria-label", shown ? button.dataset.hideLabel : label);
   };
   button.hidden = false;
   button.addEventListener("click", () => show(input.type === "password"));

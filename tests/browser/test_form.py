@@ -121,6 +121,7 @@ class TestPassword:
         page.get_by_label("Password", exact=True).fill("secret")
         page.get_by_role("button", name="Show password").click()
         expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "text")
+        expect(page.get_by_role("button", name="Hide password")).to_have_text("Hide")
 
         page.evaluate("document.forms[0].addEventListener('submit', (event) => event.preventDefault())")
         send(page)
