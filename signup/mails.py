@@ -49,10 +49,7 @@ TEXTS: dict[str, tuple[Text, Text]] = {
     ),
     State.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),
-        _(
-            "Constant Contact has not accepted everything. On this page you can change what is marked and send it "
-            "again; everything else is kept:"
-        ),
+        _("Constant Contact has not accepted everything. This page shows how to go on; what you entered is kept:"),
     ),
 }
 """Subject and text of each. Fixed words: nothing in them comes from a form."""
