@@ -44,7 +44,10 @@ class Stage:
 STAGES: dict[str, Stage] = {
     Account.State.HELD: Stage(
         _("We have received your sign-up"),
-        _("One of us looks at it before your account is created. You need not do anything; this page moves on by itself."),
+        _(
+            "One of us looks at it before your account is created. You need not do anything; this page moves on by "
+            "itself."
+        ),
         step=1,
         reload_every=30,
     ),

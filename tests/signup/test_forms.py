@@ -60,7 +60,9 @@ def test_a_websites_address_is_completed(typed: str, sent: str) -> None:
     assert form.cleaned_data["website"] == sent
 
 
-@pytest.mark.parametrize("typed", ["none", "anna@example.com", "ftp://example.com", "example.com:80", "www. example.com"])
+@pytest.mark.parametrize(
+    "typed", ["none", "anna@example.com", "ftp://example.com", "example.com:80", "www. example.com"]
+)
 def test_what_is_no_address_is_not_made_one(typed: str) -> None:
     assert list(SignupForm(TYPED | {"website": typed}).errors) == ["website"]
 

@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -14,6 +16,7 @@ from provisioning.models import Account, Gateway, MovedMeanwhile
 from signup.models import Mail
 from signup.progress import PATIENCE, STAGES
 from tests.signup.accounts import CANARY, account
+from tests.signup.test_views import NAUGHTY
 
 pytestmark = pytest.mark.django_db
 
@@ -156,6 +159,15 @@ class TestRejected:
         assert list(response.context["form"].errors) == ["username"]
         assert 'value="Anna!"' in response.content.decode()
         assert Account.objects.get().state == State.REJECTED
+
+    @pytest.mark.parametrize("value", NAUGHTY, ids=lambda value: repr(value)[:24])
+    def test_a_naughty_correction_gives_a_problem_or_is_sent(self, client: Client, page_of: PageOf, value: Any) -> None:
+        page = page_of(account(State.REJECTED, {"organization_name": "No."}))
+        body = urlencode({"organization_name": value})
+
+        response = client.post(page, body, content_type="application/x-www-form-urlencoded")
+
+        assert (response.status_code, Account.objects.get().state) in {(200, State.REJECTED), (302, State.QUEUED)}
 
     def test_a_user_name_that_another_account_holds_is_refused_at_its_field(
         self, client: Client, page_of: PageOf
