@@ -433,6 +433,7 @@ def measured(rate: int) -> tuple[float, float]:
     return closest, (len(steady) - 1) / (steady[-1] - steady[0]) / rate
 
 
+@pytest.mark.pace
 @pytest.mark.django_db(transaction=True)
 def test_three_workers_stop_together_and_resume_together() -> None:
     with three_workers(20) as server:
