@@ -49,7 +49,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.filter(due_at__lte=Now()).order_by("due_at", "pk")
 
     def living(self) -> Self:
-        """Accounts that hold their user name: all but those given up."""
+        """Accounts that hold their user name, and their id of single sign-on: all but those given up."""
         return self.exclude(state=Account.State.CLOSED)
 
     def waiting_for_staff(self) -> Self:
@@ -110,6 +110,8 @@ class Account(models.Model):
     password = SealedField()
     """Kept, sealed, until the account is created or given up; wiped by the same UPDATE."""
     gdpr_opt_out = models.BooleanField(default=False)
+    idp_provider_id = _text("idp_provider_id", editable=False)
+    """With single sign-on: who the customer has proven to be, by the partner's word. Then there is no password."""
 
     account_id = models.CharField(max_length=80, blank=True, editable=False)
     """Constant Contact's number of the account (`id` in v2)."""
@@ -144,6 +146,7 @@ class Account(models.Model):
             models.Index(fields=["state", "-submitted_at"], name="account_state_submitted"),
             models.Index(fields=["-submitted_at"], name="account_submitted"),
             models.Index(fields=["account_id"], name="account_account_id"),
+            models.Index(fields=["idp_provider_id"], name="account_idp_provider_id"),
             models.Index(Lower("email"), name="account_email"),
             models.Index(Lower("username"), name="account_username"),
             models.Index(fields=["country_code", "-submitted_at"], name="account_country_submitted"),
@@ -160,6 +163,15 @@ class Account(models.Model):
             ),
             models.UniqueConstraint(
                 Lower("username"), name="account_one_living_per_username", condition=~Q(state="closed")
+            ),
+            models.UniqueConstraint(
+                fields=["idp_provider_id"],
+                name="account_one_living_per_idp_provider_id",
+                condition=~Q(state="closed") & ~Q(idp_provider_id=""),
+            ),
+            models.CheckConstraint(
+                name="account_has_no_password_with_single_sign_on",
+                condition=Q(idp_provider_id="") | Q(password=NOTHING),
             ),
         ]
 

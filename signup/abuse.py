@@ -77,6 +77,13 @@ def guard(form: SignupForm) -> Guard | None:
     return Guard(sent if known else _stamps().sign_object([str(form.submission), time.time()]))
 
 
+def again() -> str:
+    """What to do with a form that could not be taken, though nothing in it is wrong."""
+    if settings.CONSTANT_CONTACT_IDP_PROVIDER:
+        return _("Please send the form once more.")
+    return _("Please choose your password again and send the form once more.")
+
+
 def judge(form: SignupForm, request: HttpRequest) -> None:
     """Let a valid form pass, or raise ValidationError with what to do.
 
@@ -84,16 +91,17 @@ def judge(form: SignupForm, request: HttpRequest) -> None:
     """
     if not settings.ABUSE_PROTECTION or Account.objects.filter(submission=form.submission).exists():
         return
-    again = _("Please choose your password again and send the form once more.")
     if form.data.get(DECOY):
         raise ValidationError(
             _("Something has filled in a field that people do not see, perhaps an add-on of your browser.")
-            + f" {again}",
+            + f" {again()}",
             code="decoy",
         )
     seconds = _seconds_since_shown(form)
     if seconds is None or seconds < MINIMUM_SECONDS:
-        raise ValidationError(_("That was too quick for us to be sure that you are human.") + f" {again}", code="quick")
+        raise ValidationError(
+            _("That was too quick for us to be sure that you are human.") + f" {again()}", code="quick"
+        )
     sources = {"network": visitors.network(request), "email": form.cleaned_data["email"].lower()}
     _count(sources, form.submission)
 

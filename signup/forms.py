@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +20,7 @@ from signup import usernames
 GROUPS = (
     (_("Your business"), ("organization_name", "website", "country_code", "state_code")),
     (_("You"), ("first_name", "last_name", "email", "phone")),
-    (_("Your log-in"), ("username", "password")),
+    (_("Your account"), ("username", "password")),
 )
 
 LABELS = {
@@ -35,6 +36,9 @@ LABELS = {
     "password": _("Password"),
     "gdpr_opt_out": _("I do not want marketing from Constant Contact"),
 }
+
+LOG_IN = _("You will log in with it.")
+"""What to know of a user name besides its rule, where it comes with a password."""
 
 REFUSED = {
     "organization_name": _("Constant Contact does not accept this name of the organization."),
@@ -72,18 +76,29 @@ class PropertyField(forms.Field):
 
 
 class PropertiesForm(forms.Form):
-    """Asks for some properties of an account. `known` are further ones that the judgement of these depends on."""
+    """Asks for some properties of an account, as far as its customer is asked for them.
+
+    `known` are further ones that the judgement of these depends on.
+    """
 
     use_required_attribute = False
 
     def __init__(
-        self, properties: Iterable[str], data: Mapping[str, Any] | None, known: Mapping[str, object] | None = None
+        self,
+        properties: Iterable[str],
+        data: Mapping[str, Any] | None,
+        *,
+        single_sign_on: bool,
+        known: Mapping[str, object] | None = None,
+        initial: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(data)
+        super().__init__(data, initial=dict(initial or {}))
         self.known = known or {}
         self.is_name_taken = False
-        active = rules.active()
-        self.fields.update({name: PropertyField(active[name]) for name in properties if name in active})
+        active, asked = rules.active(), rules.asked(single_sign_on=single_sign_on)
+        self.fields.update({name: PropertyField(active[name]) for name in properties if name in asked})
+        if "username" in self.fields and not single_sign_on:
+            self.fields["username"].help_text += f" {LOG_IN}"
 
     def clean(self) -> dict[str, Any]:
         try:
@@ -99,10 +114,14 @@ class PropertiesForm(forms.Form):
 
 
 class SignupForm(PropertiesForm):
-    """The whole sign-up. Sent twice it carries the same `submission`, by which the second time is recognized."""
+    """The whole sign-up. Sent twice it carries the same `submission`, by which the second time is recognized.
 
-    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
-        super().__init__(rules.CUSTOMER_PROPERTIES, data)
+    An empty one is filled in with what is known, `initial`, for the customer to change.
+    """
+
+    def __init__(self, data: Mapping[str, Any] | None = None, initial: Mapping[str, Any] | None = None) -> None:
+        single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
+        super().__init__(rules.CUSTOMER_PROPERTIES, data, single_sign_on=single_sign_on, initial=initial)
         self.submission = _submission(data or {})
 
     def groups(self) -> Iterator[tuple[str, list[forms.BoundField]]]:
@@ -120,12 +139,14 @@ class CorrectionForm(PropertiesForm):
         if "country_code" in refused and "state_code" not in refused:
             names.insert(names.index("country_code") + 1, "state_code")
         kept = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES if name != "password"}
-        super().__init__(names, kept if data is None else data, known=kept)
+        super().__init__(
+            names, kept if data is None else data, single_sign_on=bool(account.idp_provider_id), known=kept
+        )
         # Names stay on offer when the one typed instead is wrong.
         self.is_name_taken = isinstance(refused.get("username"), ValidationError)
         if data is None:
             self.errors.clear()
-            for name in set(names) & set(refused):
+            for name in set(self.fields) & set(refused):
                 reason = refused[name]
                 self.add_error(name, _in_plain_words(name, reason) if isinstance(reason, str) else reason)
 

@@ -68,7 +68,7 @@ STAGES: dict[str, Stage] = {
     Account.State.CREATED: Stage(_("Your account is ready"), "", step=3),
     Account.State.REJECTED: Stage(_("Constant Contact has not accepted everything"), ""),
     Account.State.CLOSED: Stage(
-        _("This sign-up has been closed"), _("No account was created, and your password was deleted.")
+        _("This sign-up has been closed"), _("No account was created. If you chose a password, it was deleted.")
     ),
 }
 

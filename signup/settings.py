@@ -163,6 +163,7 @@ CONSTANT_CONTACT_PARTNER_ACCOUNT_ID = read("CONSTANT_CONTACT_PARTNER_ACCOUNT_ID"
 CONSTANT_CONTACT_TEST_ACCOUNTS = read("CONSTANT_CONTACT_TEST_ACCOUNTS", False, boolean)
 CONSTANT_CONTACT_MINIMUM_LENGTHS = read("CONSTANT_CONTACT_MINIMUM_LENGTHS", {}, lengths)
 CONSTANT_CONTACT_LOGIN_URL = read("CONSTANT_CONTACT_LOGIN_URL", "https://login.constantcontact.com", url)
+CONSTANT_CONTACT_IDP_PROVIDER = read("CONSTANT_CONTACT_IDP_PROVIDER", "")
 CONSTANT_CONTACT_RATE = read("CONSTANT_CONTACT_RATE", 4.0, number(float, 0.1))
 CONSTANT_CONTACT_DAILY_QUOTA = read("CONSTANT_CONTACT_DAILY_QUOTA", 10_000, number(int, 1))
 CONSTANT_CONTACT_TIMEOUT = read("CONSTANT_CONTACT_TIMEOUT", 30.0, number(float, 1))
@@ -172,6 +173,16 @@ PROVISION_LEASE = read("PROVISION_LEASE", 60.0, number(float, 2))
 PROVISION_RECHECK = read("PROVISION_RECHECK", 30.0, number(float, 0))
 
 RETENTION_DAYS = read("RETENTION_DAYS", 0, number(int, 0))
+
+# Single sign-on: who proves who a customer is, and who staff are
+
+OIDC_ISSUER = read("OIDC_ISSUER", "", url)
+OIDC_CLIENT_ID = read("OIDC_CLIENT_ID", "")
+OIDC_CLIENT_SECRET = read("OIDC_CLIENT_SECRET", "")
+OIDC_ID_CLAIM = read("OIDC_ID_CLAIM", "sub")
+OIDC_STAFF_CLAIM = read("OIDC_STAFF_CLAIM", "")
+SIGNUP_LINK_KEY = read("SIGNUP_LINK_KEY", "")
+SIGNUP_LINK_URL = read("SIGNUP_LINK_URL", "", url)
 
 # Whose page this is
 
@@ -317,7 +328,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # At DEBUG urllib3 writes each URL, and with it the API key, to the log.
+        # At DEBUG urllib3 writes each URL, and with it the API key, to the log; authlib writes codes and tokens.
         "urllib3": {"level": "WARNING"},
+        "authlib": {"level": "WARNING"},
     },
 }

@@ -52,6 +52,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         "account_id",
         "has_token",
         "username",
+        "idp_provider_id",
         "owner",
         "email",
         "phone",

@@ -30,6 +30,7 @@ COLUMNS = (
     "email",
     "phone",
     "username",
+    "idp_provider_id",
     "gdpr_opt_out",
     "account_id",
     "submitted_at",

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from provisioning.rules.document import CUSTOMER_PROPERTIES, RULES, V3, states
 from provisioning.rules.rule import Rule, flatten
 
-__all__ = ["CUSTOMER_PROPERTIES", "RULES", "TEST_DOMAIN", "V3", "Rule", "active", "clean", "flatten", "states"]
+__all__ = ["CUSTOMER_PROPERTIES", "RULES", "TEST_DOMAIN", "V3", "Rule", "active", "asked", "clean", "flatten", "states"]
 
 TEST_DOMAIN = "nullmailer.com"
 """The vendor demands this e-mail domain for every account made to try an integration out."""
@@ -37,6 +37,11 @@ def active() -> dict[str, Rule]:
             help_text=_("This page is in test mode: only addresses at nullmailer.com are accepted."),
         )
     return rules
+
+
+def asked(*, single_sign_on: bool) -> tuple[str, ...]:
+    """What a customer is asked for, in the order of the form; with single sign-on there is no password anywhere."""
+    return tuple(name for name in CUSTOMER_PROPERTIES if not (single_sign_on and RULES[name].is_secret))
 
 
 def clean(values: Mapping[str, object], only: set[str] | None = None) -> dict[str, Any]:

@@ -112,7 +112,7 @@ _BY_CUSTOMER = (
         max_length=50,
         characters=r"a-z0-9@.\-_",
         wrong_characters=_("Use only small letters a to z, digits and the characters @ . - _"),
-        help_text=_("Small letters, digits and @ . - _ only. You will log in with it."),
+        help_text=_("Small letters, digits and @ . - _ only."),
         missing=_("Choose a user name."),
         hints={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
     ),
@@ -154,7 +154,7 @@ V3: dict[str, Rule] = {
             min_length=6,
             characters=r"A-Za-z0-9@.\-_+",
             wrong_characters=_("Use only letters A to Z, digits and the characters @ . - _ +"),
-            help_text=_("At least %(min_length)d letters, digits and @ . - _ + only. You will log in with it."),
+            help_text=_("At least %(min_length)d letters, digits and @ . - _ + only."),
         ),
         replace(
             RULES["password"],

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, URLValidator
@@ -16,7 +16,7 @@ from django.utils.translation import ngettext_lazy
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
-    Text = str | StrPromise
+    Text: TypeAlias = str | StrPromise
 
 Choices = list[tuple[str, Any]]
 """Pairs of a value and its label, or of a group's label and the pairs in it."""

@@ -5,7 +5,7 @@ provision or reconcile, and expire what was left behind. What an answer of Const
 `settlement`.
 """
 
-from provisioning.services.customers import TAKEN, correct, is_taken, refused, submit
+from provisioning.services.customers import TAKEN, account_of, correct, is_taken, refused, submit
 from provisioning.services.privacy import erase, purge, wipe_token
 from provisioning.services.staff import approve, close, decline, look_up, retry
 from provisioning.services.workers import (
@@ -22,6 +22,7 @@ from provisioning.services.workers import (
 __all__ = [
     "TAKEN",
     "Claim",
+    "account_of",
     "approve",
     "claim_account",
     "claim_look_up",

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -24,23 +25,40 @@ log = logging.getLogger(__name__)
 TAKEN = ValidationError(_("This user name is taken. Choose another one."), code="taken")
 
 
-def submit(values: Mapping[str, object], submission: uuid.UUID) -> Account:
+def submit(values: Mapping[str, object], submission: uuid.UUID, idp_provider_id: str = "") -> Account:
     """Store a sign-up, once for each `submission`: sent again, it gives the account that it gave before.
 
-    Raises ValidationError with the problems of each property, among them (code `taken`) a user name that a living
-    account of ours holds. In an abnormal hour the account is held for staff, see `fuse`.
+    With single sign-on `idp_provider_id` is who the customer has proven to be, never what a form says; whoever has a
+    living account gets that one. Raises ValidationError with the problems of each property, among them (code `taken`)
+    a user name that a living account of ours holds. In an abnormal hour the account is held for staff, see `fuse`.
     """
-    if account := Account.objects.filter(submission=submission).first():
+    single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
+    if single_sign_on != bool(idp_provider_id):
+        raise ValueError("An id of single sign-on comes with single sign-on, and only then.")
+    if single_sign_on:  # The same form sent by somebody else is another sign-up.
+        submission = uuid.uuid5(submission, idp_provider_id)
+    if account := account_of(idp_provider_id) or Account.objects.filter(submission=submission).first():
         return account
-    entered = _sealed(rules.clean(values, only=set(rules.CUSTOMER_PROPERTIES)))
+    only = {*rules.asked(single_sign_on=single_sign_on), "idp_provider_id"}
+    entered = _sealed(rules.clean({**values, "idp_provider_id": idp_provider_id}, only=only))
     queued = {"state": Account.State.QUEUED, "due_at": Now()}
     start = {"state": Account.State.HELD} if fuse.is_blown() else queued
-    with _user_name_held_once():
-        account, new = Account.objects.get_or_create(submission=submission, defaults=entered | start)
+    try:
+        with _user_name_held_once():
+            account, new = Account.objects.get_or_create(submission=submission, defaults=entered | start)
+    except ValidationError:
+        if account := account_of(idp_provider_id):  # The same person was faster, in another window.
+            return account
+        raise
     if new:
         log.info("account submitted reference=%s", account.reference)
     account.refresh_from_db()
     return account
+
+
+def account_of(idp_provider_id: str) -> Account | None:
+    """The living account of who has proven this id; an empty one proves nothing."""
+    return Account.objects.living().filter(idp_provider_id=idp_provider_id).first() if idp_provider_id else None
 
 
 def correct(account: Account, values: Mapping[str, object]) -> None:
@@ -50,8 +68,13 @@ def correct(account: Account, values: Mapping[str, object]) -> None:
     """
     account.demand(Account.State.REJECTED)
     entered = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
+    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
     with _user_name_held_once():
-        account.move(Account.State.QUEUED, due_in=timedelta(), **_sealed(rules.clean(entered, only=set(values))))
+        account.move(
+            Account.State.QUEUED,
+            due_in=timedelta(),
+            **_sealed(rules.clean(entered, only=set(values).intersection(asked))),
+        )
 
 
 def refused(account: Account) -> dict[str, str]:

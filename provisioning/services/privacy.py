@@ -36,7 +36,8 @@ def erase(account: Account) -> None:
     with transaction.atomic():
         if account.state not in Account.FINAL:
             account.move(State.CLOSED)
-        blank = dict.fromkeys(("website", "state_code", "first_name", "last_name", "email", "phone"), "")
+        names = ("website", "state_code", "first_name", "last_name", "email", "phone", "idp_provider_id")
+        blank = dict.fromkeys(names, "")
         gone = Account.objects.filter(pk=account.pk, state__in=Account.FINAL, erased_at__isnull=True).update(
             erased_at=Now(),
             organization_name="Erased",

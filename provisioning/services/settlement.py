@@ -34,7 +34,8 @@ State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
 UNKNOWN_PROPERTY = "json.field.invalid"
 """The vendor's error key for a property that the account has not."""
-CUSTOMERS = frozenset(rules.CUSTOMER_PROPERTIES)
+CUSTOMERS = frozenset({*rules.CUSTOMER_PROPERTIES, "idp_provider_id"})
+"""What is refused to one customer, and says nothing about the others."""
 
 OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,

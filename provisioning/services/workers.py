@@ -89,7 +89,7 @@ def provision(claim: Claim) -> None:
     ((account, attempt),) = claim.evidence
     try:
         properties = _properties(account)
-    except CannotOpen as problem:
+    except (CannotOpen, CannotSend) as problem:
         answer = Answer(meaning=Meaning.UNSENT, problems=(Problem("", str(problem)),))
     else:
         answer = client(claim).create(properties)
@@ -202,10 +202,24 @@ def client(claim: Claim) -> Client:
     return known
 
 
+class CannotSend(Exception):
+    """By the settings as they are now, this account cannot be sent; the message says why."""
+
+
+def _credentials(account: Account) -> dict[str, str]:
+    """How the customer will log in, as it was when he signed up: by single sign-on, or with a password."""
+    if not account.idp_provider_id:
+        return {"password": account.password.open()}
+    if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
+        raise CannotSend("Signed up by single sign-on: set CONSTANT_CONTACT_IDP_PROVIDER again.")
+    return {"idp_provider": settings.CONSTANT_CONTACT_IDP_PROVIDER, "idp_provider_id": account.idp_provider_id}
+
+
 def _properties(account: Account) -> dict[str, Any]:
     """What is sent: the customer's properties, and the partner's as the settings say."""
-    return {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | {
-        "password": account.password.open(),
+    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
+    return {name: getattr(account, name) for name in asked} | {
+        **_credentials(account),
         "billing_locale": settings.CONSTANT_CONTACT_BILLING_LOCALE,
         "managed_site_owner": settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER,
         "single_billing": settings.CONSTANT_CONTACT_SINGLE_BILLING,

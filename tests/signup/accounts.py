@@ -23,7 +23,7 @@ def account(state: str, refused: dict[str, str] | None = None, outcome: str = "r
             "state": state,
             "submission": uuid.uuid4(),
             "username": f"anna-{Account.objects.count()}",
-            "password": Sealed.of("" if state in Account.FINAL else CANARY),
+            "password": Sealed.of("" if state in Account.FINAL or "idp_provider_id" in values else CANARY),
             "account_id": str(uuid.uuid4()) if state == Account.State.CREATED else "",
             **values,
         }

@@ -87,14 +87,16 @@ def test_the_states_are_grouped_under_the_names_of_their_countries_as_the_countr
     assert groups == [countries["US"], countries["CA"]]
 
 
-def test_a_property_that_the_rules_in_force_do_not_know_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_force = {name: rule for name, rule in rules.active().items() if name != "password"}
-    monkeypatch.setattr(rules, "active", lambda: in_force)
+@pytest.mark.django_db
+def test_with_single_sign_on_no_password_is_asked_for(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
 
     form = SignupForm({name: value for name, value in TYPED.items() if name != "password"})
 
     assert form.is_valid()
     assert [[field.name for field in fields] for _, fields in form.groups()][-1] == ["username"]
+    assert "log in with it" not in form["username"].help_text
+    assert "log in with it" in str(CorrectionForm(account("rejected"), {"username": "Taken"})["username"].help_text)
 
 
 def test_a_state_left_over_from_another_country_is_dropped() -> None:

@@ -1,0 +1,201 @@
+"""With single sign-on an account has an owner by the partner's word instead of a password."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from pytest_django import Settings
+
+from provisioning import rules, services
+from provisioning.models import Account
+from provisioning.sandbox import Server
+from provisioning.sandbox.dialect import error
+from provisioning.sandbox.faults import FAULTS, Fault
+from provisioning.sealed import NOTHING, Sealed
+from provisioning.services import fuse
+from tests.provisioning.sandbox.partner import BOTH
+from tests.provisioning.values import SIGN_UP
+from tests.provisioning.work import NAME, State, account_in, again, at_once, pass_time, work
+
+pytestmark = pytest.mark.django_db
+
+ENTERED = {name: value for name, value in SIGN_UP.items() if name != "password"}
+
+
+@pytest.fixture(autouse=True)
+def single_sign_on(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
+
+
+def sign_up(idp_provider_id: str = "4711", submission: uuid.UUID | None = None, **changes: Any) -> Account:
+    return services.submit(SIGN_UP | changes, submission or uuid.uuid4(), idp_provider_id)
+
+
+def test_customers_are_asked_for_all_but_a_password() -> None:
+    assert set(rules.asked(single_sign_on=False)) - set(rules.asked(single_sign_on=True)) == {"password"}
+
+
+def test_it_is_stored_with_the_proven_id_and_without_a_password() -> None:
+    account = sign_up(password="not-wanted", idp_provider_id="4711")
+
+    assert (account.idp_provider_id, account.password, account.state) == ("4711", NOTHING, State.QUEUED)
+
+
+def test_an_id_that_a_form_names_is_not_taken() -> None:
+    assert services.submit(SIGN_UP | {"idp_provider_id": "1"}, uuid.uuid4(), "4711").idp_provider_id == "4711"
+
+
+@pytest.mark.parametrize(("provider", "proven"), [("alder", ""), ("", "4711")])
+def test_the_caller_must_not_mix_it_up_with_passwords(settings: Settings, provider: str, proven: str) -> None:
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = provider
+    with pytest.raises(ValueError, match="only then"):
+        sign_up(proven)
+    assert not Account.objects.exists()
+
+
+def test_an_id_that_the_document_does_not_allow_is_not_stored() -> None:
+    with pytest.raises(ValidationError) as refusal:
+        sign_up("x" * 256)
+    assert refusal.value.message_dict.keys() == {"idp_provider_id"}
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.CLOSED])
+def test_who_has_a_living_account_gets_that_one(state: State) -> None:
+    mine = account_in(state, idp_provider_id="4711", password=NOTHING, username="another-name")
+
+    assert sign_up() == services.account_of("4711") == mine
+
+
+def test_who_has_none_any_more_gets_a_new_one() -> None:
+    account_in(State.CLOSED, idp_provider_id="4711", password=NOTHING)
+
+    assert services.account_of("4711") is None
+    assert sign_up().state == State.QUEUED
+
+
+def test_nobody_is_known_by_an_empty_id() -> None:
+    account_in(State.QUEUED)
+
+    assert services.account_of("") is None
+
+
+def test_the_same_form_of_two_people_is_two_sign_ups() -> None:
+    submission = uuid.uuid4()
+    first = sign_up("1", submission)
+
+    assert sign_up("2", submission, username="berta-jones") != first == sign_up("1", submission)
+
+
+def test_somebody_elses_user_name_is_still_taken() -> None:
+    sign_up("1")
+    with pytest.raises(ValidationError) as refusal:
+        sign_up("2")
+    assert refusal.value.message_dict.keys() == {"username"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("names", [1, 20])
+def test_of_many_windows_of_one_person_at_once_one_is_the_account(names: int) -> None:
+    accounts = at_once(20, lambda number: sign_up(username=f"anna-{number % names}"))
+
+    assert {account.pk for account in accounts} == {Account.objects.get().pk}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_was_faster_in_another_window_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A race that threads on a busy machine may miss: the other window comes first just before this one is stored."""
+    others: list[Account] = []
+
+    def meanwhile() -> bool:
+        monkeypatch.undo()
+        others.append(sign_up(username="faster"))
+        return False
+
+    monkeypatch.setattr(fuse, "is_blown", meanwhile)
+
+    assert sign_up() == others[0]
+
+
+def test_the_database_holds_what_must_not_be() -> None:
+    account_in(State.QUEUED, idp_provider_id="1", password=NOTHING)
+    for wrong in ({"idp_provider_id": "1", "password": NOTHING}, {"idp_provider_id": "2", "password": Sealed.of("x")}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            account_in(State.QUEUED, username=f"anna-{uuid.uuid4()}", **wrong)
+
+
+# What is sent
+
+
+@BOTH
+def test_provider_and_id_are_sent_and_no_password(sandbox: Server) -> None:
+    account = sign_up()
+    work()
+
+    assert again(account).state == State.CREATED
+    sent = sandbox.provider.accounts[NAME].properties
+    assert sent == ENTERED | {"idp_provider": "alder", "idp_provider_id": "4711"}
+
+
+@BOTH
+def test_who_signed_up_before_it_was_turned_on_is_sent_with_the_password(sandbox: Server, settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = ""
+    account = services.submit(SIGN_UP, uuid.uuid4())
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
+    work()
+
+    assert again(account).state == State.CREATED
+    assert sandbox.provider.accounts[NAME].properties == ENTERED
+
+
+def test_who_signed_up_before_it_was_turned_off_waits_until_it_is_on_again(sandbox: Server, settings: Settings) -> None:
+    account = sign_up()
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = ""
+    work(1)
+
+    assert again(account).state == State.QUEUED
+    assert "set CONSTANT_CONTACT_IDP_PROVIDER again" in account.attempts.get().error_message
+    assert not sandbox.provider.calls
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
+    Account.objects.update(due_at=account.submitted_at)
+    work()
+    assert again(account).state == State.CREATED
+
+
+@BOTH
+def test_an_id_that_is_refused_stops_nobody_else(api: str, sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "external_id" if api == "v3" else "idp_provider_id"
+    refusal = error(400, "json.value.invalid", f"#/{name}: Already in use.")
+    monkeypatch.setitem(FAULTS, "id", Fault(does="refuses the id", carried_out=False, tells=lambda *_: refusal))
+    sandbox.provider.fail_next("create", "id")
+    refused, other = sign_up("1"), sign_up("2", username="berta-jones")
+    Account.objects.filter(pk=other.pk).update(due_at=None)
+    work()
+    Account.objects.filter(pk=other.pk).update(due_at=refused.submitted_at)
+    work()
+
+    assert (again(refused).state, again(other).state) == (State.REJECTED, State.CREATED)
+    assert services.refused(refused) == {"idp_provider_id": f"#/{name}: Already in use."}
+
+
+def test_a_password_is_not_corrected_into_it() -> None:
+    account = account_in(State.REJECTED, idp_provider_id="4711", password=NOTHING)
+
+    services.correct(account, {"password": "correct-horse", "username": "anna-2"})
+
+    assert (again(account).state, again(account).username, again(account).password) == (
+        State.QUEUED,
+        "anna-2",
+        NOTHING,
+    )
+
+
+def test_the_id_is_erased_with_all_else_that_is_personal() -> None:
+    account = account_in(State.CREATED, idp_provider_id="4711")
+
+    services.erase(account)
+
+    assert again(account).idp_provider_id == ""
+    pass_time()
+    assert sign_up().idp_provider_id == "4711"
