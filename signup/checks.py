@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core import checks
 
+from provisioning import rules
 from provisioning.rules import RULES
 
 MARGIN = 10
@@ -37,6 +38,9 @@ def check_configuration(**options: Any) -> list[checks.CheckMessage]:
         *_minimum_lengths(),
         *_redirect(),
         *_sender(),
+        *_single_sign_on(),
+        *_openid(),
+        *_links(),
     ]
 
 
@@ -73,7 +77,7 @@ def _sealing_keys() -> Iterator[checks.CheckMessage]:
 
 
 def _provider() -> Iterator[checks.CheckMessage]:
-    for name in ("CONSTANT_CONTACT_URL", "CONSTANT_CONTACT_TOKEN_URL"):
+    for name in ("CONSTANT_CONTACT_URL", "CONSTANT_CONTACT_TOKEN_URL", "OIDC_ISSUER", "SIGNUP_LINK_URL"):
         address = urlsplit(getattr(settings, name))
         if address.scheme == "http" and not _is_loopback(address.hostname or ""):
             yield checks.Error(
@@ -127,6 +131,69 @@ def _sender() -> Iterator[checks.CheckMessage]:
             hint="Give your own address in DEFAULT_FROM_EMAIL, or leave EMAIL_URL empty to send no mails.",
             id="signup.E014",
         )
+
+
+def _single_sign_on() -> Iterator[checks.CheckMessage]:
+    provider = settings.CONSTANT_CONTACT_IDP_PROVIDER
+    ways = [name for name in ("OIDC_ISSUER", "SIGNUP_LINK_KEY") if getattr(settings, name)]
+    if not provider:
+        if ways and not settings.OIDC_STAFF_CLAIM:
+            yield checks.Warning(
+                f"{ways[0]} has no use: customers choose passwords.",
+                hint="Set CONSTANT_CONTACT_IDP_PROVIDER to turn single sign-on on, or OIDC_STAFF_CLAIM for your staff.",
+                id="signup.W002",
+            )
+        return
+    if len(provider) > rules.active()["idp_provider"].max_length:
+        yield checks.Error(
+            "CONSTANT_CONTACT_IDP_PROVIDER is longer than Constant Contact's API allows.",
+            hint="Constant Contact gives this id to you, as the identity provider; ask for the one of your API.",
+            id="signup.E015",
+        )
+    if not ways:
+        yield checks.Error(
+            "Nobody could sign up: with single sign-on customers have to prove who they are, and there is no way to.",
+            hint="Set OIDC_ISSUER for log-ins at your identity provider, SIGNUP_LINK_KEY for signed links, or both.",
+            id="signup.E016",
+        )
+    if urlsplit(settings.CONSTANT_CONTACT_LOGIN_URL).hostname == "login.constantcontact.com":
+        yield checks.Warning(
+            "CONSTANT_CONTACT_LOGIN_URL leads to a log-in with a password, and with single sign-on there is none.",
+            hint="Give the address at which your identity provider logs customers in to Constant Contact.",
+            id="signup.W003",
+        )
+
+
+def _openid() -> Iterator[checks.CheckMessage]:
+    names = ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+    wanted = [name for name in (*names, "OIDC_STAFF_CLAIM") if getattr(settings, name)]
+    missing = [name for name in names if not getattr(settings, name) and name not in settings.MISTAKES]
+    if wanted and missing:
+        yield checks.Error(
+            f"{', '.join(missing)} is missing, and {wanted[0]} has no use without.",
+            hint="Your identity provider gives you issuer, client id and secret when you register the page with it.",
+            id="signup.E017",
+        )
+
+
+def _links() -> Iterator[checks.CheckMessage]:
+    if settings.SIGNUP_LINK_URL and not settings.SIGNUP_LINK_KEY:
+        yield checks.Error(
+            "SIGNUP_LINK_URL has no use without SIGNUP_LINK_KEY: no link could be told from a forged one.",
+            hint="Set SIGNUP_LINK_KEY to the key that your system signs the links with.",
+            id="signup.E018",
+        )
+    if settings.SIGNUP_LINK_KEY:
+        from signup.single_sign_on import link  # It has models, which are not there yet when this module is read.
+
+        try:
+            link.key()
+        except ValueError:
+            yield checks.Error(
+                "SIGNUP_LINK_KEY is neither a secret of 32 or more characters nor a public key.",
+                hint="Give a public key as PEM, in a file named by SIGNUP_LINK_KEY_FILE: RSA of 2048 bits, or P-256.",
+                id="signup.E019",
+            )
 
 
 def check_static_files(**options: Any) -> list[checks.CheckMessage]:

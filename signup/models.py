@@ -1,4 +1,6 @@
-"""What the page remembers: its visitors, for a day, so that nobody signs up without end; and whom to write to."""
+"""What the page remembers: its visitors, for a day, so that nobody signs up without end; whom to write to; and
+which links have been used.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,17 @@ class Visit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key[:8]}… {self.at:%H:%M}"
+
+
+class UsedLink(models.Model):
+    """A signed link that has been followed, kept until it is out of date: it works once."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    """The SHA-256 of the token's id (`jti`)."""
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}… {self.expires_at:%H:%M}"
 
 
 class Mail(models.Model):

@@ -5,12 +5,16 @@ from django.urls import path
 from django.views.i18n import set_language
 
 from signup import brand, health, views
+from signup.single_sign_on import views as single_sign_on
 
 urlpatterns = [
     path("", views.sign_up, name="sign_up"),
     path("signup/<uuid:reference>/", views.progress, name="progress"),
     path("signup/open/", views.reopen, name="reopen"),
     path("signup/<uuid:reference>/status/", views.status, name="status"),
+    path("login/", single_sign_on.log_in, name="log_in"),
+    path("login/callback/", single_sign_on.logged_in, name="logged_in"),
+    path("start/", single_sign_on.start, name="start"),
     path("logo/<slug:digest>", brand.logo, name="logo"),
     path("language/", set_language, name="set_language"),
     path("admin/", admin.site.urls),

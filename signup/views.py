@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -19,9 +20,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from provisioning import services
 from provisioning.models import Account, MovedMeanwhile
-from signup import abuse, mails
+from signup import abuse, mails, single_sign_on
 from signup.forms import CorrectionForm, SignupForm
 from signup.progress import STEPS, stage
+from signup.single_sign_on import Proof
 
 OWN = "accounts"
 """The key in a browser's session of the references of the accounts that it signed up for."""
@@ -31,22 +33,24 @@ OWN = "accounts"
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @sensitive_post_parameters("password")
-def sign_up(request: HttpRequest) -> HttpResponse:
-    form = SignupForm(request.POST if request.method == "POST" else None)
+@single_sign_on.demanded
+def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
+    if account := services.account_of(proof.idp_provider_id):
+        return _hand_over(request, account)
+    form = SignupForm(request.POST if request.method == "POST" else None, proof.values)
     if form.is_valid():
         try:
             abuse.judge(form, request)
             with transaction.atomic():
-                account = services.submit(form.cleaned_data, form.submission)
+                account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id)
                 mails.expect(account, request)
         except ValidationError as problems:
             if sent_before := _own_named(request, form.cleaned_data["username"]):
                 return redirect("progress", sent_before.reference)
             form.add_error(None, problems)
         else:
-            _give(request, account)
-            return redirect("progress", account.reference)
-    return _page_with(form, request, abuse.status(form))
+            return _hand_over(request, account)
+    return _page_with(form, request, abuse.status(form), proof)
 
 
 @never_cache
@@ -55,15 +59,16 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form as it was filled in, to be sent again; for any other page, the way back to it."""
     if request.path != reverse("sign_up"):
         return render(request, "403_csrf.html", status=403)
+    why = _("Nothing has been sent yet: this page was open for too long, or your browser has cookies switched off.")
+    proof = single_sign_on.proven(request)
+    if proof is None:
+        if reason == REASON_NO_CSRF_COOKIE:  # Not from another site: that has been ruled out before.
+            single_sign_on.keep_typed(request)
+        return single_sign_on.way_in(request, why, status=403)
     form = SignupForm(request.POST)
     form.errors.clear()
-    form.add_error(
-        None,
-        _("Nothing has been sent yet: this page was open for too long, or your browser has cookies switched off.")
-        + " "
-        + _("Please choose your password again and send the form once more."),
-    )
-    return _page_with(form, request, status=403)
+    form.add_error(None, f"{why} {abuse.again()}")
+    return _page_with(form, request, 403, proof)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -92,8 +97,7 @@ def reopen(request: HttpRequest) -> HttpResponse:
         account = Account.objects.get(reference=mails.read(request.GET.get("token", "")))
     except (BadSignature, Account.DoesNotExist):
         return render(request, "signup/link_expired.html", status=404)
-    _give(request, account)
-    return redirect("progress", account.reference)
+    return _hand_over(request, account)
 
 
 @require_safe
@@ -105,12 +109,12 @@ def status(request: HttpRequest, reference: UUID) -> JsonResponse:
     return JsonResponse({"state": account.state, "final": account.state in Account.FINAL})
 
 
-def _page_with(form: SignupForm, request: HttpRequest, status: int = 200) -> HttpResponse:
-    return render(request, "signup/form.html", context(form), status=status)
+def _page_with(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:
+    return render(request, "signup/form.html", context(form) | {"proof": proof}, status=status)
 
 
 def context(form: SignupForm) -> dict[str, object]:
-    """What the form's template needs besides the brand."""
+    """What the form's template needs besides the brand, and who has proven to be whom."""
     partner_can_log_in = settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING
     return {"form": form, "guard": abuse.guard(form), "partner_can_log_in": partner_can_log_in}
 
@@ -141,11 +145,13 @@ def _corrected(account: Account, form: CorrectionForm) -> bool:
     return True
 
 
-def _give(request: HttpRequest, account: Account) -> None:
-    """Bind the account's pages to this browser, under a new session key that nobody can have planted."""
+def _hand_over(request: HttpRequest, account: Account) -> HttpResponse:
+    """Bind the account's pages to this browser, under a new session key that nobody can have planted, and go there."""
     request.session.cycle_key()
     reference = str(account.reference)
     request.session[OWN] = [*(own for own in request.session.get(OWN, []) if own != reference), reference]
+    single_sign_on.forget_typed(request)
+    return redirect("progress", reference)
 
 
 def _own(request: HttpRequest, reference: UUID) -> Account | None:

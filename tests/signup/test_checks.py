@@ -2,11 +2,24 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
 from signup.checks import check_configuration, check_static_files
+
+SINGLE_SIGN_ON = {
+    "CONSTANT_CONTACT_IDP_PROVIDER": "alder",
+    "CONSTANT_CONTACT_LOGIN_URL": "https://id.example.com/constant-contact",
+    "SIGNUP_LINK_KEY": "canary-link-key-" + "k" * 16,
+}
+CLIENT = {"OIDC_CLIENT_ID": "page", "OIDC_CLIENT_SECRET": "canary-client-secret"}
+
+
+def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def ids(messages: list[Any]) -> list[str]:
@@ -40,6 +53,22 @@ def test_a_whole_configuration_is_not_complained_about(settings: Settings) -> No
         ({"CONSTANT_CONTACT_MINIMUM_LENGTHS": {"gdpr_opt_out": 1}}, "signup.E013"),
         ({"EMAIL_URL": {"EMAIL_HOST": "mail.example.com"}, "DEFAULT_FROM_EMAIL": ""}, "signup.E014"),
         ({"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXIES": []}, "signup.W001"),
+        ({"OIDC_ISSUER": "https://id.example.com", **CLIENT}, "signup.W002"),
+        ({"SIGNUP_LINK_KEY": "k" * 32}, "signup.W002"),
+        (SINGLE_SIGN_ON | {"CONSTANT_CONTACT_IDP_PROVIDER": "x" * 21}, "signup.E015"),
+        (SINGLE_SIGN_ON | {"CONSTANT_CONTACT_IDP_PROVIDER": "x" * 81, "CONSTANT_CONTACT_API": "v3"}, "signup.E015"),
+        (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": ""}, "signup.E016"),
+        (SINGLE_SIGN_ON | {"CONSTANT_CONTACT_LOGIN_URL": "https://login.constantcontact.com"}, "signup.W003"),
+        (SINGLE_SIGN_ON | {"OIDC_ISSUER": "http://id.example.com", **CLIENT}, "signup.E010"),
+        (SINGLE_SIGN_ON | {"SIGNUP_LINK_URL": "http://my.example.com"}, "signup.E010"),
+        (SINGLE_SIGN_ON | {"OIDC_ISSUER": "https://id.example.com"}, "signup.E017"),
+        (SINGLE_SIGN_ON | {"OIDC_CLIENT_ID": "page"}, "signup.E017"),
+        ({"OIDC_STAFF_CLAIM": "groups"}, "signup.E017"),
+        ({"SIGNUP_LINK_URL": "https://my.example.com"}, "signup.E018"),
+        (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": "k" * 31}, "signup.E019"),
+        (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(rsa.generate_private_key(65537, 1024))}, "signup.E019"),
+        (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(ec.generate_private_key(ec.SECP384R1()))}, "signup.E019"),
+        (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": "-----BEGIN PRIVATE KEY-----" + "x" * 32}, "signup.E019"),
     ],
     ids=str,
 )
@@ -51,6 +80,7 @@ def test_a_mistake_is_told_under_its_id_with_a_hint(settings: Settings, changes:
 
     assert ids(messages) == [told]
     assert all(message.hint for message in messages)
+    assert "canary" not in str(messages)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +94,12 @@ def test_a_mistake_is_told_under_its_id_with_a_hint(settings: Settings, changes:
         {"PROVISION_LEASE": 40.0, "CONSTANT_CONTACT_TIMEOUT": 30.0},
         {"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXIES": ["10.0.0.1"]},
         {"EMAIL_URL": {"EMAIL_HOST": "mail.example.com"}, "DEFAULT_FROM_EMAIL": "signup@example.com"},
+        SINGLE_SIGN_ON,
+        SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": "", "OIDC_ISSUER": "http://localhost:9000", **CLIENT},
+        SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(rsa.generate_private_key(65537, 2048))},
+        SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(ec.generate_private_key(ec.SECP256R1()))},
+        SINGLE_SIGN_ON | {"CONSTANT_CONTACT_IDP_PROVIDER": "x" * 80, "CONSTANT_CONTACT_API": "v3"},
+        {"OIDC_STAFF_CLAIM": "groups", "OIDC_ISSUER": "https://id.example.com", **CLIENT},
     ],
     ids=str,
 )

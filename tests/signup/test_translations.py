@@ -19,11 +19,12 @@ LANGUAGES = ["fr", "es"]
 TEMPLATES = [*settings.BASE_DIR.glob("templates/*.html"), *settings.BASE_DIR.glob("templates/signup/*.html")]
 MODULES = [
     *settings.BASE_DIR.glob("signup/*.py"),
+    *settings.BASE_DIR.glob("signup/single_sign_on/*.py"),
     *settings.BASE_DIR.glob("provisioning/rules/*.py"),
     *settings.BASE_DIR.glob("provisioning/services/*.py"),
 ]
 """Where the texts of the customer's pages and mails stand. The desk is in English."""
-DESK = {settings.BASE_DIR / "signup" / "admin.py"}
+DESK = {settings.BASE_DIR / "signup" / name for name in ("admin.py", "single_sign_on/staff.py")}
 
 CALLS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
 TEMPLATE_CALL = re.compile(r"""\b(?:_|n?gettext)\((?:u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|[\w, ])*\)""")

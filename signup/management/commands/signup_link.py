@@ -1,0 +1,45 @@
+"""`manage.py signup_link`: a signed link to the form, to try it with or to hand out by hand."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+from urllib.parse import urlencode, urljoin
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
+
+from provisioning import rules
+from signup.single_sign_on import link
+from signup.single_sign_on.proof import is_id
+
+
+class Command(BaseCommand):
+    help = "Print a link by which the customer with this id comes to the form. It is good once, for ten minutes."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        host = next(iter(settings.ALLOWED_HOSTS), "localhost")
+        parser.add_argument("id", help="your unique id of the customer")
+        parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help="what the form is filled in with")
+        parser.add_argument("--page", default=f"https://{host}/", help="the sign-up page's address (%(default)s)")
+
+    def handle(self, *, id: str, known: list[str], page: str, **options: Any) -> None:  # noqa: A002
+        if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
+            raise CommandError("Single sign-on is off: set CONSTANT_CONTACT_IDP_PROVIDER first.")
+        if not is_id(id):
+            raise CommandError(
+                "This is no id that Constant Contact takes: at most 255 characters, without blanks around."
+            )
+        if not settings.SIGNUP_LINK_KEY or link.key()[0] != "HS256":
+            raise CommandError("Only where SIGNUP_LINK_KEY is a secret; with a public key your own system signs links.")
+        token = link.make(id, _values(known), page)
+        self.stdout.write(f"{urljoin(page, reverse('start'))}?{urlencode({'token': token})}")
+
+
+def _values(known: list[str]) -> dict[str, str]:
+    names = rules.asked(single_sign_on=True)
+    values = dict(each.partition("=")[::2] for each in known)
+    if unknown := values.keys() - set(names):
+        raise CommandError(f"There is no property {min(unknown)}. There are: {', '.join(names)}.")
+    return values

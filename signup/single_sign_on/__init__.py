@@ -1,0 +1,11 @@
+"""Single sign-on: customers without a password of their own prove who they are before they see the form.
+
+`CONSTANT_CONTACT_IDP_PROVIDER` turns it on. There are two ways to prove it, and both end in a `Proof` that is kept in
+the browser's session, on our side: logging in at the partner's identity provider (`openid`), or following a link that
+the partner's own system has signed (`link`). Nothing that a form says is ever taken for it.
+
+"""
+
+from signup.single_sign_on.proof import Proof, demanded, forget_typed, keep_typed, proven, way_in
+
+__all__ = ["Proof", "demanded", "forget_typed", "keep_typed", "proven", "way_in"]

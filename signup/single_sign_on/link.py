@@ -1,0 +1,124 @@
+"""Links that the partner's own system signs: a short JSON Web Token that says who the customer is.
+
+The key alone decides how it is signed, never the token's own header: a secret for HS256, or a public key in PEM for
+RS256 or ES256. A link is good for one page, for a short time, and once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from django.conf import settings
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+from joserfc import jwt
+from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.jwk import ECKey, Key, OctKey, RSAKey
+
+from signup.models import UsedLink
+from signup.single_sign_on.proof import is_id
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
+
+log = logging.getLogger(__name__)
+
+SHORTEST_SECRET = 32
+"""Bytes: a secret for HS256 must not be shorter than the hash (RFC 7518, 3.2)."""
+LONGEST = 60 * 60
+"""Seconds for which a link may be good, at most."""
+SLACK = 60
+"""Seconds by which the partner's clock may differ from ours."""
+
+
+class Unusable(Exception):
+    """The link proves nothing; the message says so in words for the customer."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+BROKEN = _("This link does not work: it is not whole, or it was made for another page. Please get a new one.")
+EXPIRED = _("This link is good for a short time only, and that is over. Please get a new one.")
+USED = _("This link has been used already, and each works once. Please get a new one.")
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a link says that was signed with the right key, for this page, and is not out of date."""
+
+    idp_provider_id: str
+    values: Mapping[str, Any]
+    digest: str
+    """Names the link without giving away anything of it."""
+    expires_at: datetime
+
+    def use_up(self) -> None:
+        """From now on the link is used, for every process. Raises Unusable where it was before."""
+        UsedLink.objects.filter(expires_at__lt=Now() - timedelta(seconds=2 * SLACK)).delete()
+        _row, first = UsedLink.objects.get_or_create(digest=self.digest, defaults={"expires_at": self.expires_at})
+        if not first:
+            raise Unusable(USED)
+
+
+def key() -> tuple[str, Key]:
+    """SIGNUP_LINK_KEY, and the one way of signing that it is for. Raises ValueError where it is for none."""
+    text = settings.SIGNUP_LINK_KEY.encode()
+    if b"-----BEGIN" not in text:
+        if len(text) < SHORTEST_SECRET:
+            raise ValueError("too short")
+        return "HS256", OctKey.import_key(text)
+    public = load_pem_public_key(text)
+    if isinstance(public, RSAPublicKey) and public.key_size >= 2048:
+        return "RS256", RSAKey.import_key(text)
+    if isinstance(public, EllipticCurvePublicKey) and isinstance(public.curve, SECP256R1):
+        return "ES256", ECKey.import_key(text)
+    raise ValueError("of another kind")
+
+
+def make(idp_provider_id: str, values: Mapping[str, Any], page: str, *, lifetime: int = 600) -> str:
+    """A token for the sign-up page at the address `page`, good for `lifetime` seconds; by a secret key only."""
+    algorithm, own = key()
+    claims = {
+        **values,
+        "sub": idp_provider_id,
+        "aud": page,
+        "exp": int(time.time()) + lifetime,
+        "jti": secrets.token_urlsafe(16),
+    }
+    return jwt.encode({"alg": algorithm}, claims, own, algorithms=[algorithm])
+
+
+def read(token: str, page: str) -> Link:
+    """What the token says to the sign-up page at the address `page`. Raises Unusable."""
+    algorithm, own = key()
+    page = page.rstrip("/")
+    demanded = {name: {"essential": True} for name in ("sub", "aud", "exp", "jti")}
+    demanded["aud"] |= {"values": [page, f"{page}/"]}  # type: ignore[dict-item]  # A slash more or less is no other page.
+    try:
+        claims = jwt.decode(token, own, algorithms=[algorithm]).claims
+        jwt.JWTClaimsRegistry(leeway=SLACK, **demanded).validate(claims)  # type: ignore[arg-type]
+    except ExpiredTokenError:
+        raise Unusable(EXPIRED) from None
+    except (JoseError, ValueError, TypeError, RecursionError) as error:
+        log.warning("sign-up link refused error=%s claim=%s", type(error).__name__, getattr(error, "claim", ""))
+        raise Unusable(BROKEN) from None
+    if not claims["exp"] <= time.time() + LONGEST + SLACK:
+        log.warning("sign-up link refused: it would be good for longer than %s seconds", LONGEST)
+        raise Unusable(BROKEN)
+    if not is_id(claims["sub"]):
+        log.warning("sign-up link refused: its sub is no id that Constant Contact takes")
+        raise Unusable(BROKEN)
+    digest = hashlib.sha256(claims["jti"].encode(errors="replace")).hexdigest()
+    return Link(claims["sub"], claims, digest, datetime.fromtimestamp(claims["exp"], UTC))

@@ -1,0 +1,121 @@
+"""Who a customer has proven to be, and the page for those who have not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+
+from provisioning import rules
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
+
+PROOF, TYPED = "proof", "typed"
+"""The keys in a browser's session of its proof, and of what was typed into a form that could not be taken."""
+LIFETIME = 60 * 60
+"""Seconds: enough to fill in a form, and too little for many others to come to the same computer."""
+LONGEST_VALUE = 1000
+"""Characters; longer ones no rule allows, and a session is not a place for them."""
+
+NOT_SENT = _(
+    "Nothing has been sent yet, because you signed in too long ago. Do so again: all that you typed is kept for you."
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Who the customer is, by the partner's word, and what is known already. Both are empty without single sign-on."""
+
+    idp_provider_id: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What to fill the form in with: property → value, as the partner knows it or as it was typed before."""
+
+    @property
+    def name(self) -> str:
+        """By what the customer recognizes the own account at the partner's."""
+        return str(self.values.get("email") or self.idp_provider_id)
+
+
+def is_id(value: object) -> bool:
+    """Whether this can be somebody's id, just as it is."""
+    try:
+        return bool(value) and rules.active()["idp_provider_id"].clean(value) == value
+    except ValidationError:
+        return False
+
+
+def keep(request: HttpRequest, idp_provider_id: str, values: Mapping[str, Any], *, link: str = "") -> None:
+    """Keep a proof for this browser, under a new session key that nobody can have planted; `link` names its link."""
+    kept = request.session.get(PROOF, {})
+    if kept and kept["idp_provider_id"] != idp_provider_id:
+        forget_typed(request)
+    request.session.cycle_key()
+    until = time.time() + LIFETIME
+    request.session[PROOF] = {
+        "idp_provider_id": idp_provider_id,
+        "values": _known(values),
+        "link": link,
+        "until": until,
+    }
+
+
+def is_from(request: HttpRequest, link: str) -> bool:
+    """Whether it was this link that gave this browser its proof."""
+    return proven(request) is not None and request.session[PROOF]["link"] == link
+
+
+def proven(request: HttpRequest) -> Proof | None:
+    """What this browser's customer has proven; None where that is demanded and has not been done, or too long ago."""
+    if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
+        return Proof()
+    kept = request.session.get(PROOF)
+    if not kept or kept["until"] < time.time():
+        return None
+    return Proof(kept["idp_provider_id"], {**kept["values"], **request.session.get(TYPED, {})})
+
+
+def keep_typed(request: HttpRequest) -> None:
+    """Keep what was typed, so that nothing of it is lost while the customer signs in again."""
+    typed = request.POST.dict()
+    request.session[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
+
+
+def forget_typed(request: HttpRequest) -> None:
+    request.session.pop(TYPED, None)
+
+
+def demanded(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Show the page, with the proof, to customers who have one; the others learn how to come by it."""
+
+    @wraps(view)
+    def page(request: HttpRequest) -> HttpResponse:
+        if proof := proven(request):
+            return view(request, proof)
+        if request.method != "POST":
+            return way_in(request)
+        keep_typed(request)
+        return way_in(request, NOT_SENT, status=403)
+
+    return page
+
+
+def way_in(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpResponse:
+    """How to prove who one is; with a `problem`, why that has not worked yet."""
+    context = {"problem": problem, "openid": settings.OIDC_ISSUER, "links": settings.SIGNUP_LINK_URL}
+    return render(request, "signup/way_in.html", context, status=status)
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The customer's properties among these values, as far as a form can be filled in with them."""
+    names = rules.asked(single_sign_on=True)
+    known = {name: values[name] for name in names if isinstance(values.get(name), rules.RULES[name].kind)}
+    return {name: value if isinstance(value, bool) else value[:LONGEST_VALUE] for name, value in known.items()}

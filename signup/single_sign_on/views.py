@@ -1,0 +1,80 @@
+"""The pages through which customers come in by single sign-on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from signup.single_sign_on import link, openid
+from signup.single_sign_on.proof import is_from, is_id, keep, way_in
+
+log = logging.getLogger(__name__)
+
+View = Callable[[HttpRequest], HttpResponse]
+
+PROPERTIES = {
+    "given_name": "first_name",
+    "family_name": "last_name",
+    "email": "email",
+    "organization": "organization_name",
+}
+"""Claim → the property that it fills in. All are OpenID's own but the last, for which it has no name."""
+NOBODY = _("You are signed in, but not with an account that can be used here. Please ask for help.")
+
+
+def where(setting: Callable[[], object]) -> Callable[[View], View]:
+    """A page that is there only while something is set."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def page(request: HttpRequest) -> HttpResponse:
+            if not setting():
+                raise Http404
+            return view(request)
+
+        return never_cache(require_GET(page))
+
+    return decorate
+
+
+@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
+def log_in(request: HttpRequest) -> HttpResponse:
+    try:
+        return openid.leave(request, "logged_in")
+    except openid.Failed as failed:
+        return way_in(request, failed.text, status=503)
+
+
+@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
+def logged_in(request: HttpRequest) -> HttpResponse:
+    try:
+        claims = openid.claims(request, "logged_in")
+    except openid.Failed as failed:
+        return way_in(request, failed.text, status=403)
+    who = claims.get(settings.OIDC_ID_CLAIM)
+    if not is_id(who):
+        log.error("log-in refused: the claim %s is no id that Constant Contact takes", settings.OIDC_ID_CLAIM)
+        return way_in(request, NOBODY, status=403)
+    keep(request, str(who), {name: claims.get(claim) for claim, name in PROPERTIES.items()})
+    return redirect("sign_up")
+
+
+@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.SIGNUP_LINK_KEY)
+def start(request: HttpRequest) -> HttpResponse:
+    """Where a signed link leads. Followed again in the same browser, it leads on as it did the first time."""
+    try:
+        read = link.read(request.GET.get("token", ""), request.build_absolute_uri("/"))
+        if not is_from(request, read.digest):
+            read.use_up()
+            keep(request, read.idp_provider_id, read.values, link=read.digest)
+    except link.Unusable as unusable:
+        return way_in(request, unusable.text, status=403)
+    return redirect("sign_up")

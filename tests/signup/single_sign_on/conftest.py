@@ -1,0 +1,11 @@
+import pytest
+from pytest_django import Settings
+
+SECRET = "canary-link-key-" + "k" * 32
+
+
+@pytest.fixture(autouse=True)
+def single_sign_on(settings: Settings) -> None:
+    """Customers come by signed links."""
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
+    settings.SIGNUP_LINK_KEY = SECRET

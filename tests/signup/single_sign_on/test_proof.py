@@ -1,0 +1,204 @@
+"""Without proof there is no form, and nobody can choose an id; with it nothing that was typed is ever lost."""
+
+import time
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from provisioning.models import Account
+from tests.provisioning.work import at_once
+from tests.signup.accounts import TYPED, account
+
+pytestmark = pytest.mark.django_db
+
+ENTERED = {name: value for name, value in TYPED.items() if name != "password"}
+
+
+@pytest.fixture
+def known(client: Client) -> Client:
+    """A browser whose customer has proven to be 4711."""
+    prove(client, "4711")
+    return client
+
+
+def prove(client: Client, idp_provider_id: str, lasts: int = 600, **values: Any) -> None:
+    session = client.session
+    until = time.time() + lasts
+    session["proof"] = {"idp_provider_id": idp_provider_id, "values": values, "link": "", "until": until}
+    session.save()
+
+
+def page(client: Client) -> str:
+    response = client.get("/")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered", "not_offered"),
+    [
+        ({"OIDC_ISSUER": "https://id.example.com"}, 'href="/login/"', "made for you alone"),
+        ({"SIGNUP_LINK_URL": "https://my.example.com/trial"}, 'href="https://my.example.com/trial"', "/login/"),
+        ({"BRAND_SUPPORT_URL": "https://help.example.com"}, 'href="https://help.example.com"', "/login/"),
+        (
+            {"OIDC_ISSUER": "https://id.example.com", "SIGNUP_LINK_URL": "https://my.example.com/trial"},
+            'href="https://my.example.com/trial"',
+            "made for you alone",
+        ),
+    ],
+    ids=str,
+)
+def test_without_proof_the_page_says_how_to_get_in(
+    client: Client, settings: Settings, changes: dict[str, str], offered: str, not_offered: str
+) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+
+    shown = page(client)
+
+    assert offered in shown
+    assert not_offered not in shown
+    assert 'name="submission"' not in shown
+    assert 'role="alert"' not in shown
+
+
+def test_the_way_in_bears_the_partners_name(client: Client, settings: Settings) -> None:
+    settings.OIDC_ISSUER, settings.BRAND_NAME = "https://id.example.com", "Alder & Co"
+
+    assert "Continue with Alder &amp; Co" in page(client)
+
+
+def test_without_proof_nothing_is_stored_whatever_the_form_says(client: Client) -> None:
+    response = client.post("/", TYPED | {"idp_provider_id": "4711", "idp_provider": "alder"})
+
+    assert response.status_code == 403
+    assert not Account.objects.exists()
+
+
+@pytest.mark.parametrize("lasts", [None, -1])
+def test_what_was_typed_too_late_is_kept_until_the_customer_has_signed_in_again(
+    client: Client, lasts: int | None
+) -> None:
+    if lasts:
+        prove(client, "4711", lasts, phone="111 111")
+    said = client.post("/", ENTERED | {"gdpr_opt_out": "on"}).content.decode()
+    assert "all that you typed is kept" in said
+
+    prove(client, "4711", phone="111 111", first_name="Annabel")
+
+    form = client.get("/").context["form"]
+    assert form.initial == ENTERED | {"gdpr_opt_out": True}
+    assert client.post("/", ENTERED).status_code == 302
+    assert "typed" not in client.session
+
+
+def test_with_all_cookies_lost_nothing_that_was_typed_is() -> None:
+    browser = Client(enforce_csrf_checks=True)
+    response = browser.post("/", ENTERED)
+    assert response.status_code == 403
+    assert "cookies" in response.content.decode()
+
+    prove(browser, "4711")
+
+    assert browser.get("/").context["form"].initial == ENTERED | {"gdpr_opt_out": False}
+
+
+def test_another_site_can_plant_nothing() -> None:
+    browser = Client(enforce_csrf_checks=True)
+
+    browser.post("/", ENTERED, headers={"origin": "https://evil.example.com"})
+
+    assert "typed" not in browser.session
+
+
+def test_a_form_without_its_csrf_token_comes_back_to_who_is_known(known: Client) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.cookies = known.cookies
+
+    response = browser.post("/", ENTERED)
+
+    assert response.status_code == 403
+    assert f'value="{ENTERED["username"]}"' in response.content.decode()
+    assert "Please send the form once more." in response.content.decode()
+    assert "password again" not in response.content.decode()
+
+
+def test_what_is_typed_wins_over_what_is_known_and_both_can_be_changed(client: Client) -> None:
+    prove(client, "4711", first_name="Anna", last_name="Jones")
+
+    form = client.post("/", ENTERED | {"first_name": "Berta", "email": "berta@"}).context["form"]
+
+    assert form["first_name"].value() == "Berta"
+    assert list(form.errors) == ["email"]
+
+
+def test_who_has_a_living_account_is_led_to_it(client: Client) -> None:
+    mine = account("created", idp_provider_id="4711")
+    prove(client, "4711")
+
+    response = client.get("/", follow=True)
+
+    assert response.redirect_chain == [(f"/signup/{mine.reference}/", 302)]
+    assert "Your account is ready" in response.content.decode()
+    assert client.post("/", ENTERED).headers["Location"] == f"/signup/{mine.reference}/"
+    assert Account.objects.count() == 1
+
+
+def test_who_has_given_an_account_up_can_sign_up_again(known: Client) -> None:
+    account("closed", idp_provider_id="4711")
+
+    assert known.post("/", ENTERED).status_code == 302
+    assert Account.objects.living().get().idp_provider_id == "4711"
+
+
+def test_the_form_of_another_customer_at_the_same_computer_is_not_taken_for_the_own_one(known: Client) -> None:
+    form = ENTERED | {"submission": str(uuid.uuid4())}
+    first = known.post("/", form)
+    prove(known, "4712")
+
+    second = known.post("/", form | {"username": "berta-jones"})
+
+    assert first.headers["Location"] != second.headers["Location"]
+    assert set(Account.objects.values_list("idp_provider_id", flat=True)) == {"4711", "4712"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_forms_of_one_customer_at_once_are_one_account() -> None:
+    def send(number: int) -> str:
+        browser = Client()
+        prove(browser, "4711")
+        return browser.post("/", ENTERED | {"username": f"anna-{number % 4}"}).headers["Location"]
+
+    pages = at_once(8, send)
+
+    assert set(pages) == {f"/signup/{Account.objects.get().reference}/"}
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("created", "there is no other password"),
+        ("rejected", "tell us the reference"),
+    ],
+)
+def test_the_progress_page_speaks_of_no_password_to_choose(client: Client, state: str, words: str) -> None:
+    account(state, {"idp_provider_id": "Not unique"}, idp_provider_id="4711")
+    prove(client, "4711")
+
+    shown = client.get("/", follow=True).content.decode()
+
+    assert words in shown
+    assert "the password you chose" not in shown
+
+
+def test_whatever_the_partner_has_not_proven_leaves_passwords_as_they_were(client: Client, settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = ""
+    prove(client, "4711")
+
+    client.post("/", TYPED)
+
+    assert Account.objects.get().idp_provider_id == ""
+    assert Account.objects.get().password
