@@ -8,6 +8,7 @@ from django.db import connection
 from django.utils import translation
 
 from tests.checkout import Checkout
+from tests.openid import OpenIdProvider
 from tests.postgresql import PostgreSQL
 
 
@@ -60,3 +61,21 @@ def database() -> Iterator[PostgreSQL]:
         pytest.fail(str(error)) if os.environ.get("CI") == "true" else pytest.skip(str(error))
     with database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def openid_provider() -> Iterator[OpenIdProvider]:
+    """One for all tests. Where there is no Node they are skipped, except in CI, where they fail."""
+    try:
+        provider = OpenIdProvider()
+    except FileNotFoundError as error:
+        pytest.fail(str(error)) if os.environ.get("CI") == "true" else pytest.skip(str(error))
+    with provider:
+        yield provider
+
+
+@pytest.fixture
+def openid(openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider]:
+    """A real OpenID provider, which is honest at first."""
+    yield openid_provider
+    openid_provider.spoiled = ""

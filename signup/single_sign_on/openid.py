@@ -83,7 +83,8 @@ def _provider(name: str) -> tuple[Any, dict[str, Any]]:
         client_id=settings.OIDC_CLIENT_ID,
         client_secret=settings.OIDC_CLIENT_SECRET,
         server_metadata_url=settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration",
-        client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT},
+        # The access token is used at once: one that lives shorter than Authlib's leeway of a minute is as good.
+        client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0},
     )
     metadata = provider.load_server_metadata()
     if metadata.get("issuer") != settings.OIDC_ISSUER:

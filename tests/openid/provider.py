@@ -1,0 +1,160 @@
+"""The provider as a process of its own, behind a proxy that does what no certified provider would.
+
+    with OpenIdProvider() as provider:
+        ...  # OIDC_ISSUER is provider.issuer
+        provider.spoiled = "nonce"
+
+Raises FileNotFoundError where there is no Node.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import http.client
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+
+HERE = Path(__file__).parent
+HONEST, ELSEWHERE = 0, 1
+"""Of the two providers: the one that is who it says it is, and the one that calls itself something else."""
+
+
+def secret_of(client: str) -> str:
+    return f"canary-secret-of-{client}"
+
+
+class OpenIdProvider:
+    """`spoiled` says what goes wrong: nothing, or one of
+
+    - `nonce`, `audience`: the provider is asked for a log-in with another nonce, or by another client
+    - `issuer`, `issuer in token`: it is another one, which says so everywhere or only where it signs
+    - `unsigned`: a token without a signature, and a provider that is said to give such ones
+    - `no id token`; `user info`: no word about who it is; or one about somebody else
+    - `expired`: the code comes too late
+    - `broken`: no answer that anybody could understand; `slow`: one after a second
+    """
+
+    settings = {"OIDC_CLIENT_ID": "page", "OIDC_CLIENT_SECRET": secret_of("page")}
+
+    def __init__(self) -> None:
+        install()
+        self.spoiled = ""
+        self._proxy = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"provider": self}))
+        self._proxy.daemon_threads = True
+        # Another site than the page at 127.0.0.1: what cookies are sent on the way back is as it is in earnest.
+        self.issuer = f"http://localhost:{self._proxy.server_port}"
+        self.ports: list[int] = []
+
+    def __enter__(self) -> Self:
+        command = ["node", "provider.mjs", self.issuer]
+        self._process = subprocess.Popen(
+            command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._process.stdout
+        self.ports = [int(port) for port in re.findall(r"\d+", self._process.stdout.readline())]
+        assert len(self.ports) == 2, "The provider has not started."
+        threading.Thread(target=self._proxy.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._proxy.shutdown()
+        self._proxy.server_close()
+        self._process.terminate()
+        self._process.communicate(timeout=30)
+
+
+def install() -> None:
+    """Install what `package-lock.json` pins, where that has not been done; one of several test runs at a time."""
+    lock, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
+    if not (shutil.which("node") and shutil.which("npm")):
+        raise FileNotFoundError("Node is not found; on Debian: apt-get install nodejs npm")
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=300)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    provider: OpenIdProvider
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._pass_on()
+
+    def do_POST(self) -> None:
+        self._pass_on()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def _pass_on(self) -> None:
+        spoiled = self.provider.spoiled
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.close_connection = True
+        if spoiled == "slow":
+            time.sleep(1)
+        if spoiled == "broken":
+            self._answer(502, [("Content-Type", "text/html")], b"<h1>Bad gateway</h1>")
+        else:
+            self._forward(body, spoiled)
+
+    def _forward(self, body: bytes, spoiled: str) -> None:
+        path, headers = self._request(spoiled)
+        port = self.provider.ports[ELSEWHERE if spoiled.startswith("issuer") else HONEST]
+        there = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        there.request(self.command, path, body, headers)
+        response = there.getresponse()
+        answer = response.read()
+        there.close()
+        if response.headers.get_content_type() == "application/json":
+            answer = json.dumps(self._spoil(json.loads(answer), spoiled)).encode()
+        self._answer(response.status, response.getheaders(), answer)
+
+    def _request(self, spoiled: str) -> tuple[str, dict[str, str]]:
+        path, headers = self.path, dict(self.headers.items())
+        if spoiled == "nonce":
+            path = re.sub(r"nonce=\w+", "nonce=another", path)
+        if spoiled == "audience":
+            path = path.replace("client_id=page", "client_id=other")
+            if path == "/token":
+                basic = base64.b64encode(f"other:{secret_of('other')}".encode()).decode()
+                headers["Authorization"] = f"Basic {basic}"
+        if spoiled == "expired":
+            headers["X-Hurry"] = "yes"
+            if path == "/token":
+                time.sleep(2.1)
+        return path, headers
+
+    def _spoil(self, answer: dict[str, Any], spoiled: str) -> dict[str, Any]:
+        if spoiled == "issuer in token" and "issuer" in answer:
+            answer["issuer"] = self.provider.issuer
+        if spoiled == "unsigned":
+            if "id_token_signing_alg_values_supported" in answer:
+                answer["id_token_signing_alg_values_supported"] += ["none"]
+            if "id_token" in answer:
+                header = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+                answer["id_token"] = f"{header}.{answer['id_token'].split('.')[1]}."
+        if spoiled == "no id token":
+            answer.pop("id_token", None)
+        if spoiled == "user info" and self.path == "/me":
+            answer["sub"] = "somebody-else"
+        return answer
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in {"content-length", "transfer-encoding", "connection", "keep-alive"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)

@@ -1,0 +1,206 @@
+"""Logging in at the identity provider, a real one: all that it does, and all that it would never do."""
+
+import logging
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from pytest_django import Settings
+
+from provisioning.models import Account
+from signup.single_sign_on import openid as module
+from tests.openid import OpenIdProvider
+from tests.openid.person import PAGE, Person
+from tests.postgresql import free_port
+from tests.signup.accounts import TYPED
+
+pytestmark = pytest.mark.django_db
+
+DECLINED, UNREACHABLE, WRONG = "was declined", "cannot be reached", "Signing in did not work"
+
+
+@pytest.fixture(autouse=True)
+def at_the_provider(settings: Settings, openid: OpenIdProvider) -> None:
+    """Customers come by OpenID Connect only."""
+    settings.SIGNUP_LINK_KEY = ""
+    settings.OIDC_ISSUER = openid.issuer
+    for name, value in openid.settings.items():
+        setattr(settings, name, value)
+
+
+@pytest.fixture
+def anna(client: Client) -> Person:
+    return Person(client, "anna")
+
+
+def told(response: Any) -> str:
+    """What the page says is the problem; there is a way to try again, and no form."""
+    page: str = response.content.decode()
+    assert response.status_code in {403, 503}
+    assert 'href="/login/"' in page
+    assert 'name="submission"' not in page
+    return page.partition('role="alert"')[2].partition("</div>")[0]
+
+
+def test_who_has_logged_in_sees_the_form_filled_in(anna: Person) -> None:
+    response = anna.come_back()
+
+    assert response.redirect_chain == [("/", 302)]
+    assert response.context["form"].initial == {
+        "first_name": "Anna",
+        "last_name": "Jones",
+        "email": "anna@nullmailer.com",
+        "organization_name": "Anna's Bakery",
+    }
+    assert "You are signed in as <strong>anna@nullmailer.com</strong>" in response.content.decode()
+
+
+def test_the_account_is_whose_the_provider_says(anna: Person) -> None:
+    anna.come_back()
+
+    anna.client.post("/", TYPED | {"idp_provider_id": "somebody-else", "first_name": "Annabel"})
+
+    account = Account.objects.get()
+    assert (account.idp_provider_id, account.first_name, bool(account.password)) == ("anna", "Annabel", False)
+
+
+def test_the_id_may_be_in_another_claim(anna: Person, settings: Settings) -> None:
+    settings.OIDC_ID_CLAIM = "number"
+    anna.come_back()
+
+    anna.client.post("/", TYPED)
+
+    assert Account.objects.get().idp_provider_id == "no-anna"
+
+
+@pytest.mark.parametrize("claim", ["employee", "groups"])
+def test_without_an_id_that_can_be_one_nobody_comes_in(client: Client, settings: Settings, claim: str) -> None:
+    settings.OIDC_ID_CLAIM = claim
+
+    assert "not with an account that can be used here" in told(Person(client, "viewer").come_back())
+
+
+def test_it_asks_for_a_code_with_pkce_state_and_nonce_and_for_no_more_than_it_needs(
+    client: Client, settings: Settings
+) -> None:
+    asked = parse_qs(urlsplit(client.get("/login/").headers["Location"]).query)
+
+    assert (asked["response_type"], asked["code_challenge_method"]) == (["code"], ["S256"])
+    assert asked["scope"] == ["openid profile email"]
+    assert all(len(asked[name][0]) >= 20 for name in ("code_challenge", "state", "nonce"))
+    settings.OIDC_STAFF_CLAIM = "groups"
+    assert "scope=openid+profile+email+groups" in client.get("/login/").headers["Location"]
+
+
+def test_who_declines_is_told_so(anna: Person) -> None:
+    assert DECLINED in told(anna.come_back(decline=True))
+    assert 'name="submission"' in anna.come_back().content.decode()
+
+
+def test_an_address_that_was_used_is_good_for_nothing(anna: Person) -> None:
+    back = anna.log_in().removeprefix(PAGE)
+    anna.client.get(back)
+
+    for browser in (anna.client, Client()):
+        assert WRONG in told(browser.get(back))
+
+
+def test_the_way_back_is_for_the_browser_that_left(anna: Person) -> None:
+    stolen = anna.log_in().removeprefix(PAGE)
+    other = Client()
+    other.get("/login/")
+
+    assert WRONG in told(other.get(stolen))
+
+
+def test_a_code_is_good_for_the_log_in_that_it_was_given_for(anna: Person) -> None:
+    code = parse_qs(urlsplit(anna.log_in()).query)["code"]
+    other = Person(Client(), "anna")
+    state = parse_qs(urlsplit(other.log_in()).query)["state"]
+
+    assert WRONG in told(other.client.get("/login/callback/", {"code": code, "state": state}))
+
+
+@pytest.mark.parametrize(
+    "query", ["", "code=x", "state=x", "code=x&state=x", "error=nonsense%0Aforged", "code=%00&state=%ff"]
+)
+def test_an_address_that_was_made_up_is_told(client: Client, query: str) -> None:
+    assert WRONG in told(client.get(f"/login/callback/?{query}"))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "why", "logged"),
+    [
+        ("nonce", WRONG, "InvalidClaimError invalid_claim nonce"),
+        ("audience", WRONG, "InvalidClaimError invalid_claim aud"),
+        ("issuer in token", WRONG, "InvalidClaimError invalid_claim iss"),
+        ("unsigned", WRONG, "UnsupportedAlgorithmError unsupported_algorithm"),
+        ("no id token", WRONG, "KeyError"),
+        ("user info", WRONG, "ValueError"),
+        ("expired", WRONG, "OAuthError invalid_grant"),
+    ],
+)
+def test_what_no_provider_should_do_proves_nothing(
+    anna: Person, openid: OpenIdProvider, caplog: pytest.LogCaptureFixture, spoiled: str, why: str, logged: str
+) -> None:
+    openid.spoiled = spoiled
+
+    assert why in told(anna.come_back())
+    assert f"log-in failed error={logged}" in caplog.text
+    assert 'name="submission"' not in anna.client.get("/").content.decode()
+    assert not any("proof" in session.get_decoded() for session in Session.objects.all())
+
+
+def test_another_issuer_is_not_even_visited(client: Client, openid: OpenIdProvider) -> None:
+    openid.spoiled = "issuer"
+
+    assert WRONG in told(client.get("/login/"))
+
+
+@pytest.mark.parametrize("spoiled", ["broken", "slow", "gone"])
+def test_a_provider_that_does_not_answer_is_told(
+    anna: Person, openid: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch, spoiled: str
+) -> None:
+    back = anna.log_in().removeprefix(PAGE)
+    monkeypatch.setattr(module, "TIMEOUT", 0.5)
+    openid.spoiled = spoiled
+    if spoiled == "gone":
+        settings.OIDC_ISSUER = f"http://localhost:{free_port()}"
+
+    assert UNREACHABLE in told(anna.client.get("/login/"))
+    assert UNREACHABLE in told(anna.client.get(back))
+
+
+def test_who_comes_back_by_a_new_log_in_keeps_what_was_typed(anna: Person) -> None:
+    anna.client.post("/", TYPED | {"phone": "12"})
+
+    assert anna.come_back().context["form"].initial["phone"] == "12"
+
+
+def test_no_secret_of_a_log_in_is_logged_or_shown(
+    anna: Person, openid: OpenIdProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    back = anna.log_in()
+    shown = [anna.client.get(back.removeprefix(PAGE)), anna.client.get("/"), anna.client.get(back.removeprefix(PAGE))]
+    openid.spoiled = "no id token"
+    shown.append(anna.come_back())
+
+    kept = str([session.get_decoded() for session in Session.objects.all()])
+    told = caplog.text + kept + "".join(response.content.decode() for response in shown)
+    asked = parse_qs(urlsplit(back).query)
+    for secret in (openid.settings["OIDC_CLIENT_SECRET"], asked["code"][0], "eyJ", "code_verifier="):
+        assert secret not in told
+
+
+@pytest.mark.parametrize("path", ["/login/", "/login/callback/"])
+@pytest.mark.parametrize("setting", ["CONSTANT_CONTACT_IDP_PROVIDER", "OIDC_ISSUER"])
+def test_without_single_sign_on_by_openid_there_is_no_such_page(
+    client: Client, settings: Settings, path: str, setting: str
+) -> None:
+    setattr(settings, setting, "")
+
+    assert client.get(path).status_code == 404
+    assert client.post(path).status_code == 405
