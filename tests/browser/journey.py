@@ -14,8 +14,9 @@ def fresh_name(prefix: str = "anna") -> str:
     return f"{prefix}-{next(_numbers)}"
 
 
-def fill_in(page: Page, username: str, **changes: str) -> None:
-    values = {
+def fill_in(page: Page, username: str, **changes: str | None) -> None:
+    """Fill in the whole form but for what is changed to None."""
+    values: dict[str, str | None] = {
         "organization_name": "Anna's Bakery",
         "first_name": "Anna",
         "last_name": "Jones",
@@ -27,7 +28,8 @@ def fill_in(page: Page, username: str, **changes: str) -> None:
     page.locator("[name=country_code]").select_option("US")
     page.locator("[name=state_code]").select_option("MA")
     for name, value in (values | changes).items():
-        page.locator(f"[name={name}]").fill(value)
+        if value is not None:
+            page.locator(f"[name={name}]").fill(value)
 
 
 def send(page: Page) -> None:
