@@ -1,9 +1,10 @@
 """What the page remembers: its visitors, for a day, so that nobody signs up without end; whom to write to; and
-which links have been used.
+what single sign-on has to know again.
 """
 
 from __future__ import annotations
 
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.models.functions import Now
 
@@ -40,6 +41,21 @@ class UsedLink(models.Model):
 
     def __str__(self) -> str:
         return f"{self.digest[:8]}… {self.expires_at:%H:%M}"
+
+
+class StaffIdentity(models.Model):
+    """By what a member of staff is known again who logs in through the identity provider."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="identity")
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    """The claim `sub`, which no issuer gives to two people."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="staff_identity_is_one_user")]
+
+    def __str__(self) -> str:
+        return f"{self.user}"
 
 
 class Mail(models.Model):

@@ -247,6 +247,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "signup.brand.brand",
+                "signup.single_sign_on.offered",
             ],
         },
     }

@@ -17,6 +17,8 @@ urlpatterns = [
     path("start/", single_sign_on.start, name="start"),
     path("logo/<slug:digest>", brand.logo, name="logo"),
     path("language/", set_language, name="set_language"),
+    path("admin/log-in/", single_sign_on.staff_log_in, name="staff_log_in"),
+    path("admin/log-in/callback/", single_sign_on.staff_logged_in, name="staff_logged_in"),
     path("admin/", admin.site.urls),
     path("healthz", health.alive),
     path("readyz", health.ready),

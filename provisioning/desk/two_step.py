@@ -57,7 +57,13 @@ def _accepts(user_id: int, code: str) -> bool:
 
 
 def two_step(request: HttpRequest) -> HttpResponse:
-    """Set the second step up, or give it up: both only with a code from the app, which proves that it works."""
+    """Set the second step up, or give it up: both only with a code from the app, which proves that it works.
+
+    Who has no password here has no log-in here either that could have a second step: that is the identity provider's.
+    """
+    if not request.user.has_usable_password():  # type: ignore[union-attr]  # Nobody comes here anonymously.
+        context = {"title": _("Two-step log-in"), "elsewhere": True}
+        return TemplateResponse(request, "admin/two_step.html", admin.site.each_context(request) | context)
     device, _new = TOTPDevice.objects.get_or_create(user=request.user, defaults={"name": "TOTP", "confirmed": False})
     form = CodeForm(device, request.POST or None)
     if form.is_valid():

@@ -4,8 +4,9 @@
 the browser's session, on our side: logging in at the partner's identity provider (`openid`), or following a link that
 the partner's own system has signed (`link`). Nothing that a form says is ever taken for it.
 
+Staff may log in to the desk through the same provider (`staff`).
 """
 
-from signup.single_sign_on.proof import Proof, demanded, forget_typed, keep_typed, proven, way_in
+from signup.single_sign_on.proof import Proof, demanded, forget_typed, keep_typed, offered, proven, way_in
 
-__all__ = ["Proof", "demanded", "forget_typed", "keep_typed", "proven", "way_in"]
+__all__ = ["Proof", "demanded", "forget_typed", "keep_typed", "offered", "proven", "way_in"]

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 10
 """Seconds for which each answer of the provider is waited for."""
+LONGEST_SUBJECT = 255
+"""Characters, by OpenID Connect Core, 2."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
 """How a provider may sign what it says: with a key that it alone has, so neither by «none» nor with a shared secret."""
 
@@ -69,8 +71,8 @@ def claims(request: HttpRequest, name: str) -> dict[str, Any]:
         token = provider.authorize_access_token(request, claims_options=demanded)
         signed = dict(token["userinfo"])
         more = provider.userinfo(token=token) if "userinfo_endpoint" in metadata else {"sub": signed["sub"]}
-        if more["sub"] != signed["sub"]:
-            raise ValueError("The user info is about somebody else.")
+        if not 0 < len(signed["sub"]) <= LONGEST_SUBJECT or more["sub"] != signed["sub"]:
+            raise ValueError("Nobody, or the user info is about somebody else.")
     except Exception as error:
         raise _failure(error) from None
     return {**more, **signed}

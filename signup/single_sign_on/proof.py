@@ -108,10 +108,18 @@ def demanded(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callable[[Ht
     return page
 
 
+def offered(request: HttpRequest) -> dict[str, object]:
+    """The context processor that tells every template which ways in there are."""
+    return {
+        "by_openid": settings.OIDC_ISSUER,
+        "by_link": settings.SIGNUP_LINK_URL,
+        "staff_by_openid": settings.OIDC_STAFF_CLAIM,
+    }
+
+
 def way_in(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpResponse:
     """How to prove who one is; with a `problem`, why that has not worked yet."""
-    context = {"problem": problem, "openid": settings.OIDC_ISSUER, "links": settings.SIGNUP_LINK_URL}
-    return render(request, "signup/way_in.html", context, status=status)
+    return render(request, "signup/way_in.html", {"problem": problem}, status=status)
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

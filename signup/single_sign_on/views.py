@@ -1,4 +1,4 @@
-"""The pages through which customers come in by single sign-on."""
+"""The pages through which customers and staff come in by single sign-on."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from collections.abc import Callable
 from functools import wraps
 
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from signup.single_sign_on import link, openid
+from signup.single_sign_on import link, openid, staff
 from signup.single_sign_on.proof import is_from, is_id, keep, way_in
 
 log = logging.getLogger(__name__)
@@ -78,3 +80,27 @@ def start(request: HttpRequest) -> HttpResponse:
     except link.Unusable as unusable:
         return way_in(request, unusable.text, status=403)
     return redirect("sign_up")
+
+
+@where(lambda: settings.OIDC_STAFF_CLAIM)
+def staff_log_in(request: HttpRequest) -> HttpResponse:
+    try:
+        return openid.leave(request, "staff_logged_in")
+    except openid.Failed as failed:
+        return _refuse(request, failed)
+
+
+@where(lambda: settings.OIDC_STAFF_CLAIM)
+def staff_logged_in(request: HttpRequest) -> HttpResponse:
+    try:
+        user = staff.admit(openid.claims(request, "staff_logged_in"))
+    except openid.Failed as failed:
+        return _refuse(request, failed)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    request.session.set_expiry(staff.HOURS * 60 * 60)
+    return redirect("admin:index")
+
+
+def _refuse(request: HttpRequest, failed: openid.Failed) -> HttpResponse:
+    messages.error(request, str(failed.text))
+    return redirect("admin:login")

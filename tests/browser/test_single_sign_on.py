@@ -21,6 +21,7 @@ SETTINGS = {
     "CONSTANT_CONTACT_IDP_PROVIDER": "alder",
     "CONSTANT_CONTACT_LOGIN_URL": "https://id.example.com/constant-contact",
     "SIGNUP_LINK_KEY": KEY,
+    "OIDC_STAFF_CLAIM": "groups",
     "BRAND_NAME": "Alder",
 }
 
@@ -229,3 +230,38 @@ def test_every_page_is_accessible_and_fits(
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         forms.append(page.locator("main form").count())
     assert forms == [0, 0, 1]
+
+
+class TestStaff:
+    @pytest.fixture
+    def at_the_desk(self, visit: Open) -> Callable[..., Page]:
+        """Somebody who has gone to the desk and logged in at the provider."""
+
+        def come(name: str, **options: Any) -> Page:
+            page = visit("/admin/", **options)
+            page.get_by_role("link", name="Log in with your identity provider").click()
+            page.get_by_placeholder("Enter any login").fill(name)
+            page.get_by_placeholder("and password").fill("any")
+            page.get_by_role("button", name="Sign-in").click()
+            page.get_by_role("button", name="Continue").click()
+            return page
+
+        return come
+
+    def test_who_has_a_group_works_with_what_it_allows(
+        self, at_the_desk: Callable[..., Page], accessible: Callable[[Page], None]
+    ) -> None:
+        page = at_the_desk(fresh_name("operator"), bypass_csp=True)
+        expect_heading(page, "Overview")
+        expect(page.locator("#user-tools")).to_contain_text("Olga")
+        expect(page.get_by_role("link", name="Users")).to_have_count(0)
+        page.goto("/admin/two-step/")
+        accessible(page)
+
+    def test_who_has_none_is_told_so(
+        self, at_the_desk: Callable[..., Page], accessible: Callable[[Page], None]
+    ) -> None:
+        page = at_the_desk(fresh_name("nobody"), bypass_csp=True)
+        expect(page.get_by_text("no group that may work here is yours")).to_be_visible()
+        expect(page.get_by_label("Password")).to_be_visible()
+        accessible(page)

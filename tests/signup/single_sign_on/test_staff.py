@@ -1,0 +1,196 @@
+"""Staff log in through the identity provider, which alone says who they are and what they may do."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import IntegrityError
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning.sealed import Sealed
+from signup.models import StaffIdentity
+from signup.single_sign_on import staff
+from signup.single_sign_on.openid import Failed
+from tests.openid import OpenIdProvider
+from tests.openid.person import PAGE, Person
+from tests.signup.accounts import account
+
+pytestmark = pytest.mark.django_db
+
+LOG_IN = "/admin/log-in/"
+
+
+@pytest.fixture(autouse=True)
+def at_the_provider(settings: Settings, openid: OpenIdProvider) -> None:
+    """For staff only: customers choose passwords."""
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = settings.SIGNUP_LINK_KEY = ""
+    settings.OIDC_STAFF_CLAIM = "groups"
+    settings.OIDC_ISSUER = openid.issuer
+    for name, value in openid.settings.items():
+        setattr(settings, name, value)
+
+
+def come(name: str, client: Client | None = None) -> Any:
+    return Person(client or Client(), name).come_back(LOG_IN)
+
+
+def roles(user: User) -> set[str]:
+    return set(user.groups.values_list("name", flat=True))
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    return {"sub": "1", "groups": ["Viewer"], "email": "vera@nullmailer.com"} | changes
+
+
+@pytest.mark.parametrize("role", ["Viewer", "Operator", "Administrator"])
+def test_they_come_in_with_just_the_groups_that_the_provider_names(client: Client, role: str) -> None:
+    response = come(role.lower(), client)
+
+    user = User.objects.get()
+    assert response.redirect_chain == [("/admin/", 302)]
+    assert (user.is_staff, user.is_superuser, user.has_usable_password()) == (True, False, False)
+    assert roles(user) == {role}
+    assert user.email == user.username == f"{role.lower()}@nullmailer.com"
+    assert client.session.get_expiry_date() < timezone.now() + timedelta(hours=13)
+
+
+def test_the_same_person_is_the_same_user_with_what_the_provider_says_now() -> None:
+    first = staff.admit(claims(given_name="Vera"))
+    first.user_permissions.add(Permission.objects.all()[0])
+    User.objects.update(is_superuser=True)
+
+    again = staff.admit(claims(groups=["Operator", "Administrator", "Everybody"], email="new@nullmailer.com"))
+
+    assert again.pk == first.pk
+    assert roles(again) == {"Operator", "Administrator"}
+    assert (again.email, again.first_name, again.is_superuser) == ("new@nullmailer.com", "", False)
+    assert not again.user_permissions.exists()
+    assert str(StaffIdentity.objects.get()) == "vera@nullmailer.com"
+
+
+def test_nobody_is_known_by_an_e_mail_address_or_by_another_issuer(settings: Settings) -> None:
+    local = User.objects.create_superuser("vera@nullmailer.com", "vera@nullmailer.com", "local-word")
+    first = staff.admit(claims())
+    settings.OIDC_ISSUER = "https://other.example.com"
+    second = staff.admit(claims())
+
+    assert len({local.pk, first.pk, second.pk}) == 3
+    assert [first.username, second.username] == ["vera@nullmailer.com-2", "vera@nullmailer.com-3"]
+    local.refresh_from_db()
+    assert local.check_password("local-word")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"preferred_username": "Vera Vega"}, "Vera-Vega"),
+        ({"preferred_username": 7, "email": None}, "1"),
+        ({"preferred_username": "v" * 500}, "v" * 140),
+        ({"preferred_username": "\0ve\ud800ra"}, "vera"),
+    ],
+    ids=str,
+)
+def test_they_bear_a_name_to_be_recognized_by(changes: dict[str, Any], name: str) -> None:
+    assert staff.admit(claims(**changes)).username == name
+
+
+@pytest.mark.parametrize("groups", [None, [], "", "Everybody", ["viewer"], {"Viewer": 1}, 7, [["Viewer"]]], ids=repr)
+def test_who_has_no_group_stays_out_and_leaves_no_user(groups: Any) -> None:
+    with pytest.raises(Failed, match="no group"):
+        staff.admit(claims(groups=groups))
+
+    assert not User.objects.exists()
+
+
+def test_who_has_no_group_any_more_loses_what_there_was() -> None:
+    user = staff.admit(claims())
+    with pytest.raises(Failed, match="no group"):
+        staff.admit(claims(groups=[]))
+
+    user.refresh_from_db()
+    assert (roles(user), user.is_staff) == (set(), False)
+
+
+def test_who_has_no_group_is_told_so_on_the_page_of_the_local_log_in(client: Client) -> None:
+    response = come("nobody", client)
+
+    page = response.content.decode()
+    assert response.redirect_chain == [("/admin/login/", 302)]
+    assert "no group that may work here is yours" in page
+    assert 'name="password"' in page
+    assert "_auth_user_id" not in client.session
+
+
+def test_who_was_deactivated_stays_out(client: Client) -> None:
+    come("viewer")
+    User.objects.update(is_active=False)
+
+    assert "has been closed here" in come("viewer", client).content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_in_a_race_one_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: Any) -> None:
+        raise IntegrityError
+
+    monkeypatch.setattr(User.objects, "create_user", lost)
+    with pytest.raises(Failed, match="try again"):
+        staff.admit(claims())
+
+
+def test_what_goes_wrong_at_the_provider_is_told(client: Client, openid: OpenIdProvider) -> None:
+    openid.spoiled = "nonce"
+    assert "Signing in did not work" in come("viewer", client).content.decode()
+    openid.spoiled = "broken"
+    assert "cannot be reached" in client.get(LOG_IN, follow=True).content.decode()
+
+
+def test_a_customer_who_comes_back_to_the_page_of_staff_is_not_let_in(client: Client, settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
+    back = Person(client, "administrator").log_in("/login/").removeprefix(PAGE)
+
+    client.get(back.replace("/login/callback/", "/admin/log-in/callback/"))
+
+    assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.parametrize("path", [LOG_IN, f"{LOG_IN}callback/"])
+def test_without_the_claim_there_is_no_such_way(client: Client, settings: Settings, path: str) -> None:
+    assert f'href="{LOG_IN}"' in client.get("/admin/login/").content.decode()
+
+    settings.OIDC_STAFF_CLAIM = ""
+
+    assert client.get(path).status_code == 404
+    assert LOG_IN not in client.get("/admin/login/").content.decode()
+
+
+class TestWithoutPasswordOfTheirOwn:
+    """Who came in by the provider has nothing here that could be guessed, and no dead end."""
+
+    def test_no_password_opens_their_user(self, client: Client) -> None:
+        come("administrator")
+
+        client.post("/admin/login/", {"username": "administrator@nullmailer.com", "password": "", "code": ""})
+
+        assert "_auth_user_id" not in client.session
+
+    def test_the_second_step_is_the_providers(self, client: Client) -> None:
+        come("viewer", client)
+
+        assert "two-step" not in client.get("/admin/").content.decode()
+        for response in (client.get("/admin/two-step/"), client.post("/admin/two-step/", {"code": "1"})):
+            assert "is set up there" in response.content.decode()
+            assert "<form" not in response.content.decode().partition('id="content-main"')[2]
+
+    def test_a_token_is_not_shown_and_why(self, client: Client) -> None:
+        come("administrator", client)
+        of = account("created", oauth2_token=Sealed.of("canary-token"))
+
+        page = client.get(f"/admin/provisioning/account/{of.pk}/token/").content.decode()
+
+        assert "without one here" in page
+        assert 'type="password"' not in page
+        assert "canary-token" not in page
