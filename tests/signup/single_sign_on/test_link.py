@@ -5,6 +5,9 @@ import hashlib
 import hmac
 import json
 import logging
+import re
+import shutil
+import subprocess
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +24,7 @@ from pytest_django import Settings
 from provisioning.models import Account
 from signup.models import UsedLink
 from signup.single_sign_on import link
+from tests.checkout import ROOT
 from tests.provisioning.work import at_once
 from tests.signup.accounts import TYPED
 from tests.signup.single_sign_on.conftest import SECRET
@@ -303,3 +307,20 @@ class TestCommand:
 
         with pytest.raises(CommandError, match=why):
             call_command("signup_link", *arguments)
+
+
+def test_the_link_of_the_readme_works(client: Client, settings: Settings) -> None:
+    """In another language, with no library, within five lines."""
+    program = re.search("```js\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert program
+    assert program[1].count("\n") == 5
+    node = shutil.which("node") or pytest.skip("Node is not found; on Debian: apt-get install nodejs")
+
+    made = subprocess.run(
+        [node, "-e", program[1]], env={"SIGNUP_LINK_KEY": SECRET}, capture_output=True, text=True, check=True
+    )
+
+    settings.ALLOWED_HOSTS = ["signup.example.com"]
+    path = made.stdout.strip().removeprefix("https://signup.example.com")
+    response = client.get(path, headers={"host": "signup.example.com"}, secure=True, follow=True)
+    assert response.context["form"].initial == {"email": "anna@example.com"}
