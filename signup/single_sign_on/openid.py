@@ -42,14 +42,18 @@ WRONG = _("Signing in did not work. Perhaps it took too long, or its page was op
 
 
 def leave(request: HttpRequest, name: str) -> HttpResponse:
-    """Send the browser to the provider, from where it comes back to the page called `name`. Raises Failed."""
+    """Send the browser to the provider, from where it comes back to the page called `name`. Raises Failed.
+
+    Where it is asked to do so `again`, the provider shall ask who it is, even if it knows.
+    """
+    asked = {"prompt": "login"} if "again" in request.GET else {}
     try:
         provider, metadata = _provider(name)
         offered = metadata.get("scopes_supported") or []
         wanted = [claim for claim in (settings.OIDC_ID_CLAIM, settings.OIDC_STAFF_CLAIM) if claim in offered]
         back = request.build_absolute_uri(reverse(name))
         response: HttpResponse = provider.authorize_redirect(
-            request, back, scope=" ".join(["openid", "profile", "email", *wanted])
+            request, back, scope=" ".join(["openid", "profile", "email", *wanted]), **asked
         )
     except Exception as error:
         raise _failure(error) from None

@@ -94,6 +94,16 @@ def test_it_asks_for_a_code_with_pkce_state_and_nonce_and_for_no_more_than_it_ne
     assert "scope=openid+profile+email+groups" in client.get("/login/").headers["Location"]
 
 
+def test_who_is_not_the_one_that_is_signed_in_can_sign_in_as_somebody_else(anna: Person) -> None:
+    page = anna.come_back().content.decode()
+    assert 'href="/login/?again=1"' in page
+    anna.client.post("/", TYPED)
+    assert 'href="/login/?again=1"' in anna.client.get("/", follow=True).content.decode()
+
+    assert "prompt=login" in anna.client.get("/login/?again=1").headers["Location"]
+    assert "prompt" not in anna.client.get("/login/").headers["Location"]
+
+
 def test_who_declines_is_told_so(anna: Person) -> None:
     assert DECLINED in told(anna.come_back(decline=True))
     assert 'name="submission"' in anna.come_back().content.decode()

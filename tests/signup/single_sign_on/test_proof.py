@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from provisioning.models import Account
+from tests.postgresql import free_port
 from tests.provisioning.work import at_once
 from tests.signup.accounts import TYPED, account
 
@@ -63,6 +64,21 @@ def test_without_proof_the_page_says_how_to_get_in(
     assert not_offered not in shown
     assert 'name="submission"' not in shown
     assert 'role="alert"' not in shown
+
+
+def test_the_other_way_out_of_somebody_elses_proof_is_another_link(known: Client, settings: Settings) -> None:
+    assert "Not you?" not in page(known)
+
+    settings.SIGNUP_LINK_URL = "https://my.example.com/trial"
+
+    assert '<a href="https://my.example.com/trial">Not you?' in page(known)
+
+
+@pytest.mark.parametrize("path", ["/", "/login/", "/login/callback/", "/start/", "/admin/log-in/"])
+def test_no_page_of_it_is_kept_in_caches(client: Client, settings: Settings, path: str) -> None:
+    settings.OIDC_ISSUER, settings.OIDC_STAFF_CLAIM = f"http://127.0.0.1:{free_port()}", "groups"
+
+    assert "no-store" in client.get(path).headers["Cache-Control"]
 
 
 def test_the_way_in_bears_the_partners_name(client: Client, settings: Settings) -> None:

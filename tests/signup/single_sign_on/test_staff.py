@@ -60,13 +60,16 @@ def test_they_come_in_with_just_the_groups_that_the_provider_names(client: Clien
 def test_the_same_person_is_the_same_user_with_what_the_provider_says_now() -> None:
     first = staff.admit(claims(given_name="Vera"))
     first.user_permissions.add(Permission.objects.all()[0])
-    User.objects.update(is_superuser=True)
+    first.set_password("given-here")
+    first.is_superuser = True
+    first.save()
 
     again = staff.admit(claims(groups=["Operator", "Administrator", "Everybody"], email="new@nullmailer.com"))
 
     assert again.pk == first.pk
     assert roles(again) == {"Operator", "Administrator"}
     assert (again.email, again.first_name, again.is_superuser) == ("new@nullmailer.com", "", False)
+    assert not again.has_usable_password()
     assert not again.user_permissions.exists()
     assert str(StaffIdentity.objects.get()) == "vera@nullmailer.com"
 
