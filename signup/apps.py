@@ -11,8 +11,10 @@ class SignupConfig(AppConfig):
     def ready(self) -> None:
         from provisioning.signals import chores, moved
         from signup import mails
+        from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
         chores.connect(mails.send_on_a_thread)
+        chores.connect(forget_sessions)
         register(check_configuration)
         register(check_static_files, deploy=True)

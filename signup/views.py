@@ -150,7 +150,7 @@ def _hand_over(request: HttpRequest, account: Account) -> HttpResponse:
     request.session.cycle_key()
     reference = str(account.reference)
     request.session[OWN] = [*(own for own in request.session.get(OWN, []) if own != reference), reference]
-    single_sign_on.forget_typed(request)
+    single_sign_on.forget_values(request)
     return redirect("progress", reference)
 
 

@@ -9,7 +9,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -36,13 +38,10 @@ class Proof:
     """Who the customer is, by the partner's word, and what is known already. Both are empty without single sign-on."""
 
     idp_provider_id: str = ""
+    name: str = ""
+    """By what the customer recognizes the own account at the partner's."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """What to fill the form in with: property → value, as the partner knows it or as it was typed before."""
-
-    @property
-    def name(self) -> str:
-        """By what the customer recognizes the own account at the partner's."""
-        return str(self.values.get("email") or self.idp_provider_id)
 
 
 def is_id(value: object) -> bool:
@@ -57,7 +56,7 @@ def keep(request: HttpRequest, idp_provider_id: str, values: Mapping[str, Any], 
     """Keep a proof for this browser, under a new session key that nobody can have planted; `link` names its link."""
     kept = request.session.get(PROOF, {})
     if kept and kept["idp_provider_id"] != idp_provider_id:
-        forget_typed(request)
+        forget_values(request)
     request.session.cycle_key()
     until = time.time() + LIFETIME
     request.session[PROOF] = {
@@ -80,7 +79,8 @@ def proven(request: HttpRequest) -> Proof | None:
     kept = request.session.get(PROOF)
     if not kept or kept["until"] < time.time():
         return None
-    return Proof(kept["idp_provider_id"], {**kept["values"], **request.session.get(TYPED, {})})
+    who, known = kept["idp_provider_id"], kept["values"]
+    return Proof(who, known.get("email") or who, {**known, **request.session.get(TYPED, {})})
 
 
 def keep_typed(request: HttpRequest) -> None:
@@ -89,8 +89,18 @@ def keep_typed(request: HttpRequest) -> None:
     request.session[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
 
 
-def forget_typed(request: HttpRequest) -> None:
+def forget_values(request: HttpRequest) -> None:
+    """Forget what the form is filled in with: once it is sent, it is the account's, to be erased with that."""
     request.session.pop(TYPED, None)
+    if kept := request.session.get(PROOF):
+        request.session[PROOF] = {**kept, "values": {}}
+
+
+def forget_sessions(**kwargs: Any) -> None:
+    """Delete the sessions that are over, which Django leaves where they are: there are names and addresses in them."""
+    over = Session.objects.filter(expire_date__lt=Now())
+    if over.exists():  # So that mostly nothing is written.
+        over.delete()
 
 
 def demanded(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -2,13 +2,17 @@
 
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning.models import Account
+from provisioning.signals import chores
 from tests.postgresql import free_port
 from tests.provisioning.work import at_once
 from tests.signup.accounts import TYPED, account
@@ -161,6 +165,37 @@ def test_who_has_a_living_account_is_led_to_it(client: Client) -> None:
     assert "Your account is ready" in response.content.decode()
     assert client.post("/", ENTERED).headers["Location"] == f"/signup/{mine.reference}/"
     assert Account.objects.count() == 1
+
+
+def test_what_was_typed_is_not_who_one_is_signed_in_as(client: Client) -> None:
+    prove(client, "4711", -1)
+    client.post("/", ENTERED | {"email": "other@nullmailer.com"})
+
+    prove(client, "4711", email="anna@nullmailer.com")
+
+    assert "signed in as <strong>anna@nullmailer.com" in page(client)
+    assert 'value="other@nullmailer.com"' in page(client)
+
+
+def test_with_the_form_sent_its_values_are_the_accounts_alone(client: Client) -> None:
+    prove(client, "4711", 600, **ENTERED)
+    session = client.session
+    session["typed"] = ENTERED
+    session.save()
+
+    client.post("/", ENTERED)
+
+    assert not [value for value in ENTERED.values() if f"'{value}'" in str(dict(client.session.items()))]
+
+
+def test_sessions_that_are_over_are_deleted_by_a_worker(known: Client) -> None:
+    Client().get("/")
+    Session.objects.create(session_key="over", session_data="", expire_date=timezone.now() - timedelta(days=1))
+
+    chores.send_robust(None)
+    chores.send_robust(None)
+
+    assert list(Session.objects.values_list("session_key", flat=True)) == [known.session.session_key]
 
 
 def test_who_has_given_an_account_up_can_sign_up_again(known: Client) -> None:
