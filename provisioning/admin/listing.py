@@ -5,14 +5,13 @@ from __future__ import annotations
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
-from django.utils.functional import cached_property
 from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
@@ -25,14 +24,16 @@ else:
 
 
 class ShortPaginator(AccountPaginator):
-    """Counts, and turns pages, up to a number; who looks for more than that needs a filter."""
+    """Counts, and turns pages, up to a number; who looks for more than that needs a filter.
+
+    Which accounts they are is asked once, and not for the count and for the page anew: that is what a search costs.
+    """
 
     MOST = 1000
 
-    @cached_property
-    def count(self) -> int:
-        accounts: QuerySet[Account] = self.object_list  # type: ignore[assignment]
-        return accounts.order_by().values("pk")[: self.MOST].count()
+    def __init__(self, accounts: QuerySet[Account], per_page: int, *args: Any, **kwargs: Any) -> None:
+        newest = list(accounts.values_list("pk", flat=True)[: self.MOST])
+        super().__init__(newest, per_page, *args, **kwargs)  # type: ignore[arg-type]  # a page of keys, not of rows
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Link:
 class AccountList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        everything = isinstance(self.result_list, QuerySet)  # On one page.
+        shown = self.paginator.object_list if everything else self.result_list
+        accounts = self.root_queryset.filter(pk__in=shown)
+        self.result_list = accounts.order_by(*self.get_ordering(request, accounts))
         self.is_cut = self.result_count == ShortPaginator.MOST
 
     def dates(self) -> list[Link]:
