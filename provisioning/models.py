@@ -15,16 +15,20 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.rules import RULES
 from provisioning.sealed import NOTHING, SealedField
 from provisioning.signals import moved
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +41,10 @@ class MovedMeanwhile(Exception):
     """Somebody else moved or claimed the account first; read it again to see what happened."""
 
 
-def _text(name: str, **options: Any) -> models.CharField[str, str]:
+def _text(name: str, label: StrPromise, **options: Any) -> models.CharField[str, str]:
     """A column for the vendor's property `name`, as wide as the vendor allows."""
     rule = RULES[name]
-    return models.CharField(max_length=rule.max_length, blank=not rule.required, **options)
+    return models.CharField(label, max_length=rule.max_length, blank=not rule.required, **options)
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -98,27 +102,29 @@ class Account(models.Model):
     claim = models.UUIDField(null=True, editable=False)
     """Names the worker's hold on this account; replaced by each new hold, which fences the old one's late writes."""
 
-    organization_name = _text("organization_name")
-    website = _text("website")
-    country_code = _text("country_code")
-    state_code = _text("state_code")
-    first_name = _text("first_name")
-    last_name = _text("last_name")
-    email = _text("email")
-    phone = _text("phone")
-    username = _text("username")
-    password = SealedField()
+    organization_name = _text("organization_name", _("organization"))
+    website = _text("website", _("website"))
+    country_code = _text("country_code", _("country"))
+    state_code = _text("state_code", _("state or province"))
+    first_name = _text("first_name", _("first name"))
+    last_name = _text("last_name", _("last name"))
+    email = _text("email", _("e-mail address"))
+    phone = _text("phone", _("phone"))
+    username = _text("username", _("user name"))
+    password = SealedField(_("password"))
     """Kept, sealed, until the account is created or given up; wiped by the same UPDATE."""
-    gdpr_opt_out = models.BooleanField(default=False)
-    idp_provider_id = _text("idp_provider_id", editable=False)
+    gdpr_opt_out = models.BooleanField(_("no marketing by Constant Contact"), default=False)
+    idp_provider_id = _text("idp_provider_id", _("id at single sign-on"), editable=False)
     """With single sign-on: who the customer has proven to be, by the partner's word. Then there is no password."""
+    host = models.CharField(_("signed up at"), max_length=253, blank=True, editable=False)
+    """The host name of the page where the form was sent, by which brands are told apart."""
 
-    account_id = models.CharField(max_length=80, blank=True, editable=False)
+    account_id = models.CharField(_("number at Constant Contact"), max_length=80, blank=True, editable=False)
     """Constant Contact's number of the account (`id` in v2)."""
     oauth2_token = SealedField()
     """The access token that Constant Contact returned with the account, where one was asked for. Lives ten years."""
 
-    submitted_at = models.DateTimeField(db_default=Now(), editable=False)
+    submitted_at = models.DateTimeField(_("submitted"), db_default=Now(), editable=False)
     state_changed_at = models.DateTimeField(db_default=Now(), editable=False)
     created_at = models.DateTimeField(null=True, editable=False)
     """When we learned that Constant Contact had made the account."""
@@ -150,6 +156,7 @@ class Account(models.Model):
             models.Index(Lower("email"), name="account_email"),
             models.Index(Lower("username"), name="account_username"),
             models.Index(fields=["country_code", "-submitted_at"], name="account_country_submitted"),
+            models.Index(fields=["host", "-submitted_at"], name="account_host_submitted"),
             models.Index(fields=["submitted_at"], name="account_unerased", condition=Q(erased_at__isnull=True)),
         ]
         constraints = [
@@ -177,6 +184,11 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_name} ({self.username})"
+
+    @classmethod
+    def label(cls, name: str) -> str:
+        """What people call a property, at the beginning of a line."""
+        return capfirst(str(cls._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
     def demand(self, state: State) -> None:
         """Raise IllegalMove unless this instance was read in that state."""
@@ -233,7 +245,7 @@ class Attempt(models.Model):
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attempts")
     kind = models.CharField(max_length=7, choices=Kind.choices)
-    username = _text("username")
+    username = _text("username", _("user name"))
     """The user name that was sent or looked for; a correction may have changed the account's since."""
     outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True)
     """Empty while the call is under way, and for ever when its worker died: then as good as unknown."""

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.request import split_domain_port
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -42,7 +43,7 @@ def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
         try:
             abuse.judge(form, request)
             with transaction.atomic():
-                account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id)
+                account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request))
                 mails.expect(account, request)
         except ValidationError as problems:
             if sent_before := _own_named(request, form.cleaned_data["username"]):
@@ -107,6 +108,10 @@ def status(request: HttpRequest, reference: UUID) -> JsonResponse:
     if account is None:
         raise Http404
     return JsonResponse({"state": account.state, "final": account.state in Account.FINAL})
+
+
+def host_name(request: HttpRequest) -> str:
+    return split_domain_port(request.get_host())[0]
 
 
 def _page_with(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:

@@ -21,7 +21,7 @@ from provisioning.admin.correction import correct
 from provisioning.admin.doing import do, do_in_bulk, stamp
 from provisioning.admin.evidence import ModelAdmin, ReadOnly
 from provisioning.admin.exports import export
-from provisioning.admin.filters import CountryFilter, QuestionFilter
+from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter
 from provisioning.admin.listing import AccountList, ShortPaginator
 from provisioning.admin.story import outlook, story
 from provisioning.admin.token import token
@@ -39,7 +39,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     list_display = ("colored_state", "customer", "email", "country", "last_answer", "submitted")
     list_display_links = ("customer",)
     list_per_page = 50
-    list_filter = ("state", QuestionFilter, CountryFilter, "submitted_at")
+    list_filter = (QuestionFilter, "state", BrandFilter, CountryFilter, "submitted_at")
     search_fields = search.COLUMNS
     search_help_text = _("Names, e-mail address, user name, reference, or Constant Contact's number of the account.")
     paginator = ShortPaginator
@@ -59,6 +59,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         "website",
         "place",
         "marketing",
+        "host",
         "submitted_at",
         "took",
     )

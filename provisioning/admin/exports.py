@@ -33,6 +33,7 @@ COLUMNS = (
     "idp_provider_id",
     "gdpr_opt_out",
     "account_id",
+    "host",
     "submitted_at",
     "state_changed_at",
     "created_at",

@@ -48,19 +48,36 @@ class QuestionFilter(admin.SimpleListFilter):
         return queryset.filter(QUESTIONS[key][1]) if (key := self.value()) in QUESTIONS else queryset
 
 
-class CountryFilter(admin.SimpleListFilter):
-    """The countries that accounts are in, by name; a new country may take ten minutes to be listed."""
+class ValueFilter(admin.SimpleListFilter):
+    """The values there are in the column `parameter_name`, by name; a new one may take ten minutes to be listed."""
 
+    parameter_name: str
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        values = Account.objects.order_by().values_list(self.parameter_name, flat=True).distinct()
+        there = cache.get_or_set(f"desk.{self.parameter_name}", lambda: list(values), 600) or []
+        return sorted(((value, self.name(value)) for value in there if value), key=lambda choice: choice[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+    def name(self, value: str) -> str:
+        return value
+
+
+class CountryFilter(ValueFilter):
     title = _("country")
     parameter_name = "country_code"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
-        codes: list[str] = cache.get_or_set("desk.countries", _country_codes, 600) or []
-        return sorted(((code, str(countries.name(code) or code)) for code in codes), key=lambda choice: choice[1])
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
-        return queryset.filter(country_code=self.value()) if self.value() else queryset
+    def name(self, value: str) -> str:
+        return str(countries.name(value) or value)
 
 
-def _country_codes() -> list[str]:
-    return list(Account.objects.order_by().values_list("country_code", flat=True).distinct())
+class BrandFilter(ValueFilter):
+    """A brand goes by the host name that it is seen at; one alone is nothing to choose from."""
+
+    title = _("brand")
+    parameter_name = "host"
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1

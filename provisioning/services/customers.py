@@ -25,12 +25,13 @@ log = logging.getLogger(__name__)
 TAKEN = ValidationError(_("This user name is taken. Choose another one."), code="taken")
 
 
-def submit(values: Mapping[str, object], submission: uuid.UUID, idp_provider_id: str = "") -> Account:
+def submit(values: Mapping[str, object], submission: uuid.UUID, idp_provider_id: str = "", host: str = "") -> Account:
     """Store a sign-up, once for each `submission`: sent again, it gives the account that it gave before.
 
     With single sign-on `idp_provider_id` is who the customer has proven to be, never what a form says; whoever has a
     living account gets that one. Raises ValidationError with the problems of each property, among them (code `taken`)
     a user name that a living account of ours holds. In an abnormal hour the account is held for staff, see `fuse`.
+    `host` names the page that the form was sent from.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
@@ -45,7 +46,9 @@ def submit(values: Mapping[str, object], submission: uuid.UUID, idp_provider_id:
     start = {"state": Account.State.HELD} if fuse.is_blown() else queued
     try:
         with _user_name_held_once():
-            account, new = Account.objects.get_or_create(submission=submission, defaults=entered | start)
+            account, new = Account.objects.get_or_create(
+                submission=submission, defaults=entered | start | {"host": host}
+            )
     except ValidationError:
         if account := account_of(idp_provider_id):  # The same person was faster, in another window.
             return account

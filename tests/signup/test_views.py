@@ -69,6 +69,12 @@ def test_a_right_form_becomes_an_account_that_waits_for_a_worker(client: Client)
     assert (made.state, made.username, made.password.open()) == ("queued", TYPED["username"], CANARY)
 
 
+def test_an_account_remembers_at_which_host_it_was_signed_up(client: Client) -> None:
+    client.post(FORM, TYPED, headers={"host": "localhost:8000"})
+
+    assert Account.objects.get().host == "localhost"
+
+
 def test_a_wrong_form_is_shown_again_with_all_that_was_typed_but_the_password(client: Client) -> None:
     page = client.post(FORM, TYPED | {"email": "anna@", "phone": "1"}).content.decode()
 

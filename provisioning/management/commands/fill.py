@@ -32,6 +32,7 @@ LAST = [
 WHERE = "Alder Birch Blue Cedar Harbour Ivy Lake Maple Northside Oak Prairie River Summit Willow".split()  # noqa: SIM905
 WHAT = "Animal Rescue|Bakery|Bookshop|Brewing|Café|Choir|Cycles|Dental|Florist|Law|Lodge|Yoga".split("|")  # noqa: SIM905
 PLACES = [("US", "MA"), ("US", "TX"), ("US", "CA"), ("CA", "QC"), ("GB", ""), ("DE", ""), ("AU", "")]
+HOSTS = ["signup.example.com"] * 4 + ["trial.example.com"]
 RECENT = {State.REJECTED: timedelta(days=7), State.UNCONFIRMED: timedelta(hours=30), State.HELD: timedelta(days=2)}
 """How long ago at most an account was submitted that is still in such a state."""
 
@@ -78,6 +79,7 @@ def _accounts(number: int, span: timedelta) -> Iterator[Account]:
             first_name=first,
             last_name=last,
             email=f"{_letters(first)}@{word}.example.com",
+            host=choose.choice(HOSTS),
             phone=f"+1 555 010 {position % 10000:04}",
             username=f"{word}{serial + position}",
             password=NOTHING if state in Account.FINAL else password,

@@ -2,6 +2,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -40,6 +41,7 @@ def test_the_age_is_how_long_ago_the_form_was_sent(desk: Client, make: Make) -> 
     [
         {"state__exact": State.REJECTED},
         {"country_code": "CA"},
+        {"host": "trial.example.com"},
         {"submitted_at__gte": "2001-01-01 00:00:00+00:00", "submitted_at__lt": "2002-01-01 00:00:00+00:00"},
         {"submitted_at__year": "2001"},
         {"q": "blue door"},
@@ -51,11 +53,12 @@ def test_the_age_is_how_long_ago_the_form_was_sent(desk: Client, make: Make) -> 
     ids=str,
 )
 def test_filters_and_search_find_the_account_asked_for(desk: Client, make: Make, query: dict[str, str]) -> None:
-    make(State.CREATED)
+    make(State.CREATED, host="signup.example.com")
     make(
         state=State.REJECTED if "state__exact" in query else State.CREATED,
         account_id="" if "state__exact" in query else "cc-4711",
         country_code="CA",
+        host="trial.example.com",
         submitted_at=timezone.now().replace(year=2001, month=6, day=15),
         organization_name="The Blue Door",
         username="wanted.name",
@@ -71,6 +74,16 @@ def test_the_country_filter_offers_the_countries_there_are_by_name(desk: Client,
     assert "?country_code=CA" in page
     assert "Canada" in page
     assert "?country_code=US" not in page
+
+
+def test_brands_are_a_filter_where_there_are_several(desk: Client, make: Make) -> None:
+    make(host="signup.example.com")
+    assert "?host=" not in desk.get(LIST).content.decode()
+    cache.clear()
+    make(host="trial.example.com")
+    page = desk.get(LIST).content.decode()
+    assert "?host=signup.example.com" in page
+    assert "?host=trial.example.com" in page
 
 
 def test_the_page_of_an_account_shows_every_call_and_its_answer(desk: Client, make: Make) -> None:
