@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from provisioning import rules, services
@@ -32,7 +31,7 @@ class CorrectionForm(forms.Form):
         super().__init__(data, initial=now | {"seen": stamp(account)})
         self.refused = refused
         for name in sorted(CORRECTABLE, key=lambda name: name not in refused):
-            self.fields[name] = _field(rules.active()[name], account)
+            self.fields[name] = _field(rules.active()[name])
 
     def changes(self) -> dict[str, Any]:
         """Only what staff entered anew."""
@@ -76,13 +75,13 @@ def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
         record(request, account, _("Corrected (%s) and sent again") % names)
 
 
-def _field(rule: rules.Rule, account: Account) -> forms.Field:
-    label = capfirst(rule.name.replace("_", " "))
+def _field(rule: rules.Rule) -> forms.Field:
+    label = Account.label(rule.name)
     if rule.kind is bool:
         return forms.BooleanField(label=label, required=False)
     if choices := rule.choices():
         return forms.ChoiceField(label=label, required=False, choices=[("", "—"), *choices])
     attributes = rule.attributes() | {"autocomplete": "off", "class": "vTextField"}
     return forms.CharField(
-        label=label, required=False, strip=False, help_text=rule.help_text, widget=forms.TextInput(attrs=attributes)
+        label=label, required=False, strip=False, help_text=rule.help(), widget=forms.TextInput(attrs=attributes)
     )

@@ -78,7 +78,7 @@ def _call(account: Account, attempt: Attempt) -> Event:
         title = _("It is with Constant Contact now.") if under_way else _("It was sent; the worker died waiting.")
         return Event(attempt.started_at, title, "" if under_way else "unsure")
     words, tone = CALLS[Kind(attempt.kind), Outcome(attempt.outcome)]
-    said = [f"{name}: {reason}" for name, reason in attempt.refused.items()]
+    said = [f"{Account.label(name)}: {reason}" for name, reason in attempt.refused.items()]
     if not said and attempt.error_message:
         said = [attempt.error_message]
     facts = [

@@ -183,10 +183,10 @@ def _times_to_ready() -> tuple[float | None, float | None]:
 
 
 def _reasons() -> list[Share]:
-    """Which properties were refused how often; the empty name is for refusals that named none."""
+    """Which properties were refused how often, as staff call them."""
     refused: Counter[str] = Counter()
     for outcome in (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN):
         newest = Attempt.objects.filter(outcome=outcome, started_at__gte=Now() - timedelta(days=DAYS))
         for properties in newest.order_by("-started_at").values_list("refused", flat=True)[: NEWEST // 2]:
-            refused.update(list(properties) or [""])
+            refused.update([Account.label(name) for name in properties] or [_("no property named")])
     return shares(refused)

@@ -111,7 +111,7 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
     attempt(account, Attempt.Outcome.REFUSED)
     attempt(account, Attempt.Outcome.UNKNOWN, refused={"phone": "never counted"})
     shown = {share.name: share.count for share in overview().reasons}
-    assert shown == {"phone": 2, "email": 1, "username": 1, "": 1}
+    assert shown == {"Phone": 2, "E-mail address": 1, "User name": 1, "no property named": 1}
 
 
 def test_past_days_are_counted_once_in_a_while_and_today_always(make: Make) -> None:
