@@ -20,19 +20,23 @@ from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
+from django.utils.translation import gettext_lazy as _
 
 from provisioning.models import Account
 
+HELP = _("Beginnings of names, e-mail address, user name, number at Constant Contact, or reference.")
+BEGINNINGS = range(3, 9)
+"""So many first letters of each word are in the index by themselves, for it takes long to gather all that go on so."""
 COLUMNS = ("organization_name", "first_name", "last_name", "email", "username", "account_id")
 
 
-def matching(accounts: QuerySet[Account], text: str) -> QuerySet[Account]:
-    """Those of the accounts that the text is about."""
+def matching(accounts: QuerySet[Account], text: str, newest: int = 0) -> QuerySet[Account]:
+    """Those of the accounts that the text is about; `newest`, if given, is how many of the newest will do."""
     addresses = [part for part in text.lower().split() if re.fullmatch(r"[^@]+@[^@]+\.[^@.]+", part)]
     words = re.findall(r"[^\W_]+", " ".join(part for part in text.lower().split() if part not in addresses))
     if not (words or addresses):
         return accounts.none()
-    return accounts.filter(_begins_reference(text) | _hold(words) & _have(addresses))
+    return accounts.filter(_begins_reference(text) | _hold(words, 0 if addresses else newest) & _have(addresses))
 
 
 def _begins_reference(text: str) -> Q:
@@ -48,24 +52,25 @@ def _have(addresses: list[str]) -> Q:
     return reduce(and_, either, Q())
 
 
-def _hold(words: list[str]) -> Q:
+def _hold(words: list[str], newest: int) -> Q:
     if not words:
         return Q()
     if connection.vendor == "postgresql":
-        query = " & ".join(f"({' | '.join(form + _more(word, ':*') for form in _forms(word))})" for word in words)
+        query = " & ".join(f"({' | '.join(_forms(word))})" for word in words)
         return Q(RawSQL("words @@ to_tsquery('simple', %s)", [query], BooleanField()))
-    query = " ".join(f'"{word}"{_more(word, "*")}' for word in words)
-    return Q(pk__in=RawSQL("SELECT rowid FROM account_search WHERE account_search MATCH %s", [query]))
+    query = " ".join(f'"{word}"{"*" if len(word) >= min(BEGINNINGS) else ""}' for word in words)
+    # SQLite has no idea how many hold a word, and would fetch every one of them to find the newest.
+    bound = f" ORDER BY rowid DESC LIMIT {newest}" if newest else ""
+    return Q(pk__in=RawSQL(f"SELECT rowid FROM account_search WHERE account_search MATCH %s{bound}", [query]))  # noqa: S608, S611
 
 
 def _forms(word: str) -> list[str]:
-    """A database of the locale C knows no small É, so a name with one is also looked for as it is usually written."""
-    return [word] if word.isascii() else [word, word.capitalize()]
+    """What to look for in PostgreSQL's index: the word, or what begins with it where its beginnings are not held.
 
-
-def _more(word: str, sign: str) -> str:
-    """The sign that lets a word go on; too much of the index begins with a letter or two."""
-    return sign if len(word) > 2 else ""
+    A database of the locale C knows no small É, so a name with one is also looked for as it is usually written.
+    """
+    more = ":*" if len(word) > max(BEGINNINGS) else ""
+    return [f"{form}{more}" for form in ([word] if word.isascii() else [word, word.capitalize()])]
 
 
 def prepare(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
@@ -95,9 +100,14 @@ POSTGRESQL = (
         f"""
         CREATE OR REPLACE FUNCTION account_words() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            NEW.words := to_tsvector('simple', translate({" || ' ' || ".join(_columns("NEW."))}, '@._-+/', '      '));
+            NEW.words := (
+                SELECT array_to_tsvector(array_agg(DISTINCT left(word, size)))
+                FROM unnest(tsvector_to_array(to_tsvector(
+                    'simple', translate({" || ' ' || ".join(_columns("NEW."))}, '@._-+/', '      ')
+                ))) AS word, unnest(ARRAY{[*BEGINNINGS, 255]}) AS size
+            );
             RETURN NEW;
-        END $$""",
+        END $$""",  # noqa: S608
         "CREATE TRIGGER account_words BEFORE INSERT OR UPDATE ON provisioning_account"
         " FOR EACH ROW EXECUTE FUNCTION account_words()",
         "UPDATE provisioning_account SET words = NULL",
@@ -118,7 +128,7 @@ SQLITE = (
         f"""
         CREATE VIRTUAL TABLE IF NOT EXISTS account_search USING fts5 (
             {", ".join(_columns())}, content='provisioning_account', content_rowid='id',
-            tokenize='unicode61 remove_diacritics 0'
+            tokenize='unicode61 remove_diacritics 0', prefix='{" ".join(map(str, BEGINNINGS))}'
         )""",
         f"CREATE TRIGGER IF NOT EXISTS account_search_insert AFTER INSERT ON provisioning_account BEGIN {_learn} END",
         f"CREATE TRIGGER IF NOT EXISTS account_search_delete AFTER DELETE ON provisioning_account BEGIN {_forget} END",

@@ -15,6 +15,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
+from provisioning import search
 from provisioning.models import Account
 
 if TYPE_CHECKING:
@@ -44,11 +45,15 @@ class Link:
 
 class AccountList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
+        if self.query and not self.get_filters_params():  # No filter needs those that come after the newest.
+            found = search.matching(self.root_queryset, self.query, newest=ShortPaginator.MOST)
+            self.queryset = found.order_by(*self.get_ordering(request, found))
         super().get_results(request)
         everything = isinstance(self.result_list, QuerySet)  # On one page.
         shown = self.paginator.object_list if everything else self.result_list
         accounts = self.root_queryset.filter(pk__in=shown)
         self.result_list = accounts.order_by(*self.get_ordering(request, accounts))
+        self.show_admin_actions = bool(self.result_count)
         self.is_cut = self.result_count == ShortPaginator.MOST
 
     def dates(self) -> list[Link]:

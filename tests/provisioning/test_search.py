@@ -112,6 +112,14 @@ def test_the_search_survives_an_altered_table(wanted: Account) -> None:
     search.prepare()
 
 
+def test_of_many_the_newest_will_do(wanted: Account) -> None:
+    for name in "abc":
+        newest = account(organization_name="Bakery", username=name)
+    found = search.matching(Account.objects.order_by("-submitted_at", "-pk"), "bakery", newest=1)
+    assert found.first() == newest
+    assert search.matching(Account.objects.all(), "bakery").count() == 4
+
+
 def test_preparing_twice_does_nothing(wanted: Account) -> None:
     search.prepare()
     search.prepare()
