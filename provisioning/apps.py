@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 from django.db.models.signals import post_migrate
+from django_otp.plugins.otp_totp import apps as totp
 
 
 class ProvisioningConfig(AppConfig):
@@ -11,6 +12,13 @@ class ProvisioningConfig(AppConfig):
         from provisioning import search
 
         post_migrate.connect(search.prepare, sender=self)
+
+
+class TwoStepConfig(totp.DefaultConfig):  # type: ignore[misc]  # it has no types
+    """Under the name that staff know it by."""
+
+    default = False
+    verbose_name = "Two-step log-in"
 
 
 class DeskConfig(admin.AdminConfig):

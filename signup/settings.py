@@ -218,7 +218,7 @@ INSTALLED_APPS = [
     "localflavor",
     "axes",
     "django_otp",
-    "django_otp.plugins.otp_totp",
+    "provisioning.apps.TwoStepConfig",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

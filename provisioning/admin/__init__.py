@@ -5,5 +5,6 @@ Nothing here writes a state: what staff may do is done by `provisioning.services
 
 from provisioning.admin.accounts import AccountAdmin
 from provisioning.admin.machinery import GatewayAdmin, WorkerAdmin
+from provisioning.admin.staff import StaffAdmin
 
-__all__ = ["AccountAdmin", "GatewayAdmin", "WorkerAdmin"]
+__all__ = ["AccountAdmin", "GatewayAdmin", "StaffAdmin", "WorkerAdmin"]

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -25,7 +26,23 @@ def test_a_stopped_gateway_is_on_every_page_with_its_reason(desk: Client, make: 
 def test_a_paused_gateway_says_until_when(desk: Client) -> None:
     gateway.state()
     Gateway.objects.update(paused_until=timezone.now().replace(year=2099, month=7, day=14))
-    assert "No account is sent until July 14, 2099" in desk.get("/admin/").content.decode()
+    assert "Until July 14, 2099" in desk.get("/admin/").content.decode()
+
+
+def test_every_part_of_the_desk_has_a_name_that_people_know(desk: Client) -> None:
+    names = [app["name"] for app in desk.get("/admin/").context["app_list"]]
+    assert "Two-step log-in" in names
+    assert not [name for name in names if "_" in name]
+
+
+def test_nobody_is_deleted_for_what_they_did_would_go_with_them(desk: Client, as_role: AsRole) -> None:
+    as_role("Operator")
+    user = User.objects.get(username="operator-ana")
+    page = f"/admin/auth/user/{user.pk}"
+    for client in (desk, as_role("Administrator")):
+        assert client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+        assert 'value="delete_selected"' not in client.get("/admin/auth/user/").content.decode()
+    assert User.objects.filter(pk=user.pk).exists()
 
 
 def test_nobody_sees_the_gateway_before_the_log_in(client: Client, db: None) -> None:
