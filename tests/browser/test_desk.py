@@ -63,10 +63,16 @@ def desk(visit: Open) -> Callable[..., Page]:
 def go_round(page: Page, look: Callable[[Page], None]) -> None:
     """Look at every page of the desk, in each of its states."""
     accounts = "/admin/provisioning/account/"
-    for path in ("/admin/", accounts, f"{accounts}?q=maple", "/admin/provisioning/gateway/", "/admin/two-step/"):
+    machinery = ("/admin/provisioning/gateway/", "/admin/provisioning/worker/", "/admin/two-step/")
+    for path in ("/admin/", accounts, f"{accounts}?q=maple", f"{accounts}?q=nobody", *machinery):
         page.goto(path)
         look(page)
-    page.get_by_role("link", name="Home").click()
+    page.goto(f"{accounts}?state__exact=rejected")
+    page.locator(".action-select").first.check()
+    page.locator("select[name=action]").select_option("close")
+    page.get_by_role("button", name="Go", exact=True).click()
+    look(page)
+    page.goto("/admin/")
     page.get_by_text("As a table").click()
     look(page)
     for query, pages in (
@@ -78,10 +84,17 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
         for answer in page.get_by_text("The whole answer").all():
             answer.click()
         look(page)
-        account = page.url.removesuffix("change/")
+        organization = page.locator("#content h1").inner_text()
+        account = page.url.partition("change/")[0]
         for name in pages:
-            page.goto(account + name)
+            page.goto(f"{account}{name}/")
+            expect(page.locator("#content h1")).not_to_have_text(organization)
             look(page)
+            if name in ("correct", "token"):  # With a mistake.
+                page.get_by_label("Your own password" if name == "token" else "Phone").fill("")
+                page.get_by_role("button", name="Show" if name == "token" else "Correct").click()
+                expect(page.locator(".errorlist").first).to_be_visible()
+                look(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -104,6 +117,25 @@ def test_the_log_in_is_accessible(visit: Open, accessible: Callable[[Page], None
     page.get_by_role("button", name="Log in").click()
     expect(page.locator(".errornote")).to_be_visible()
     accessible(page)
+    for _ in range(4):
+        page.get_by_label("Username").fill("nobody")
+        page.get_by_label("Password").fill("nothing")
+        page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Too many wrong passwords")).to_be_visible()
+    accessible(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_stopped_gateway_is_told_accessibly(
+    desk: Callable[..., Page], site: Installation, accessible: Callable[[Page], None], scheme: str
+) -> None:
+    page = desk("Operator", color_scheme=scheme, bypass_csp=True)
+    site.manage("shell", "-v0", "-c", "from provisioning import gateway; gateway.stop('401: no such user')")
+    page.reload()
+    expect(page.get_by_text("No account is sent")).to_be_visible()
+    accessible(page)
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".messagelist")).to_contain_text("Accounts are being sent again.")
 
 
 @pytest.mark.parametrize("width", [320, 1280])
@@ -133,7 +165,7 @@ def test_a_morning_at_the_desk_without_javascript(desk: Callable[..., Page], sit
     page.get_by_label("Search").fill("zeta cyc")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Zeta Cycles").click()
-    expect(page.locator(".story")).to_contain_text("phone: Not a valid phone number")
+    expect(page.locator(".story")).to_contain_text("Phone: Not a valid phone number")
     page.get_by_role("link", name="Correct and send again").click()
     page.get_by_label("Phone").fill("12")
     page.get_by_role("button", name="Correct and send again").click()
