@@ -124,7 +124,7 @@ class Account(models.Model):
     oauth2_token = SealedField()
     """The access token that Constant Contact returned with the account, where one was asked for. Lives ten years."""
 
-    submitted_at = models.DateTimeField(_("submitted"), db_default=Now(), editable=False)
+    submitted_at = models.DateTimeField(_("date of sign-up"), db_default=Now(), editable=False)
     state_changed_at = models.DateTimeField(db_default=Now(), editable=False)
     created_at = models.DateTimeField(null=True, editable=False)
     """When we learned that Constant Contact had made the account."""

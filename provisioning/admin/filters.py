@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
+from provisioning import search
 from provisioning.models import Account
 from provisioning.rules import TEST_DOMAIN
 from provisioning.sealed import NOTHING
@@ -38,14 +39,18 @@ QUESTIONS: dict[str, tuple[StrPromise, Q]] = {
 class QuestionFilter(admin.SimpleListFilter):
     """The questions that staff ask most."""
 
-    title = _("question")
+    title = _("what you look for")
     parameter_name = "show"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, StrPromise]]:
         return [(key, label) for key, (label, _) in QUESTIONS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
-        return queryset.filter(QUESTIONS[key][1]) if (key := self.value()) in QUESTIONS else queryset
+        if (key := self.value()) not in QUESTIONS:
+            return queryset
+        if key == "test":  # The index of the search narrows down what would be looked for among all.
+            queryset = search.matching(queryset, TEST_DOMAIN.partition(".")[0])
+        return queryset.filter(QUESTIONS[key][1])
 
 
 class ValueFilter(admin.SimpleListFilter):

@@ -75,7 +75,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='account',
             name='submitted_at',
-            field=models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='submitted'),
+            field=models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, verbose_name='date of sign-up'),
         ),
         migrations.AlterField(
             model_name='account',

@@ -34,6 +34,29 @@ def test_the_refused_value_comes_first_with_the_reason(desk: Client, rejected: A
     assert (field.name, reason) == ("phone", "Not a valid phone number")
 
 
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        ({"phone": "Too short"}, "Constant Contact: Too short"),
+        ({"password": "Too weak"}, "Constant Contact about the password: Too weak"),
+        ({}, "Constant Contact named no field"),
+    ],
+)
+def test_whatever_was_refused_is_said(desk: Client, make: Make, refused: dict[str, str], words: str) -> None:
+    account = make(State.REJECTED)
+    attempt(account, Attempt.Outcome.REFUSED, refused=refused)
+    page = desk.get(reverse("admin:correct", args=[account.pk])).content.decode()
+    assert words in page
+    assert ("Only the customer can choose another password" in page) == ("password" in refused)
+
+
+def test_fields_have_names_and_hints_for_people(desk: Client, rejected: Account, settings: Any) -> None:
+    settings.CONSTANT_CONTACT_API = "v3"
+    page = desk.get(reverse("admin:correct", args=[rejected.pk])).content.decode()
+    for words in ("Country:", "State or province:", "No marketing by Constant Contact", "At least 6 letters"):
+        assert words in page
+
+
 def test_a_correction_changes_what_was_entered_and_sends_again(desk: Client, rejected: Account) -> None:
     response = correct(desk, rejected, phone="555 010 0100")
     assert "corrected, and sent again" in told(response)
