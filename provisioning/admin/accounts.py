@@ -36,12 +36,12 @@ State = Account.State
 class AccountAdmin(ReadOnly, ModelAdmin):
     """Accounts change by the verbs of `services` only; the admin itself edits nothing."""
 
-    list_display = ("colored_state", "customer", "email", "country", "last_answer", "submitted")
+    list_display = ("colored_state", "submitted", "customer", "email", "country", "last_answer")
     list_display_links = ("customer",)
     list_per_page = 50
     list_filter = (QuestionFilter, "state", BrandFilter, CountryFilter, "submitted_at")
     search_fields = search.COLUMNS
-    search_help_text = _("Names, e-mail address, user name, reference, or Constant Contact's number of the account.")
+    search_help_text = search.HELP
     paginator = ShortPaginator
     sortable_by = ("submitted",)
     date_hierarchy = "submitted_at"
@@ -145,7 +145,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description=_("Submitted"), ordering="submitted_at")
     def submitted(self, account: Account) -> SafeString:
-        when = date_format(localtime(account.submitted_at), "DATETIME_FORMAT")
+        when = date_format(localtime(account.submitted_at), "SHORT_DATETIME_FORMAT")
         ago = _("%s ago") % timesince(account.submitted_at, depth=1)
         return format_html("{}<br><small>{}</small>", ago, when)
 

@@ -101,7 +101,7 @@ def outlook(account: Account) -> str:
     due = date_format(localtime(account.due_at), "DATETIME_FORMAT") if account.due_at else ""
     match account.state:
         case State.HELD:
-            return _("Waits for you to approve or decline it.")
+            return _("It came in an unusual burst of sign-ups, and waits for you to approve or decline it.")
         case State.QUEUED:
             return _("Waits to be sent.")
         case State.SENDING:

@@ -68,6 +68,21 @@ VERBS = (
         do=services.approve,
     ),
     Verb(
+        name="look_up",
+        label=_("Look for it now"),
+        done=_("Had it looked for"),
+        states=frozenset({State.UNCONFIRMED}),
+        do=services.look_up,
+    ),
+    Verb(
+        name="retry",
+        label=_("Send again now"),
+        done=_("Sent again"),
+        states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
+        given=_surely_absent,
+        do=services.retry,
+    ),
+    Verb(
         name="decline",
         label=_("Decline"),
         done=_("Declined"),
@@ -82,21 +97,6 @@ VERBS = (
         states=frozenset({State.REJECTED}),
         do=services.close,
         warning=_("It is given up for good and its password is wiped. The customer would have to sign up anew."),
-    ),
-    Verb(
-        name="retry",
-        label=_("Send again now"),
-        done=_("Sent again"),
-        states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
-        given=_surely_absent,
-        do=services.retry,
-    ),
-    Verb(
-        name="look_up",
-        label=_("Look for it now"),
-        done=_("Had it looked for"),
-        states=frozenset({State.UNCONFIRMED}),
-        do=services.look_up,
     ),
     Verb(
         name="wipe_token",
@@ -121,6 +121,7 @@ VERBS = (
         ),
     ),
 )
+"""In the order in which they are offered: first what is done most, last what cannot be undone."""
 
 
 def offered(account: Account, request: HttpRequest) -> list[Verb]:

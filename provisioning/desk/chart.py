@@ -57,11 +57,15 @@ class Chart:
         ]
 
     @property
+    def most(self) -> int:
+        """Of the busiest day."""
+        return max((counts.total() for counts in self.days.values()), default=0)
+
+    @property
     def top(self) -> int:
         """The number at the top of the scale: the next one that is easy to halve."""
-        most = max((counts.total() for counts in self.days.values()), default=0)
-        step: int = 10 ** max(0, ceil(log10(max(most, 1))) - 1)
-        return next(number * step for number in (2, 4, 6, 8, 10) if number * step >= most)
+        step: int = 10 ** max(0, ceil(log10(max(self.most, 1))) - 1)
+        return next(number * step for number in (2, 4, 6, 8, 10) if number * step >= self.most)
 
     @property
     def lines(self) -> list[tuple[int, float]]:
@@ -110,4 +114,4 @@ class Share:
 
 def shares(counts: Counter[str]) -> list[Share]:
     """Each name with its share of all, the most frequent first."""
-    return [Share(name, count, round(100 * count / counts.total(), 1)) for name, count in counts.most_common()]
+    return [Share(name, count, 100 * count / counts.total()) for name, count in counts.most_common()]

@@ -65,10 +65,11 @@ class Period:
 
 @dataclass(frozen=True)
 class Task:
-    """Something that waits for staff, and where to do it."""
+    """Something that waits for staff, where to do it, and what it is."""
 
     text: str
     url: str
+    advice: str
 
 
 @dataclass(frozen=True)
@@ -145,30 +146,44 @@ def _tasks(workers: int) -> list[Task]:
     lost = Account.objects.waiting_for_staff().filter(state=State.UNCONFIRMED).count()
     late = Account.objects.filter(state=State.QUEUED, submitted_at__lte=Now() - LATE).count()
     possible = (
-        (gateway.closure(), _("Nothing is sent: see why."), reverse("admin:provisioning_gateway_changelist")),
-        (not workers, _("No worker is alive: start one."), reverse("admin:provisioning_worker_changelist")),
+        (
+            gateway.closure(),
+            _("Nothing is sent."),
+            reverse("admin:provisioning_gateway_changelist"),
+            _("The reason stands above. Mend it, then resume."),
+        ),
+        (
+            not workers,
+            _("No worker is alive."),
+            reverse("admin:provisioning_worker_changelist"),
+            _("Whoever runs this installation must start one."),
+        ),
         (
             late,
             ngettext("%d account is late in the queue.", "%d accounts are late in the queue.", late) % late,
             f"{accounts}?state__exact={State.QUEUED}",
+            _("Open the oldest to see what holds it up."),
         ),
         (
             lost,
             ngettext("%d account may or may not exist.", "%d accounts may or may not exist.", lost) % lost,
             f"{accounts}?show=lost",
+            _("Have them looked for; send again what is surely not there."),
         ),
         (
             held,
             ngettext("%d account waits for approval.", "%d accounts wait for approval.", held) % held,
             f"{accounts}?state__exact={State.HELD}",
+            _("Approve or decline them."),
         ),
         (
             rejected,
             ngettext("%d account waits to be corrected.", "%d accounts wait to be corrected.", rejected) % rejected,
             f"{accounts}?state__exact={State.REJECTED}",
+            _("Correct them, or leave it to the customers, who have a week."),
         ),
     )
-    return [Task(text, url) for waits, text, url in possible if waits]
+    return [Task(*task) for waits, *task in possible if waits]
 
 
 def _times_to_ready() -> tuple[float | None, float | None]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from provisioning import gateway
+from provisioning import gateway, search
 from provisioning.desk.overview import overview
 from provisioning.desk.two_step import LogInForm, two_step
 
@@ -40,7 +40,7 @@ class Desk(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         if request.user.has_perm("provisioning.view_account"):
-            extra_context = {"overview": overview(), **(extra_context or {})}
+            extra_context = {"overview": overview(), "search_help": search.HELP, **(extra_context or {})}
         return super().index(request, extra_context)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:

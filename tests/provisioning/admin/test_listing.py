@@ -2,7 +2,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from provisioning.admin.listing import ShortPaginator
 from tests.provisioning.admin.conftest import Make, State
@@ -50,8 +52,30 @@ def test_a_date_that_is_none_is_no_error_of_ours(desk: Client, three_years: None
     assert desk.get(LIST, query, follow=True).status_code == 200
 
 
-def test_an_empty_list_has_no_dates(desk: Client) -> None:
+def test_an_empty_list_has_no_dates_and_offers_nothing_to_do(desk: Client) -> None:
     assert dates(desk) == []
+    assert 'name="action"' not in desk.get(LIST).content.decode()
+
+
+def test_the_pages_of_the_list_follow_one_another(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.admin.accounts.AccountAdmin.list_per_page", 2)
+    names = [make(State.CREATED).username for _ in range(5)]
+    shown = [
+        [account.username for account in desk.get(LIST, {"p": number, "q": "alder"}).context["cl"].result_list]
+        for number in (1, 2, 3)
+    ]
+    assert shown == [[names[4], names[3]], [names[2], names[1]], [names[0]]]
+
+
+@pytest.mark.parametrize("query", [{}, {"q": "alder"}, {"o": "2"}, {"all": ""}])
+def test_the_list_asks_which_accounts_it_shows_once(desk: Client, make: Make, query: dict[str, str]) -> None:
+    for _ in range(3):
+        make(State.CREATED)
+    desk.get(LIST)
+    with CaptureQueriesContext(connection) as captured:
+        assert len(desk.get(LIST, query).context["cl"].result_list) == 3
+    assert len([each for each in captured if "LIMIT 1000" in each["sql"]]) == 1
+    assert not [each for each in captured if "COUNT(" in each["sql"]]
 
 
 def test_a_long_list_is_counted_only_so_far(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from provisioning import gateway
-from provisioning.desk.chart import Chart
+from provisioning.desk.chart import Chart, shares
 from provisioning.desk.overview import overview
 from provisioning.models import Account, Attempt, Gateway, Worker
 from tests.provisioning.admin.conftest import Make, State, attempt
@@ -64,8 +64,8 @@ def kill_worker(make: Make) -> None:
     ("happen", "text", "path"),
     [
         (lambda make: None, "", ""),
-        (stop_gateway, "Nothing is sent: see why.", "/admin/provisioning/gateway/"),
-        (kill_worker, "No worker is alive: start one.", "/admin/provisioning/worker/"),
+        (stop_gateway, "Nothing is sent.", "/admin/provisioning/gateway/"),
+        (kill_worker, "No worker is alive.", "/admin/provisioning/worker/"),
         (lambda make: make(State.HELD), "1 account waits for approval.", f"{Q}?state__exact=held"),
         (lambda make: make(State.REJECTED), "1 account waits to be corrected.", f"{Q}?state__exact=rejected"),
         (lambda make: make(State.UNCONFIRMED), "", ""),
@@ -114,6 +114,18 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
     assert shown == {"Phone": 2, "E-mail address": 1, "User name": 1, "no property named": 1}
 
 
+def test_shares_add_up_to_a_hundred(desk: Client) -> None:
+    shown = shares(Counter({"Phone": 102, "User name": 100}))
+    assert [f"{share.per_cent:.0f}" for share in shown] == ["50", "50"]
+
+
+def test_an_account_is_found_from_the_overview(desk: Client, make: Make) -> None:
+    make(State.CREATED, organization_name="Blue Door")
+    form = desk.get("/admin/").content.decode().split('<form class="find"')[1].split("</form>")[0]
+    assert 'action="/admin/provisioning/account/"' in form
+    assert 'name="q"' in form
+
+
 def test_past_days_are_counted_once_in_a_while_and_today_always(make: Make) -> None:
     make(State.CREATED, submitted_at=ago(days=2))
     overview()
@@ -145,6 +157,7 @@ def test_an_empty_installation_has_an_overview_too(desk: Client) -> None:
     page = desk.get("/admin/").content.decode()
     assert "Nothing waits for you." in page
     assert "Too few accounts yet." in page
+    assert "Nobody has signed up in 30 days." in page
 
 
 def test_the_chart_is_well_formed_in_any_language(desk: Client, make: Make, settings: Any) -> None:
