@@ -57,6 +57,17 @@ def test_an_empty_list_has_no_dates_and_offers_nothing_to_do(desk: Client) -> No
     assert 'name="action"' not in desk.get(LIST).content.decode()
 
 
+def test_a_filter_of_what_was_found_looks_beyond_the_newest(
+    desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ShortPaginator, "MOST", 2)
+    old = make(State.REJECTED)
+    for _ in range(3):
+        make(State.CREATED)
+    shown = desk.get(LIST, {"q": "alder", "state__exact": State.REJECTED}).context["cl"].result_list
+    assert [account.pk for account in shown] == [old.pk]
+
+
 def test_the_pages_of_the_list_follow_one_another(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.admin.accounts.AccountAdmin.list_per_page", 2)
     names = [make(State.CREATED).username for _ in range(5)]
