@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.urls import path
-from django.views.i18n import set_language
 
 from signup import brand, health, views
 from signup.single_sign_on import views as single_sign_on
@@ -16,7 +15,7 @@ urlpatterns = [
     path("login/callback/", single_sign_on.logged_in, name="logged_in"),
     path("start/", single_sign_on.start, name="start"),
     path("logo/<slug:digest>", brand.logo, name="logo"),
-    path("language/", set_language, name="set_language"),
+    path("language/", views.language, name="language"),
     path("admin/log-in/", single_sign_on.staff_log_in, name="staff_log_in"),
     path("admin/log-in/callback/", single_sign_on.staff_logged_in, name="staff_logged_in"),
     path("admin/", admin.site.urls),

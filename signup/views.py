@@ -13,11 +13,13 @@ from django.http.request import split_domain_port
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
+from django.views.i18n import set_language
 
 from provisioning import services
 from provisioning.models import Account, MovedMeanwhile
@@ -58,7 +60,7 @@ def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
 @sensitive_post_parameters("password")
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form as it was filled in, to be sent again; for any other page, the way back to it."""
-    if request.path != reverse("sign_up"):
+    if request.path not in {reverse("sign_up"), reverse("language")}:
         return render(request, "403_csrf.html", status=403)
     why = _("Nothing has been sent yet: this page was open for too long, or your browser has cookies switched off.")
     proof = single_sign_on.proven(request)
@@ -66,10 +68,28 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         if reason == REASON_NO_CSRF_COOKIE:  # Not from another site: that has been ruled out before.
             single_sign_on.keep_typed(request)
         return single_sign_on.way_in(request, why, status=403)
-    form = SignupForm(request.POST)
-    form.errors.clear()
+    form = _as_typed(request)
     form.add_error(None, f"{why} {abuse.again()}")
     return _page_with(form, request, 403, proof)
+
+
+@never_cache
+@sensitive_post_parameters("password")
+def language(request: HttpRequest) -> HttpResponse:
+    """Another language, as Django sets it; a form that is being filled in comes along as it is."""
+    if request.method != "POST":
+        return redirect("sign_up")
+    chosen = set_language(request)
+    if "submission" not in request.POST or settings.LANGUAGE_COOKIE_NAME not in chosen.cookies:
+        return chosen
+    proof = single_sign_on.proven(request)
+    if proof is None:
+        single_sign_on.keep_typed(request)
+        return chosen
+    translation.activate(chosen.cookies[settings.LANGUAGE_COOKIE_NAME].value)
+    page = _page_with(_as_typed(request), request, 200, proof)
+    page.cookies.update(chosen.cookies)
+    return page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -112,6 +132,13 @@ def status(request: HttpRequest, reference: UUID) -> JsonResponse:
 
 def host_name(request: HttpRequest) -> str:
     return split_domain_port(request.get_host())[0]
+
+
+def _as_typed(request: HttpRequest) -> SignupForm:
+    """The form as it was filled in, without a judgement."""
+    form = SignupForm(request.POST)
+    form.errors.clear()
+    return form
 
 
 def _page_with(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:

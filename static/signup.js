@@ -92,11 +92,16 @@ function sendOnce() {
     const button = one(".primary", form);
     const words = button.textContent;
     const opens = performance.now() + Number(one("[data-wait]", form)?.dataset.wait ?? 0);
+    const sendAgain = (submitter) => {
+      button.removeAttribute("aria-disabled");
+      form.requestSubmit(submitter);
+    };
     form.addEventListener("submit", (event) => {
+      if (event.submitter?.name === "language") return;
       const early = opens - performance.now();
       if (early > 0 || button.getAttribute("aria-disabled")) event.preventDefault();
       if (button.getAttribute("aria-disabled")) return;
-      if (early > 0) setTimeout(() => form.submit(), early);
+      if (early > 0) setTimeout(() => sendAgain(event.submitter), early);
       button.setAttribute("aria-disabled", "true");
       button.textContent = button.dataset.busy;
     });

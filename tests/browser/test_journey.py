@@ -125,8 +125,11 @@ def test_the_whole_way_in_french(site: Installation, visit: Open, javascript: bo
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
 def test_the_language_can_be_changed_on_the_way(visit: Open, javascript: bool) -> None:
     page = visit("/", javascript=javascript)
+    name = fresh_name()
+    fill_in(page, name)
     page.get_by_role("button", name="Français").click()
-    fill_in(page, fresh_name())
+    expect(page.locator("#id_username")).to_have_value(name)
+    page.locator("#id_password").fill(PASSWORD)
     send(page)
     expect_heading(page, "Nous créons votre compte")
 

@@ -1,5 +1,7 @@
 """English, French and Spanish: by the browser, or by the customer's choice."""
 
+import re
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -40,8 +42,8 @@ def test_every_language_but_the_present_one_can_be_chosen(client: Client) -> Non
     page = client.get("/", headers={"Accept-Language": "es"}).content.decode()
 
     assert '<span aria-current="true">Español</span>' in page
-    assert '<button name="language" value="fr" lang="fr">Français</button>' in page
-    assert '<button name="language" value="en" lang="en">English</button>' in page
+    assert re.search('<button name="language" value="fr" lang="fr"[^>]*>Français</button>', page)
+    assert re.search('<button name="language" value="en" lang="en"[^>]*>English</button>', page)
 
 
 def test_a_choice_leads_back_to_the_page_and_lasts(client: Client) -> None:
@@ -51,6 +53,25 @@ def test_a_choice_leads_back_to_the_page_and_lasts(client: Client) -> None:
     assert response.headers["Location"] == "/nowhere"
     assert (cookie["secure"], cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, True, "Lax", "/")
     assert WORDS["fr"] in client.get("/", headers={"Accept-Language": "es"}).content.decode()
+
+
+def test_a_form_that_is_being_filled_in_comes_along_as_it_is(client: Client) -> None:
+    form = TYPED | {"email": "anna@", "submission": str(uuid.uuid4()), "language": "fr"}
+
+    response = client.post("/language/", form)
+
+    page = response.content.decode()
+    assert WORDS["fr"] in page
+    assert 'value="anna@"' in page
+    assert str(form["submission"]) in page
+    assert str(TYPED["password"]) not in page
+    assert "Erreur" not in page
+    assert response.cookies["__Host-language"].value == "fr"
+    assert not Account.objects.exists()
+
+
+def test_a_page_in_another_language_loaded_anew_is_the_form(client: Client) -> None:
+    assert client.get("/language/", headers={"Referer": "http://testserver/language/"}).headers["Location"] == "/"
 
 
 @pytest.mark.parametrize("language", ["de", "../../etc", "\0", ""])
