@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core import checks
 
 from provisioning import rules
-from provisioning.rules import RULES
+from provisioning.rules import APIS
 
 MARGIN = 10
 """Seconds that a worker's lease must outlast a call, to write down how the call ended."""
@@ -106,7 +106,7 @@ def _lease() -> Iterator[checks.CheckMessage]:
 
 def _minimum_lengths() -> Iterator[checks.CheckMessage]:
     for name, length in settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items():
-        rule = RULES.get(name)
+        rule = APIS[settings.CONSTANT_CONTACT_API].get(name)
         if rule is None or rule.kind is not str or not length <= rule.max_length:
             yield checks.Error(
                 f"CONSTANT_CONTACT_MINIMUM_LENGTHS asks {name} to be {length} characters long, which cannot be.",

@@ -143,12 +143,9 @@ SEALING_KEYS = read("SEALING_KEYS", [], words)
 
 # Constant Contact
 
-CONSTANT_CONTACT_API = read("CONSTANT_CONTACT_API", "v2", one_of("v2", "v3"))
-CONSTANT_CONTACT_URL = read(
-    "CONSTANT_CONTACT_URL",
-    "https://api.cc.email" if CONSTANT_CONTACT_API == "v3" else "https://api.constantcontact.com",
-    url,
-).rstrip("/")
+CONSTANT_CONTACT_URLS = {"v2": "https://api.constantcontact.com", "v3": "https://api.cc.email"}
+CONSTANT_CONTACT_API = read("CONSTANT_CONTACT_API", "v2", one_of(*CONSTANT_CONTACT_URLS))
+CONSTANT_CONTACT_URL = read("CONSTANT_CONTACT_URL", CONSTANT_CONTACT_URLS[CONSTANT_CONTACT_API], url).rstrip("/")
 CONSTANT_CONTACT_TOKEN_URL = read(
     "CONSTANT_CONTACT_TOKEN_URL", "https://authz.constantcontact.com/partners/oauth2/default/v1/token", url
 )

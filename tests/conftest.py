@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.utils import translation
+from pytest_django import Settings
 
 from tests.checkout import Checkout
 from tests.openid import OpenIdProvider
@@ -29,6 +30,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def no_language_of_the_test_before() -> None:
     """A request leaves the thread in its visitor's language; in a server, the next request chooses its own."""
     translation.deactivate()
+
+
+@pytest.fixture
+def api(request: pytest.FixtureRequest, settings: Settings) -> str:
+    """The API of this configuration: for tests of both see `BOTH`."""
+    name: str = getattr(request, "param", settings.CONSTANT_CONTACT_API)
+    settings.CONSTANT_CONTACT_API = name
+    return name
 
 
 Say = Callable[[str], object]

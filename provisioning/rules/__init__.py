@@ -3,7 +3,7 @@
 The sign-up form, its hints to the browser, the model's columns, corrections by staff and the stand-in provider all read
 the table in `document`, so they cannot disagree. Names, limits and reasons are those of the vendor's page «Create a
 Toolkit Account» (v2 endpoint `POST /v2/partner/accounts`); where the contract of v3 (`POST /v3/partner/accounts`) asks
-for something else, it stands in `V3`. Properties have their v2 names in both.
+for something else, `APIS` has its rules. Properties have their v2 names in both.
 """
 
 from __future__ import annotations
@@ -16,10 +16,21 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.rules.document import CUSTOMER_PROPERTIES, RULES, V3, states
+from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, states
 from provisioning.rules.rule import Rule, flatten
 
-__all__ = ["CUSTOMER_PROPERTIES", "RULES", "TEST_DOMAIN", "V3", "Rule", "active", "asked", "clean", "flatten", "states"]
+__all__ = [
+    "APIS",
+    "CUSTOMER_PROPERTIES",
+    "RULES",
+    "TEST_DOMAIN",
+    "Rule",
+    "active",
+    "asked",
+    "clean",
+    "flatten",
+    "states",
+]
 
 TEST_DOMAIN = "nullmailer.com"
 """The vendor demands this e-mail domain for every account made to try an integration out."""
@@ -27,7 +38,7 @@ TEST_DOMAIN = "nullmailer.com"
 
 def active() -> dict[str, Rule]:
     """The rules in force: those of the chosen API, plus what this installation's settings add to them."""
-    rules = RULES | (V3 if settings.CONSTANT_CONTACT_API == "v3" else {})
+    rules = dict(APIS[settings.CONSTANT_CONTACT_API])
     for name, length in settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items():
         rules[name] = replace(rules[name], min_length=max(length, rules[name].min_length))
     if settings.CONSTANT_CONTACT_TEST_ACCOUNTS:

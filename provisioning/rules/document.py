@@ -142,7 +142,7 @@ _BY_PARTNER = (
 RULES: dict[str, Rule] = {rule.name: rule for rule in (*_BY_CUSTOMER, *_BY_PARTNER)}
 """The vendor's document, a rule for each property of the request."""
 
-V3: dict[str, Rule] = {
+_V3 = {
     rule.name: rule
     for rule in (
         replace(RULES["organization_name"], max_length=50),
@@ -167,6 +167,9 @@ V3: dict[str, Rule] = {
     )
 }
 """Where v3 asks for something else."""
+
+APIS: dict[str, dict[str, Rule]] = {"v2": RULES, "v3": RULES | _V3}
+"""The rules of each API."""
 
 CUSTOMER_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER)
 """What the customer is asked for, in the order of the form; all else is the partner's to supply."""

@@ -12,7 +12,7 @@ from tests.provisioning.sandbox.partner import provider
 
 
 @pytest.fixture
-def sandbox(transactional_db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def sandbox(transactional_db: None, api: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A provider without accounts that this configuration points at, in which everything happens soon."""
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.CONSTANT_CONTACT_TIMEOUT = 1.0
@@ -25,7 +25,7 @@ def sandbox(transactional_db: None, settings: Settings, monkeypatch: pytest.Monk
         options = connection.settings_dict["OPTIONS"]
         monkeypatch.setitem(options, "init_command", options["init_command"].replace("=FULL", "=OFF"))
     with Server(provider()) as server:
-        settings.CONSTANT_CONTACT_URL = server.url
+        settings.CONSTANT_CONTACT_URL, settings.CONSTANT_CONTACT_TOKEN_URL = server.url, server.token_url
         yield server
         for left_behind in multiprocessing.active_children():
             left_behind.kill()

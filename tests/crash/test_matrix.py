@@ -16,7 +16,7 @@ from provisioning.models import Account, Attempt, Gateway
 from provisioning.sandbox import Provider, Server
 from tests.conftest import Say
 from tests.crash.worker import KILLED, Worker
-from tests.provisioning.sandbox.partner import Partner, provider
+from tests.provisioning.sandbox.partner import BOTH, partner_of, provider
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import account_in, pass_time
 
@@ -36,7 +36,7 @@ def answer_is_lost(fault: str) -> Callable[[Account, Server], None]:
 
 def was_created_meanwhile(account: Account, server: Server) -> None:
     """An earlier call brought no answer and the account was looked for in vain; yet by now it is there."""
-    with Partner(server.url) as partner:
+    with partner_of(server.url) as partner:
         Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username, outcome=Outcome.UNKNOWN)
         partner.create(account.username)
         Attempt.objects.create(account=account, kind=Kind.LOOK_UP, username=account.username, outcome=Outcome.ABSENT)
@@ -47,7 +47,7 @@ def was_left_behind(account: Account, server: Server) -> None:
     """A worker died in mid-call, and its lease is over; yet the account was created."""
     account.move(State.SENDING, due_in=timedelta(days=-1), claim=uuid.uuid4())
     Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username)
-    with Partner(server.url) as partner:
+    with partner_of(server.url) as partner:
         partner.create(account.username)
 
 
@@ -71,8 +71,11 @@ SCENARIOS = {
 
 
 @pytest.mark.long
+@BOTH
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(name: str, sandbox: Server, say: Say) -> None:
+def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(
+    name: str, api: str, sandbox: Server, say: Say
+) -> None:
     visited = []
     scenario = SCENARIOS[name]
     for dies_at in itertools.count(1):
@@ -85,7 +88,7 @@ def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(name: str, 
         if status != KILLED:
             break
         visited.append(boundaries[-1])
-    say(f"{connection.vendor}: {len(visited)} boundaries visited, {name}")
+    say(f"{connection.vendor}, {api}: {len(visited)} boundaries visited, {name}")
     assert visited == boundaries
     assert len(visited) > FEWEST
 

@@ -9,14 +9,6 @@ from tests.provisioning.sandbox.partner import provider
 
 
 @pytest.fixture
-def api(request: pytest.FixtureRequest, settings: Settings) -> str:
-    """The API of this configuration: for tests of both see `BOTH`."""
-    name: str = getattr(request, "param", settings.CONSTANT_CONTACT_API)
-    settings.CONSTANT_CONTACT_API = name
-    return name
-
-
-@pytest.fixture
 def sandbox(settings: Settings, api: str) -> Iterator[Server]:
     """A fresh stand-in provider that knows this configuration's credentials, and that the configuration points at."""
     for tokens in v3._tokens.values():  # A port comes again, but not the provider that gave them.

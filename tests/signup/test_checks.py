@@ -51,6 +51,10 @@ def test_a_whole_configuration_is_not_complained_about(settings: Settings) -> No
         ({"CONSTANT_CONTACT_MINIMUM_LENGTHS": {"user_name": 6}}, "signup.E013"),
         ({"CONSTANT_CONTACT_MINIMUM_LENGTHS": {"username": 51}}, "signup.E013"),
         ({"CONSTANT_CONTACT_MINIMUM_LENGTHS": {"gdpr_opt_out": 1}}, "signup.E013"),
+        (
+            {"CONSTANT_CONTACT_API": "v3", "CONSTANT_CONTACT_MINIMUM_LENGTHS": {"organization_name": 60}},
+            "signup.E013",
+        ),
         ({"EMAIL_URL": {"EMAIL_HOST": "mail.example.com"}, "DEFAULT_FROM_EMAIL": ""}, "signup.E014"),
         ({"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXIES": []}, "signup.W001"),
         ({"OIDC_ISSUER": "https://id.example.com", **CLIENT}, "signup.W002"),

@@ -17,7 +17,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone, translation
 from pytest_django import Settings
 
-from provisioning import services, signals
+from provisioning import gateway, services, signals
 from provisioning.models import Account
 from provisioning.sandbox import Provider, Server
 from signup import mails
@@ -339,7 +339,10 @@ def sandbox(settings: Settings) -> Iterator[Server]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_sends_what_is_due_and_provisions_meanwhile(sandbox: Server, settings: Settings) -> None:
+def test_a_worker_sends_what_is_due_and_provisions_meanwhile(
+    sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "LATE", 60.0)
     settings.CONSTANT_CONTACT_RATE = 100
     told_of(State.CREATED)
     queued = expecting(State.QUEUED, due_at=timezone.now())
