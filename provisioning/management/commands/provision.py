@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 BUSY, IDLE = 0.05, 0.25
 """Seconds between two looks at the queue, while there is work and while there is none."""
+AWAY = 1.0
+"""Seconds before a database that could not be reached is tried again."""
 CHORES = 1.0
 """Seconds between two rounds of chores: the heartbeat, and what dead workers left behind."""
 
@@ -71,7 +73,7 @@ class Command(BaseCommand):
             except Error as error:
                 log.error("database unreachable error=%s", type(error).__name__)
                 connection.close()
-                pause = CHORES
+                pause = AWAY
             if once and not calls:
                 return
             time.sleep(pause)

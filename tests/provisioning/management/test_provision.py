@@ -163,7 +163,7 @@ def test_told_twice_it_ends_at_once_and_leaves_the_rest_to_the_lease(sandbox: Se
 def test_a_database_that_goes_away_and_comes_back_is_survived(
     sandbox: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(provision, "CHORES", 0.01)
+    monkeypatch.setattr(provision, "AWAY", 0.01)
     sign_up()
     true, failures = services.claim_account, iter([OperationalError("canary of the database"), OperationalError()])
 
