@@ -9,18 +9,24 @@ SIDE_BY_SIDE = $(if $(filter output-sync,$(.FEATURES)),--jobs=3 --output-sync=ta
 run: .venv/run  ## the page, a worker and a stand-in for Constant Contact on this machine
 	@$(BIN)/python manage.py demo
 
-test: .venv/dev  ## all tests, on SQLite and on PostgreSQL, and what they cover: side by side, each told of at its end
+# A certified OpenID provider to log in at.
+OPENID = $(if $(shell command -v npm),tests/openid/node_modules/.package-lock.json)
+tests/openid/node_modules/.package-lock.json: tests/openid/package-lock.json
+	npm ci --prefix tests/openid --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+test: .venv/dev $(OPENID)  ## all tests, on SQLite and on PostgreSQL, and what they cover: side by side, each told of at its end
 	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-sqlite test-postgresql test-browser
 	$(BIN)/python -m pytest -m pace
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m pace
 
-test-sqlite: .venv/dev
+test-sqlite: .venv/dev $(OPENID)
 	$(BIN)/python -m pytest -m "not browser and not long and not pace" --cov --cov-report=term
 
-test-postgresql: .venv/dev
+test-postgresql: .venv/dev $(OPENID)
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "database and not pace"
 
-test-browser: .venv/dev  ## in a real Chromium, and the long ones
+test-browser: .venv/dev $(OPENID)  ## in a real Chromium, and the long ones
 	$(BIN)/python -m pytest -m "browser or long"
 
 check: style test  ## all that a change must pass

@@ -12,6 +12,7 @@ from tests.browser.installation import Installation
 from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, send
 from tests.environment import CANARIES
 from tests.postgresql import PostgreSQL
+from tests.provisioning.sandbox.partner import BOTH
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
@@ -32,7 +33,8 @@ def test_a_customer_fills_in_the_form_and_watches_the_account_come_into_being(
     assert name in site.provider.accounts
 
 
-def test_the_same_on_postgresql_with_two_workers(visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
+@BOTH
+def test_the_same_on_postgresql_with_two_workers(api: str, visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
     name = fresh_name()
     with Installation(tmp_path, DATABASE_URL=database.url) as site:
         page = visit(site.url)

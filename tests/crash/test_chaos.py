@@ -34,7 +34,7 @@ from tests.postgresql import PostgreSQL, free_port
 from tests.provisioning.sandbox.partner import provider
 from tests.provisioning.values import SIGN_UP
 
-SIGN_UPS = int(os.environ.get("CHAOS_SIGN_UPS") or 150)
+SIGN_UPS = int(os.environ.get("CHAOS_SIGN_UPS") or 200)
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or 30)
 SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6))
 WORKERS = 3

@@ -4,13 +4,12 @@
         ...  # OIDC_ISSUER is provider.issuer
         provider.spoiled = "nonce"
 
-Raises FileNotFoundError where there is no Node.
+Raises FileNotFoundError where there is no Node, or the provider is not installed.
 """
 
 from __future__ import annotations
 
 import base64
-import fcntl
 import http.client
 import json
 import re
@@ -45,7 +44,10 @@ class OpenIdProvider:
     settings = {"OIDC_CLIENT_ID": "page", "OIDC_CLIENT_SECRET": secret_of("page")}
 
     def __init__(self) -> None:
-        install()
+        if not (shutil.which("node") and (HERE / "node_modules").exists()):
+            raise FileNotFoundError(
+                "No OpenID provider: where Node is (on Debian: apt-get install nodejs npm), `make test` installs one"
+            )
         self.spoiled = ""
         self._proxy = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"provider": self}))
         self._proxy.daemon_threads = True
@@ -69,18 +71,6 @@ class OpenIdProvider:
         self._proxy.server_close()
         self._process.terminate()
         self._process.communicate(timeout=30)
-
-
-def install() -> None:
-    """Install what `package-lock.json` pins, where that has not been done; one of several test runs at a time."""
-    lock, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
-    if not (shutil.which("node") and shutil.which("npm")):
-        raise FileNotFoundError("Node is not found; on Debian: apt-get install nodejs npm")
-    with lock.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            subprocess.run(command, cwd=HERE, check=True, capture_output=True, timeout=300)
 
 
 class _Handler(BaseHTTPRequestHandler):
