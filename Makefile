@@ -1,9 +1,9 @@
 PYTHON ?= python3
 BIN = .venv/bin
 # Where make is too old to keep the outputs apart, one after the other.
-SIDE_BY_SIDE = $(if $(filter output-sync,$(.FEATURES)),--jobs=3 --output-sync=target)
+SIDE_BY_SIDE = $(if $(filter output-sync,$(.FEATURES)),--jobs=4 --output-sync=target)
 
-.PHONY: run test test-sqlite test-postgresql test-browser check style messages requirements
+.PHONY: run test test-sqlite test-postgresql test-browser test-long check style messages requirements
 .DELETE_ON_ERROR:
 
 run: .venv/run  ## the page, a worker and a stand-in for Constant Contact on this machine
@@ -16,7 +16,7 @@ tests/openid/node_modules/.package-lock.json: tests/openid/package-lock.json
 	@touch $@
 
 test: .venv/dev $(OPENID)  ## all tests, on SQLite and on PostgreSQL, and what they cover: side by side, each told of at its end
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-sqlite test-postgresql test-browser
+	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-long test-browser test-postgresql test-sqlite
 	$(BIN)/python -m pytest -m pace
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m pace
 
@@ -26,8 +26,11 @@ test-sqlite: .venv/dev $(OPENID)
 test-postgresql: .venv/dev $(OPENID)
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "database and not pace"
 
-test-browser: .venv/dev $(OPENID)  ## in a real Chromium, and the long ones
-	$(BIN)/python -m pytest -m "browser or long"
+test-browser: .venv/dev $(OPENID)
+	$(BIN)/python -m pytest -m browser
+
+test-long: .venv/dev
+	$(BIN)/python -m pytest -m long
 
 check: style test  ## all that a change must pass
 
