@@ -20,20 +20,23 @@ from provisioning.models import *
 from provisioning.sealed import Sealed
 for group in Group.objects.all():
     User.objects.create_user(group.name.lower(), password={PASSWORD!r}, is_staff=True).groups.add(group)
-account = Account.objects.create(
-    submission=uuid.uuid4(), state="rejected", due_at=Now() + timedelta(days=7), organization_name="Zeta Cycles",
-    country_code="GB", first_name="Zoe", last_name="Zeta", email="zoe@nullmailer.com", phone="12345 ext",
-    username="zeta.cycles", password=Sealed.of("not-a-real-one"),
-)
+reason = "Not a valid phone number"
+for name in ("Kappa Books", "Zeta Cycles"):  # One is corrected in the morning, and the other is still there afterwards.
+    username = name.replace(" ", ".").lower()
+    account = Account.objects.create(
+        submission=uuid.uuid4(), state="rejected", due_at=Now() + timedelta(days=7), organization_name=name,
+        country_code="GB", first_name="Zoe", last_name="Jones", email="zoe@nullmailer.com", phone="12345 ext",
+        username=username, password=Sealed.of("not-a-real-one"),
+    )
+    Attempt.objects.create(account=account, kind="create", username=username).complete(
+        outcome="refused", status=400, duration=timedelta(seconds=1), error_key="json.regex.invalid",
+        error_message="#/phone: " + reason, refused={{"phone": reason}},
+        answer='[{{"error_key": "json.regex.invalid"}}]',
+    )
 Account.objects.create(
     submission=uuid.uuid4(), state="created", account_id="4711", organization_name="Theta Yoga", country_code="GB",
     first_name="Tim", last_name="Theta", email="tim@nullmailer.com", phone="12345", username="theta.yoga",
     oauth2_token=Sealed.of("not-a-real-token"), created_at=Now(),
-)
-reason = "Not a valid phone number"
-Attempt.objects.create(account=account, kind="create", username="zeta.cycles").complete(
-    outcome="refused", status=400, duration=timedelta(seconds=1), error_key="json.regex.invalid",
-    error_message="#/phone: " + reason, refused={{"phone": reason}}, answer='[{{"error_key": "json.regex.invalid"}}]',
 )
 """
 
