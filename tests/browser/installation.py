@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Self
+from uuid import UUID
 
 from django.conf import settings as own
 
@@ -44,7 +47,7 @@ class Installation:
         self.url = ""
 
     def __enter__(self) -> Self:
-        self.manage("collectstatic", "--no-input", "-v0")
+        collect_static_files()
         self.manage("migrate", "-v0")
         self.sandbox.__enter__()
         self.web = self._start(GUNICORN)
@@ -71,9 +74,10 @@ class Installation:
 
     def change(self, reference: str, **columns: str) -> None:
         """Give an account the state, or the age, that only staff, a rare fault or time can bring about."""
-        accounts = f"Account.objects.filter(reference={reference!r})"
-        update = f"{accounts}.update(password=NOTHING, due_at=None, **{columns!r})"
-        self.manage("shell", "-v0", "-c", f"from provisioning.models import *; {update}")
+        changed = {"password": "", "due_at": None, **columns}
+        update = f"UPDATE provisioning_account SET {', '.join(f'{name} = ?' for name in changed)} WHERE reference = ?"
+        with closing(sqlite3.connect(self.directory / "db.sqlite3", timeout=20)) as database, database:
+            assert database.execute(update, [*changed.values(), UUID(reference).hex]).rowcount == 1
 
     def take(self, username: str) -> None:
         """Let that user name be somebody else's at the provider."""
@@ -90,6 +94,12 @@ class Installation:
             if found := re.search(r"Listening at: (http://127\.0\.0\.1:\d+)", self.log.read_text()):
                 return found[1]
         raise RuntimeError(self.log.read_text())
+
+
+@cache
+def collect_static_files() -> None:
+    """They are those of this checkout, whichever installation they are for."""
+    subprocess.run([*MANAGE, "collectstatic", "--no-input", "-v0"], cwd=ROOT, check=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

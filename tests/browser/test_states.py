@@ -69,6 +69,7 @@ def test_the_progress_page_in_each_state(
     page = visit("/", **look)
     fill_in(page, fresh_name())
     send(page)
+    page.wait_for_url("**/signup/**")
 
     for heading, columns in STATES.items():
         site.change(page.url.split("/")[-2], **columns)
