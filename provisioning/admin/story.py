@@ -45,7 +45,10 @@ CALLS: dict[tuple[str, str], tuple[StrPromise, str]] = {
         gettext_lazy("It was sent, but no answer came that can be relied on: the account may exist."),
         "unsure",
     ),
-    (Kind.LOOK_UP, Outcome.FOUND): (gettext_lazy("It was found among your accounts at Constant Contact."), "good"),
+    (Kind.LOOK_UP, Outcome.FOUND): (
+        gettext_lazy("It was found among your accounts at Constant Contact. Their list tells no access token."),
+        "good",
+    ),
     (Kind.LOOK_UP, Outcome.ABSENT): (gettext_lazy("It was looked for, and is not among your accounts."), ""),
     (Kind.LOOK_UP, Outcome.UNKNOWN): (
         gettext_lazy("It was looked for, but your list of accounts could not be read."),

@@ -128,6 +128,13 @@ def test_nothing_is_added_edited_or_deleted(desk: Client, make: Make, model: Any
     assert "delete_selected" not in desk.get(reverse(f"{name}_changelist")).content.decode()
 
 
+def test_the_story_says_that_no_token_came_with_an_account_that_was_found(desk: Client, make: Make) -> None:
+    account = make(State.CREATED)
+    attempt(account, Attempt.Outcome.FOUND, Attempt.Kind.LOOK_UP)
+
+    assert "Their list tells no access token." in desk.get(page_of(account)).content.decode()
+
+
 def test_no_secret_is_on_any_page(desk: Client, make: Make) -> None:
     queued, created = make(State.QUEUED), make(State.CREATED)
     attempt(created)
