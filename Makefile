@@ -40,7 +40,7 @@ style: .venv/dev  ## style, types, and the direction of dependencies
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-DESK = provisioning/admin/* provisioning/desk/* provisioning/management/* provisioning/models.py provisioning/gateway.py \
+DESK = provisioning/admin/* provisioning/admin_site/* provisioning/management/* provisioning/models.py provisioning/gateway.py \
 	provisioning/search.py signup/admin.py signup/brand/* signup/single_sign_on/staff.py templates/admin/* tests/*
 messages: .venv/run  ## collect what customers read into the catalogs of translations, and compile these (by GNU gettext)
 	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(DESK:%=-i "%")

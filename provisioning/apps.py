@@ -14,13 +14,13 @@ class ProvisioningConfig(AppConfig):
         post_migrate.connect(search.prepare, sender=self)
 
 
-class TwoStepConfig(totp.DefaultConfig):  # type: ignore[misc]  # it has no types
+class TwoFactorConfig(totp.DefaultConfig):  # type: ignore[misc]  # it has no types
     """Under the name that staff know it by."""
 
     default = False
-    verbose_name = "Two-step log-in"
+    verbose_name = "Two-factor authentication"
 
 
-class DeskConfig(admin.AdminConfig):
+class AdminConfig(admin.AdminConfig):
     default = False
-    default_site = "provisioning.desk.Desk"
+    default_site = "provisioning.admin_site.Site"

@@ -190,7 +190,7 @@ class Account(models.Model):
         """What people call a property, at the beginning of a line."""
         return capfirst(str(cls._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
-    def demand(self, state: State) -> None:
+    def require_state(self, state: State) -> None:
         """Raise IllegalMove unless this instance was read in that state."""
         if self.state != state:
             raise IllegalMove(f"Only for accounts that are {state}; this one is {self.state}.")

@@ -84,7 +84,7 @@ def again() -> str:
     return _("Please choose your password again and send the form once more.")
 
 
-def judge(form: SignupForm, request: HttpRequest) -> None:
+def check(form: SignupForm, request: HttpRequest) -> None:
     """Let a valid form pass, or raise ValidationError with what to do.
 
     A form that has become an account already always passes: sending it again changes nothing.
@@ -106,7 +106,7 @@ def judge(form: SignupForm, request: HttpRequest) -> None:
     _count(sources, form.submission)
 
 
-def judge_correction(account: Account) -> None:
+def check_correction(account: Account) -> None:
     """Let a correction pass, or raise ValidationError with what to do."""
     if settings.ABUSE_PROTECTION:
         _count({"correction": str(account.reference)}, uuid.uuid4())

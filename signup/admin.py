@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.admin.evidence import ModelAdmin, ReadOnly
+from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from signup.brand.admin import BrandAdmin as BrandAdmin
 from signup.models import Mail
 

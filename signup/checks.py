@@ -21,7 +21,7 @@ MARGIN = 10
 """Seconds that a worker's lease must outlast a call, to write down how the call ended."""
 
 _WHERE = "Set it in the environment or in .env; README.md explains each setting under «Configuration»."
-_SECRETS = "`python manage.py secrets` prints fresh ones, as lines for .env or the environment."
+_SECRETS = "`python manage.py generate_secrets` prints fresh ones, as lines for .env or the environment."
 _PARTNER = "Constant Contact gives it to its partners; to try the page without one, `make run` uses a stand-in."
 _HOSTS = "List the host names of your page with commas between them, like signup.example.com,www.example.com."
 

@@ -29,7 +29,7 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.models import Account
-from signup.brand import brand_at
+from signup.brand.models import brand_at
 from signup.models import Mail
 
 if TYPE_CHECKING:

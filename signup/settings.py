@@ -122,7 +122,7 @@ def email(text: str) -> dict[str, Any]:
 SECRET_KEY = read("SECRET_KEY", "")
 if not SECRET_KEY:  # Whatever touches an empty one raises, even before the system checks could tell what is missing.
     SECRET_KEY = get_random_secret_key()
-    MISTAKES.setdefault("SECRET_KEY", "SECRET_KEY is missing: `python manage.py secrets` prints a fresh one.")
+    MISTAKES.setdefault("SECRET_KEY", "SECRET_KEY is missing: `python manage.py generate_secrets` prints a fresh one.")
 DEBUG = read("DEBUG", False, boolean)
 ALLOWED_HOSTS = read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [], words)
 CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS", [], words)
@@ -204,7 +204,7 @@ DEFAULT_FROM_EMAIL = read("DEFAULT_FROM_EMAIL", BRAND_SUPPORT_EMAIL)
 INSTALLED_APPS = [
     "signup",
     "provisioning",
-    "provisioning.apps.DeskConfig",
+    "provisioning.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -215,7 +215,7 @@ INSTALLED_APPS = [
     "localflavor",
     "axes",
     "django_otp",
-    "provisioning.apps.TwoStepConfig",
+    "provisioning.apps.TwoFactorConfig",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -243,7 +243,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "signup.brand.brand",
+                "signup.brand.context_processors.brand",
                 "signup.single_sign_on.offered",
             ],
         },

@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.urls import path
 
-from signup import brand, health, views
+from signup import health, views
+from signup.brand.views import logo
 from signup.single_sign_on import views as single_sign_on
 
 urlpatterns = [
@@ -14,7 +15,7 @@ urlpatterns = [
     path("login/", single_sign_on.log_in, name="log_in"),
     path("login/callback/", single_sign_on.logged_in, name="logged_in"),
     path("start/", single_sign_on.start, name="start"),
-    path("logo/<slug:digest>", brand.logo, name="logo"),
+    path("logo/<slug:digest>", logo, name="logo"),
     path("language/", views.language, name="language"),
     path("admin/log-in/", single_sign_on.staff_log_in, name="staff_log_in"),
     path("admin/log-in/callback/", single_sign_on.staff_logged_in, name="staff_logged_in"),

@@ -36,14 +36,14 @@ OWN = "accounts"
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @sensitive_post_parameters("password")
-@single_sign_on.demanded
+@single_sign_on.proof_required
 def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     if account := services.account_of(proof.idp_provider_id):
         return _hand_over(request, account)
     form = SignupForm(request.POST if request.method == "POST" else None, proof.values)
     if form.is_valid():
         try:
-            abuse.judge(form, request)
+            abuse.check(form, request)
             with transaction.atomic():
                 account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request))
                 mails.expect(account, request)
@@ -167,7 +167,7 @@ def _corrected(account: Account, form: CorrectionForm) -> bool:
     if not form.is_valid():
         return False
     try:
-        abuse.judge_correction(account)
+        abuse.check_correction(account)
         services.correct(account, form.cleaned_data)
     except ValidationError as problems:
         form.add_error(None, problems)

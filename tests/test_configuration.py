@@ -57,7 +57,7 @@ def test_the_defaults_that_the_example_shows_are_the_defaults(checkout: Checkout
 
 
 def test_the_example_with_fresh_secrets_and_credentials_is_fit_for_production(checkout: Checkout) -> None:
-    secrets = checkout.run("manage.py", "secrets").stdout
+    secrets = checkout.run("manage.py", "generate_secrets").stdout
     credentials = "".join(f"CONSTANT_CONTACT_{name}=given\n" for name in ("API_KEY", "USERNAME", "PASSWORD"))
     (checkout.directory / ".env").write_text(EXAMPLE + secrets + credentials)
     assert checkout.run("manage.py", "collectstatic", "--no-input").returncode == 0

@@ -4,7 +4,7 @@ Nothing here writes a state: what staff may do is done by `provisioning.services
 """
 
 from provisioning.admin.accounts import AccountAdmin
-from provisioning.admin.machinery import GatewayAdmin, WorkerAdmin
+from provisioning.admin.operations import GatewayAdmin, WorkerAdmin
 from provisioning.admin.staff import StaffAdmin
 
 __all__ = ["AccountAdmin", "GatewayAdmin", "StaffAdmin", "WorkerAdmin"]

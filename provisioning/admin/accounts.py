@@ -17,15 +17,15 @@ from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 from provisioning import rules, search
+from provisioning.admin.action_views import do, do_in_bulk, stamp
+from provisioning.admin.actions import VERBS, offered
+from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.correction import correct
-from provisioning.admin.doing import do, do_in_bulk, stamp
-from provisioning.admin.evidence import ModelAdmin, ReadOnly
 from provisioning.admin.exports import export
 from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter
-from provisioning.admin.listing import AccountList, ShortPaginator
-from provisioning.admin.story import outlook, story
+from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.timeline import outlook, timeline
 from provisioning.admin.token import token
-from provisioning.admin.verbs import VERBS, offered
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
 
@@ -75,11 +75,14 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
-        verbs = [path(f"<int:pk>/{verb.name}/", view(partial(do, verb=verb)), name=verb.name) for verb in VERBS]
+        verbs = [
+            path(f"<int:pk>/{verb.name}/", view(partial(do, verb=verb)), name=f"provisioning_account_{verb.name}")
+            for verb in VERBS
+        ]
         return [
-            path("export.<str:kind>", view(partial(export, self)), name="export"),
-            path("<int:pk>/correct/", view(correct), name="correct"),
-            path("<int:pk>/token/", view(token), name="token"),
+            path("export.<str:kind>", view(partial(export, self)), name="provisioning_account_export"),
+            path("<int:pk>/correct/", view(correct), name="provisioning_account_correct"),
+            path("<int:pk>/token/", view(token), name="provisioning_account_token"),
             *verbs,
             *super().get_urls(),
         ]
@@ -117,7 +120,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         context |= {
             "title": obj.organization_name,
             "subtitle": None,
-            "story": story(obj),
+            "timeline": timeline(obj),
             "outlook": outlook(obj),
             "verbs": offered(obj, request),
             "may_correct": request.user.has_perm("provisioning.correct_account") and obj.state == State.REJECTED,

@@ -13,8 +13,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 
 from provisioning import rules, services
-from provisioning.admin.doing import demand, page, stamp, tell_meanwhile
-from provisioning.desk import record
+from provisioning.admin.action_views import page, require_permissions, stamp, tell_meanwhile
+from provisioning.admin_site import record
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
@@ -44,7 +44,7 @@ class CorrectionForm(forms.Form):
 
 def correct(request: HttpRequest, pk: int) -> HttpResponse:
     """Take new values for a rejected account and send it again."""
-    demand(request, "provisioning.correct_account")
+    require_permissions(request, "provisioning.correct_account")
     account = get_object_or_404(Account, pk=pk)
     back = redirect("admin:provisioning_account_change", pk)
     if account.state != Account.State.REJECTED:

@@ -14,7 +14,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpRes
 from django.shortcuts import redirect
 from django.utils.timezone import localdate
 
-from provisioning.admin.doing import demand
+from provisioning.admin.action_views import require_permissions
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ Row = tuple[Any, ...]
 
 def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBase:
     """The accounts that the list would show for the same address, all pages of it."""
-    demand(request, "provisioning.export_account")
+    require_permissions(request, "provisioning.export_account")
     if kind not in FORMATS:
         raise Http404
     try:

@@ -11,8 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from provisioning.admin.doing import demand, page
-from provisioning.desk import record
+from provisioning.admin.action_views import page, require_permissions
+from provisioning.admin_site import record
 from provisioning.models import Account
 from provisioning.sealed import CannotOpen
 
@@ -42,7 +42,7 @@ class PasswordForm(forms.Form):
 @sensitive_variables("token")
 def token(request: HttpRequest, pk: int) -> HttpResponse:
     """Show the access token to who may see it and has just proven who they are, and record that."""
-    demand(request, "provisioning.reveal_oauth2_token")
+    require_permissions(request, "provisioning.reveal_oauth2_token")
     account = get_object_or_404(Account, pk=pk)
     if not account.oauth2_token:
         raise Http404

@@ -19,7 +19,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from provisioning.constant_contact.answers import Answer, Meaning, Problem, judge, parse_json, parse_problems, plain
-from provisioning.constant_contact.wire import CalledOff, Line
+from provisioning.constant_contact.transport import CalledOff, Transport
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +57,11 @@ class Client(ABC):
         self.start: Callable[[], None] = lambda: None
         """Called when the first byte of a call is about to go out. It may wait; what it raises calls the call off."""
         self._timeout = timeout
-        self._line = Line()
+        self._transport = Transport()
         self._session = requests.Session()
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json"})
-        self._session.mount("http://", self._line)
-        self._session.mount("https://", self._line)
+        self._session.mount("http://", self._transport)
+        self._session.mount("https://", self._transport)
 
     @abstractmethod
     def create(self, properties: Mapping[str, Any]) -> Answer:
@@ -93,7 +93,7 @@ class Client(ABC):
         started = time.monotonic()
         timeout = timeout or self._timeout
         try:
-            with self._line.call(timeout, self.start if paced else None):
+            with self._transport.call(timeout, self.start if paced else None):
                 status, text = self._exchange(method, url, timeout=(min(10.0, timeout), timeout), **request)
             answer = _understand(status, text, read)
         except Exception as error:  # Whatever went wrong: once something was sent, the account may exist.
@@ -122,7 +122,7 @@ class Client(ABC):
             return response.status_code, body.decode(errors="replace")
 
     def _explain(self, error: Exception) -> Answer:
-        meaning = Meaning.UNSENT if self._line.unsent else Meaning.UNKNOWN
+        meaning = Meaning.UNSENT if self._transport.unsent else Meaning.UNKNOWN
         return Answer(meaning=meaning, problems=(Problem("", _root(error)),))
 
     def _own_secrets(self) -> tuple[str, ...]:

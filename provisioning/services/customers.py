@@ -69,7 +69,7 @@ def correct(account: Account, values: Mapping[str, object]) -> None:
 
     Raises ValidationError like `submit`, IllegalMove where the account is not rejected, MovedMeanwhile in a race.
     """
-    account.demand(Account.State.REJECTED)
+    account.require_state(Account.State.REJECTED)
     entered = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
     with _user_name_held_once():

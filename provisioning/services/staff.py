@@ -13,19 +13,19 @@ State = Account.State
 
 def approve(account: Account) -> None:
     """Send a held account."""
-    account.demand(State.HELD)
+    account.require_state(State.HELD)
     account.move(State.QUEUED, due_in=NOW)
 
 
 def decline(account: Account) -> None:
     """Give a held account up and wipe its password."""
-    account.demand(State.HELD)
+    account.require_state(State.HELD)
     account.move(State.CLOSED)
 
 
 def close(account: Account) -> None:
     """Give a rejected account up and wipe its password."""
-    account.demand(State.REJECTED)
+    account.require_state(State.REJECTED)
     account.move(State.CLOSED)
 
 
@@ -42,5 +42,5 @@ def retry(account: Account) -> None:
 
 def look_up(account: Account) -> None:
     """Look now for an unconfirmed account among the partner's accounts."""
-    account.demand(State.UNCONFIRMED)
+    account.require_state(State.UNCONFIRMED)
     account.reschedule(due_in=NOW)

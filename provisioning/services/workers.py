@@ -93,15 +93,15 @@ def provision(claim: Claim) -> None:
         answer = Answer(meaning=Meaning.UNSENT, problems=(Problem("", str(problem)),))
     else:
         answer = client(claim).create(properties)
-    _surely(partial(settle, account, attempt, answer))
+    retry_database_errors(partial(settle, account, attempt, answer))
 
 
 def reconcile(claim: Claim) -> None:
     """Look for the claimed accounts among the partner's, page by page, and settle each."""
     answer = _read_list({account.username.lower() for account, _ in claim.evidence}, claim)
-    _surely(partial(gateway.heed, answer))
+    retry_database_errors(partial(gateway.heed, answer))
     for account, attempt in claim.evidence:
-        _surely(partial(settle_look_up, account, attempt, answer))
+        retry_database_errors(partial(settle_look_up, account, attempt, answer))
 
 
 def expire() -> None:
@@ -167,7 +167,7 @@ def _next_slot(evidence: list[tuple[Account, Attempt]]) -> gateway.Slot:
         close_old_connections()
 
 
-def _surely(write: Callable[[], None]) -> None:
+def retry_database_errors(write: Callable[[], None]) -> None:
     """Write what was learned, even if the database has to be waited for; given up when the lease must be over."""
     give_up = time.monotonic() + settings.PROVISION_LEASE
     while True:

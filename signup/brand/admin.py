@@ -20,7 +20,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.admin.evidence import ModelAdmin
+from provisioning.admin.readonly import ModelAdmin
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
 from signup.brand.logo import BOX, MOST_BYTES, NO_LOGO, read
 from signup.brand.models import Brand
@@ -64,9 +64,9 @@ class BrandForm(BrandModelForm):
         file = self.cleaned_data["file"]
         if isinstance(file, UploadedFile):
             file.seek(0)
-            self.instance.wear(read(file.read()))
+            self.instance.set_logo(read(file.read()))
         elif file is False:
-            self.instance.wear(NO_LOGO)
+            self.instance.set_logo(NO_LOGO)
 
 
 @admin.register(Brand)
@@ -114,7 +114,7 @@ class BrandAdmin(ModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         if "_look" in request.POST and (brand := self._as_typed(request, object_id)):
-            return self.look(request, brand)
+            return self.preview(request, brand)
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     def _as_typed(self, request: HttpRequest, object_id: str | None) -> Brand | None:
@@ -128,8 +128,8 @@ class BrandAdmin(ModelAdmin):
 
     # A picture that is not stored yet has no address, and nobody is to sign up here.
     @method_decorator([csp_update({"img-src": ["data:"]}), csp_replace({"form-action": ["'none'"]})])
-    def look(self, request: HttpRequest, brand: Brand) -> HttpResponse:
+    def preview(self, request: HttpRequest, brand: Brand) -> HttpResponse:
         """The sign-up page itself, as customers would see it with this brand."""
         if brand.logo:
             brand.logo_url = f"data:{brand.logo_type};base64,{b64encode(bytes(brand.logo)).decode()}"
-        return render(request, "admin/signup/brand/look.html", {"brand": brand, **context(SignupForm())})
+        return render(request, "admin/signup/brand/preview.html", {"brand": brand, **context(SignupForm())})

@@ -89,7 +89,7 @@ class Brand(models.Model):
         self.host = split_domain_port(self.host)[0]
         self.color = self.color.lower()
 
-    def wear(self, logo: Logo) -> None:
+    def set_logo(self, logo: Logo) -> None:
         self.logo, self.logo_type, self.logo_digest = logo.content, logo.type, logo.digest
         self.logo_width, self.logo_height = logo.width, logo.height
 
@@ -114,3 +114,10 @@ class Brand(models.Model):
     @property
     def login_address(self) -> str:
         return self.login_url or settings.CONSTANT_CONTACT_LOGIN_URL
+
+
+def brand_at(host: str) -> Brand:
+    """Return the brand for pages at `host` (its port doesn't matter): its own, the default one, or the settings'."""
+    name, _port = split_domain_port(host)
+    own_or_default = Brand.objects.defer("logo").filter(host__in={name, ""}).order_by("-host").first()
+    return own_or_default or Brand.from_settings()

@@ -104,11 +104,11 @@ def read(token: str, page: str) -> Link:
     """What the token says to the sign-up page at the address `page`. Raises Unusable."""
     algorithm, own = key()
     page = page.rstrip("/")
-    demanded = {name: {"essential": True} for name in ("sub", "aud", "exp", "jti")}
-    demanded["aud"] |= {"values": [page, f"{page}/"]}  # type: ignore[dict-item]  # A slash more or less is no other page.
+    required_claims = {name: {"essential": True} for name in ("sub", "aud", "exp", "jti")}
+    required_claims["aud"] |= {"values": [page, f"{page}/"]}  # type: ignore[dict-item]  # A slash more or less is no other page.
     try:
         claims = jwt.decode(token, own, algorithms=[algorithm]).claims
-        jwt.JWTClaimsRegistry(leeway=SLACK, **demanded).validate(claims)  # type: ignore[arg-type]
+        jwt.JWTClaimsRegistry(leeway=SLACK, **required_claims).validate(claims)  # type: ignore[arg-type]
     except ExpiredTokenError:
         raise Unusable(EXPIRED) from None
     except (JoseError, ValueError, TypeError, RecursionError) as error:

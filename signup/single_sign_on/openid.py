@@ -41,7 +41,7 @@ UNREACHABLE = _("The sign-in service cannot be reached at the moment. Please try
 WRONG = _("Signing in did not work. Perhaps it took too long, or its page was opened twice. Please try again.")
 
 
-def leave(request: HttpRequest, name: str) -> HttpResponse:
+def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
     """Send the browser to the provider, from where it comes back to the page called `name`. Raises Failed.
 
     Where it is asked to do so `again`, the provider shall ask who it is, even if it knows.
@@ -60,19 +60,19 @@ def leave(request: HttpRequest, name: str) -> HttpResponse:
     return response
 
 
-def claims(request: HttpRequest, name: str) -> dict[str, Any]:
+def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
     """Who has come back to the page called `name`, by the provider's word. Raises Failed.
 
     State, nonce, signature, issuer, audience and time have been checked; what only the user info says is trusted like
     what is signed, since it came from the provider over a connection of our own, about the same person.
     """
-    demanded = {
+    required_claims = {
         "iss": {"essential": True, "value": settings.OIDC_ISSUER},
         "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
     }
     try:
         provider, metadata = _provider(name)
-        token = provider.authorize_access_token(request, claims_options=demanded)
+        token = provider.authorize_access_token(request, claims_options=required_claims)
         signed = dict(token["userinfo"])
         more = provider.userinfo(token=token) if "userinfo_endpoint" in metadata else {"sub": signed["sub"]}
         if not 0 < len(signed["sub"]) <= LONGEST_SUBJECT or more["sub"] != signed["sub"]:

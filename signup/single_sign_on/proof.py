@@ -103,7 +103,7 @@ def forget_sessions(**kwargs: Any) -> None:
         over.delete()
 
 
-def demanded(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def proof_required(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Show the page, with the proof, to customers who have one; the others learn how to come by it."""
 
     @wraps(view)

@@ -50,7 +50,7 @@ def where(setting: Callable[[], object]) -> Callable[[View], View]:
 @where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def log_in(request: HttpRequest) -> HttpResponse:
     try:
-        return openid.leave(request, "logged_in")
+        return openid.redirect_to_provider(request, "logged_in")
     except openid.Failed as failed:
         return way_in(request, failed.text, status=503)
 
@@ -58,7 +58,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
 @where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def logged_in(request: HttpRequest) -> HttpResponse:
     try:
-        claims = openid.claims(request, "logged_in")
+        claims = openid.read_claims(request, "logged_in")
     except openid.Failed as failed:
         return way_in(request, failed.text, status=403)
     who = claims.get(settings.OIDC_ID_CLAIM)
@@ -85,7 +85,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @where(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_log_in(request: HttpRequest) -> HttpResponse:
     try:
-        return openid.leave(request, "staff_logged_in")
+        return openid.redirect_to_provider(request, "staff_logged_in")
     except openid.Failed as failed:
         return _refuse(request, failed)
 
@@ -93,7 +93,7 @@ def staff_log_in(request: HttpRequest) -> HttpResponse:
 @where(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_logged_in(request: HttpRequest) -> HttpResponse:
     try:
-        user = staff.admit(openid.claims(request, "staff_logged_in"))
+        user = staff.admit(openid.read_claims(request, "staff_logged_in"))
     except openid.Failed as failed:
         return _refuse(request, failed)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")

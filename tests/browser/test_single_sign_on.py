@@ -255,7 +255,7 @@ class TestStaff:
         expect_heading(page, "Overview")
         expect(page.locator("#user-tools")).to_contain_text("Olga")
         expect(page.get_by_role("link", name="Users")).to_have_count(0)
-        page.goto("/admin/two-step/")
+        page.goto("/admin/two-factor/")
         accessible(page)
 
     def test_who_has_none_is_told_so(

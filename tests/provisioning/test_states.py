@@ -184,7 +184,7 @@ class Machine(RuleBasedStateMachine):
         monkeypatch.setattr(workers, "time", clock)
         monkeypatch.setattr(workers, "client", self.client)
         monkeypatch.setattr(settlement, "MOST_UNANSWERED", ENOUGH)
-        monkeypatch.setattr(workers, "_surely", self.letters.append)
+        monkeypatch.setattr(workers, "retry_database_errors", self.letters.append)
         monkeypatch.setattr(workers, "close_old_connections", lambda: None)
         self.sign_up("anna")
 

@@ -15,7 +15,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from provisioning.management.commands.secrets import fresh
+from provisioning.management.commands.generate_secrets import fresh
 from provisioning.management.processes import run_together
 from provisioning.sandbox import TOKEN_PATH
 

@@ -18,7 +18,9 @@ def correct(client: Client, account: Account, **values: str) -> Any:
     """Send the correction page as a browser does: every field as it is, but for `values`."""
     fields = {name: getattr(account, name) for name in CORRECTABLE if name != "gdpr_opt_out"}
     seen = {"seen": account.state_changed_at.isoformat()}
-    return client.post(reverse("admin:correct", args=[account.pk]), fields | seen | values, follow=True)
+    return client.post(
+        reverse("admin:provisioning_account_correct", args=[account.pk]), fields | seen | values, follow=True
+    )
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def rejected(make: Make) -> Account:
 
 
 def test_the_refused_value_comes_first_with_the_reason(desk: Client, rejected: Account) -> None:
-    form = desk.get(reverse("admin:correct", args=[rejected.pk])).context["form"]
+    form = desk.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).context["form"]
     field, reason = form.asked()[0]
     assert (field.name, reason) == ("phone", "Not a valid phone number")
 
@@ -45,14 +47,14 @@ def test_the_refused_value_comes_first_with_the_reason(desk: Client, rejected: A
 def test_whatever_was_refused_is_said(desk: Client, make: Make, refused: dict[str, str], words: str) -> None:
     account = make(State.REJECTED)
     attempt(account, Attempt.Outcome.REFUSED, refused=refused)
-    page = desk.get(reverse("admin:correct", args=[account.pk])).content.decode()
+    page = desk.get(reverse("admin:provisioning_account_correct", args=[account.pk])).content.decode()
     assert words in page
     assert ("Only the customer can choose another password" in page) == ("password" in refused)
 
 
 def test_fields_have_names_and_hints_for_people(desk: Client, rejected: Account, settings: Any) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
-    page = desk.get(reverse("admin:correct", args=[rejected.pk])).content.decode()
+    page = desk.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).content.decode()
     for words in ("Country:", "State or province:", "No marketing by Constant Contact", "At least 6 letters"):
         assert words in page
 
@@ -121,14 +123,16 @@ def test_only_a_rejected_account_can_be_corrected(desk: Client, make: Make, stat
 def test_correcting_is_for_operators_and_administrators(as_role: AsRole, rejected: Account, role: str) -> None:
     may = role in {"Operator", "Administrator"}
     client = as_role(role)
-    assert client.get(reverse("admin:correct", args=[rejected.pk])).status_code == (200 if may else 403)
+    assert client.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).status_code == (
+        200 if may else 403
+    )
     correct(client, rejected, phone="555 010 0100")
     rejected.refresh_from_db()
     assert (rejected.state == State.QUEUED) == may
 
 
 def test_the_password_is_neither_shown_nor_asked_for(desk: Client, rejected: Account) -> None:
-    page = desk.get(reverse("admin:correct", args=[rejected.pk])).content.decode()
+    page = desk.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).content.decode()
     assert 'name="password"' not in page
     for secret in (PASSWORD, Sealed(rejected.password.ciphertext).ciphertext):
         assert secret not in page

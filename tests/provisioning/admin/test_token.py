@@ -14,7 +14,7 @@ AsRole = Callable[[str], Client]
 
 
 def page(account: Account) -> str:
-    return reverse("admin:token", args=[account.pk])
+    return reverse("admin:provisioning_account_token", args=[account.pk])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection
 
 from provisioning.constant_contact import Answer, Client, Credentials, Meaning, connect
 from provisioning.constant_contact.client import LARGEST_ANSWER, MASK, mask
-from provisioning.constant_contact.wire import IDLE
+from provisioning.constant_contact.transport import IDLE
 from provisioning.sandbox import Server
 from tests.provisioning.constant_contact.peer import answering, peer
 
@@ -200,7 +200,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(sandbox: Server, mon
     one = client(sandbox.url)
     one.create(ANNA)
     closed: list[bool] = []
-    monkeypatch.setattr(one._line, "close", lambda: closed.append(True))
+    monkeypatch.setattr(one._transport, "close", lambda: closed.append(True))
     one.list_accounts()
     assert closed == []
     now = time.monotonic()
@@ -246,13 +246,13 @@ def test_a_tls_handshake_that_never_ends_is_cut_off_and_nothing_was_sent() -> No
 def test_nothing_is_sent_once_the_deadline_is_over(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking up a host name can take longer than any time-out; by then another worker may have the account."""
     one = client(sandbox.url, timeout=0.05)
-    connecting = one._line.connecting
+    connecting = one._transport.connecting
 
     def connect_late(connection: HTTPConnection) -> None:
         connecting(connection)
         time.sleep(0.2)
 
-    monkeypatch.setattr(one._line, "connecting", connect_late)
+    monkeypatch.setattr(one._transport, "connecting", connect_late)
     answer = one.create(ANNA)
     assert answer.meaning == Meaning.UNSENT
     assert "before it could be sent" in answer.problems[0].error_message
@@ -415,6 +415,6 @@ def test_a_peer_that_hangs_up_first_does_not_disturb_the_watchdog(sandbox: Serve
     one = client(sandbox.url)
     one.list_accounts()
     with contextlib.closing(one):
-        one._line._hang_up()
-        one._line._hang_up()
-    one._line._hang_up()
+        one._transport._hang_up()
+        one._transport._hang_up()
+    one._transport._hang_up()

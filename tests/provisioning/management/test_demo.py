@@ -94,7 +94,7 @@ def test_mistakes_in_the_configuration_are_named_before_anything_starts(checkout
 
 
 def test_with_real_credentials_the_stand_in_stays_out_of_it(checkout: Checkout) -> None:
-    secrets = checkout.run("manage.py", "secrets").stdout
+    secrets = checkout.run("manage.py", "generate_secrets").stdout
     (checkout.directory / ".env").write_text(
         f"DEBUG=true\n{secrets}CONSTANT_CONTACT_API_KEY=key\nCONSTANT_CONTACT_USERNAME=us\nCONSTANT_CONTACT_PASSWORD=ours\n"
     )

@@ -26,7 +26,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         "CONSTANT_CONTACT_USERNAME": "partner",
         "CONSTANT_CONTACT_PASSWORD": "password",
     }
-    (checkout.directory / ".env").write_text(checkout.run("manage.py", "secrets").stdout)
+    (checkout.directory / ".env").write_text(checkout.run("manage.py", "generate_secrets").stdout)
     for command in (["migrate"], ["collectstatic", "--no-input"]):
         assert checkout.run("manage.py", *command).returncode == 0
     return checkout

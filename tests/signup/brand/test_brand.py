@@ -26,7 +26,7 @@ def hosts(settings: Settings) -> None:
 def brand(logo: bytes = b"", **values: Any) -> Brand:
     made = Brand(**{"name": "Alder & Co", **values})
     if logo:
-        made.wear(read(logo))
+        made.set_logo(read(logo))
     made.full_clean()
     made.save()
     return made
@@ -211,7 +211,7 @@ class TestTheLogo:
         made = brand(logo=SVG)
         first = made.logo_url
         changed = Brand.objects.get()
-        changed.wear(read(PNG))
+        changed.set_logo(read(PNG))
         changed.save()
 
         assert changed.logo_url != first

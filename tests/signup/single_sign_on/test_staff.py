@@ -184,7 +184,7 @@ class TestWithoutPasswordOfTheirOwn:
         come("viewer", client)
 
         assert "two-step" not in client.get("/admin/").content.decode()
-        for response in (client.get("/admin/two-step/"), client.post("/admin/two-step/", {"code": "1"})):
+        for response in (client.get("/admin/two-factor/"), client.post("/admin/two-factor/", {"code": "1"})):
             assert "is set up there" in response.content.decode()
             assert "<form" not in response.content.decode().partition('id="content-main"')[2]
 

@@ -62,7 +62,7 @@ def test_guessing_on_the_token_page_is_stopped_too(client: Client, make: Make) -
     assert client.post(page, {"password": STAFF_PASSWORD}).status_code == 429
 
 
-TWO_STEP = "/admin/two-step/"
+TWO_STEP = "/admin/two-factor/"
 
 
 def code_of(device: TOTPDevice) -> str:

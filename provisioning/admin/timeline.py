@@ -57,7 +57,7 @@ CALLS: dict[tuple[str, str], tuple[StrPromise, str]] = {
 }
 
 
-def story(account: Account) -> list[Event]:
+def timeline(account: Account) -> list[Event]:
     """What happened, oldest first."""
     events = [Event(account.submitted_at, _("The customer sent the form."))]
     events += [_call(account, attempt) for attempt in account.attempts.all()]

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from provisioning import gateway
-from provisioning.desk.chart import Chart, shares
-from provisioning.desk.overview import overview
+from provisioning.admin_site.chart import Chart, shares
+from provisioning.admin_site.overview import overview
 from provisioning.models import Account, Attempt, Gateway, Worker
 from tests.provisioning.admin.conftest import Make, State, attempt
 

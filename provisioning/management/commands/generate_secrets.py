@@ -1,4 +1,4 @@
-"""`manage.py secrets`: what has to be secret and can be made up."""
+"""`manage.py generate_secrets`: what has to be secret and can be made up."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from provisioning import gateway
-from provisioning.desk.chart import Chart, Share, shares
+from provisioning.admin_site.chart import Chart, Share, shares
 from provisioning.models import Account, Attempt, Worker
 
 State = Account.State

@@ -44,7 +44,7 @@ Account.objects.create(
 @pytest.fixture(scope="module")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with Installation(tmp_path_factory.mktemp("desk"), DEBUG="true") as installation:
-        installation.manage("fill", "300", "--days=40")
+        installation.manage("seed", "300", "--days=40")
         installation.manage("shell", "-v0", "-c", STAFF_AND_THEIR_WORK)
         yield installation
 
@@ -66,7 +66,7 @@ def desk(visit: Open) -> Callable[..., Page]:
 def go_round(page: Page, look: Callable[[Page], None]) -> None:
     """Look at every page of the desk, in each of its states."""
     accounts = "/admin/provisioning/account/"
-    machinery = ("/admin/provisioning/gateway/", "/admin/provisioning/worker/", "/admin/two-step/")
+    machinery = ("/admin/provisioning/gateway/", "/admin/provisioning/worker/", "/admin/two-factor/")
     for path in ("/admin/", accounts, f"{accounts}?q=maple", f"{accounts}?q=nobody", *machinery):
         page.goto(path)
         look(page)
@@ -142,7 +142,7 @@ def test_a_stopped_gateway_is_told_accessibly(
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("path", ["/admin/", "/admin/provisioning/account/", "/admin/two-step/"])
+@pytest.mark.parametrize("path", ["/admin/", "/admin/provisioning/account/", "/admin/two-factor/"])
 def test_no_page_is_wider_than_the_window(desk: Callable[..., Page], path: str, width: int) -> None:
     page = desk("Viewer", width=width)
     page.goto(path)
@@ -159,7 +159,7 @@ def test_the_token_of_an_account_is_shown_for_the_password(desk: Callable[..., P
     page.get_by_role("button", name="Show the access token").click()
     expect(page.locator(".token")).to_have_text("not-a-real-token")
     page.get_by_role("link", name="Done").click()
-    expect(page.locator(".story")).to_contain_text("Access token shown by administrator.")
+    expect(page.locator(".timeline")).to_contain_text("Access token shown by administrator.")
 
 
 def test_a_morning_at_the_desk_without_javascript(desk: Callable[..., Page], site: Installation) -> None:
@@ -168,7 +168,7 @@ def test_a_morning_at_the_desk_without_javascript(desk: Callable[..., Page], sit
     page.get_by_label("Search").fill("zeta cyc")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Zeta Cycles").click()
-    expect(page.locator(".story")).to_contain_text("Phone: Not a valid phone number")
+    expect(page.locator(".timeline")).to_contain_text("Phone: Not a valid phone number")
     page.get_by_role("link", name="Correct and send again").click()
     page.get_by_label("Phone").fill("12")
     page.get_by_role("button", name="Correct and send again").click()
@@ -183,6 +183,6 @@ def test_a_morning_at_the_desk_without_javascript(desk: Callable[..., Page], sit
             if page.locator(".outlook .state.created").count():
                 break
             page.wait_for_timeout(100)
-    expect(page.locator(".story")).to_contain_text("Corrected (phone) and sent again by operator.")
-    expect(page.locator(".story")).to_contain_text("Constant Contact created the account.")
+    expect(page.locator(".timeline")).to_contain_text("Corrected (phone) and sent again by operator.")
+    expect(page.locator(".timeline")).to_contain_text("Constant Contact created the account.")
     assert site.provider.accounts

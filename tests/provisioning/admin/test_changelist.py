@@ -6,7 +6,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from provisioning.admin.listing import ShortPaginator
+from provisioning.admin.changelist import ShortPaginator
 from tests.provisioning.admin.conftest import Make, State
 
 LIST = "/admin/provisioning/account/"

@@ -15,8 +15,8 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from provisioning.admin.story import story
-from provisioning.admin.verbs import Verb
+from provisioning.admin.actions import Verb
+from provisioning.admin.timeline import timeline
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 MOST_AT_ONCE = 500
@@ -32,7 +32,7 @@ def page(request: HttpRequest, template: str, account: Account | None, **context
     )
 
 
-def demand(request: HttpRequest, *permissions: str) -> None:
+def require_permissions(request: HttpRequest, *permissions: str) -> None:
     """Raises PermissionDenied unless this member of staff may see accounts and has all of these."""
     if not request.user.has_perms(["provisioning.view_account", *permissions]):
         raise PermissionDenied
@@ -45,7 +45,7 @@ def stamp(account: Account) -> str:
 
 def do(request: HttpRequest, pk: int, verb: Verb) -> HttpResponse:
     """Carry a verb out for one account, if it still is as the page showed it."""
-    demand(request, verb.permission)
+    require_permissions(request, verb.permission)
     account = get_object_or_404(Account, pk=pk)
     seen = request.POST.get("seen", stamp(account))
     if request.method != "POST" or (verb.warning and "sure" not in request.POST):
@@ -83,7 +83,7 @@ def do_in_bulk(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accoun
 def tell_meanwhile(request: HttpRequest, account: Account) -> None:
     """Answer a race with what happened meanwhile."""
     account.refresh_from_db()
-    what = {"account": account, "happened": story(account)[-1].title, "state": account.get_state_display()}
+    what = {"account": account, "happened": timeline(account)[-1].title, "state": account.get_state_display()}
     text = _("Nothing was done, for somebody was faster. %(account)s is now %(state)s: %(happened)s")
     messages.warning(request, text % what)
 

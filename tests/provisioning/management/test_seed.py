@@ -7,8 +7,8 @@ from provisioning.models import Account, Attempt
 
 def test_what_is_filled_in_looks_real(db: None, settings: object) -> None:
     settings.DEBUG = True  # type: ignore[attr-defined]
-    call_command("fill", 60, days=3)
-    call_command("fill", 20, days=3)
+    call_command("seed", 60, days=3)
+    call_command("seed", 20, days=3)
     assert Account.objects.count() == 80
     assert Account.objects.filter(state=Account.State.CREATED).exists()
     assert Attempt.objects.filter(outcome=Attempt.Outcome.CREATED).exists()
@@ -19,4 +19,4 @@ def test_what_is_filled_in_looks_real(db: None, settings: object) -> None:
 
 def test_a_real_installation_is_not_filled(db: None) -> None:
     with pytest.raises(CommandError, match="DEBUG"):
-        call_command("fill", 1)
+        call_command("seed", 1)

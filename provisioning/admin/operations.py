@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from provisioning.admin.evidence import ModelAdmin, ReadOnly
+from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.models import Gateway, Worker
 
 

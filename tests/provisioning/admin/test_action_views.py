@@ -6,7 +6,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from provisioning.admin.verbs import VERBS, Verb
+from provisioning.admin.actions import VERBS, Verb
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import ROLES, Make, State, attempt, page_of, told
@@ -54,7 +54,9 @@ def made(make: Make, state: State) -> Account:
 def do(client: Client, verb: Verb, account: Account, **fields: str) -> Any:
     seen = account.state_changed_at.isoformat()
     return client.post(
-        reverse(f"admin:{verb.name}", args=[account.pk]), {"seen": seen, "sure": "yes"} | fields, follow=True
+        reverse(f"admin:provisioning_account_{verb.name}", args=[account.pk]),
+        {"seen": seen, "sure": "yes"} | fields,
+        follow=True,
     )
 
 
@@ -98,7 +100,7 @@ def test_the_page_of_an_account_offers_just_what_is_legal_to_who_may_do_it(
 ) -> None:
     account = made(make, state)
     page = as_role(role).get(page_of(account)).content.decode()
-    offered = reverse(f"admin:{verb.name}", args=[account.pk]) in page
+    offered = reverse(f"admin:provisioning_account_{verb.name}", args=[account.pk]) in page
     assert offered == (may(role, verb) and (verb.name, state) in LEADS_TO)
 
 
@@ -137,7 +139,7 @@ def test_who_was_too_late_is_told_what_happened_meanwhile(desk: Client, make: Ma
 def test_what_cannot_be_undone_is_asked_for_twice(desk: Client, make: Make, verb: Verb) -> None:
     account = made(make, next(state for name, state in LEADS_TO if name == verb.name))
     data = {"seen": account.state_changed_at.isoformat()}
-    response = desk.post(reverse(f"admin:{verb.name}", args=[account.pk]), data)
+    response = desk.post(reverse(f"admin:provisioning_account_{verb.name}", args=[account.pk]), data)
     asked = response.status_code == 200 and str(verb.warning) in response.content.decode()
     assert asked == bool(verb.warning)
     assert asked == (verb.name in {"decline", "close", "wipe_token", "erase"})
@@ -152,7 +154,7 @@ def test_giving_up_wipes_the_password(desk: Client, make: Make) -> None:
 
 def test_looking_at_the_confirmation_page_does_nothing(desk: Client, make: Make) -> None:
     account = make(State.REJECTED)
-    assert desk.get(reverse("admin:close", args=[account.pk])).status_code == 200
+    assert desk.get(reverse("admin:provisioning_account_close", args=[account.pk])).status_code == 200
     assert due_at(account)[0] == State.REJECTED
 
 
@@ -191,7 +193,7 @@ def test_in_bulk_what_cannot_be_undone_is_asked_for_twice(desk: Client, make: Ma
 
 
 def test_a_bulk_too_large_is_refused_whole(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioning.admin.doing.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("provisioning.admin.action_views.MOST_AT_ONCE", 1)
     one, two = make(State.HELD), make(State.HELD)
     assert "at most 1 accounts" in told(do_in_bulk(desk, VERB["approve"], one, two))
     assert {due_at(one)[0], due_at(two)[0]} == {State.HELD}

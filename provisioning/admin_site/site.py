@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from provisioning import gateway, search
-from provisioning.desk.overview import overview
-from provisioning.desk.two_step import LogInForm, two_step
+from provisioning.admin_site.overview import overview
+from provisioning.admin_site.two_factor import LogInForm, two_factor
 
 
 def record(request: HttpRequest, row: Model, what: str) -> None:
@@ -25,7 +25,7 @@ def record(request: HttpRequest, row: Model, what: str) -> None:
     LogEntry.objects.log_actions(request.user.pk or 0, [row], CHANGE, what, single_object=True)
 
 
-class Desk(admin.AdminSite):
+class Site(admin.AdminSite):
     site_header = gettext_lazy("Constant Contact accounts")
     site_title = gettext_lazy("Constant Contact accounts")
     index_title = gettext_lazy("Overview")
@@ -49,8 +49,8 @@ class Desk(admin.AdminSite):
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         return [
-            path("resume/", self.admin_view(require_POST(self.resume)), name="resume"),
-            path("two-step/", self.admin_view(two_step), name="two_step"),
+            path("resume/", self.admin_view(require_POST(self.resume)), name="provisioning_gateway_resume"),
+            path("two-factor/", self.admin_view(two_factor), name="two_factor"),
             *super().get_urls(),
         ]
 

@@ -56,14 +56,14 @@ def _accepts(user_id: int, code: str) -> bool:
         return not devices or any(device.verify_token(code) for device in devices)
 
 
-def two_step(request: HttpRequest) -> HttpResponse:
+def two_factor(request: HttpRequest) -> HttpResponse:
     """Set the second step up, or give it up: both only with a code from the app, which proves that it works.
 
     Who has no password here has no log-in here either that could have a second step: that is the identity provider's.
     """
     if not request.user.has_usable_password():  # type: ignore[union-attr]  # Nobody comes here anonymously.
-        context = {"title": _("Two-step log-in"), "elsewhere": True}
-        return TemplateResponse(request, "admin/two_step.html", admin.site.each_context(request) | context)
+        context = {"title": _("Two-factor authentication"), "elsewhere": True}
+        return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
     device, _new = TOTPDevice.objects.get_or_create(user=request.user, defaults={"name": "TOTP", "confirmed": False})
     form = CodeForm(device, request.POST or None)
     if form.is_valid():
@@ -75,10 +75,10 @@ def two_step(request: HttpRequest) -> HttpResponse:
             device.save()
             messages.success(request, _("From now on you log in with your password and a code."))
         return redirect("admin:index")
-    context = {"title": _("Two-step log-in"), "device": device, "form": form}
+    context = {"title": _("Two-factor authentication"), "device": device, "form": form}
     if not device.confirmed:
         context |= {"qr_code": _drawn(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}
-    return TemplateResponse(request, "admin/two_step.html", admin.site.each_context(request) | context)
+    return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
 
 
 def _drawn(url: str) -> str:

@@ -1,4 +1,4 @@
-"""`manage.py fill`: an installation that looks as if it had been used for a while, to develop the desk with."""
+"""`manage.py seed`: an installation that looks as if it had been used for a while, to develop the desk with."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class CalledOff(Exception):
     """A call was given up before its request could go out."""
 
 
-class Line(HTTPAdapter):
+class Transport(HTTPAdapter):
     """The transport of one thread's session: at most one connection, and one call at a time."""
 
     def __init__(self) -> None:
@@ -87,8 +87,8 @@ class Line(HTTPAdapter):
 
     def _watch(self, manager: PoolManager) -> None:
         """Let every connection that `manager` makes report to this line."""
-        http = type("Http", (_Reporting, HTTPConnection), {"line": self})
-        https = type("Https", (_Reporting, HTTPSConnection), {"line": self})
+        http = type("Http", (_Reporting, HTTPConnection), {"transport": self})
+        https = type("Https", (_Reporting, HTTPSConnection), {"transport": self})
         manager.pool_classes_by_scheme = {
             "http": type("HttpPool", (HTTPConnectionPool,), {"ConnectionCls": http}),
             "https": type("HttpsPool", (HTTPSConnectionPool,), {"ConnectionCls": https}),
@@ -98,14 +98,14 @@ class Line(HTTPAdapter):
 class _Reporting(HTTPConnection):
     """A connection that tells its line when it connects and before it sends."""
 
-    line: Line
+    transport: Transport
 
     def connect(self) -> None:
-        self.line.connecting(self)
+        self.transport.connecting(self)
         super().connect()
 
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        self.line.sending(self)
+        self.transport.sending(self)
         super().send(data)

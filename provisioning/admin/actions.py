@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import services
-from provisioning.desk import record
+from provisioning.admin_site import record
 from provisioning.models import Account, Attempt
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Verb:
 
     @property
     def url(self) -> str:
-        return f"admin:{self.name}"
+        return f"admin:provisioning_account_{self.name}"
 
     def is_for(self, account: Account) -> bool:
         """Whether it can be offered for an account as it is."""

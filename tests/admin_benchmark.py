@@ -1,7 +1,7 @@
-"""`python -m tests.desk_benchmark [FEW MANY]`: how much slower the desk is with many accounts than with few.
+"""`python -m tests.admin_benchmark [FEW MANY]`: how much slower the desk is with many accounts than with few.
 
 Two installations are filled, each with a database of its own: SQLite in temporary files, or two new databases of the
-server that DATABASE_URL points at, like in `python -m tests.postgresql python -m tests.desk_benchmark`. They are asked
+server that DATABASE_URL points at, like in `python -m tests.postgresql python -m tests.admin_benchmark`. They are asked
 for each page in turns, so that whatever else the machine does slows both down alike; of 21 times the median counts.
 The searches are for a word that 7 % of the accounts hold, for a person at an organization, and for an e-mail address
 with a user name: each fills as many lines of the list in both, for what a line takes to draw is not what is asked here.
@@ -52,7 +52,7 @@ def database(number: str, directory: Path) -> str:
 
 def start(number: str, url: str) -> subprocess.Popen[str]:
     environment = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "signup.settings"}
-    command = [sys.executable, "-m", "tests.desk_benchmark", number]
+    command = [sys.executable, "-m", "tests.admin_benchmark", number]
     return subprocess.Popen(
         command,
         env=environment,
@@ -89,7 +89,7 @@ def answer(number: int) -> None:
     from provisioning.models import Account
 
     call_command("migrate", verbosity=0)
-    call_command("fill", number, stdout=sys.stderr)
+    call_command("seed", number, stdout=sys.stderr)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
     client = Client()

@@ -31,7 +31,7 @@ def test_a_paused_gateway_says_until_when(desk: Client) -> None:
 
 def test_every_part_of_the_desk_has_a_name_that_people_know(desk: Client) -> None:
     names = [app["name"] for app in desk.get("/admin/").context["app_list"]]
-    assert "Two-step log-in" in names
+    assert "Two-factor authentication" in names
     assert not [name for name in names if "_" in name]
 
 

@@ -1,0 +1,21 @@
+"""The brand in every template."""
+
+from __future__ import annotations
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from signup.brand.models import Brand, brand_at
+
+
+def brand(request: HttpRequest) -> dict[str, object]:
+    """Give templates `brand`, the brand of the request's host. A page that doesn't use it costs no query."""
+
+    def of_page() -> Brand:
+        try:
+            return brand_at(request.get_host())
+        except DisallowedHost:  # The page that says so needs a brand too.
+            return brand_at("")
+
+    return {"brand": SimpleLazyObject(of_page)}
