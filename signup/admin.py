@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
-from django.utils.translation import gettext_lazy as _
 
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from signup.brand.admin import BrandAdmin as BrandAdmin
@@ -23,10 +22,10 @@ class MailAdmin(ReadOnly, ModelAdmin):
     ordering = ("-pk",)
     fields = list_display
 
-    @admin.display(description=_("outcome"))
+    @admin.display(description="outcome")
     def outcome(self, mail: Mail) -> Text:
         if mail.sent_at:
-            return _("Sent")
+            return "Sent"
         if mail.due_at:
-            return _("To be sent")
-        return _("Perhaps not sent") if mail.tries else _("Nothing to tell yet")
+            return "To be sent"
+        return "Perhaps not sent" if mail.tries else "Nothing to tell yet"

@@ -13,7 +13,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.timezone import localtime
-from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 from provisioning import rules, search
@@ -105,7 +104,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_export = request.user.has_perm("provisioning.export_account")
-        context = {"title": _("Accounts"), "may_export": may_export}
+        context = {"title": "Accounts", "may_export": may_export}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def render_change_form(
@@ -129,48 +128,48 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    @admin.display(description=_("State"))
+    @admin.display(description="State")
     def colored_state(self, account: Account) -> SafeString:
         return format_html('<span class="state {}">{}</span>', account.state, account.get_state_display())
 
-    @admin.display(description=_("Last answer"), empty_value="")
+    @admin.display(description="Last answer", empty_value="")
     def last_answer(self, account: Account) -> str | None:
         outcome: str | None = account.last_outcome  # type: ignore[attr-defined]  # annotated by get_queryset
-        return None if outcome is None else str(Attempt.Outcome(outcome).label if outcome else _("No answer yet"))
+        return None if outcome is None else str(Attempt.Outcome(outcome).label if outcome else "No answer yet")
 
-    @admin.display(description=_("Organization, user name"))
+    @admin.display(description="Organization, user name")
     def customer(self, account: Account) -> SafeString:
         return format_html("{}<br><small>{}</small>", account.organization_name, account.username)
 
-    @admin.display(description=_("Country"))
+    @admin.display(description="Country")
     def country(self, account: Account) -> SafeString:
         return format_html('<abbr title="{}">{}</abbr>', countries.name(account.country_code), account.country_code)
 
-    @admin.display(description=_("Submitted"), ordering="submitted_at")
+    @admin.display(description="Submitted", ordering="submitted_at")
     def submitted(self, account: Account) -> SafeString:
         when = date_format(localtime(account.submitted_at), "SHORT_DATETIME_FORMAT")
-        ago = _("%s ago") % timesince(account.submitted_at, depth=1)
+        ago = f"{timesince(account.submitted_at, depth=1)} ago"
         return format_html("{}<br><small>{}</small>", ago, when)
 
-    @admin.display(description=_("Access token"))
+    @admin.display(description="Access token")
     def has_token(self, account: Account) -> str:
-        return str(_("kept") if account.has_token else _("none"))  # type: ignore[attr-defined]
+        return "kept" if account.has_token else "none"  # type: ignore[attr-defined]
 
-    @admin.display(description=_("Owner"))
+    @admin.display(description="Owner")
     def owner(self, account: Account) -> str:
         return f"{account.first_name} {account.last_name}"
 
-    @admin.display(description=_("Place"))
+    @admin.display(description="Place")
     def place(self, account: Account) -> str:
         state = rules.states(account.country_code).get(account.state_code, "")
         country = countries.name(account.country_code) or account.country_code
         return f"{state}, {country}" if state else country
 
-    @admin.display(description=_("Marketing by Constant Contact"))
+    @admin.display(description="Marketing by Constant Contact")
     def marketing(self, account: Account) -> str:
-        return str(_("declined") if account.gdpr_opt_out else _("allowed"))
+        return "declined" if account.gdpr_opt_out else "allowed"
 
-    @admin.display(description=_("Time to ready"))
+    @admin.display(description="Time to ready")
     def took(self, account: Account) -> str:
         if account.created_at is None:
             return "-"

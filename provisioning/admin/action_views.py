@@ -11,9 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from provisioning.admin.actions import Verb
 from provisioning.admin.timeline import timeline
@@ -65,27 +64,26 @@ def do_in_bulk(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accoun
     """Carry a verb out for each of the selected accounts that it is for; the others stay as they are."""
     accounts = list(queryset[: MOST_AT_ONCE + 1])
     if len(accounts) > MOST_AT_ONCE:
-        messages.error(request, _("Nothing was done: choose at most %d accounts at once.") % MOST_AT_ONCE)
+        messages.error(request, f"Nothing was done: choose at most {MOST_AT_ONCE} accounts at once.")
         return None
     if verb.warning and "sure" not in request.POST:
         return _ask(request, verb, accounts, {"action": verb.name})
     left = [account for account in accounts if not _done(account, request, verb)]
     if done := len(accounts) - len(left):
-        text = ngettext("%(verb)s: %(count)d account.", "%(verb)s: %(count)d accounts.", done)
-        messages.success(request, text % {"verb": verb.done, "count": done})
+        messages.success(request, f"{verb.done}: {done} account{pluralize(done)}.")
     if left:
         names = "; ".join(f"{account}: {account.get_state_display()}" for account in left[:10])
-        text = ngettext("%d account was left as it is: ", "%d accounts were left as they are: ", len(left))
-        messages.warning(request, text % len(left) + names + (" …" if len(left) > 10 else ""))
+        more = " …" if len(left) > 10 else ""
+        as_is = "account was left as it is" if len(left) == 1 else "accounts were left as they are"
+        messages.warning(request, f"{len(left)} {as_is}: {names}{more}")
     return None
 
 
 def tell_meanwhile(request: HttpRequest, account: Account) -> None:
     """Answer a race with what happened meanwhile."""
     account.refresh_from_db()
-    what = {"account": account, "happened": timeline(account)[-1].title, "state": account.get_state_display()}
-    text = _("Nothing was done, for somebody was faster. %(account)s is now %(state)s: %(happened)s")
-    messages.warning(request, text % what)
+    state, happened = account.get_state_display(), timeline(account)[-1].title
+    messages.warning(request, f"Nothing was done, for somebody was faster. {account} is now {state}: {happened}")
 
 
 def _done(account: Account, request: HttpRequest, verb: Verb) -> bool:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
 
 from provisioning import services
 from provisioning.admin_site import record
 from provisioning.models import Account, Attempt
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 State = Account.State
 
@@ -25,12 +20,12 @@ class Verb:
     """What has a `warning` is asked for twice. `given` narrows down the accounts in `states` that it is for."""
 
     name: str
-    label: StrPromise
-    done: StrPromise
+    label: str
+    done: str
     states: frozenset[str]
     do: Callable[[Account], None]
     given: Callable[[Account], bool] = lambda account: True
-    warning: StrPromise | str = ""
+    warning: str = ""
     needs: str = ""
 
     @property
@@ -62,60 +57,60 @@ def _surely_absent(account: Account) -> bool:
 VERBS = (
     Verb(
         name="approve",
-        label=_("Approve"),
-        done=_("Approved"),
+        label="Approve",
+        done="Approved",
         states=frozenset({State.HELD}),
         do=services.approve,
     ),
     Verb(
         name="look_up",
-        label=_("Look for it now"),
-        done=_("Had it looked for"),
+        label="Look for it now",
+        done="Had it looked for",
         states=frozenset({State.UNCONFIRMED}),
         do=services.look_up,
     ),
     Verb(
         name="retry",
-        label=_("Send again now"),
-        done=_("Sent again"),
+        label="Send again now",
+        done="Sent again",
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         given=_surely_absent,
         do=services.retry,
     ),
     Verb(
         name="decline",
-        label=_("Decline"),
-        done=_("Declined"),
+        label="Decline",
+        done="Declined",
         states=frozenset({State.HELD}),
         do=services.decline,
-        warning=_("It is given up for good and its password is wiped. The customer would have to sign up anew."),
+        warning="It is given up for good and its password is wiped. The customer would have to sign up anew.",
     ),
     Verb(
         name="close",
-        label=_("Give up"),
-        done=_("Given up"),
+        label="Give up",
+        done="Given up",
         states=frozenset({State.REJECTED}),
         do=services.close,
-        warning=_("It is given up for good and its password is wiped. The customer would have to sign up anew."),
+        warning="It is given up for good and its password is wiped. The customer would have to sign up anew.",
     ),
     Verb(
         name="wipe_token",
         needs="wipe_oauth2_token",
-        label=_("Wipe the access token"),
-        done=_("Access token wiped"),
+        label="Wipe the access token",
+        done="Access token wiped",
         states=frozenset({State.CREATED}),
         given=lambda account: bool(account.oauth2_token),
         do=services.wipe_token,
-        warning=_("Constant Contact gives it out only once: wiped here, it is gone for good."),
+        warning="Constant Contact gives it out only once: wiped here, it is gone for good.",
     ),
     Verb(
         name="erase",
-        label=_("Erase personal data"),
-        done=_("Personal data erased"),
+        label="Erase personal data",
+        done="Personal data erased",
         states=frozenset({State.HELD, State.REJECTED, State.CREATED, State.CLOSED}),
         given=lambda account: account.erased_at is None,
         do=services.erase,
-        warning=_(
+        warning=(
             "Names, addresses and secrets are erased here for good; what was not created yet is given up."
             " An account at Constant Contact is not touched: that is to be closed there."
         ),

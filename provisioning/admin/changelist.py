@@ -13,7 +13,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.timezone import localdate
-from django.utils.translation import gettext as _
 
 from provisioning import search
 from provisioning.models import Account
@@ -73,7 +72,7 @@ class AccountList(ChangeList):
         year = int(self.params.get("submitted_at__year", 0))
         if not year:
             return [], [Span(date(each, 1, 1), date(each, 12, 31), str(each), {"year": each}) for each in years]
-        everything = Link(_("All dates"), self._url())
+        everything = Link("All dates", self._url())
         month = int(self.params.get("submitted_at__month", 0))
         if not month:
             months = [(date(year, each, 1), date(year, each, monthrange(year, each)[1])) for each in range(1, 13)]

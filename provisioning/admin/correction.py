@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.utils.translation import gettext as _
 
 from provisioning import rules, services
 from provisioning.admin.action_views import page, require_permissions, stamp, tell_meanwhile
@@ -60,9 +59,9 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
             tell_meanwhile(request, account)
             return back
         else:
-            messages.success(request, _("%s: corrected, and sent again.") % account)
+            messages.success(request, f"{account}: corrected, and sent again.")
             return back
-    return page(request, "correct", account, title=_("Correct and send again"), form=form)
+    return page(request, "correct", account, title="Correct and send again", form=form)
 
 
 def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
@@ -71,8 +70,8 @@ def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
     changes = form.changes()
     with transaction.atomic():
         services.correct(account, changes)
-        names = ", ".join(sorted(changes)) or _("nothing")
-        record(request, account, _("Corrected (%s) and sent again") % names)
+        names = ", ".join(sorted(changes)) or "nothing"
+        record(request, account, f"Corrected ({names}) and sent again")
 
 
 def _field(rule: rules.Rule) -> forms.Field:

@@ -1,23 +1,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.core.cache import cache
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 
 from provisioning import search
 from provisioning.models import Account
 from provisioning.rules import TEST_DOMAIN
 from provisioning.sealed import NOTHING
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 State = Account.State
 
@@ -27,22 +22,22 @@ WAITING = Account.objects.waiting_for_staff().values("pk")
 LATELY = Q(submitted_at__gte=Now() - timedelta(days=30))
 WAITS_LONG = Q(state__in=[State.QUEUED, State.SENDING, State.UNCONFIRMED], submitted_at__lte=Now() - MINUTE)
 SLOW = LATELY & (Q(created_at__gt=F("submitted_at") + MINUTE) | WAITS_LONG)
-QUESTIONS: dict[str, tuple[StrPromise, Q]] = {
-    "attention": (_("Needs attention"), Q(state=State.REJECTED) | Q(pk__in=WAITING)),
-    "lost": (_("Unconfirmed for long"), Q(state=State.UNCONFIRMED, pk__in=WAITING)),
-    "slow": (_("Over a minute, in 30 days"), SLOW),
-    "no-token": (_("Ready, without a token"), Q(state=State.CREATED, oauth2_token=NOTHING)),
-    "test": (_("Test accounts"), Q(email__iendswith=f"@{TEST_DOMAIN}")),
+QUESTIONS: dict[str, tuple[str, Q]] = {
+    "attention": ("Needs attention", Q(state=State.REJECTED) | Q(pk__in=WAITING)),
+    "lost": ("Unconfirmed for long", Q(state=State.UNCONFIRMED, pk__in=WAITING)),
+    "slow": ("Over a minute, in 30 days", SLOW),
+    "no-token": ("Ready, without a token", Q(state=State.CREATED, oauth2_token=NOTHING)),
+    "test": ("Test accounts", Q(email__iendswith=f"@{TEST_DOMAIN}")),
 }
 
 
 class QuestionFilter(admin.SimpleListFilter):
     """The questions that staff ask most."""
 
-    title = _("what you look for")
+    title = "what you look for"
     parameter_name = "show"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, StrPromise]]:
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         return [(key, label) for key, (label, _) in QUESTIONS.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
@@ -71,7 +66,7 @@ class ValueFilter(admin.SimpleListFilter):
 
 
 class CountryFilter(ValueFilter):
-    title = _("country")
+    title = "country"
     parameter_name = "country_code"
 
     def name(self, value: str) -> str:
@@ -81,7 +76,7 @@ class CountryFilter(ValueFilter):
 class BrandFilter(ValueFilter):
     """A brand goes by the host name that it is seen at; one alone is nothing to choose from."""
 
-    title = _("brand")
+    title = "brand"
     parameter_name = "host"
 
     def has_output(self) -> bool:

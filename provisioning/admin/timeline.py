@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from provisioning.models import Account, Attempt
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
@@ -33,25 +27,25 @@ class Event:
     facts: str = ""
 
 
-CALLS: dict[tuple[str, str], tuple[StrPromise, str]] = {
-    (Kind.CREATE, Outcome.CREATED): (gettext_lazy("Constant Contact created the account."), "good"),
-    (Kind.CREATE, Outcome.REFUSED): (gettext_lazy("Constant Contact refused what was entered."), "bad"),
-    (Kind.CREATE, Outcome.TAKEN): (gettext_lazy("Constant Contact says that the user name is in use."), "bad"),
+CALLS: dict[tuple[str, str], tuple[str, str]] = {
+    (Kind.CREATE, Outcome.CREATED): ("Constant Contact created the account.", "good"),
+    (Kind.CREATE, Outcome.REFUSED): ("Constant Contact refused what was entered.", "bad"),
+    (Kind.CREATE, Outcome.TAKEN): ("Constant Contact says that the user name is in use.", "bad"),
     (Kind.CREATE, Outcome.NOT_DONE): (
-        gettext_lazy("It could not be sent, through no fault of the customer. Nothing was created."),
+        "It could not be sent, through no fault of the customer. Nothing was created.",
         "",
     ),
     (Kind.CREATE, Outcome.UNKNOWN): (
-        gettext_lazy("It was sent, but no answer came that can be relied on: the account may exist."),
+        "It was sent, but no answer came that can be relied on: the account may exist.",
         "unsure",
     ),
     (Kind.LOOK_UP, Outcome.FOUND): (
-        gettext_lazy("It was found among your accounts at Constant Contact. Their list tells no access token."),
+        "It was found among your accounts at Constant Contact. Their list tells no access token.",
         "good",
     ),
-    (Kind.LOOK_UP, Outcome.ABSENT): (gettext_lazy("It was looked for, and is not among your accounts."), ""),
+    (Kind.LOOK_UP, Outcome.ABSENT): ("It was looked for, and is not among your accounts.", ""),
     (Kind.LOOK_UP, Outcome.UNKNOWN): (
-        gettext_lazy("It was looked for, but your list of accounts could not be read."),
+        "It was looked for, but your list of accounts could not be read.",
         "unsure",
     ),
 }
@@ -59,26 +53,26 @@ CALLS: dict[tuple[str, str], tuple[StrPromise, str]] = {
 
 def timeline(account: Account) -> list[Event]:
     """What happened, oldest first."""
-    events = [Event(account.submitted_at, _("The customer sent the form."))]
+    events = [Event(account.submitted_at, "The customer sent the form.")]
     events += [_call(account, attempt) for attempt in account.attempts.all()]
     entries = LogEntry.objects.filter(
         content_type=get_content_type_for_model(Account), object_id=str(account.pk)
     ).select_related("user")
     for entry in entries:
-        what = {"what": entry.get_change_message(), "who": entry.user.get_full_name() or entry.user.get_username()}
-        events.append(Event(entry.action_time, _("%(what)s by %(who)s.") % what))
+        who = entry.user.get_full_name() or entry.user.get_username()
+        events.append(Event(entry.action_time, f"{entry.get_change_message()} by {who}."))
     if account.state == State.CLOSED:
-        closed = _("It was given up: the password was wiped, and the user name is free again.")
+        closed = "It was given up: the password was wiped, and the user name is free again."
         events.append(Event(account.state_changed_at, closed))
     if account.erased_at:
-        events.append(Event(account.erased_at, _("The personal data was erased.")))
+        events.append(Event(account.erased_at, "The personal data was erased."))
     return sorted(events, key=lambda event: event.at)
 
 
 def _call(account: Account, attempt: Attempt) -> Event:
     if not attempt.outcome:
         under_way = account.state == State.SENDING or attempt.kind == Kind.LOOK_UP
-        title = _("It is with Constant Contact now.") if under_way else _("It was sent; the worker died waiting.")
+        title = "It is with Constant Contact now." if under_way else "It was sent; the worker died waiting."
         return Event(attempt.started_at, title, "" if under_way else "unsure")
     words, tone = CALLS[Kind(attempt.kind), Outcome(attempt.outcome)]
     said = [f"{Account.label(name)}: {reason}" for name, reason in attempt.refused.items()]
@@ -104,17 +98,17 @@ def outlook(account: Account) -> str:
     due = date_format(localtime(account.due_at), "DATETIME_FORMAT") if account.due_at else ""
     match account.state:
         case State.HELD:
-            return _("It came in an unusual burst of sign-ups, and waits for you to approve or decline it.")
+            return "It came in an unusual burst of sign-ups, and waits for you to approve or decline it."
         case State.QUEUED:
-            return _("Waits to be sent.")
+            return "Waits to be sent."
         case State.SENDING:
-            return _("Is being sent right now.")
+            return "Is being sent right now."
         case State.CREATED:
-            return _("Ready: the customer can log in.")
+            return "Ready: the customer can log in."
         case State.REJECTED:
-            return _("Waits for a correction, by the customer or by you. On %s it is given up without one.") % due
+            return f"Waits for a correction, by the customer or by you. On {due} it is given up without one."
         case State.UNCONFIRMED if due:
-            return _("Nobody knows yet whether it exists. On %s your accounts are searched for it.") % due
+            return f"Nobody knows yet whether it exists. On {due} your accounts are searched for it."
         case State.UNCONFIRMED:
-            return _("Nobody knows whether it exists, and nothing more happens by itself: it waits for you.")
-    return _("Given up for good.")
+            return "Nobody knows whether it exists, and nothing more happens by itself: it waits for you."
+    return "Given up for good."

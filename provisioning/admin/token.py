@@ -7,8 +7,6 @@ from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from provisioning.admin.action_views import page, require_permissions
@@ -21,7 +19,7 @@ class PasswordForm(forms.Form):
     """Asks staff for their password again: an unattended browser must not give a token away."""
 
     password = forms.CharField(
-        label=gettext_lazy("Your own password"),
+        label="Your own password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
     )
@@ -35,7 +33,7 @@ class PasswordForm(forms.Form):
         user = self.request.user
         password = self.cleaned_data["password"]
         if authenticate(self.request, username=user.get_username(), password=password) != user:
-            raise ValidationError(_("This is not your password."))
+            raise ValidationError("This is not your password.")
 
 
 @sensitive_post_parameters("password")
@@ -53,5 +51,5 @@ def token(request: HttpRequest, pk: int) -> HttpResponse:
         except CannotOpen as problem:
             form.add_error(None, str(problem))
         else:
-            record(request, account, _("Access token shown"))
-    return page(request, "token", account, title=_("Access token"), form=form, token=token)
+            record(request, account, "Access token shown")
+    return page(request, "token", account, title="Access token", form=form, token=token)

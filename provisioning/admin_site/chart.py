@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil, log10
 
-from django.utils.translation import gettext_lazy as _
-
 from provisioning.models import Account
 
 State = Account.State
@@ -17,10 +15,10 @@ State = Account.State
 WIDTH, HEIGHT, LEFT, RIGHT, BELOW = 720, 200, 40, 12, 24
 
 SERIES = (
-    ("created", _("Ready"), (State.CREATED,)),
-    ("way", _("Under way"), (State.HELD, State.QUEUED, State.SENDING)),
-    ("trouble", _("Rejected or unconfirmed"), (State.REJECTED, State.UNCONFIRMED)),
-    ("closed", _("Given up"), (State.CLOSED,)),
+    ("created", "Ready", (State.CREATED,)),
+    ("way", "Under way", (State.HELD, State.QUEUED, State.SENDING)),
+    ("trouble", "Rejected or unconfirmed", (State.REJECTED, State.UNCONFIRMED)),
+    ("closed", "Given up", (State.CLOSED,)),
 )
 """What is stacked for each day, from below: CSS class, name, and the states counted."""
 

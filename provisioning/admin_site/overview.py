@@ -18,10 +18,9 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Count, F
 from django.db.models.functions import Now, TruncDate
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from provisioning import gateway
 from provisioning.admin_site.chart import Chart, Share, shares
@@ -95,9 +94,9 @@ def overview() -> Overview:
     return Overview(
         tasks=_tasks(workers),
         periods=[
-            Period(_("Today"), days[today]),
-            Period(_("7 days"), _last(days, 7)),
-            Period(_("30 days"), _last(days, DAYS)),
+            Period("Today", days[today]),
+            Period("7 days", _last(days, 7)),
+            Period("30 days", _last(days, DAYS)),
         ],
         median=median,
         slowest=slowest,
@@ -148,39 +147,39 @@ def _tasks(workers: int) -> list[Task]:
     possible = (
         (
             gateway.closure(),
-            _("Nothing is sent."),
+            "Nothing is sent.",
             reverse("admin:provisioning_gateway_changelist"),
-            _("The reason stands above. Mend it, then resume."),
+            "The reason stands above. Mend it, then resume.",
         ),
         (
             not workers,
-            _("No worker is alive."),
+            "No worker is alive.",
             reverse("admin:provisioning_worker_changelist"),
-            _("Whoever runs this installation must start one."),
+            "Whoever runs this installation must start one.",
         ),
         (
             late,
-            ngettext("%d account is late in the queue.", "%d accounts are late in the queue.", late) % late,
+            f"{late} account{pluralize(late, ' is,s are')} late in the queue.",
             f"{accounts}?state__exact={State.QUEUED}",
-            _("Open the oldest to see what holds it up."),
+            "Open the oldest to see what holds it up.",
         ),
         (
             lost,
-            ngettext("%d account may or may not exist.", "%d accounts may or may not exist.", lost) % lost,
+            f"{lost} account{pluralize(lost)} may or may not exist.",
             f"{accounts}?show=lost",
-            _("Have them looked for; send again what is surely not there."),
+            "Have them looked for; send again what is surely not there.",
         ),
         (
             held,
-            ngettext("%d account waits for approval.", "%d accounts wait for approval.", held) % held,
+            f"{held} account{pluralize(held, ' waits,s wait')} for approval.",
             f"{accounts}?state__exact={State.HELD}",
-            _("Approve or decline them."),
+            "Approve or decline them.",
         ),
         (
             rejected,
-            ngettext("%d account waits to be corrected.", "%d accounts wait to be corrected.", rejected) % rejected,
+            f"{rejected} account{pluralize(rejected, ' waits,s wait')} to be corrected.",
             f"{accounts}?state__exact={State.REJECTED}",
-            _("Correct them, or leave it to the customers, who have a week."),
+            "Correct them, or leave it to the customers, who have a week.",
         ),
     )
     return [Task(*task) for waits, *task in possible if waits]
@@ -203,5 +202,5 @@ def _reasons() -> list[Share]:
     for outcome in (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN):
         newest = Attempt.objects.filter(outcome=outcome, started_at__gte=Now() - timedelta(days=DAYS))
         for properties in newest.order_by("-started_at").values_list("refused", flat=True)[: NEWEST // 2]:
-            refused.update([Account.label(name) for name in properties] or [_("no property named")])
+            refused.update([Account.label(name) for name in properties] or ["no property named"])
     return shares(refused)

@@ -11,8 +11,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.urls.resolvers import URLPattern, URLResolver
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from provisioning import gateway, search
@@ -26,9 +24,9 @@ def record(request: HttpRequest, row: Model, what: str) -> None:
 
 
 class Site(admin.AdminSite):
-    site_header = gettext_lazy("Constant Contact accounts")
-    site_title = gettext_lazy("Constant Contact accounts")
-    index_title = gettext_lazy("Overview")
+    site_header = "Constant Contact accounts"
+    site_title = "Constant Contact accounts"
+    index_title = "Overview"
     enable_nav_sidebar = False
     login_form = LogInForm
 
@@ -59,6 +57,6 @@ class Site(admin.AdminSite):
         if not request.user.has_perm("provisioning.resume_gateway"):
             raise PermissionDenied
         gateway.resume()
-        record(request, gateway.state(), _("Resumed"))
-        messages.success(request, _("Accounts are being sent again."))
+        record(request, gateway.state(), "Resumed")
+        messages.success(request, "Accounts are being sent again.")
         return redirect("admin:index")

@@ -14,8 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import mark_safe
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 
@@ -27,18 +25,18 @@ def _code_field(**options: Any) -> forms.CharField:
 class LogInForm(AdminAuthenticationForm):
     """Asks who has set up the second step for a code too."""
 
-    code = _code_field(label=gettext_lazy("Code from your app, if you use one"), required=False)
+    code = _code_field(label="Code from your app, if you use one", required=False)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
         if user and not _accepts(user.pk, cleaned["code"]):
-            raise ValidationError(_("Enter the code that your app shows now, and your password again."), code="code")
+            raise ValidationError("Enter the code that your app shows now, and your password again.", code="code")
         return cleaned
 
 
 class CodeForm(forms.Form):
-    code = _code_field(label=gettext_lazy("Code that your app shows"))
+    code = _code_field(label="Code that your app shows")
 
     def __init__(self, device: TOTPDevice, data: Any) -> None:
         super().__init__(data)
@@ -46,7 +44,7 @@ class CodeForm(forms.Form):
 
     def clean_code(self) -> None:
         if not self.device.verify_token(self.cleaned_data["code"]):
-            raise ValidationError(_("This is not the code that it shows now. Wait a moment and enter the next one."))
+            raise ValidationError("This is not the code that it shows now. Wait a moment and enter the next one.")
 
 
 def _accepts(user_id: int, code: str) -> bool:
@@ -62,20 +60,20 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     Who has no password here has no log-in here either that could have a second step: that is the identity provider's.
     """
     if not request.user.has_usable_password():  # type: ignore[union-attr]  # Nobody comes here anonymously.
-        context = {"title": _("Two-factor authentication"), "elsewhere": True}
+        context = {"title": "Two-factor authentication", "elsewhere": True}
         return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
     device, _new = TOTPDevice.objects.get_or_create(user=request.user, defaults={"name": "TOTP", "confirmed": False})
     form = CodeForm(device, request.POST or None)
     if form.is_valid():
         if device.confirmed:
             device.delete()
-            messages.success(request, _("From now on your password is enough to log in."))
+            messages.success(request, "From now on your password is enough to log in.")
         else:
             device.confirmed = True
             device.save()
-            messages.success(request, _("From now on you log in with your password and a code."))
+            messages.success(request, "From now on you log in with your password and a code.")
         return redirect("admin:index")
-    context = {"title": _("Two-factor authentication"), "device": device, "form": form}
+    context = {"title": "Two-factor authentication", "device": device, "form": form}
     if not device.confirmed:
         context |= {"qr_code": _drawn(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}
     return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)

@@ -18,7 +18,6 @@ from django.shortcuts import render
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
 
 from provisioning.admin.readonly import ModelAdmin
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
@@ -40,19 +39,16 @@ class Shown:
         self.url = url
 
     def __str__(self) -> str:
-        return str(_("the one that customers see"))
+        return "the one that customers see"
 
 
 class BrandForm(BrandModelForm):
     file = forms.FileField(
-        label=_("Logo"),
+        label="Logo",
         required=False,
         widget=AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"}),
-        help_text=_(
-            "SVG, PNG, WebP or JPEG, at most %(size)d KB. It is shown up to %(width)d by %(height)d pixels large; "
-            "a picture of twice that is sharp on every screen."
-        )
-        % {"size": MOST_BYTES / 1000, "width": BOX[0], "height": BOX[1]},
+        help_text=f"SVG, PNG, WebP or JPEG, at most {MOST_BYTES // 1000} KB. "
+        f"It is shown up to {BOX[0]} by {BOX[1]} pixels; an image of twice that size is sharp on every screen.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -77,23 +73,23 @@ class BrandAdmin(ModelAdmin):
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     fieldsets = (
         (None, {"fields": ("name", "host")}),
-        (_("Look"), {"fields": ("file", "color", "as_it_reads", "headline", "selling_points", "trial_days")}),
-        (_("Links"), {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "login_url")}),
+        ("Look", {"fields": ("file", "color", "as_it_reads", "headline", "selling_points", "trial_days")}),
+        ("Links", {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "login_url")}),
     )
 
-    @admin.display(description=_("where"), ordering="host")
+    @admin.display(description="where", ordering="host")
     def seen_at(self, brand: Brand) -> str:
-        return brand.host or str(_("wherever no other brand is seen"))
+        return brand.host or "wherever no other brand is seen"
 
-    @admin.display(description=_("as it reads"))
+    @admin.display(description="as it reads")
     def as_it_reads(self, brand: Brand) -> SafeString | str:
         """The colour and the readable shades of it: a button, and links by day and by night."""
         if not (shades := brand.shades):
             return ""
         swatches = (
-            (shades["accent"], shades["on-accent"], _("Button")),
-            ("#{:02x}{:02x}{:02x}".format(*LIGHT_PAGE), shades["link-on-light"], _("Link")),
-            ("#{:02x}{:02x}{:02x}".format(*DARK_CARD), shades["link-on-dark"], _("Link in the dark")),
+            (shades["accent"], shades["on-accent"], "Button"),
+            ("#{:02x}{:02x}{:02x}".format(*LIGHT_PAGE), shades["link-on-light"], "Link"),
+            ("#{:02x}{:02x}{:02x}".format(*DARK_CARD), shades["link-on-dark"], "Link in the dark"),
         )
         return format_html_join(
             " ",

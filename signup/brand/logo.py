@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as _
 
 from signup.brand import svg
 
@@ -40,7 +39,7 @@ def read(content: bytes) -> Logo:
     """The logo in a file; ValidationError says what is wrong with it and what to do."""
     if len(content) > MOST_BYTES:
         raise ValidationError(
-            _("This file has %(size)d KB, which is slow on a phone. Use an SVG, or a picture of at most %(most)d KB."),
+            "This file has %(size)d KB, which is slow on a phone. Use an SVG, or a picture of at most %(most)d KB.",
             code="large",
             params={"size": len(content) / 1000, "most": MOST_BYTES / 1000},
         )
@@ -48,7 +47,7 @@ def read(content: bytes) -> Logo:
     try:
         width, height = measure(content)
     except struct.error:
-        raise ValidationError(_("This picture is damaged. Please export it again."), code="damaged") from None
+        raise ValidationError("This picture is damaged. Please export it again.", code="damaged") from None
     return Logo(content, content_type, *_fit(width, height))
 
 
@@ -61,7 +60,7 @@ def _format(content: bytes) -> tuple[str, Callable[[bytes], tuple[float, float]]
         return "image/webp", _webp
     if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return "image/svg+xml;charset=utf-8", svg.size
-    raise ValidationError(_("This is none of SVG, PNG, WebP and JPEG."), code="type")
+    raise ValidationError("This is none of SVG, PNG, WebP and JPEG.", code="type")
 
 
 def _png(content: bytes) -> tuple[float, float]:
@@ -96,7 +95,7 @@ def _webp(content: bytes) -> tuple[float, float]:
 def _of_pixels(width: int, height: int) -> tuple[float, float]:
     if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS):
         raise ValidationError(
-            _("This picture is %(width)d by %(height)d pixels large. Use at most %(most)d in each direction."),
+            "This picture is %(width)d by %(height)d pixels large. Use at most %(most)d in each direction.",
             code="pixels",
             params={"width": width, "height": height, "most": MOST_PIXELS},
         )

@@ -7,7 +7,6 @@ from django.db import models
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.utils.translation import gettext_lazy as _
 
 from signup.brand.colors import palette
 from signup.brand.logo import Logo
@@ -17,10 +16,10 @@ def is_served(host: str) -> None:
     """A host name that this installation answers to, without a port; else ValidationError."""
     domain, port = split_domain_port(host)
     if not domain or port:
-        raise ValidationError(_("Enter a host name only, like signup.example.com."), code="host")
+        raise ValidationError("Enter a host name only, like signup.example.com.", code="host")
     if not validate_host(domain, settings.ALLOWED_HOSTS):
         raise ValidationError(
-            _("This page does not answer to this host name yet. Add it to ALLOWED_HOSTS first."), code="not_allowed"
+            "This page does not answer to this host name yet. Add it to ALLOWED_HOSTS first.", code="not_allowed"
         )
 
 
@@ -28,37 +27,37 @@ class Brand(models.Model):
     """What the pages say about the partner; what is empty is left out of them."""
 
     host = models.CharField(
-        _("host name"),
+        "host name",
         max_length=253,
         unique=True,
         blank=True,
         validators=[is_served],
-        help_text=_("Where customers see this brand, like signup.example.com. Empty: wherever no other brand is seen."),
+        help_text="Where customers see this brand, like signup.example.com. Empty: wherever no other brand is seen.",
     )
-    name = models.CharField(_("name"), max_length=80, help_text=_("Yours, as customers know it."))
+    name = models.CharField("name", max_length=80, help_text="Yours, as customers know it.")
     color = models.CharField(
-        _("colour"),
+        "colour",
         max_length=7,
         blank=True,
-        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", _("Enter a colour like #2454d6."))],
-        help_text=_("Of buttons and links, like #2454d6. Where it could not be read, a shade of it that can is taken."),
+        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", "Enter a colour like #2454d6.")],
+        help_text="Of buttons and links, like #2454d6. Where it could not be read, a shade of it that can is taken.",
     )
-    headline = models.CharField(_("headline"), max_length=120, blank=True, help_text=_("The page's first line."))
+    headline = models.CharField("headline", max_length=120, blank=True, help_text="The page's first line.")
     selling_points = models.TextField(
-        _("selling points"), max_length=600, blank=True, help_text=_("One a line. Empty: two general ones.")
+        "selling points", max_length=600, blank=True, help_text="One a line. Empty: two general ones."
     )
     trial_days = models.PositiveSmallIntegerField(
-        _("days of the trial"), default=60, help_text=_("0 leaves unsaid how long it lasts.")
+        "days of the trial", default=60, help_text="0 leaves unsaid how long it lasts."
     )
     login_url = models.URLField(
-        _("log-in"),
+        "log-in",
         blank=True,
-        help_text=_("Where customers log in once their account is ready. Empty: at Constant Contact itself."),
+        help_text="Where customers log in once their account is ready. Empty: at Constant Contact itself.",
     )
-    support_email = models.EmailField(_("e-mail address"), blank=True, help_text=_("Where customers get help."))
-    support_url = models.URLField(_("help page"), blank=True)
-    terms_url = models.URLField(_("terms"), blank=True)
-    privacy_url = models.URLField(_("privacy policy"), blank=True)
+    support_email = models.EmailField("e-mail address", blank=True, help_text="Where customers get help.")
+    support_url = models.URLField("help page", blank=True)
+    terms_url = models.URLField("terms", blank=True)
+    privacy_url = models.URLField("privacy policy", blank=True)
 
     logo = models.BinaryField(default=b"")
     """In the database, so that every replica of the web server has it."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext as _
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -54,7 +53,7 @@ def size(content: bytes) -> tuple[float, float]:
         parser.CharacterDataHandler = drawing.text
         parser.Parse(content, True)
     except ExpatError:
-        raise ValidationError(_("This SVG file is damaged. Please export it again."), code="damaged") from None
+        raise ValidationError("This SVG file is damaged. Please export it again.", code="damaged") from None
     return drawing.size
 
 
@@ -111,15 +110,13 @@ def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
             continue
         if 0 < width < 1e6 and 0 < height < 1e6:
             return width, height
-    raise ValidationError(_("This SVG file has no size. Please export it with a «viewBox»."), code="size")
+    raise ValidationError("This SVG file has no size. Please export it with a «viewBox».", code="size")
 
 
 def _refused(what: str) -> ValidationError:
     return ValidationError(
-        _(
-            "A logo may hold nothing but shapes, and this SVG file has %(what)s in it. Export it as «plain» or "
-            "«optimized» SVG, or as PNG."
-        ),
+        'A logo may hold nothing but shapes, and this SVG file has %(what)s in it. Export it as "plain" or '
+        '"optimized" SVG, or as PNG.',
         code="unsafe",
         params={"what": what},
     )

@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
-from django.utils.translation import gettext_lazy as _
 
 from signup.models import StaffIdentity
 from signup.single_sign_on.openid import WRONG, Failed
@@ -22,8 +21,8 @@ ROLES = {"Viewer", "Operator", "Administrator"}
 HOURS = 12
 """So long they stay in before the provider is asked again what they may do."""
 
-NO_ROLE = _("You are signed in, but no group that may work here is yours. Ask whoever looks after your accounts.")
-CLOSED = _("Your log-in has been closed here. Ask an administrator.")
+NO_ROLE = "You are signed in, but no group that may work here is yours. Ask whoever looks after your accounts."
+CLOSED = "Your log-in has been closed here. Ask an administrator."
 
 
 def admit(claims: dict[str, Any]) -> User:

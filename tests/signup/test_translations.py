@@ -23,7 +23,7 @@ MODULES = [
     *settings.BASE_DIR.glob("provisioning/rules/*.py"),
     *settings.BASE_DIR.glob("provisioning/services/*.py"),
 ]
-"""Where the texts of the customer's pages and mails stand. The desk is in English."""
+"""Where the texts of the customer's pages and emails are. The admin is in English."""
 DESK = {settings.BASE_DIR / "signup" / name for name in ("admin.py", "single_sign_on/staff.py")}
 
 CALLS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
@@ -73,6 +73,18 @@ def test_every_text_of_the_customers_pages_is_translated(language: str) -> None:
 
     assert len(originals()) > 100
     assert originals() - translated == set()
+
+
+def test_the_admin_marks_nothing_for_translation() -> None:
+    modules = [
+        path for folder in ("admin", "admin_site") for path in settings.BASE_DIR.glob(f"provisioning/{folder}/*.py")
+    ]
+    templates = [*settings.BASE_DIR.glob("templates/admin/**/*.html")]
+
+    assert len(modules) > 10
+    assert len(templates) > 10
+    for path in (*modules, *DESK, *templates):
+        assert not re.search(r"gettext|translate\b", path.read_text()), path
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
