@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ONE_LIVING_PER_USERNAME = "account_one_living_per_username"
+"""The name of a constraint; both databases name it in their errors, because its index is on an expression."""
+
 
 class IllegalMove(Exception):
     """There is no such move in `Account.MOVES`: a mistake in the calling code."""
@@ -168,9 +171,7 @@ class Account(models.Model):
                 name="account_final_has_no_password",
                 condition=~Q(state__in=["created", "closed"]) | Q(password=NOTHING),
             ),
-            models.UniqueConstraint(
-                Lower("username"), name="account_one_living_per_username", condition=~Q(state="closed")
-            ),
+            models.UniqueConstraint(Lower("username"), name=ONE_LIVING_PER_USERNAME, condition=~Q(state="closed")),
             models.UniqueConstraint(
                 fields=["idp_provider_id"],
                 name="account_one_living_per_idp_provider_id",

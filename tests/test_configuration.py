@@ -56,6 +56,25 @@ def test_the_defaults_that_the_example_shows_are_the_defaults(checkout: Checkout
     assert list(defaults["MISTAKES"]) == ["SECRET_KEY"]
 
 
+@pytest.mark.parametrize(("scheme", "encryption"), [("smtp+tls", "EMAIL_USE_TLS"), ("smtp+ssl", "EMAIL_USE_SSL")])
+def test_the_mail_server_is_the_one_of_the_url(checkout: Checkout, scheme: str, encryption: str) -> None:
+    checkout.environment["EMAIL_URL"] = f"{scheme}://anna:secret@mail.example.com:2525"
+
+    read = json.loads(checkout.run("-c", SHOW).stdout)
+
+    assert {name: value for name, value in read.items() if name.startswith("EMAIL_") and name != "EMAIL_URL"} == {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": "mail.example.com",
+        "EMAIL_PORT": 2525,
+        "EMAIL_HOST_USER": "anna",
+        "EMAIL_HOST_PASSWORD": "secret",
+        "EMAIL_USE_TLS": False,
+        "EMAIL_USE_SSL": False,
+        "EMAIL_FILE_PATH": "",
+        "EMAIL_TIMEOUT": 10,
+    } | {encryption: True}
+
+
 def test_the_example_with_fresh_secrets_and_credentials_is_fit_for_production(checkout: Checkout) -> None:
     secrets = checkout.run("manage.py", "generate_secrets").stdout
     credentials = "".join(f"CONSTANT_CONTACT_{name}=given\n" for name in ("API_KEY", "USERNAME", "PASSWORD"))

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
-from provisioning.models import Account, Attempt
+from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt
 from provisioning.sealed import Sealed
 from provisioning.services import fuse
 
@@ -45,11 +45,11 @@ def submit(values: Mapping[str, object], submission: uuid.UUID, idp_provider_id:
     queued = {"state": Account.State.QUEUED, "due_at": Now()}
     start = {"state": Account.State.HELD} if fuse.is_blown() else queued
     try:
-        with _user_name_held_once():
+        with _username_held_once():
             account, new = Account.objects.get_or_create(
                 submission=submission, defaults=entered | start | {"host": host}
             )
-    except ValidationError:
+    except (ValidationError, IntegrityError):
         if account := account_of(idp_provider_id):  # The same person was faster, in another window.
             return account
         raise
@@ -72,7 +72,7 @@ def correct(account: Account, values: Mapping[str, object]) -> None:
     account.require_state(Account.State.REJECTED)
     entered = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
-    with _user_name_held_once():
+    with _username_held_once():
         account.move(
             Account.State.QUEUED,
             due_in=timedelta(),
@@ -97,9 +97,11 @@ def _sealed(entered: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _user_name_held_once() -> Iterator[None]:
+def _username_held_once() -> Iterator[None]:
     try:
         with transaction.atomic():
             yield
-    except IntegrityError:
+    except IntegrityError as error:
+        if ONE_LIVING_PER_USERNAME not in str(error):
+            raise
         raise ValidationError({"username": TAKEN}) from None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from provisioning import rules, services
 from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
@@ -75,6 +75,11 @@ def test_the_user_name_of_an_account_given_up_is_free() -> None:
     account_in(State.CLOSED)
 
     assert sign_up().state == State.QUEUED
+
+
+def test_another_fault_of_the_database_is_not_taken_for_a_username_in_use() -> None:
+    with pytest.raises(IntegrityError):
+        services.submit(SIGN_UP, uuid.uuid4(), host=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.django_db(transaction=True)
