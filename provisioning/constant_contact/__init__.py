@@ -4,12 +4,12 @@ It knows no model and no settings, raises nothing for what the provider or the n
 what leaves is an `Answer` whose texts are masked.
 """
 
-from provisioning.constant_contact.answers import Answer, Meaning, Problem
+from provisioning.constant_contact.answers import Answer, Entry, Meaning, Problem
 from provisioning.constant_contact.client import Client, Credentials
 from provisioning.constant_contact.v2 import V2
 from provisioning.constant_contact.v3 import V3
 
-__all__ = ["Answer", "Client", "Credentials", "Meaning", "Problem", "connect"]
+__all__ = ["Answer", "Client", "Credentials", "Entry", "Meaning", "Problem", "connect"]
 
 
 DIALECTS = {"v2": V2, "v3": V3}

@@ -18,7 +18,17 @@ from urllib.parse import quote, quote_plus
 import requests
 from urllib3.exceptions import HTTPError
 
-from provisioning.constant_contact.answers import Answer, Meaning, Problem, judge, parse_json, parse_problems, plain
+from provisioning.constant_contact.answers import (
+    Answer,
+    Meaning,
+    Problem,
+    judge,
+    parse_json,
+    parse_problems,
+    plain,
+    read_gateway_code,
+    read_retry_after,
+)
 from provisioning.constant_contact.transport import CalledOff, Transport
 
 log = logging.getLogger(__name__)
@@ -32,6 +42,9 @@ MASK = "•••"
 
 Reader = Callable[[Any], Answer | None]
 """Gives what the JSON body of a 2xx answer says, or None where it is not what the document promises."""
+
+Start = Callable[[], None]
+"""Called when the first byte of a call is about to go out. It may wait; what it raises calls the call off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +67,6 @@ class Client(ABC):
 
     def __init__(self, credentials: Credentials, *, timeout: float) -> None:
         self.credentials = credentials
-        self.start: Callable[[], None] = lambda: None
-        """Called when the first byte of a call is about to go out. It may wait; what it raises calls the call off."""
         self._timeout = timeout
         self._transport = Transport()
         self._session = requests.Session()
@@ -64,11 +75,11 @@ class Client(ABC):
         self._session.mount("https://", self._transport)
 
     @abstractmethod
-    def create(self, properties: Mapping[str, Any]) -> Answer:
+    def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
         """Create one account of these properties, named as in the v2 document. What is not set is not sent."""
 
     @abstractmethod
-    def list_accounts(self, page: str = "") -> Answer:
+    def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
         """One page of the partner's accounts: the first, or the `next_page` of the answer before."""
 
     def close(self) -> None:
@@ -82,20 +93,20 @@ class Client(ABC):
         *,
         secrets: tuple[str, ...] = (),
         timeout: float | None = None,
-        paced: bool = True,
+        start: Start | None = None,
         **request: Any,
     ) -> Answer:
         """Make one call, whose body `read` understands where the status says success.
 
         `secrets` are masked in what is kept of the answer, like the partner's own. `timeout` is the client's, if not
-        given. A call that is not `paced` does not wait for `start`. `request` is what `requests` takes.
+        given. `request` is what `requests` takes.
         """
         started = time.monotonic()
         timeout = timeout or self._timeout
         try:
-            with self._transport.call(timeout, self.start if paced else None):
-                status, text = self._exchange(method, url, timeout=(min(10.0, timeout), timeout), **request)
-            answer = _understand(status, text, read)
+            with self._transport.call(timeout, start):
+                status, headers, text = self._exchange(method, url, timeout=(min(10.0, timeout), timeout), **request)
+            answer = _understand(status, headers, text, read)
         except Exception as error:  # Whatever went wrong: once something was sent, the account may exist.
             answer = self._explain(error)
         duration = timedelta(seconds=time.monotonic() - started)
@@ -112,14 +123,14 @@ class Client(ABC):
         """The partner's log-in, for HTTP Basic authentication in UTF-8 (RFC 7617)."""
         return self.credentials.username.encode(), self.credentials.password.encode()
 
-    def _exchange(self, method: str, url: str, **request: Any) -> tuple[int, str]:
+    def _exchange(self, method: str, url: str, **request: Any) -> tuple[int, Mapping[str, str], str]:
         with self._session.request(method, url, allow_redirects=False, stream=True, **request) as response:
             body = b""
             for chunk in response.iter_content(65536):
                 body += chunk
                 if len(body) > LARGEST_ANSWER:
                     break
-            return response.status_code, body.decode(errors="replace")
+            return response.status_code, response.headers, body.decode(errors="replace")
 
     def _explain(self, error: Exception) -> Answer:
         meaning = Meaning.UNSENT if self._transport.unsent else Meaning.UNKNOWN
@@ -131,12 +142,13 @@ class Client(ABC):
         return own.api_key, own.password, basic
 
 
-def _understand(status: int, text: str, read: Reader) -> Answer:
+def _understand(status: int, headers: Mapping[str, str], text: str, read: Reader) -> Answer:
     body, kept = parse_json(text), plain(text)
     if 200 <= status < 300:
         return replace(read(body) or Answer(meaning=Meaning.UNKNOWN), status=status, body=kept)
     problems = parse_problems(body)
-    return Answer(meaning=judge(status, problems), status=status, problems=problems, body=kept)
+    meaning = judge(status, problems, read_gateway_code(headers, text))
+    return Answer(meaning=meaning, status=status, problems=problems, body=kept, retry_after=read_retry_after(headers))
 
 
 def mask(text: str, secrets: tuple[str, ...]) -> str:

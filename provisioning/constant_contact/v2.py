@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from provisioning.constant_contact.answers import Answer, Meaning, plain, read_id
-from provisioning.constant_contact.client import Client
+from provisioning.constant_contact.answers import Answer, Meaning, plain, read_id, read_page
+from provisioning.constant_contact.client import Client, Start
 
 ACCOUNTS = "/v2/partner/accounts"
 PAGE = 500
@@ -15,7 +15,7 @@ PAGE = 500
 
 
 class V2(Client):
-    def create(self, properties: Mapping[str, Any]) -> Answer:
+    def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
         request = {name: value for name, value in properties.items() if value not in (None, "", False)}
         if request.get("single_billing"):
             # «If single_billing=true, managed_site_owner is automatically set to true»
@@ -29,12 +29,14 @@ class V2(Client):
             params=asked | {"api_key": self.credentials.api_key},
             json=request,
             secrets=(request.get("password", ""),),
+            start=start,
         )
 
-    def list_accounts(self, page: str = "") -> Answer:
+    def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
         asked = dict(parse_qsl(urlsplit(page).query)) if page else {"limit": str(PAGE)}
         params = asked | {"api_key": self.credentials.api_key}
-        return self.call("GET", self.credentials.url + ACCOUNTS, _read_page, auth=self.basic, params=params)
+        url = self.credentials.url + ACCOUNTS
+        return self.call("GET", url, _read_page, auth=self.basic, params=params, start=start)
 
 
 def _read_created(body: Any) -> Answer | None:
@@ -48,9 +50,6 @@ def _read_created(body: Any) -> Answer | None:
 def _read_page(body: Any) -> Answer | None:
     try:
         entries, next_page = body["results"], body["meta"]["pagination"].get("next_link") or ""
-        accounts = {str(entry["username"]).lower(): read_id(entry["id"]) for entry in entries}
     except (TypeError, KeyError, AttributeError):
         return None
-    if not isinstance(entries, list) or not isinstance(next_page, str):
-        return None
-    return Answer(meaning=Meaning.LISTED, accounts=accounts, next_page=next_page)
+    return read_page(entries, next_page, account_id="id", username="username", status="status")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from provisioning.constant_contact.answers import Answer, Meaning, Problem, read_id
-from provisioning.constant_contact.client import Client, Credentials, Reader
+from provisioning.constant_contact.answers import Answer, Meaning, Problem, read_id, read_page
+from provisioning.constant_contact.client import Client, Credentials, Reader, Start
 
 ACCOUNTS = "/v3/partner/accounts"
 PAGE = 50
@@ -62,15 +62,16 @@ class V3(Client):
         super().__init__(credentials, timeout=timeout)
         self._tokens = _tokens.setdefault(credentials, Tokens())
 
-    def create(self, properties: Mapping[str, Any]) -> Answer:
+    def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
         request = {NAMES.get(name, name): value for name, value in properties.items() if value not in (None, "", False)}
         if request.get("enable_single_billing"):
             request["managed_site_owner"] = True
-        return self._authorized("POST", _read_created, json=request, secrets=(request.get("password", ""),))
+        secrets = (request.get("password", ""),)
+        return self._authorized("POST", _read_created, json=request, secrets=secrets, start=start)
 
-    def list_accounts(self, page: str = "") -> Answer:
+    def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
         asked = dict(parse_qsl(urlsplit(page).query)) if page else {"limit": str(PAGE)}
-        return self._authorized("GET", _read_page, params=asked)
+        return self._authorized("GET", _read_page, params=asked, start=start)
 
     def _authorized(self, method: str, read: Reader, *, secrets: tuple[str, ...] = (), **request: Any) -> Answer:
         if failure := self._fetch_token():
@@ -104,6 +105,7 @@ class V3(Client):
             self._tokens.fetching.release()
 
     def _ask_for_token(self) -> Answer | None:
+        # Without `start`: the vendor's rate limit is that of the API, and this is another server.
         answer = self.call(
             "POST",
             self.credentials.token_url,
@@ -111,7 +113,6 @@ class V3(Client):
             auth=self.basic,
             data={"grant_type": "client_credentials"},
             timeout=min(TOKEN_TIMEOUT, self._timeout),
-            paced=False,  # The vendor's limits are those of the API, and this is another server.
         )
         if answer.oauth2_token:
             self._tokens.token, self._tokens.since = answer.oauth2_token, time.monotonic()
@@ -140,9 +141,8 @@ def _read_page(body: Any) -> Answer | None:
     try:
         entries = body["site_owner_list"]
         next_page = ((body.get("_links") or {}).get("next") or {}).get("href") or ""
-        accounts = {str(entry["site_owner_name"]).lower(): read_id(entry["encoded_account_id"]) for entry in entries}
     except (TypeError, KeyError, AttributeError):
         return None
-    if not isinstance(entries, list) or not isinstance(next_page, str):
-        return None
-    return Answer(meaning=Meaning.LISTED, accounts=accounts, next_page=next_page)
+    return read_page(
+        entries, next_page, account_id="encoded_account_id", username="site_owner_name", status="billing_status"
+    )

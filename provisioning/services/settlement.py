@@ -42,6 +42,7 @@ OUTCOMES = {
     Meaning.REFUSED: Outcome.REFUSED,
     Meaning.TAKEN: Outcome.TAKEN,
     Meaning.UNSENT: Outcome.NOT_DONE,
+    Meaning.NOTHING_CREATED: Outcome.NOT_DONE,
     Meaning.OVER_RATE: Outcome.NOT_DONE,
     Meaning.OVER_QUOTA: Outcome.NOT_DONE,
     Meaning.STOP: Outcome.NOT_DONE,
@@ -64,7 +65,7 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
                     account.move(State.UNCONFIRMED, due_in=grace(account))
                 case Meaning.REFUSED | Meaning.TAKEN:
                     account.move(State.REJECTED, due_in=CORRECTION_TIME)
-                case Meaning.UNSENT:
+                case Meaning.UNSENT | Meaning.NOTHING_CREATED:
                     account.move(State.QUEUED, due_in=_back_off(account))
                 case Meaning.OVER_RATE | Meaning.OVER_QUOTA | Meaning.STOP:
                     account.move(State.QUEUED, due_in=NOW)
@@ -77,13 +78,14 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
 
 def settle_look_up(account: Account, attempt: Attempt, answer: Answer) -> None:
     """What a pass over the partner's list leads to for one account."""
-    account_id = answer.accounts.get(account.username.lower())
+    username = account.username.lower()
+    account_id = next((each.account_id for each in answer.entries if each.username.lower() == username), "")
     with transaction.atomic():
         try:
             if account_id:
                 attempt.complete(outcome=Outcome.FOUND)
                 account.move(State.CREATED, account_id=account_id)
-            elif account_id is not None or answer.meaning != Meaning.LISTED:
+            elif answer.meaning != Meaning.LISTED:
                 attempt.complete(outcome=Outcome.UNKNOWN, **_evidence(answer))
                 account.reschedule(due_in=grace(account))
             else:

@@ -21,7 +21,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from django.db.models.functions import Now
 
 from provisioning import gateway, rules
-from provisioning.constant_contact import Answer, Client, Credentials, Meaning, Problem, connect
+from provisioning.constant_contact import Answer, Client, Credentials, Entry, Meaning, Problem, connect
 from provisioning.models import Account, Attempt, MovedMeanwhile, Worker
 from provisioning.sealed import CannotOpen
 from provisioning.services.settlement import grace, settle, settle_look_up
@@ -92,7 +92,7 @@ def provision(claim: Claim) -> None:
     except (CannotOpen, CannotSend) as problem:
         answer = Answer(meaning=Meaning.UNSENT, problems=(Problem("", str(problem)),))
     else:
-        answer = client(claim).create(properties)
+        answer = client().create(properties, claim.start)
     retry_database_errors(partial(settle, account, attempt, answer))
 
 
@@ -129,18 +129,18 @@ def sign_off(name: str) -> None:
 
 def _read_list(wanted: set[str], claim: Claim) -> Answer:
     """The partner's accounts, as far as needed to find all those wanted; LISTED only if nothing was left unread."""
-    found: dict[str, str] = {}
+    found: tuple[Entry, ...] = ()
     page, read = "", set()
     while True:
-        answer = client(claim).list_accounts(page)
-        found |= answer.accounts
+        answer = client().list_accounts(page, claim.start)
+        found += answer.entries
         read.add(page)
         page = answer.next_page
-        if answer.meaning != Meaning.LISTED or not page or wanted <= found.keys():
-            return replace(answer, accounts=found)
+        if answer.meaning != Meaning.LISTED or not page or wanted <= {each.username.lower() for each in found}:
+            return replace(answer, entries=found)
         if page in read:
             problem = Problem("", "The list of accounts could not be read to its end.")
-            return Answer(meaning=Meaning.UNKNOWN, accounts=found, problems=(problem,))
+            return Answer(meaning=Meaning.UNKNOWN, entries=found, problems=(problem,))
 
 
 def _next_slot(evidence: list[tuple[Account, Attempt]]) -> gateway.Slot:
@@ -183,8 +183,8 @@ def retry_database_errors(write: Callable[[], None]) -> None:
 _thread = threading.local()
 
 
-def client(claim: Claim) -> Client:
-    """This thread's client of Constant Contact, as the settings say, for a call of this claim."""
+def client() -> Client:
+    """This thread's client of Constant Contact, as the settings say."""
     credentials = Credentials(
         url=settings.CONSTANT_CONTACT_URL,
         api_key=settings.CONSTANT_CONTACT_API_KEY,
@@ -198,7 +198,6 @@ def client(claim: Claim) -> Client:
         _thread.client = known = connect(
             settings.CONSTANT_CONTACT_API, credentials, timeout=settings.CONSTANT_CONTACT_TIMEOUT
         )
-    known.start = claim.start
     return known
 
 

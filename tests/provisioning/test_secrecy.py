@@ -109,7 +109,7 @@ def fail(seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     claim = services.claim_account()
     assert claim
     account = claim.evidence[0][0]
-    client = workers.client(claim)
+    client = workers.client()
     seen += [repr(each) for each in (claim, client, client.credentials, vars(client), account.password)]
     monkeypatch.setattr(workers, "settle", lambda account, attempt, answer: 1 / 0)
     pass_time()

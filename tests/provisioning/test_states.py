@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pytest_django import Settings
 
 from provisioning import gateway, services
-from provisioning.constant_contact import Answer, Meaning
+from provisioning.constant_contact import Answer, Entry, Meaning
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 from provisioning.services import settlement, workers
 from tests.provisioning.values import SIGN_UP
@@ -129,9 +129,9 @@ class Provider:
         return Answer(meaning=Meaning.UNKNOWN, status=503 if course == "later" else None)
 
     def list(self, course: str, at: int) -> Answer:
-        listed = {name: number for name, number in self.ours.items() if name not in self.unlisted}
+        listed = tuple(Entry(number, name, "") for name, number in self.ours.items() if name not in self.unlisted)
         if course == "answered":
-            return Answer(meaning=Meaning.LISTED, accounts=listed, body=str(at))
+            return Answer(meaning=Meaning.LISTED, entries=listed, body=str(at))
         return Answer(meaning=Meaning(course))
 
     def tidy_up(self) -> None:
@@ -308,30 +308,31 @@ class Machine(RuleBasedStateMachine):
             self.course = listing
             services.reconcile(claim)
 
-    def client(self, claim: services.Claim) -> Any:
+    def client(self) -> Any:
         """As far as a worker can see, the client of Constant Contact."""
 
-        def start() -> None:
+        def start_call(start: Any) -> None:
+            claim = start.__self__
             slot = claim.slot
-            claim.start()
+            start()
             if claim.slot is not slot:
                 for account, _ in claim.evidence:
                     if self.expected[account.pk].state == "sending":
                         self.expected[account.pk].ends_at = self.now + LEASE
 
-        def create(properties: Mapping[str, Any]) -> Answer:
+        def create(properties: Mapping[str, Any], start: Any) -> Answer:
             try:
-                start()
+                start_call(start)
             except (MovedMeanwhile, gateway.Shut, TimeoutError):
                 return Answer(meaning=Meaning.UNSENT)
             if self.course == Meaning.UNSENT:
                 return Answer(meaning=Meaning.UNSENT)
-            self.judge(claim, properties)
+            self.judge(start.__self__, properties)
             return self.provider.create(properties["username"], self.course)
 
-        def list_accounts(page: str) -> Answer:
+        def list_accounts(page: str, start: Any) -> Answer:
             try:
-                start()
+                start_call(start)
             except (MovedMeanwhile, gateway.Shut, TimeoutError):
                 return Answer(meaning=Meaning.UNSENT)
             return self.provider.list(self.course, self.tick())
@@ -367,7 +368,7 @@ class Machine(RuleBasedStateMachine):
             if in_time:
                 self.settle(expected, answer)
         else:
-            missing = expected.username not in answer.accounts
+            missing = expected.username not in {entry.username for entry in answer.entries}
             call.learned = ABSENT if missing and answer.meaning == Meaning.LISTED else answer.meaning
             if in_time:
                 self.settle_look_up(expected, answer, missing)

@@ -1,9 +1,19 @@
 """What each answer means."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 
 from provisioning.constant_contact import Meaning, Problem
-from provisioning.constant_contact.answers import judge, parse_json, parse_problems, plain
+from provisioning.constant_contact.answers import (
+    judge,
+    parse_json,
+    parse_problems,
+    plain,
+    read_gateway_code,
+    read_retry_after,
+)
 
 GATEWAY = "mashery.not.authorized"
 
@@ -18,24 +28,87 @@ GATEWAY = "mashery.not.authorized"
         (403, f"{GATEWAY}.over.qps", Meaning.OVER_RATE),
         (403, f"{GATEWAY}.over.ratelimit", Meaning.OVER_QUOTA),
         (403, f"{GATEWAY}.inactive", Meaning.STOP),
-        (405, "", Meaning.STOP),
-        (406, "", Meaning.STOP),
+        (405, "", Meaning.NOTHING_CREATED),
+        (406, "", Meaning.NOTHING_CREATED),
         (409, "", Meaning.TAKEN),
-        (415, "", Meaning.STOP),
+        (415, "", Meaning.NOTHING_CREATED),
     ],
 )
 def test_an_answer_of_the_document_means_what_the_document_says(status: int, error_key: str, meaning: Meaning) -> None:
     assert judge(status, (Problem(error_key, ""),)) == meaning
 
 
-@pytest.mark.parametrize("status", [100, 300, 302, 307, 402, 404, 410, 418, 422, 429, 500, 502, 503, 504, 596, 999])
+@pytest.mark.parametrize("status", [100, 402, 408, 418, 422, 500, 502, 503, 504, 596, 999])
 def test_an_answer_that_the_document_does_not_know_is_unknown(status: int) -> None:
     assert judge(status, ()) == Meaning.UNKNOWN
 
 
-def test_a_403_without_a_known_key_is_unknown() -> None:
-    assert judge(403, ()) == Meaning.UNKNOWN
-    assert judge(403, (Problem(f"{GATEWAY}.something.new", ""),)) == Meaning.UNKNOWN
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 404, 405, 406, 407, 410, 415])
+def test_an_answer_that_never_came_from_the_endpoint_says_that_nothing_was_created(status: int) -> None:
+    assert judge(status, ()) == Meaning.NOTHING_CREATED
+
+
+def test_a_403_without_a_known_key_says_that_nothing_was_created() -> None:
+    assert judge(403, ()) == Meaning.NOTHING_CREATED
+    assert judge(403, (Problem(f"{GATEWAY}.something.new", ""),)) == Meaning.NOTHING_CREATED
+
+
+def test_a_429_without_a_known_key_is_over_the_rate() -> None:
+    assert judge(429, ()) == Meaning.OVER_RATE
+    assert judge(429, (Problem("new", ""),)) == Meaning.OVER_RATE
+
+
+@pytest.mark.parametrize(
+    ("header", "page", "meaning"),
+    [
+        ("ERR_403_DEVELOPER_INACTIVE", "", Meaning.STOP),
+        ("ERR_403_DEVELOPER_OVER_QPS", "", Meaning.OVER_RATE),
+        ("ERR_403_DEVELOPER_OVER_RATE", "", Meaning.OVER_QUOTA),
+        ("ERR_403_DEVELOPER_OVER_RATELIMIT", "", Meaning.OVER_QUOTA),
+        ("ERR_403_SOMETHING_NEW", "<h1>Gateway</h1>", Meaning.NOTHING_CREATED),
+        ("", "<h1>Developer Inactive</h1>", Meaning.STOP),
+        ("", "<html><body><H1>403 Developer Over Qps</H1>", Meaning.OVER_RATE),
+        ("", "<h1> Developer Over Rate </h1>", Meaning.OVER_QUOTA),
+        ("", "<h1>Developer Portal</h1>", Meaning.NOTHING_CREATED),
+        ("", "", Meaning.NOTHING_CREATED),
+    ],
+)
+def test_a_403_of_the_gateway_is_read_from_its_header_or_its_page(header: str, page: str, meaning: Meaning) -> None:
+    headers = {"X-Mashery-Error-Code": header} if header else {}
+    assert judge(403, (), read_gateway_code(headers, page)) == meaning
+
+
+DATE = "Fri, 27 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        ("0", timedelta()),
+        ("120", timedelta(minutes=2)),
+        (" 120 ", timedelta(minutes=2)),
+        ("9" * 400, timedelta(days=1)),
+        ("Fri, 27 Nov 2026 12:01:30 GMT", timedelta(seconds=90)),
+        ("Fri, 27 Nov 2026 12:01:30 -0000", timedelta(seconds=90)),
+        ("Fri, 27 Nov 2026 11:00:00 GMT", timedelta()),
+        ("Fri, 27 Nov 2099 11:00:00 GMT", timedelta(days=1)),
+        ("", None),
+        ("-5", None),
+        ("soon", None),
+        ("1.5", None),
+        ("٣", None),
+        ("Fri, 99 Nov 2026 11:00:00 GMT", None),
+        ("Fri, 27 Nov 99999999999999999999 11:00:00 GMT", None),
+    ],
+)
+def test_how_long_to_wait_is_said_in_seconds_or_by_a_date(said: str, wait: timedelta | None) -> None:
+    assert read_retry_after({"Retry-After": said, "Date": DATE}) == wait
+
+
+def test_an_answer_without_a_date_is_from_now() -> None:
+    wait = read_retry_after({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)})
+    assert wait is not None
+    assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(

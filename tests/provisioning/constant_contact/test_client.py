@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import quote, quote_plus
 
 import pytest
 from urllib3.connection import HTTPConnection
 
-from provisioning.constant_contact import Answer, Client, Credentials, Meaning, connect
+from provisioning.constant_contact import Answer, Client, Credentials, Entry, Meaning, connect
 from provisioning.constant_contact.client import LARGEST_ANSWER, MASK, mask
 from provisioning.constant_contact.transport import IDLE
 from provisioning.sandbox import Server
@@ -96,7 +97,7 @@ def test_a_call_is_made_once_whatever_comes_of_it() -> None:
 def test_a_redirect_is_not_followed() -> None:
     with peer(answering(302, "", "Location: /elsewhere")) as provider:
         answer = client(provider.url).create(ANNA)
-    assert (answer.meaning, answer.status, len(provider.requests)) == (Meaning.UNKNOWN, 302, 1)
+    assert (answer.meaning, answer.status, len(provider.requests)) == (Meaning.NOTHING_CREATED, 302, 1)
 
 
 # What an answer means
@@ -265,8 +266,7 @@ def test_a_call_that_is_called_off_was_not_sent(sandbox: Server) -> None:
     def call_off() -> None:
         raise LookupError("canary")
 
-    one.start = call_off
-    answer = one.create(ANNA)
+    answer = one.create(ANNA, call_off)
     assert answer.meaning == Meaning.UNSENT
     assert answer.problems[0].error_message == "The call was called off before it could be sent."
     assert not sandbox.provider.calls
@@ -313,9 +313,9 @@ def test_the_list_of_accounts_is_read_page_by_page(sandbox: Server) -> None:
     next_page = json.loads(page.body)["meta"]["pagination"]["next_link"]
     second = one.list_accounts(next_page)
     assert second.meaning == Meaning.LISTED
-    assert len(second.accounts) == 1
+    assert len(second.entries) == 1
     assert second.next_page == ""
-    assert one.list_accounts().accounts == ids
+    assert {each.username: each.account_id for each in one.list_accounts().entries} == ids
 
 
 @pytest.mark.parametrize(
@@ -328,29 +328,66 @@ def test_the_list_of_accounts_is_read_page_by_page(sandbox: Server) -> None:
         '{"results": [], "meta": []}',
         '{"results": [], "meta": {"pagination": null}}',
         '{"results": [], "meta": {"pagination": {"next_link": 7}}}',
-        *(
-            f'{{"meta": {{"pagination": {{}}}}, "results": {results}}}'
-            for results in ("null", "1", "{}", "[1]", '[{"id": "1"}]')
-        ),
+        *(f'{{"meta": {{"pagination": {{}}}}, "results": {results}}}' for results in ("null", "1", "{}")),
     ],
 )
 def test_a_list_that_is_not_what_was_promised_tells_nothing(body: str) -> None:
     with peer(answering(200, body)) as provider:
         answer = client(provider.url).list_accounts()
-    assert (answer.meaning, answer.accounts) == (Meaning.UNKNOWN, {})
+    assert (answer.meaning, answer.entries) == (Meaning.UNKNOWN, ())
 
 
-def test_user_names_are_found_whatever_their_case() -> None:
-    body = '{"results": [{"id": 7, "username": "Anna"}], "meta": {"pagination": {}}}'
+def listed(*entries: object) -> Answer:
+    body = json.dumps({"results": entries, "meta": {"pagination": {}}})
     with peer(answering(200, body)) as provider:
-        assert client(provider.url).list_accounts().accounts == {"anna": "7"}
+        return client(provider.url).list_accounts()
 
 
-@pytest.mark.parametrize("number", ["null", '""', "[1]", '"' + "9" * 81 + '"'])
-def test_a_number_that_cannot_be_one_is_not_taken_for_one(number: str) -> None:
-    body = f'{{"results": [{{"id": {number}, "username": "anna"}}], "meta": {{"pagination": {{}}}}}}'
-    with peer(answering(200, body)) as provider:
-        assert client(provider.url).list_accounts().accounts == {"anna": ""}
+def test_an_entry_is_kept_as_listed() -> None:
+    entry = {"id": 7, "username": "Anna", "organization_name": "Anna & Söhne", "status": "TRIAL", "last_login_date": 1}
+    assert listed(entry).entries == (Entry("7", "Anna", "Anna & Söhne", "TRIAL"),)
+
+
+def test_an_entry_that_says_little_is_kept_with_what_it_says() -> None:
+    assert listed({"id": "7", "username": "anna", "status": None}).entries == (Entry("7", "anna", "", ""),)
+
+
+def test_a_listed_text_of_any_length_fits() -> None:
+    (entry,) = listed({"id": "7", "username": "a" * 999, "organization_name": "o\0" * 999}).entries
+    assert (len(entry.username), len(entry.organization_name)) == (255, 255)
+    assert "\0" not in entry.organization_name
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        1,
+        None,
+        [],
+        {},
+        {"id": "7"},
+        {"id": "7", "username": ""},
+        {"id": "7", "username": None},
+        {"id": "7", "username": 7},
+        *({"id": number, "username": "anna"} for number in (None, "", "  ", [1], True, 1.5, "9" * 81)),
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_skipped_and_counted(odd: object) -> None:
+    answer = listed(odd, {"id": "8", "username": "berta"})
+    assert answer.meaning == Meaning.LISTED
+    assert (answer.skipped, [each.account_id for each in answer.entries]) == (1, ["8"])
+
+
+@pytest.mark.parametrize("status", [302, 403, 429, 500, 503])
+def test_an_answer_tells_how_long_to_wait(status: int) -> None:
+    assert ask(answering(status, "", "Retry-After: 30")).retry_after == timedelta(seconds=30)
+    assert ask(answering(status, "")).retry_after is None
+
+
+def test_a_page_of_the_gateway_tells_that_the_key_is_inactive() -> None:
+    assert ask(answering(403, "<h1>Developer Inactive</h1>", "Content-Type: text/html")).meaning == Meaning.STOP
+    header = "x-mashery-error-code: ERR_403_DEVELOPER_OVER_QPS"
+    assert ask(answering(403, "<h1>Forbidden</h1>", header)).meaning == Meaning.OVER_RATE
 
 
 # Secrets

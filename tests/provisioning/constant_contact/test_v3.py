@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from provisioning.constant_contact import Answer, Credentials, Meaning, v3
+from provisioning.constant_contact import Answer, Credentials, Entry, Meaning, v3
 from tests.provisioning.constant_contact.peer import Peer, answering, peer
 
 CREDENTIALS = Credentials(url="", api_key="canary-key", username="client-id", password="canary-secret")
@@ -142,7 +142,8 @@ def test_a_refusal_names_the_property_as_this_program_calls_it(tokens: Peer) -> 
         (429, "throttled", Meaning.OVER_RATE),
         (429, "quota_exceeded", Meaning.OVER_QUOTA),
         (503, "service_unavailable", Meaning.UNKNOWN),
-        (404, "not_found", Meaning.UNKNOWN),
+        (404, "not_found", Meaning.NOTHING_CREATED),
+        (403, "unheard_of", Meaning.NOTHING_CREATED),
     ],
 )
 def test_an_answer_of_v3_means_what_its_contract_says(tokens: Peer, status: int, key: str, meaning: Meaning) -> None:
@@ -155,20 +156,39 @@ def test_a_success_without_an_account_id_is_unknown(tokens: Peer, body: str) -> 
 
 
 def test_the_list_is_read_page_by_page(tokens: Peer) -> None:
-    entry = {"encoded_account_id": "p1", "site_owner_name": "Anna+1", "billing_status": "Trial"}
+    entry = {
+        "encoded_account_id": "p1",
+        "site_owner_name": "Anna+1",
+        "billing_status": "Trial",
+        "organization_name": "A",
+    }
     following = "/v3/partner/accounts?offset=50&limit=50"
     with peer(answering(200, json.dumps({"site_owner_list": [entry], "_links": {"next": {"href": following}}}))) as api:
         answer = client(api, tokens).list_accounts()
         client(api, tokens).list_accounts(answer.next_page)
-    assert (answer.meaning, answer.accounts) == (Meaning.LISTED, {"anna+1": "p1"})
+    assert (answer.meaning, answer.entries) == (Meaning.LISTED, (Entry("p1", "Anna+1", "A", "Trial"),))
     assert api.requests[0].startswith("GET /v3/partner/accounts?limit=50 ")
     assert api.requests[1].startswith("GET /v3/partner/accounts?offset=50&limit=50 ")
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"site_owner_list": {}}', '{"site_owner_list": [{}]}'])
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"site_owner_list": {}}'])
 def test_a_list_that_is_not_what_was_promised_tells_nothing(tokens: Peer, body: str) -> None:
     with peer(answering(200, body)) as api:
         assert client(api, tokens).list_accounts().meaning == Meaning.UNKNOWN
+
+
+def test_an_entry_that_cannot_be_read_is_skipped_and_counted(tokens: Peer) -> None:
+    with peer(answering(200, '{"site_owner_list": [{}, {"encoded_account_id": "p1"}]}')) as api:
+        answer = client(api, tokens).list_accounts()
+    assert (answer.meaning, answer.entries, answer.skipped) == (Meaning.LISTED, (), 2)
+
+
+def test_only_the_calls_of_the_api_are_started(tokens: Peer) -> None:
+    """The rate limit is that of the API, and the token server is another one."""
+    started: list[int] = []
+    with peer(answering(201, CREATED)) as api:
+        client(api, tokens).create(ANNA, lambda: started.append(len(tokens.requests)))
+    assert started == [1]
 
 
 @pytest.mark.parametrize("links", ["null", "{}", '{"next": null}', '{"next": {}}'])

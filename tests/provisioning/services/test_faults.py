@@ -29,12 +29,14 @@ Outcome = Attempt.Outcome
 
 BROKEN_OFF = ("hang-after", "reset-after", "trickle", "500-after", "bad-json", "no-id")
 """The account is created, but no answer says so."""
-IN_VAIN = ("hang-before", "reset-before", "500", "502", "596", "html", "302", "307", "418")
+IN_VAIN = ("hang-before", "reset-before", "500", "502", "596", "html", "418")
 """No account, and no answer that says so."""
+NOTHING_CREATED = ("302", "307", "405", "406", "415")
+"""No account, as the answer says, though it does not say why."""
 PERHAPS_LATER = ("503", "later")
 """An answer after which the account may be created later; it is too late to make a difference here."""
 SILENT = ("hang-before", "hang-after", "trickle")
-STOPPING = ("401", "token-end", "inactive", "405", "406", "415")
+STOPPING = ("401", "token-end", "inactive")
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,16 @@ CREATE = {
     **dict.fromkeys(("slow", "unlisted"), Course(State.CREATED, "POST")),
     **dict.fromkeys(BROKEN_OFF, Course(State.UNCONFIRMED, "POST GET")),
     **dict.fromkeys(IN_VAIN, Course(State.UNCONFIRMED, "POST GET POST")),
+    **dict.fromkeys(NOTHING_CREATED, Course(State.QUEUED, "POST POST")),
     **dict.fromkeys(PERHAPS_LATER, Course(State.UNCONFIRMED, "POST GET GET POST")),
     **{fault: Course(State.QUEUED, "POST POST", **closed) for fault, closed in CLOSING.items()},
 }
 """Fault of the call that creates an account → its course."""
 LOOK_UP = {
     **dict.fromkeys(("slow", "unlisted"), Course(State.CREATED, "POST GET")),
-    **dict.fromkeys((*BROKEN_OFF, *IN_VAIN, *PERHAPS_LATER), Course(State.UNCONFIRMED, "POST GET GET")),
+    **dict.fromkeys(
+        (*BROKEN_OFF, *IN_VAIN, *NOTHING_CREATED, *PERHAPS_LATER), Course(State.UNCONFIRMED, "POST GET GET")
+    ),
     **{fault: Course(State.UNCONFIRMED, "POST GET GET", **closed) for fault, closed in CLOSING.items()},
 }
 """Fault of the look for an account that was created without an answer → its course."""
@@ -316,7 +321,7 @@ def die_after_the_call() -> None:
     """A worker creates an account and dies before it can write the answer down; then its lease ends."""
     claim = services.claim_account()
     assert claim
-    workers.client(claim).create(workers._properties(claim.evidence[0][0]))
+    workers.client().create(workers._properties(claim.evidence[0][0]))
     pass_time(timedelta(hours=1))
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from provisioning.constant_contact import Answer, Meaning, Problem
+from provisioning.constant_contact import Answer, Entry, Meaning, Problem
 from provisioning.models import Account, Attempt
 from provisioning.services.settlement import CORRECTION_TIME, MOST_UNANSWERED, grace, settle, settle_look_up
 from tests.provisioning.work import State, account_in, again, now
@@ -76,18 +76,11 @@ def test_a_success_wipes_the_password_and_seals_the_token() -> None:
 
 
 def test_what_is_found_is_created_without_a_token() -> None:
-    listed = Answer(meaning=Meaning.LISTED, accounts={"anna": "7"})
+    listed = Answer(meaning=Meaning.LISTED, entries=(Entry("7", "Anna", "Anna's"),))
     account = looked_for(listed, account_in(State.UNCONFIRMED, username="anna"))
     assert (account.state, account.account_id) == (State.CREATED, "7")
     assert not account.oauth2_token
     assert not account.password
-
-
-def test_what_is_listed_without_a_number_is_not_absent() -> None:
-    listed = Answer(meaning=Meaning.LISTED, accounts={"anna": ""})
-    account = looked_for(listed, account_in(State.UNCONFIRMED, username="anna"))
-    assert account.state == State.UNCONFIRMED
-    assert account.attempts.get().outcome == Outcome.UNKNOWN
 
 
 # How long it waits
@@ -102,6 +95,13 @@ def test_a_customer_has_a_week_for_a_correction(meaning: Meaning) -> None:
 @pytest.mark.parametrize("meaning", [Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.STOP])
 def test_what_met_with_a_closed_gateway_is_due_at_once(meaning: Meaning) -> None:
     assert waits(settled(Answer(meaning=meaning))) <= timedelta()
+
+
+@pytest.mark.parametrize("meaning", [Meaning.UNSENT, Meaning.NOTHING_CREATED])
+def test_what_created_nothing_is_tried_again_later(meaning: Meaning) -> None:
+    account = settled(Answer(meaning=meaning))
+    assert account.state == State.QUEUED
+    assert waits(account) > timedelta()
 
 
 def test_what_could_not_be_sent_is_tried_again_after_longer_and_longer_times_but_within_minutes() -> None:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning import gateway, services
-from provisioning.constant_contact import Answer, Meaning, v2
+from provisioning.constant_contact import Answer, Entry, Meaning, v2
 from provisioning.models import Account, Attempt, Gateway, MovedMeanwhile, Worker
 from provisioning.sandbox import Server
 from provisioning.sandbox.messages import Request
@@ -47,7 +47,7 @@ def provider_answers(monkeypatch: pytest.MonkeyPatch) -> Script:
             meanwhile()
             return answer
 
-        monkeypatch.setattr(workers, "client", lambda claim: SimpleNamespace(create=call, list_accounts=call))
+        monkeypatch.setattr(workers, "client", lambda: SimpleNamespace(create=call, list_accounts=call))
 
     return script
 
@@ -207,12 +207,11 @@ def test_no_token_is_kept_where_none_was_asked_for(sandbox: Server) -> None:
 
 
 def test_a_thread_keeps_its_client_until_the_settings_change(settings: Settings) -> None:
-    claim = services.Claim([], gateway.Slot(0, 0))
-    first = workers.client(claim)
-    assert workers.client(claim) is first
-    assert at_once(1, lambda _: workers.client(claim)) != [first]
+    first = workers.client()
+    assert workers.client() is first
+    assert at_once(1, lambda _: workers.client()) != [first]
     settings.CONSTANT_CONTACT_PASSWORD = "another"
-    assert workers.client(claim) is not first
+    assert workers.client() is not first
 
 
 # Who was held up
@@ -314,6 +313,7 @@ OUTCOMES = {
     Meaning.REFUSED: Outcome.REFUSED,
     Meaning.TAKEN: Outcome.TAKEN,
     Meaning.UNSENT: Outcome.NOT_DONE,
+    Meaning.NOTHING_CREATED: Outcome.NOT_DONE,
     Meaning.OVER_RATE: Outcome.NOT_DONE,
     Meaning.OVER_QUOTA: Outcome.NOT_DONE,
     Meaning.STOP: Outcome.NOT_DONE,
@@ -347,7 +347,7 @@ def test_a_list_that_comes_after_the_lease_moves_nothing(found: bool, provider_a
         pass_time(HOUR)
         claimed(services.claim_look_up)
 
-    provider_answers(Answer(meaning=Meaning.LISTED, accounts={NAME: "7"} if found else {}), another_looks)
+    provider_answers(Answer(meaning=Meaning.LISTED, entries=(Entry("7", NAME, ""),) if found else ()), another_looks)
     services.reconcile(claimed(services.claim_look_up))
 
     assert (again(account).state, again(account).account_id) == (State.UNCONFIRMED, "")
@@ -409,9 +409,9 @@ def test_a_name_in_capitals_is_the_same_name(sandbox: Server) -> None:
 
 
 def test_a_list_that_breaks_off_finds_but_does_not_miss(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = Answer(meaning=Meaning.LISTED, accounts={NAME: "7"}, next_page="2")
+    first = Answer(meaning=Meaning.LISTED, entries=(Entry("7", NAME, ""),), next_page="2")
     pages = iter([first, Answer(meaning=Meaning.UNKNOWN, status=500)])
-    monkeypatch.setattr(workers, "client", lambda claim: SimpleNamespace(list_accounts=lambda page: next(pages)))
+    monkeypatch.setattr(workers, "client", lambda: SimpleNamespace(list_accounts=lambda *_: next(pages)))
     found, missing = account_in(State.UNCONFIRMED), account_in(State.UNCONFIRMED, username="berta")
     services.reconcile(claimed(services.claim_look_up))
 
@@ -421,7 +421,7 @@ def test_a_list_that_breaks_off_finds_but_does_not_miss(monkeypatch: pytest.Monk
 
 
 def test_a_list_that_goes_in_circles_misses_nothing(provider_answers: Script) -> None:
-    provider_answers(Answer(meaning=Meaning.LISTED, accounts={"other": "1"}, next_page="again"))
+    provider_answers(Answer(meaning=Meaning.LISTED, entries=(Entry("1", "other", ""),), next_page="again"))
     account = account_in(State.UNCONFIRMED)
     services.reconcile(claimed(services.claim_look_up))
 
