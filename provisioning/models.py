@@ -82,13 +82,13 @@ class Account(models.Model):
         UNCONFIRMED = "unconfirmed", _("Unconfirmed")
         """Nobody knows whether it was created; is looked for among the partner's accounts at `due_at`."""
         CLOSED = "closed", _("Closed")
-        """Given up: declined or never corrected. Final; the user name is free again."""
+        """Given up: declined, never corrected, or closed by staff. Final; the username is free again."""
 
     MOVES: dict[str, frozenset[str]] = {
         State.HELD: frozenset({State.QUEUED, State.CLOSED}),
-        State.QUEUED: frozenset({State.SENDING}),
+        State.QUEUED: frozenset({State.SENDING, State.CLOSED}),
         State.SENDING: frozenset({State.CREATED, State.REJECTED, State.QUEUED, State.UNCONFIRMED}),
-        State.UNCONFIRMED: frozenset({State.CREATED, State.QUEUED, State.REJECTED}),
+        State.UNCONFIRMED: frozenset({State.CREATED, State.QUEUED, State.REJECTED, State.CLOSED}),
         State.REJECTED: frozenset({State.QUEUED, State.CLOSED}),
         State.CREATED: frozenset(),
         State.CLOSED: frozenset(),
@@ -248,6 +248,8 @@ class Attempt(models.Model):
     kind = models.CharField(max_length=7, choices=Kind.choices)
     username = _text("username", _("user name"))
     """The user name that was sent or looked for; a correction may have changed the account's since."""
+    sent = models.JSONField(default=dict)
+    """What the partner added to a call that creates: property → value. It tells who pays and who may log in."""
     outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True)
     """Empty while the call is under way, and for ever when its worker died: then as good as unknown."""
     started_at = models.DateTimeField(db_default=Now())

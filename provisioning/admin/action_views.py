@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
+from provisioning import services
 from provisioning.admin.actions import Verb
 from provisioning.admin.timeline import timeline
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
@@ -105,6 +106,7 @@ def _ask(request: HttpRequest, verb: Verb, accounts: Iterable[Account], fields: 
         title=f"{verb.label}?",
         verb=verb,
         accounts=accounts,
+        doubtful={account.pk for account in accounts if verb.doubt and services.may_exist(account)},
         fields=fields,
         checkbox=ACTION_CHECKBOX_NAME,
     )

@@ -17,7 +17,11 @@ State = Account.State
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """What has a `warning` is asked for twice. `given` narrows down the accounts in `states` that it is for."""
+    """One thing that staff do. What has a `warning` asks for confirmation first.
+
+    `doubt` is added where one of the accounts may exist at Constant Contact. `given` narrows down the accounts in
+    `states` that it is for.
+    """
 
     name: str
     label: str
@@ -26,6 +30,7 @@ class Verb:
     do: Callable[[Account], None]
     given: Callable[[Account], bool] = lambda account: True
     warning: str = ""
+    doubt: str = ""
     needs: str = ""
 
     @property
@@ -53,6 +58,11 @@ def _surely_absent(account: Account) -> bool:
     last = account.attempts.last()
     return account.state != State.UNCONFIRMED or (last is not None and last.outcome == Attempt.Outcome.ABSENT)
 
+
+DOUBT = (
+    "An account marked below may exist at Constant Contact, because a call for it was never answered. Nothing here will"
+    " find out any more: look for its username in your list of accounts there, and cancel it if you don't want it."
+)
 
 VERBS = (
     Verb(
@@ -89,9 +99,10 @@ VERBS = (
         name="close",
         label="Give up",
         done="Given up",
-        states=frozenset({State.REJECTED}),
+        states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         do=services.close,
         warning="It is given up for good and its password is wiped. The customer would have to sign up anew.",
+        doubt=DOUBT,
     ),
     Verb(
         name="wipe_token",
@@ -107,13 +118,14 @@ VERBS = (
         name="erase",
         label="Erase personal data",
         done="Personal data erased",
-        states=frozenset({State.HELD, State.REJECTED, State.CREATED, State.CLOSED}),
+        states=frozenset(State) - {State.SENDING},
         given=lambda account: account.erased_at is None,
         do=services.erase,
         warning=(
             "Names, addresses and secrets are erased here for good; what was not created yet is given up."
             " An account at Constant Contact is not touched: that is to be closed there."
         ),
+        doubt=DOUBT,
     ),
 )
 """In the order in which they are offered: first what is done most, last what cannot be undone."""

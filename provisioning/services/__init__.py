@@ -7,7 +7,7 @@ provision or reconcile, and expire what was left behind. What an answer of Const
 
 from provisioning.services.customers import TAKEN, account_of, correct, is_taken, refused, submit
 from provisioning.services.privacy import erase, purge, wipe_token
-from provisioning.services.staff import approve, close, decline, look_up, retry
+from provisioning.services.staff import approve, close, decline, look_up, may_exist, retry
 from provisioning.services.workers import (
     Claim,
     claim_account,
@@ -33,6 +33,7 @@ __all__ = [
     "expire",
     "is_taken",
     "look_up",
+    "may_exist",
     "provision",
     "purge",
     "reconcile",

@@ -14,13 +14,15 @@ from django.db.models.functions import Now
 
 from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
 from provisioning.sealed import NOTHING
+from provisioning.services.staff import may_exist
+from provisioning.services.workers import expire
 
 log = logging.getLogger(__name__)
 
 State = Account.State
 
-ERASABLE = frozenset({State.HELD, State.REJECTED, *Account.FINAL})
-"""What is not under way: erasing an account that a worker may hold would lose track of it."""
+ERASABLE = frozenset(State) - {State.SENDING}
+"""All but what a worker holds: a call for it may be under way."""
 AT_ONCE = 500
 """So many accounts are purged in one go, so that the chores of a worker stay short."""
 
@@ -28,11 +30,12 @@ AT_ONCE = 500
 def erase(account: Account) -> None:
     """Erase the personal data of an account, of its attempts and of its entries in the admin's log, for good.
 
-    An account that waits for somebody is given up first. Raises IllegalMove for one that is under way, or erased
-    already; MovedMeanwhile in a race. The account at Constant Contact is not touched.
+    An account that waits is closed first. Raises IllegalMove for one that is being sent, or erased already;
+    MovedMeanwhile in a race. An account at Constant Contact is not touched: the log says where there may be one.
     """
     if account.erased_at or account.state not in ERASABLE:
         raise IllegalMove(f"An account that is {account.state} cannot be erased.")
+    lives_on = may_exist(account)
     with transaction.atomic():
         if account.state not in Account.FINAL:
             account.move(State.CLOSED)
@@ -48,6 +51,8 @@ def erase(account: Account) -> None:
         )
         if not gone:
             raise MovedMeanwhile(f"{account.reference} was erased meanwhile")
+        # A late answer completes only an attempt that has no end, and would bring what it repeats back.
+        account.attempts.filter(ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.UNKNOWN)
         for attempt in account.attempts.all():
             properties = dict.fromkeys(attempt.refused, "")
             Attempt.objects.filter(pk=attempt.pk).update(username="", error_message="", refused=properties, answer="")
@@ -55,13 +60,19 @@ def erase(account: Account) -> None:
         entries = LogEntry.objects.filter(content_type=kind, object_id=str(account.pk))
         entries.update(object_repr=str(account.reference))
     log.info("account erased reference=%s", account.reference)
+    if lives_on:
+        log.warning("account erased reference=%s may exist at Constant Contact", account.reference)
 
 
 def purge(days: int | None = None) -> int:
-    """Erase the oldest accounts submitted more than `days` ago (RETENTION_DAYS; 0: none), and say how many."""
+    """Erase the oldest accounts submitted more than `days` ago (RETENTION_DAYS; 0: none), and say how many.
+
+    It reaches every state, even while no worker lives and nothing is sent.
+    """
     days = settings.RETENTION_DAYS if days is None else days
     if not days:
         return 0
+    expire()
     age = Now() - timedelta(days=days)
     old = Account.objects.filter(erased_at__isnull=True, submitted_at__lte=age, state__in=ERASABLE)
     erased = 0

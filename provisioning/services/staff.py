@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from provisioning.models import Account, Attempt
+from provisioning.models import Account, Attempt, IllegalMove
 from provisioning.services.customers import correct
 
 NOW = timedelta()
@@ -24,9 +24,17 @@ def decline(account: Account) -> None:
 
 
 def close(account: Account) -> None:
-    """Give a rejected account up and wipe its password."""
-    account.require_state(State.REJECTED)
+    """Give up an account that waits and wipe its password. One that is unconfirmed may live on at Constant Contact."""
+    if account.state == State.HELD:
+        raise IllegalMove("A held account is declined, not closed.")
     account.move(State.CLOSED)
+
+
+def may_exist(account: Account) -> bool:
+    """Whether a call for this account went unanswered, so that closing it here may leave one at Constant Contact."""
+    doubtful = ["", Attempt.Outcome.UNKNOWN]
+    unanswered = account.attempts.filter(kind=Attempt.Kind.CREATE, outcome__in=doubtful)
+    return account.state == State.UNCONFIRMED or (account.state != State.CREATED and unanswered.exists())
 
 
 def retry(account: Account) -> None:

@@ -32,6 +32,7 @@ MOVES = [
     ("held", "queued"),
     ("held", "closed"),
     ("queued", "sending"),
+    ("queued", "closed"),
     ("sending", "created"),
     ("sending", "rejected"),
     ("sending", "queued"),
@@ -39,6 +40,7 @@ MOVES = [
     ("unconfirmed", "created"),
     ("unconfirmed", "queued"),
     ("unconfirmed", "rejected"),
+    ("unconfirmed", "closed"),
     ("rejected", "queued"),
     ("rejected", "closed"),
 ]

@@ -30,9 +30,9 @@ pytestmark = pytest.mark.django_db
 
 MOVES: dict[str, set[str]] = {
     "held": {"queued", "closed"},
-    "queued": {"sending"},
+    "queued": {"sending", "closed"},
     "sending": {"created", "rejected", "queued", "unconfirmed"},
-    "unconfirmed": {"created", "queued", "rejected"},
+    "unconfirmed": {"created", "queued", "rejected", "closed"},
     "rejected": {"queued", "closed"},
     "created": set(),
     "closed": set(),
@@ -50,7 +50,9 @@ NONE, SECOND, LEASE, WEEK = timedelta(), timedelta(seconds=1), timedelta(seconds
 ALLOWED = {
     ("approve", "held"): "queued",
     ("decline", "held"): "closed",
+    ("close", "queued"): "closed",
     ("close", "rejected"): "closed",
+    ("close", "unconfirmed"): "closed",
     ("retry", "queued"): "queued",
     ("retry", "rejected"): "queued",
     ("look_up", "unconfirmed"): "unconfirmed",

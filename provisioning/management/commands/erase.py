@@ -15,6 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("who", help="the reference of one account, or the e-mail address of all that are to go")
 
     def handle(self, *, who: str, **options: Any) -> None:
+        services.expire()  # What a dead worker left cannot be erased before it is taken back.
         accounts = list(_accounts(who))
         if not accounts:
             raise CommandError(f"No account has the reference or e-mail address {who}.")
@@ -23,7 +24,7 @@ class Command(BaseCommand):
                 services.erase(account)
             except (IllegalMove, MovedMeanwhile):
                 raise CommandError(
-                    f"{account.reference} is {account.state}: try again when it is created or closed."
+                    f"{account.reference} is being sent, or is erased already: try again in a minute."
                 ) from None
             self.stdout.write(f"Erased {account.reference}.")
 
