@@ -338,23 +338,37 @@ def sandbox(settings: Settings) -> Iterator[Server]:
         yield server
 
 
+class Hanging(EmailBackend):
+    """A mail server that says nothing until it is `released`."""
+
+    released = threading.Event()
+
+    def open(self) -> bool:
+        return self.released.wait(timeout=60)
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_sends_what_is_due_and_provisions_meanwhile(
+def test_a_worker_provisions_while_the_mail_server_hangs_and_sends_once_it_answers(
     sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway, "LATE", 60.0)
     settings.CONSTANT_CONTACT_RATE = 100
+    settings.EMAIL_BACKEND = f"{__name__}.Hanging"
     told_of(State.CREATED)
     queued = expecting(State.QUEUED, due_at=timezone.now())
 
-    call_command("provision", once=True, threads=1)
-    for thread in threading.enumerate():
-        if thread.name == "mails":
-            thread.join()
+    try:
+        call_command("provision", once=True, threads=1)
 
-    assert [message.subject for message in mail.outbox] == ["Your Constant Contact account is ready"]
-    assert Account.objects.get(pk=queued.pk).state == State.CREATED
-    assert Mail.objects.get(account=queued).due_at
+        assert Account.objects.get(pk=queued.pk).state == State.CREATED
+        assert mail.outbox == []
+    finally:
+        Hanging.released.set()
+        for thread in threading.enumerate():
+            if thread.name == "mails":
+                thread.join()
+    assert [message.subject for message in mail.outbox] == ["Your Constant Contact account is ready"] * 2
+    assert not Mail.objects.filter(sent_at=None).exists()
 
 
 def test_a_fault_in_a_chore_of_others_is_none_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:

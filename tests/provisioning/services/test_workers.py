@@ -281,11 +281,11 @@ def test_who_was_held_up_waits_for_a_short_pause_but_not_for_a_long_one(monkeypa
     monkeypatch.setattr(time, "sleep", sleep)
     sign_up()
     claim = claimed()
-    for pause in (timedelta(seconds=1), timedelta(seconds=20)):
+    for pause in (timedelta(seconds=10), timedelta(seconds=20)):
         claim.slot = gateway.Slot(0, 0)
         Gateway.objects.update(paused_until=now() + pause)
-        claim.start()
-        assert pause * 0.9 < timedelta(seconds=slept[-1]) <= pause
+        claim.start()  # Too short a sleep would be followed by another one.
+        assert timedelta(seconds=slept[-1]) <= pause
     claim.slot = gateway.Slot(0, 0)
     Gateway.objects.update(paused_until=now() + HOUR)
     with pytest.raises(gateway.Shut):
