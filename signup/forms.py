@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.forms.renderers import BaseRenderer
 from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
@@ -54,7 +58,33 @@ REFUSED = {
     "gdpr_opt_out": _("Constant Contact does not accept this answer."),
 }
 
+NOT_LISTED = "-"
+"""No code of a country or state."""
+
 BARE_ADDRESS = re.compile(r"[^\s/:@]+\.[^\s/:@]{2,}(/.*)?")
+
+
+class SelectWidget(forms.Select):
+    """A select with hundreds of options, which are rendered once per language; each page only marks the chosen one."""
+
+    def __init__(self, attrs: dict[str, Any], listed: Callable[[], rules.Choices]) -> None:
+        super().__init__(attrs, lambda: [("", _("Choose one")), *listed()])  # type: ignore[arg-type]  # it may be called
+        self.listed = listed
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
+        start, _, end = forms.Select(self.attrs).render(name, None, attrs, renderer).partition(">")
+        option = format_html('<option value="{}"', "" if value is None else value)
+        options = _options(self.listed, get_language()).replace(f"{option}>", f"{option} selected>", 1)
+        return mark_safe(f"{start}>{options}{end}")  # noqa: S308  # rendered by Django, but for the mark
+
+
+@cache
+def _options(listed: Callable[[], rules.Choices], language: str) -> str:
+    """The options of a select in the active language, `language`, with none chosen."""
+    whole = super(SelectWidget, SelectWidget({}, listed)).render("", NOT_LISTED)
+    return whole.partition(">")[2].removesuffix("\n</select>")
 
 
 class PropertyField(forms.Field):
@@ -62,7 +92,7 @@ class PropertyField(forms.Field):
 
     def __init__(self, rule: rules.Rule) -> None:
         super().__init__(required=rule.required, label=LABELS[rule.name], help_text=rule.help(), widget=_widget(rule))
-        self.is_optional = not (rule.required or rule.choices() or rule.kind is bool)
+        self.is_optional = not (rule.required or rule.codes or rule.kind is bool)
         self.is_url = rule.is_url
 
     def to_python(self, value: object) -> object:
@@ -163,8 +193,8 @@ def _widget(rule: rules.Rule) -> forms.Widget:
         attributes["data-wrong-characters"] = rule.wrong_characters
     if rule.kind is bool:
         return forms.CheckboxInput(attributes)
-    if choices := rule.choices():
-        return forms.Select(attributes, [("", _("Choose one")), *choices])
+    if rule.codes:
+        return SelectWidget(attributes, rule.choices)
     if rule.is_secret:
         return forms.PasswordInput(attributes)
     if rule.is_email:

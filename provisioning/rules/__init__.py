@@ -17,13 +17,14 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, states
-from provisioning.rules.rule import Rule, flatten
+from provisioning.rules.rule import Choices, Rule, flatten
 
 __all__ = [
     "APIS",
     "CUSTOMER_PROPERTIES",
     "RULES",
     "TEST_DOMAIN",
+    "Choices",
     "Rule",
     "active",
     "asked",

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 from localflavor.ca.ca_provinces import PROVINCE_CHOICES
 from localflavor.us.us_states import STATE_CHOICES, US_TERRITORIES
 
-from provisioning.rules.rule import Choices, Rule
+from provisioning.rules.rule import Choices, Rule, once_per_language
 
 
-def states(country_code: str) -> dict[str, Any]:
-    """Code → name of the states or provinces that an address in this country needs; empty where it needs none."""
-    if country_code == "US":
-        return dict(sorted([*STATE_CHOICES, *US_TERRITORIES], key=lambda choice: str(choice[1])))
-    if country_code == "CA":
-        return dict(PROVINCE_CHOICES)
-    return {}
-
-
+@once_per_language
 def _countries() -> Choices:
     return [(country.code, country.name) for country in countries]
 
 
-def _states() -> Choices:
-    return [(str(countries.name(country)), list(states(country).items())) for country in ("US", "CA")]
+@once_per_language
+def _states() -> dict[str, dict[str, str]]:
+    """Country → code → name of its states or provinces, for each country whose addresses need one."""
+    by_name = sorted([*STATE_CHOICES, *US_TERRITORIES], key=lambda choice: str(choice[1]))
+    return {
+        country: {code: str(name) for code, name in names}
+        for country, names in (("US", by_name), ("CA", PROVINCE_CHOICES))
+    }
+
+
+def states(country_code: str) -> dict[str, str]:
+    """Code → name of the states or provinces that an address in this country needs; empty where it needs none."""
+    return _states().get(country_code, {})
+
+
+@once_per_language
+def _states_by_country() -> Choices:
+    return [(str(countries.name(country)), list(names.items())) for country, names in _states().items()]
 
 
 def _billing_locales() -> Choices:
@@ -66,7 +73,7 @@ _BY_CUSTOMER = (
     Rule(
         name="state_code",
         max_length=80,
-        choices=_states,
+        choices=_states_by_country,
         help_text=_("For addresses in the United States and Canada only."),
         hints={"autocomplete": "address-level1"},
     ),

@@ -6,12 +6,13 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, URLValidator
+from django.utils.translation import get_language, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext_lazy
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
 
 Choices = list[tuple[str, Any]]
 """Pairs of a value and its label, or of a group's label and the pairs in it."""
+
+T = TypeVar("T")
+
+
+def once_per_language(build: Callable[[], T]) -> Callable[[], T]:
+    """Decorate a function whose result depends on nothing but the active language: it is called once for each.
+
+    All callers share the result, so don't change it.
+    """
+
+    @cache
+    def build_in(language: str | None) -> T:
+        return build()
+
+    return lambda: build_in(get_language())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +68,11 @@ class Rule:
     choices: Callable[[], Choices] = list
     """Gives the values there are to choose from, with names in the reader's language; none for free text."""
 
+    @cached_property
+    def codes(self) -> frozenset[str]:
+        """The values there are to choose from, the same in every language; empty for free text."""
+        return frozenset(code for code, _name in flatten(self.choices()))
+
     def help(self) -> str:
         """What to know before filling it in."""
         return str(self.help_text) % {"min_length": self.min_length}
@@ -73,7 +94,7 @@ class Rule:
 
     def attributes(self) -> dict[str, str]:
         """The rule as HTML attributes of an input, for browsers and for hints while typing."""
-        limits = {} if self.kind is bool or self.choices() else {"maxlength": str(self.max_length)}
+        limits = {} if self.kind is bool or self.codes else {"maxlength": str(self.max_length)}
         if self.min_length > 1:
             limits["minlength"] = str(self.min_length)
         if self.characters:
@@ -105,7 +126,7 @@ class Rule:
                 _("Enter the whole address, starting with http:// or https://, like https://www.example.com."),
                 code="url",
             )
-        if (choices := self.choices()) and text not in dict(flatten(choices)):
+        if self.codes and text not in self.codes:
             yield ValidationError(_("Choose one from the list."), code="choice")
 
 

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django import forms
 from django.conf import settings as configuration
 from django.utils import translation
 from pytest_django import Settings
@@ -179,3 +180,26 @@ class TestCorrection:
 
     def test_it_asks_for_nothing_that_only_the_partner_can_mend(self) -> None:
         assert not CorrectionForm(account("rejected"), {"billing_locale": "No.", "colour": "No."}).fields
+
+
+@pytest.mark.parametrize("language", dict(configuration.LANGUAGES))
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("country_code", None),
+        ("country_code", ""),
+        ("country_code", "DE"),
+        ("country_code", "de"),
+        ("state_code", "MA"),
+        ("state_code", "ON"),
+        ("state_code", '"><script>'),
+    ],
+)
+def test_a_list_rendered_once_reads_as_one_that_django_renders_each_time(
+    language: str, name: str, value: str | None
+) -> None:
+    with translation.override(language):
+        ours = SignupForm().fields[name].widget
+        djangos = forms.Select(ours.attrs, ours.choices)
+        for chosen in (value, "", value):
+            assert str(ours.render(name, chosen)) == str(djangos.render(name, chosen))
