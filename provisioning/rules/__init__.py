@@ -8,6 +8,7 @@ for something else, `APIS` has its rules. Properties have their v2 names in both
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -34,7 +35,10 @@ __all__ = [
 ]
 
 TEST_DOMAIN = "nullmailer.com"
-"""The vendor demands this e-mail domain for every account made to try an integration out."""
+"""The vendor demands this email domain for every account made to try an integration out."""
+
+SHORTEST_WORD = 4
+"""Letters from which on a word of a username must not be in the password."""
 
 
 def active() -> dict[str, Rule]:
@@ -81,12 +85,19 @@ def clean(values: Mapping[str, object], only: set[str] | None = None) -> dict[st
         except ValidationError as problem:
             problems["state_code"] = problem
     for name in cleaned.keys() - problems.keys():
-        hidden = str(values.get(rules[name].without) or "")
-        if hidden and hidden.lower() in str(cleaned[name]).lower():
-            problems[name] = ValidationError(_("Do not use your user name in it."), code="without")
+        if _holds_part_of(str(values.get(rules[name].without) or ""), str(cleaned[name])):
+            problems[name] = ValidationError(
+                _("Do not use your username, or a word of it, in the password."), code="without"
+            )
     if problems:
         raise ValidationError(problems)
     return cleaned
+
+
+def _holds_part_of(username: str, password: str) -> bool:
+    """Whether the username or one of its words is in the password. v3's guide says "any part of" it, and no more."""
+    words = re.findall(rf"[^\W\d_]{{{SHORTEST_WORD},}}", username)
+    return any(part and part.lower() in password.lower() for part in (username, *words))
 
 
 def _clean_state(country_code: str, state_code: str) -> str:

@@ -168,7 +168,7 @@ _V3 = {
             min_length=8,
             characters="",
             without="username",
-            help_text=_("At least %(min_length)d characters, and not your user name."),
+            help_text=_("At least %(min_length)d characters, without your username or a word of it."),
         ),
         replace(RULES["idp_provider"], max_length=80),
     )

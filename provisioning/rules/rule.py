@@ -60,7 +60,7 @@ class Rule:
     domain: str = ""
     is_secret: bool = False
     without: str = ""
-    """The property whose value must not be part of this one."""
+    """The property whose value, or a word of it, must not be part of this one."""
     help_text: Text = ""
     """May name `%(min_length)d`; `help()` fills it in."""
     missing: Text = ""

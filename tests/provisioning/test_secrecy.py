@@ -27,7 +27,7 @@ from tests.provisioning.work import State, pass_time, sign_up
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PASSWORD = "canary-Customer.1"
+PASSWORD = "goldfinch-Customer.1"
 
 
 @pytest.fixture

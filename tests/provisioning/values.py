@@ -124,7 +124,8 @@ _V3 = [
     ),
     *_allowed("password", "a" * 8, "a" * 80, "correct horse", "pässwörd", "`!~#%^:;|\"/?<>*$&+=(){}[],\\'"),
     *_refused("password", "", None, *(f"secret-{line}" for line in _LINES), "a" * 7, "a" * 81),
-    *_refused("password", "my-anna-jones", "ANNA-JONES"),
+    *_refused("password", "my-anna-jones", "ANNA-JONES", "Joanna-1234", "keeping up with the JONESES"),
+    *_allowed("password", "an-jon-1234"),
     *_allowed("organization_name", "x", "x" * 50, "Ånna & «Søn» <b>!", "李"),
     *_refused("organization_name", *_NOBODY, *_LINES, "x" * 51),
     *(
