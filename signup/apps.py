@@ -9,12 +9,13 @@ class SignupConfig(AppConfig):
     verbose_name = "Sign-up page"
 
     def ready(self) -> None:
-        from provisioning.signals import chores, moved
-        from signup import mails
+        from provisioning.signals import chores, moved, to_do
+        from signup import mails, overview
         from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
         chores.connect(mails.send_on_a_thread)
         chores.connect(forget_sessions)
+        to_do.connect(overview.hidden_visitors)
         register(check_configuration)
         register(check_static_files, deploy=True)

@@ -8,6 +8,8 @@ from django.middleware.locale import LocaleMiddleware
 from django.urls import reverse
 from django.utils import translation
 
+from signup import visitors
+
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -46,5 +48,16 @@ def policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
         response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"  # No other site shows what is here.
         return response
+
+    return answer
+
+
+def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Let nobody but our own proxies say that a visitor came by HTTPS (SECURE_PROXY_SSL_HEADER)."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if not visitors.is_trusted(visitors.peer(request)):
+            request.META.pop("HTTP_X_FORWARDED_PROTO", None)
+        return get_response(request)
 
     return answer

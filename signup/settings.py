@@ -225,6 +225,7 @@ INSTALLED_APPS = [
     "provisioning.apps.TwoFactorConfig",
 ]
 MIDDLEWARE = [
+    "signup.middleware.trust_proxies_only",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -268,7 +269,7 @@ AUTH_PASSWORD_VALIDATORS = [
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 # Who guesses at a log-in of staff is locked out for a while, at the address that the guesses come from.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "signup.visitors.named_address"
+AXES_CLIENT_IP_CALLABLE = "signup.visitors.first_address"
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True

@@ -1,41 +1,104 @@
-"""Where a visitor comes from, behind however many proxies."""
+"""Where a visitor comes from, behind any number of proxies."""
 
 from __future__ import annotations
 
+import logging
+import re
+import time
+import uuid
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from django.conf import settings
+from django.db.models.functions import Now
 from django.http import HttpRequest
 
+from signup.models import Visit
 
-def address(request: HttpRequest) -> IPv4Address | IPv6Address | None:
-    """The visitor's address; None where it cannot be known.
+log = logging.getLogger(__name__)
 
-    It is the last hop on the way here that is no proxy of ours (TRUSTED_PROXIES). What stands before it in
-    `X-Forwarded-For` is the visitor's own invention.
+Address = IPv4Address | IPv6Address
+
+WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+")
+"""How proxies write an address together with its port: `203.0.113.8:51234`, `[2001:db8::1]:443`."""
+HIDDEN = "hidden visitors"
+"""The key of the visits that record, at most one an hour, that a proxy didn't say where a visitor comes from."""
+UNKNOWN = "unknown"
+"""The network of everybody whose address is not known at all. They share one limit."""
+
+
+def address(request: HttpRequest) -> Address | None:
+    """Return the visitor's address; None if the web server doesn't know any.
+
+    It is the last hop on the way here that is no proxy of ours (TRUSTED_PROXIES). Everything before it in
+    `X-Forwarded-For` is the visitor's own invention. A hop that cannot be read ends the way: the visitor counts as the
+    last hop that could be, so that no limit vanishes, and operators are told.
     """
-    proxies = [ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES]
-    way = [*request.headers.get("X-Forwarded-For", "").split(","), request.META.get("REMOTE_ADDR", "")]
+    if "REMOTE_ADDR" not in request.META:  # Not by way of a web server.
+        return None
+    forwarded = request.headers.get("X-Forwarded-For", "")
     hop = None
-    for name in reversed(way):
-        try:
-            hop = ip_address(name.strip())
-        except ValueError:
-            return None
-        hop = getattr(hop, "ipv4_mapped", None) or hop
-        if not any(hop in proxy for proxy in proxies):
+    for name in reversed([*(forwarded.split(",") if forwarded else ()), request.META.get("REMOTE_ADDR", "")]):
+        before, hop = hop, _read(name)
+        if hop is None:
+            _report("cannot be read")
+            return before
+        if not is_trusted(hop):
+            if forwarded and before is None and not hop.is_global:
+                _report("comes from a proxy that is not in TRUSTED_PROXIES")
             return hop
+    if not forwarded:
+        _report("is missing")
     return hop
 
 
-def named_address(request: HttpRequest) -> str | None:
-    """The visitor's address as text."""
-    return str(address(request) or "") or None
+def is_trusted(hop: Address | None) -> bool:
+    """Whether this is a proxy of ours, which may speak for visitors."""
+    return hop is not None and any(hop in ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES)
+
+
+def peer(request: HttpRequest) -> Address | None:
+    """Return the address at the other end of the connection."""
+    return _read(request.META.get("REMOTE_ADDR", ""))
 
 
 def network(request: HttpRequest) -> str:
-    """The visitor's address, or for IPv6 the /64 that one connection has for itself; empty where it cannot be known."""
+    """Return the visitor's address; for IPv6 the /64 that one connection has to itself."""
     visitor = address(request)
-    if isinstance(visitor, IPv6Address):
-        return str(ip_network((visitor.packed, 64), strict=False))
-    return str(visitor or "")
+    return _network(visitor, 32, 64) if visitor else UNKNOWN
+
+
+def first_address(request: HttpRequest) -> str | None:
+    """Return the first address of the visitor's network: one that stands for all of it."""
+    return None if (name := network(request)) == UNKNOWN else name.partition("/")[0]
+
+
+def are_hidden() -> bool:
+    """Whether there was a visitor in the last day whose address a proxy didn't say."""
+    return Visit.objects.filter(key=HIDDEN, at__gt=Now() - timedelta(days=1)).exists()
+
+
+def _read(name: str) -> Address | None:
+    name = name.strip()
+    if match := WITH_PORT.fullmatch(name):
+        name = match["v6"] or match["v4"]
+    try:
+        read = ip_address(name)
+    except ValueError:
+        return None
+    return getattr(read, "ipv4_mapped", None) or read
+
+
+def _network(visitor: Address, v4: int, v6: int) -> str:
+    bits = v6 if isinstance(visitor, IPv6Address) else v4
+    return str(ip_network((visitor.packed, bits), strict=False)).removesuffix("/32")
+
+
+def _report(why: str) -> None:
+    """Warn operators, at most once an hour for the whole installation."""
+    hour = uuid.uuid5(uuid.NAMESPACE_OID, f"{time.time() // 3600}")
+    _visit, first = Visit.objects.get_or_create(key=HIDDEN, submission=hour)
+    if first:
+        log.warning(
+            "X-Forwarded-For %s: visitors behind the proxy count as one; see 'Going to production' in README.md", why
+        )

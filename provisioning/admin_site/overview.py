@@ -25,6 +25,7 @@ from django.utils import timezone
 from provisioning import gateway
 from provisioning.admin_site.chart import Chart, Share, shares
 from provisioning.models import Account, Attempt, Worker
+from provisioning.signals import to_do
 
 State = Account.State
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Task:
 
     text: str
     url: str
+    """Empty where there is no page to do it on."""
     advice: str
 
 
@@ -182,7 +184,8 @@ def _tasks(workers: int) -> list[Task]:
             "Correct them, or leave it to the customers, who have a week.",
         ),
     )
-    return [Task(*task) for waits, *task in possible if waits]
+    others: list[Task] = [task for _receiver, task in to_do.send(Task) if task]  # type: ignore[misc]
+    return [Task(*task) for waits, *task in possible if waits] + others
 
 
 def _times_to_ready() -> tuple[float | None, float | None]:

@@ -226,10 +226,18 @@ def test_what_is_older_than_a_day_is_forgotten(send: Callable[..., Any]) -> None
     assert Visit.objects.count() == 2
 
 
-def test_a_visitor_whose_address_cannot_be_known_is_counted_by_email_only(send: Callable[..., Any]) -> None:
-    send(address="")
+@pytest.mark.parametrize("forwarded", ["", "unknown", "nonsense:1:2"])
+def test_visitors_whose_addresses_cannot_be_known_share_one_limit(
+    client: Client, wait: Clock, settings: Settings, forwarded: str
+) -> None:
+    settings.TRUSTED_PROXIES = ["10.0.0.1"]
+    used_up("network", "10.0.0.1", LIMITS["network"].an_hour)
+    form = opened(client)
+    wait(MINIMUM_SECONDS)
 
-    assert Visit.objects.count() == 1
+    refused = client.post(FORM, form, headers={"X-Forwarded-For": forwarded}, REMOTE_ADDR="10.0.0.1")
+
+    assert refused.status_code == 429
 
 
 @pytest.mark.django_db(transaction=True)

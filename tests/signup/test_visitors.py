@@ -1,10 +1,16 @@
 """Whose address a visit is counted under."""
 
+import logging
+
 import pytest
-from django.test import RequestFactory
+from django.contrib.auth.models import User
+from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from signup.visitors import named_address, network
+from signup import visitors
+from signup.visitors import first_address, network
+
+pytestmark = pytest.mark.django_db
 
 PROXIES = ["10.0.0.1/32", "172.16.0.0/12", "2001:db8:ffff::/48"]
 VISITOR, FORGED = "203.0.113.7", "198.51.100.66"
@@ -21,22 +27,74 @@ VISITOR, FORGED = "203.0.113.7", "198.51.100.66"
         ("172.17.0.1", f"{FORGED}, 10.0.0.1, {VISITOR}", VISITOR),
         ("2001:db8:ffff::1", VISITOR, VISITOR),
         ("10.0.0.1", "172.20.0.9", "172.20.0.9"),
-        ("10.0.0.1", "", None),
-        ("10.0.0.1", "unknown", None),
-        ("10.0.0.1", f"{VISITOR}, nonsense", None),
         ("10.0.0.1", f"nonsense, {VISITOR}", VISITOR),
-        ("", VISITOR, None),
         ("::ffff:203.0.113.7", "", VISITOR),
-        ("10.0.0.1", "2001:db8::7", "2001:db8::7"),
+        ("10.0.0.1", "2001:db8::7", "2001:db8::"),
+        # As proxies write a port along with it.
+        ("10.0.0.1", "203.0.113.7:51234", VISITOR),
+        ("10.0.0.1", f"{FORGED}, 203.0.113.7:51234", VISITOR),
+        ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::"),
+        ("10.0.0.1", "[2001:db8::1]", "2001:db8::"),
+        ("10.0.0.1", f"{VISITOR}:51234, 172.17.0.1:80", VISITOR),
+        ("10.0.0.1", "[::ffff:203.0.113.7]:443", VISITOR),
     ],
 )
 def test_the_last_hop_that_is_no_proxy_of_ours_is_the_visitor(
-    settings: Settings, peer: str, forwarded: str, visitor: str | None
+    settings: Settings, peer: str, forwarded: str, visitor: str
 ) -> None:
     settings.TRUSTED_PROXIES = PROXIES
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
 
-    assert named_address(RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers)) == visitor
+    assert first_address(RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers)) == visitor
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "counted_as"),
+    [
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", "_hidden", "10.0.0.1"),
+        ("10.0.0.1", " ", "10.0.0.1"),
+        ("10.0.0.1", f"{VISITOR},", "10.0.0.1"),
+        ("10.0.0.1", f"{VISITOR}, nonsense", "10.0.0.1"),
+        ("10.0.0.1", f"{VISITOR}, unknown, 172.17.0.1", "172.17.0.1"),
+        ("10.0.0.1", "2001:db8::1:443:1:2:3:4:5", "10.0.0.1"),
+        ("", VISITOR, "unknown"),
+        ("", "", "unknown"),
+        ("10.0.0.2", VISITOR, "10.0.0.2"),  # A proxy that is not in TRUSTED_PROXIES: visitors have no such address.
+    ],
+)
+def test_what_a_proxy_does_not_say_counts_as_the_last_hop_known_and_is_reported_once_an_hour(
+    settings: Settings, caplog: pytest.LogCaptureFixture, peer: str, forwarded: str, counted_as: str
+) -> None:
+    settings.TRUSTED_PROXIES = PROXIES
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    request = RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers)
+
+    with caplog.at_level(logging.WARNING):
+        assert [network(request), network(request)] == [counted_as, counted_as]
+
+    (warning,) = caplog.messages
+    assert "X-Forwarded-For" in warning
+    assert VISITOR not in warning
+    assert visitors.are_hidden()
+
+
+def test_what_visitors_invent_is_not_reported(settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = PROXIES
+    for peer, forwarded in (("8.8.8.8", "unknown"), ("10.0.0.1", "unknown, 8.8.8.8")):
+        network(RequestFactory(REMOTE_ADDR=peer).get("/", headers={"X-Forwarded-For": forwarded}))
+
+    assert not visitors.are_hidden()
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_the_overview_says_that_visitors_are_hidden(client: Client, settings: Settings, hidden: bool) -> None:
+    settings.TRUSTED_PROXIES = PROXIES
+    client.force_login(User.objects.create_superuser("ana"))
+    network(RequestFactory(REMOTE_ADDR="10.0.0.1" if hidden else "8.8.8.8").get("/"))
+
+    assert ("where visitors come from" in client.get("/admin/").content.decode()) == hidden
 
 
 def test_without_proxies_nobody_speaks_for_a_visitor(settings: Settings) -> None:
@@ -44,21 +102,36 @@ def test_without_proxies_nobody_speaks_for_a_visitor(settings: Settings) -> None
 
     request = RequestFactory(REMOTE_ADDR="10.0.0.1").get("/", headers={"X-Forwarded-For": FORGED})
 
-    assert named_address(request) == "10.0.0.1"
+    assert first_address(request) == "10.0.0.1"
 
 
 @pytest.mark.parametrize(
-    ("address", "counted_as"),
+    ("address", "counted_as", "first"),
     [
-        ("203.0.113.7", "203.0.113.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("", ""),
+        ("203.0.113.7", "203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64", "2001:db8:1:2::"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64", "2001:db8:1:3::"),
+        ("fe80::1%eth0", "fe80::/64", "fe80::"),
+        ("", "unknown", None),
     ],
 )
-def test_the_whole_of_one_ipv6_connection_counts_as_one(settings: Settings, address: str, counted_as: str) -> None:
+def test_the_whole_of_one_ipv6_connection_counts_as_one(
+    settings: Settings, address: str, counted_as: str, first: str | None
+) -> None:
     settings.TRUSTED_PROXIES = []
+    request = RequestFactory(REMOTE_ADDR=address).get("/")
 
-    assert network(RequestFactory(REMOTE_ADDR=address).get("/")) == counted_as
+    assert network(request) == counted_as
+    assert first_address(request) == first
+
+
+def test_the_proxy_speaks_of_https_and_nobody_else(client: Client, settings: Settings) -> None:
+    settings.TRUSTED_PROXIES = PROXIES
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    settings.SECURE_SSL_REDIRECT = True
+
+    def status(peer: str) -> int:
+        return client.get("/", headers={"X-Forwarded-Proto": "https"}, REMOTE_ADDR=peer).status_code
+
+    assert [status("10.0.0.1"), status(VISITOR), status("")] == [200, 301, 301]
