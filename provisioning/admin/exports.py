@@ -10,11 +10,13 @@ from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Case, OuterRef, Subquery, When
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.utils.timezone import localdate
 
 from provisioning.admin.action_views import require_permissions
+from provisioning.models import Attempt
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,9 @@ COLUMNS = (
     "created_at",
     "erased_at",
 )
+SENT = ("single_billing", "managed_site_owner", "billing_locale", "idp_provider", "partner_account_id")
+"""What the partner added, as it was sent: settings may have changed since."""
+HEADER = (*COLUMNS, *SENT)
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 """What a spreadsheet may take for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
@@ -57,18 +62,26 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
         return redirect("admin:provisioning_account_changelist")
     log.info("accounts exported by=%s as=%s", request.user.pk, kind)
     content_type, lines = FORMATS[kind]
-    rows = accounts.values_list(*COLUMNS).iterator(chunk_size=2000)
+    rows = accounts.annotate(sent=_sent()).values_list(*COLUMNS, "sent").iterator(chunk_size=2000)
     return StreamingHttpResponse(
-        lines(rows),
+        lines((*row, *map((sent or {}).get, SENT)) for *row, sent in rows),
         content_type=content_type,
         headers={"Content-Disposition": f'attachment; filename="accounts-{localdate()}.{kind}"'},
     )
 
 
+def _sent() -> Subquery:
+    """What the partner added to the call that created the account, or that may have, or else to its last call."""
+    calls = Attempt.objects.filter(account=OuterRef("pk"), kind=Attempt.Kind.CREATE)
+    went_out = calls.exclude(outcome=Attempt.Outcome.NOT_DONE)
+    created_first = Case(When(outcome=Attempt.Outcome.CREATED, then=0), default=1)
+    return Subquery(went_out.order_by(created_first, "-started_at", "-pk").values("sent")[:1])
+
+
 def as_csv(rows: Iterable[Row]) -> Iterator[str]:
     """With a byte order mark, by which spreadsheets know UTF-8."""
     writer = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow(COLUMNS)
+    yield "\ufeff" + writer.writerow(HEADER)
     for row in rows:
         yield writer.writerow([_cell(value) for value in row])
 
@@ -77,7 +90,7 @@ def as_json(rows: Iterable[Row]) -> Iterator[str]:
     """One array, an object on each line."""
     before = "[\n"
     for row in rows:
-        yield before + json.dumps(dict(zip(COLUMNS, row, strict=True)), cls=DjangoJSONEncoder, ensure_ascii=False)
+        yield before + json.dumps(dict(zip(HEADER, row, strict=True)), cls=DjangoJSONEncoder, ensure_ascii=False)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from django.contrib import admin
 from django.core.cache import cache
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django_countries import countries
 
 from provisioning import search
-from provisioning.models import Account
+from provisioning.models import Account, Attempt
 from provisioning.rules import TEST_DOMAIN
 from provisioning.sealed import NOTHING
 
@@ -22,11 +22,19 @@ WAITING = Account.objects.waiting_for_staff().values("pk")
 LATELY = Q(submitted_at__gte=Now() - timedelta(days=30))
 WAITS_LONG = Q(state__in=[State.QUEUED, State.SENDING, State.UNCONFIRMED], submitted_at__lte=Now() - MINUTE)
 SLOW = LATELY & (Q(created_at__gt=F("submitted_at") + MINUTE) | WAITS_LONG)
+PAID = Attempt.objects.filter(
+    account=OuterRef("pk"),
+    kind=Attempt.Kind.CREATE,
+    outcome__in=["", Attempt.Outcome.CREATED, Attempt.Outcome.UNKNOWN],
+    sent__single_billing=True,
+)
+"""Calls that created the account, or may have, on the partner's bill: settings may have changed since."""
 QUESTIONS: dict[str, tuple[str, Q]] = {
     "attention": ("Needs attention", Q(state=State.REJECTED) | Q(pk__in=WAITING)),
     "lost": ("Unconfirmed for long", Q(state=State.UNCONFIRMED, pk__in=WAITING)),
     "slow": ("Over a minute, in 30 days", SLOW),
     "no-token": ("Ready, without a token", Q(state=State.CREATED, oauth2_token=NOTHING)),
+    "paid": ("Accounts you pay for", Q(Exists(PAID), state=State.CREATED)),
     "test": ("Test accounts", Q(email__iendswith=f"@{TEST_DOMAIN}")),
 }
 

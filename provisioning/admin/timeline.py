@@ -82,6 +82,9 @@ def _call(account: Account, attempt: Attempt) -> Event:
         f"HTTP {attempt.status}" if attempt.status else "",
         f"{attempt.duration.total_seconds():.1f} s" if attempt.duration is not None else "",
         attempt.error_key,
+        "sent with " + ", ".join(f"{name} {_said(value)}" for name, value in attempt.sent.items())
+        if attempt.sent
+        else "",
     ]
     return Event(
         attempt.ended_at or attempt.started_at,
@@ -91,6 +94,10 @@ def _call(account: Account, attempt: Attempt) -> Event:
         attempt.answer,
         " · ".join(fact for fact in facts if fact),
     )
+
+
+def _said(value: object) -> str:
+    return "true" if value is True else str(value)
 
 
 def outlook(account: Account) -> str:

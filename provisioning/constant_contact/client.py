@@ -92,14 +92,15 @@ class Client(ABC):
         read: Reader,
         *,
         secrets: tuple[str, ...] = (),
+        password: str = "",
         timeout: float | None = None,
         start: Start | None = None,
         **request: Any,
     ) -> Answer:
         """Make one call, whose body `read` understands where the status says success.
 
-        `secrets` are masked in what is kept of the answer, like the partner's own. `timeout` is the client's, if not
-        given. `request` is what `requests` takes.
+        `secrets` are masked in what is kept of the answer, like the partner's own, and so is the customer's `password`.
+        `timeout` is the client's, if not given. `request` is what `requests` takes.
         """
         started = time.monotonic()
         timeout = timeout or self._timeout
@@ -114,8 +115,8 @@ class Client(ABC):
         return replace(
             answer,
             duration=duration,
-            body=mask(answer.body, hidden)[:LONGEST_EVIDENCE],
-            problems=tuple(replace(p, error_message=mask(p.error_message, hidden)) for p in answer.problems),
+            body=mask(answer.body, hidden, password)[:LONGEST_EVIDENCE],
+            problems=tuple(replace(p, error_message=mask(p.error_message, hidden, password)) for p in answer.problems),
         )
 
     @property
@@ -151,12 +152,31 @@ def _understand(status: int, headers: Mapping[str, str], text: str, read: Reader
     return Answer(meaning=meaning, status=status, problems=problems, body=kept, retry_after=read_retry_after(headers))
 
 
-def mask(text: str, secrets: tuple[str, ...]) -> str:
-    """`text` without any of `secrets`, however they are spelled, and without what calls itself a token or password."""
+def mask(text: str, secrets: tuple[str, ...], password: str = "") -> str:
+    """`text` without any of `secrets`, however they are spelled, and without what calls itself a token or password.
+
+    A customer's `password` may be a word that the answer needs, like `organization`: it is masked where it is a word of
+    its own, and left where it is part of another one, or the name of a property.
+    """
     for secret in filter(None, secrets):
-        for spelling in {secret, json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}:
+        for spelling in _spellings(secret):
             text = text.replace(spelling, MASK)
+    for spelling in _spellings(password) if password else ():
+        text = re.sub(_as_a_word(spelling), MASK, text)
     return re.sub(r'("[^"]*(?:token|password)"\s*:\s*")(?:[^"\\]|\\.)*', rf"\g<1>{MASK}", text)
+
+
+def _spellings(secret: str) -> set[str]:
+    return {secret, json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}
+
+
+def _as_a_word(secret: str) -> str:
+    """A regular expression for the secret where it stands for itself."""
+    before = r"(?<![\w@-])(?<!\w\.)" if re.match(r"\w", secret) else ""
+    after = r"(?![\w@-])(?!\.\w)" if re.search(r"\w$", secret) else ""
+    if re.fullmatch("[a-z_]+", secret):  # Then a key, or a pointer to a property, may be called the same.
+        before, after = before + "(?<!#/)", after + r'(?!"\s*:)'
+    return before + re.escape(secret) + after
 
 
 def _root(error: BaseException) -> str:

@@ -28,7 +28,7 @@ class V2(Client):
             auth=self.basic,
             params=asked | {"api_key": self.credentials.api_key},
             json=request,
-            secrets=(request.get("password", ""),),
+            password=request.get("password", ""),
             start=start,
         )
 

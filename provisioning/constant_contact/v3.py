@@ -66,14 +66,14 @@ class V3(Client):
         request = {NAMES.get(name, name): value for name, value in properties.items() if value not in (None, "", False)}
         if request.get("enable_single_billing"):
             request["managed_site_owner"] = True
-        secrets = (request.get("password", ""),)
-        return self._authorized("POST", _read_created, json=request, secrets=secrets, start=start)
+        password = request.get("password", "")
+        return self._authorized("POST", _read_created, json=request, password=password, start=start)
 
     def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
         asked = dict(parse_qsl(urlsplit(page).query)) if page else {"limit": str(PAGE)}
         return self._authorized("GET", _read_page, params=asked, start=start)
 
-    def _authorized(self, method: str, read: Reader, *, secrets: tuple[str, ...] = (), **request: Any) -> Answer:
+    def _authorized(self, method: str, read: Reader, **request: Any) -> Answer:
         if failure := self._fetch_token():
             return failure
         token, since = self._tokens.token, self._tokens.since
@@ -82,7 +82,7 @@ class V3(Client):
             self.credentials.url + ACCOUNTS,
             read,
             headers={"Authorization": f"Bearer {token}", "x-api-key": self.credentials.api_key},
-            secrets=(*secrets, token),
+            secrets=(token,),
             **request,
         )
         if answer.status == 401:

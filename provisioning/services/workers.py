@@ -78,17 +78,22 @@ def _claim(state: str, kind: Attempt.Kind, most: int) -> Claim | None:
             else:
                 account.reschedule(due_in=lease, claim=claim)
         evidence = [
-            (account, Attempt.objects.create(account=account, kind=kind, username=account.username))
+            (account, _write_evidence(account, kind))
             for account in Account.objects.filter(pk__in=[account.pk for account in accounts])
         ]
     return Claim(evidence, slot)
+
+
+def _write_evidence(account: Account, kind: Attempt.Kind) -> Attempt:
+    sent = _partners_properties(account) if kind == Kind.CREATE else {}
+    return Attempt.objects.create(account=account, kind=kind, username=account.username, sent=sent)
 
 
 def provision(claim: Claim) -> None:
     """Create the claimed account at Constant Contact, and settle what comes of it."""
     ((account, attempt),) = claim.evidence
     try:
-        properties = _properties(account)
+        properties = _properties(account, attempt)
     except (CannotOpen, CannotSend) as problem:
         answer = Answer(meaning=Meaning.UNSENT, problems=(Problem("", str(problem)),))
     else:
@@ -205,22 +210,31 @@ class CannotSend(Exception):
     """By the settings as they are now, this account cannot be sent; the message says why."""
 
 
-def _credentials(account: Account) -> dict[str, str]:
-    """How the customer will log in, as it was when he signed up: by single sign-on, or with a password."""
+def _properties(account: Account, attempt: Attempt) -> dict[str, Any]:
+    """What is sent: the customer's properties, and the partner's as they are on record."""
+    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
+    return {**{name: getattr(account, name) for name in asked}, **_credentials(account, attempt), **attempt.sent}
+
+
+def _credentials(account: Account, attempt: Attempt) -> dict[str, str]:
+    """How the customer will log in, as they signed up: by single sign-on, or with a password."""
     if not account.idp_provider_id:
         return {"password": account.password.open()}
-    if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
+    if "idp_provider" not in attempt.sent:
         raise CannotSend("Signed up by single sign-on: set CONSTANT_CONTACT_IDP_PROVIDER again.")
-    return {"idp_provider": settings.CONSTANT_CONTACT_IDP_PROVIDER, "idp_provider_id": account.idp_provider_id}
+    return {"idp_provider_id": account.idp_provider_id}
 
 
-def _properties(account: Account) -> dict[str, Any]:
-    """What is sent: the customer's properties, and the partner's as the settings say."""
-    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
-    return {name: getattr(account, name) for name in asked} | {
-        **_credentials(account),
+def _partners_properties(account: Account) -> dict[str, Any]:
+    """What the partner adds to a sign-up, by the settings as they are now; what is not set is left out.
+
+    «If single_billing=true, managed_site_owner is automatically set to true», says the v2 document.
+    """
+    properties = {
         "billing_locale": settings.CONSTANT_CONTACT_BILLING_LOCALE,
-        "managed_site_owner": settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER,
-        "single_billing": settings.CONSTANT_CONTACT_SINGLE_BILLING,
+        "idp_provider": settings.CONSTANT_CONTACT_IDP_PROVIDER if account.idp_provider_id else "",
+        "managed_site_owner": settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING,
         "partner_account_id": str(account.reference) if settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID else "",
+        "single_billing": settings.CONSTANT_CONTACT_SINGLE_BILLING,
     }
+    return {name: value for name, value in properties.items() if value}

@@ -57,10 +57,14 @@ DUE = {State.QUEUED, State.SENDING, State.REJECTED, State.UNCONFIRMED}
 
 
 def attempt(
-    account: Account, outcome: str = Attempt.Outcome.CREATED, kind: str = Attempt.Kind.CREATE, **evidence: Any
+    account: Account,
+    outcome: str = Attempt.Outcome.CREATED,
+    kind: str = Attempt.Kind.CREATE,
+    sent: dict[str, Any] | None = None,
+    **evidence: Any,
 ) -> Attempt:
     """A finished call for the account."""
-    made = Attempt.objects.create(account=account, kind=kind, username=account.username)
+    made = Attempt.objects.create(account=account, kind=kind, username=account.username, sent=sent or {})
     made.complete(outcome=outcome, duration=timedelta(seconds=0.8), **evidence)
     return made
 

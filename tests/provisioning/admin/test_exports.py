@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from provisioning.admin.exports import as_csv
-from tests.provisioning.admin.conftest import PASSWORD, ROLES, TOKEN, Make, State
+from provisioning.models import Attempt
+from tests.provisioning.admin.conftest import PASSWORD, ROLES, TOKEN, Make, State, attempt, page_of
 
 AsRole = Callable[[str], Client]
 EXPORT = "/admin/provisioning/account/export."
@@ -60,6 +61,24 @@ def test_no_secret_is_exported(desk: Client, make: Make, kind: str) -> None:
         secret.ciphertext for account in accounts for secret in (account.password, account.oauth2_token) if secret
     ]
     assert not [secret for secret in (PASSWORD, TOKEN, *secrets) if secret in text]
+
+
+def test_what_the_partner_sent_is_exported_and_found_whatever_the_settings_say_now(desk: Client, make: Make) -> None:
+    ours, theirs, never_sent = make(State.CREATED), make(State.CREATED), make(State.QUEUED)
+    attempt(ours, Attempt.Outcome.NOT_DONE, sent={"billing_locale": "en_US"})
+    attempt(ours, sent={"single_billing": True, "managed_site_owner": True, "partner_account_id": "4711"})
+    attempt(theirs, sent={"billing_locale": "en_GB", "idp_provider": "alder"})
+    attempt(never_sent, Attempt.Outcome.NOT_DONE, sent={"single_billing": True})
+
+    rows = {row["username"]: row for row in json.loads(exported(desk, "json"))}
+    names = ("single_billing", "managed_site_owner", "billing_locale", "idp_provider", "partner_account_id")
+    assert [rows[ours.username][name] for name in names] == [True, True, None, None, "4711"]
+    assert [rows[theirs.username][name] for name in names] == [None, None, "en_GB", "alder", None]
+    assert [rows[never_sent.username][name] for name in names] == [None] * 5
+    assert [row["username"] for row in csv_rows(desk, show="paid")] == [ours.username]
+
+    page = desk.get(page_of(ours)).content.decode()
+    assert "sent with single_billing true, managed_site_owner true, partner_account_id 4711" in page
 
 
 def test_a_browser_saves_the_file_and_keeps_no_copy(desk: Client) -> None:

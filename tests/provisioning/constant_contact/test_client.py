@@ -42,9 +42,9 @@ def client(url: str, *, timeout: float = 5, oauth2_token: bool = False) -> Clien
     return connect("v2", replace(CREDENTIALS, url=url, oauth2_token=oauth2_token), timeout=timeout)
 
 
-def ask(say: Callable[[socket.socket], None], timeout: float = 5) -> Answer:
+def ask(say: Callable[[socket.socket], None], timeout: float = 5, **properties: str) -> Answer:
     with peer(say) as provider:
-        return client(provider.url, timeout=timeout).create(ANNA)
+        return client(provider.url, timeout=timeout).create(ANNA | properties)
 
 
 # What is sent
@@ -415,6 +415,31 @@ def test_a_secret_is_masked_in_every_spelling(secret: str) -> None:
         masked = mask(f"so {spelled}!", (secret,))
         assert spelled.strip('"') not in masked
         assert MASK in masked
+
+
+@pytest.mark.parametrize("password", ["password", "organization", "error_key", "value"])
+def test_what_only_looks_like_the_password_stays_readable(password: str) -> None:
+    said = [
+        {"error_key": "json.value.invalid", "error_message": "#/organization_name: Not a value.value"},
+        {"error_key": "json.field.missing", "error_message": "#/password: 8 or more characters."},
+        {"error_key": "k", "error_message": f"#/organization: Not '{password}'.", "given": password},
+    ]
+
+    answer = ask(answering(400, json.dumps(said)), password=password)
+
+    told = json.loads(answer.body)
+    assert [list(each) for each in told] == [list(each) for each in said]
+    assert told[:2] == said[:2]
+    assert told[2] == {"error_key": "k", "error_message": f"#/organization: Not '{MASK}'.", "given": MASK}
+    assert [each.property for each in answer.problems] == ["organization_name", "password", "organization"]
+
+
+@pytest.mark.parametrize("password", ["hunter2x", "a.b-c@d", "!odd one%", "ümlaut", "Under_score"])
+@pytest.mark.parametrize(
+    "said", ["{}", "so {}.", "so {}, then", '"{}"', "password={}&x", "<b>{}</b>", "({})", '{{"{}": 1}}', "#/x: {}"]
+)
+def test_the_password_is_masked_wherever_it_is_a_word(password: str, said: str) -> None:
+    assert password not in mask(said.format(password), (), password)
 
 
 def test_half_a_body_hides_its_token_all_the_same() -> None:

@@ -336,7 +336,7 @@ def die_after_the_call() -> None:
     """A worker creates an account and dies before it can write the answer down; then its lease ends."""
     claim = services.claim_account()
     assert claim
-    workers.client().create(workers._properties(claim.evidence[0][0]))
+    workers.client().create(workers._properties(*claim.evidence[0]))
     pass_time(timedelta(hours=1))
 
 

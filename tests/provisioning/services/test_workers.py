@@ -185,6 +185,39 @@ def test_what_the_customer_entered_is_sent_and_what_the_settings_say(settings: S
     }
 
 
+def test_what_the_partner_adds_is_on_record_as_it_was_sent(settings: Settings, sandbox: Server) -> None:
+    settings.CONSTANT_CONTACT_SINGLE_BILLING = True
+    settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID = True
+    account = sign_up()
+    work()
+    settings.CONSTANT_CONTACT_SINGLE_BILLING = False
+
+    sent = again(account).attempts.get().sent
+
+    assert sent == {"single_billing": True, "managed_site_owner": True, "partner_account_id": str(account.reference)}
+    assert sent.items() <= sandbox.provider.accounts[NAME].properties.items()
+
+
+def test_the_record_holds_even_where_the_settings_change_between_claim_and_call(
+    settings: Settings, sandbox: Server
+) -> None:
+    sign_up()
+    claim = claimed()
+    settings.CONSTANT_CONTACT_SINGLE_BILLING = True
+    services.provision(claim)
+
+    assert "single_billing" not in sandbox.provider.accounts[NAME].properties
+
+
+def test_a_look_up_sends_nothing_of_the_partners(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_SINGLE_BILLING = True
+    account_in(State.UNCONFIRMED)
+
+    ((_account, attempt),) = claimed(services.claim_look_up).evidence
+
+    assert attempt.sent == {}
+
+
 def test_what_is_not_set_is_not_sent(sandbox: Server) -> None:
     sign_up()
     work()
