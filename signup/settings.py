@@ -322,6 +322,7 @@ CONTENT_SECURITY_POLICY = {
     | {f"{kind}-src": ["'self'"] for kind in ("connect", "img", "script")}
     | {"style-src": ["'self'", NONCE], "base-uri": ["'none'"], "form-action": ["'self'"], "frame-ancestors": ["'none'"]}
 }
+LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 CSRF_FAILURE_VIEW = "signup.views.csrf_failure"
 
 LOGGING = {

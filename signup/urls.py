@@ -7,6 +7,10 @@ from signup import health, views
 from signup.brand.views import logo
 from signup.single_sign_on import views as single_sign_on
 
+handler400 = "signup.errors.bad_request"
+handler403 = "signup.errors.forbidden"
+handler404 = "signup.errors.not_found"
+handler500 = "signup.errors.server_error"
 urlpatterns = [
     path("", views.sign_up, name="sign_up"),
     path("signup/<uuid:reference>/", views.progress, name="progress"),

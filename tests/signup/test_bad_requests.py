@@ -1,0 +1,86 @@
+"""Requests that no browser sends end in our own page with our own headers, never in a bare error."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from pytest_django import Settings
+
+pytestmark = pytest.mark.django_db
+
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=b"
+BODIES = {
+    "charset": [(f"{FORM}; charset={name}", b"a=1") for name in ("utf-16", "utf-7", "idna", "punycode", "hex")],
+    "fields": [(FORM, b"&".join(b"a=1" for _ in range(1001)))],
+    "size": [(FORM, b"a=" + b"x" * 3_000_000)],
+    "multipart": [
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=\xe9", b""),
+        (MULTIPART, b"--b\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\n!\r\n"),
+        (MULTIPART, b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n" * 1001),
+        (MULTIPART, b'--b\r\nContent-Disposition: form-data; name=a; filename="a"\r\n\r\n1\r\n' * 101),
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A bad request is nobody's fault here: no traceback, and a line or two."""
+    with caplog.at_level(logging.INFO):
+        yield
+    assert not [
+        record for record in caplog.records if record.exc_info and record.name != "django.security.DisallowedHost"
+    ]
+
+
+@pytest.mark.parametrize("path", ["/", "/language/", "/admin/login/", "/nowhere"])
+@pytest.mark.parametrize("with_cookie", [True, False])
+@pytest.mark.parametrize(("content_type", "body"), [each for kind in BODIES.values() for each in kind])
+def test_a_body_that_cannot_be_read_is_refused_with_our_page(
+    path: str, with_cookie: bool, content_type: str, body: bytes
+) -> None:
+    client = Client(raise_request_exception=False, enforce_csrf_checks=True)
+    if with_cookie:
+        client.get("/")
+
+    answer = client.generic("POST", path, body, content_type=content_type)
+
+    assert answer.status_code in {400, 403, 404}
+    assert 'rel="stylesheet"' in answer.content.decode()
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("host", ["evil.example.net", "a b", "", "[::1", "localhost:x", "é.example.com"])
+def test_a_stranger_s_host_name_is_a_400_with_our_page(host: str) -> None:
+    answer = Client(raise_request_exception=False).get("/", headers={"host": host})
+
+    assert answer.status_code == 400
+    assert 'rel="stylesheet"' in answer.content.decode()
+    assert host not in answer.content.decode() or not host
+
+
+@pytest.mark.parametrize(
+    "refused", ["//evil.example.net/", "https://evil.example.net/", "javascript:1", "\0", "/\\evil"]
+)
+def test_after_logging_in_a_refused_next_leads_to_the_overview(
+    client: Client, settings: Settings, refused: str
+) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    User.objects.create_user("ana", password="correct horse", is_staff=True)
+
+    answer = client.post("/admin/login/", {"username": "ana", "password": "correct horse", "next": refused})
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/admin/"
+
+
+def test_staff_without_a_right_see_our_page_too(client: Client) -> None:
+    client.force_login(User.objects.create_user("ana", is_staff=True))
+
+    answer = client.get("/admin/auth/user/")
+
+    assert answer.status_code == 403
+    assert 'rel="stylesheet"' in answer.content.decode()
