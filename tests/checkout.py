@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parent.parent
 NAMES = re.findall(r'\bread\(\s*"(\w+)"', (ROOT / "signup/settings.py").read_text())
 """All settings that are read from the environment."""
@@ -33,7 +35,7 @@ class Program:
 
     def find(self, pattern: str) -> re.Match[str]:
         """The first match of a pattern in what it has said, waited for."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not (found := re.search(pattern, self.said)):
             ended = self.process.poll() is not None
             assert not ended or re.search(pattern, self.said), self.said
@@ -44,7 +46,7 @@ class Program:
     def interrupt(self) -> int:
         """Press Ctrl-C; returns the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=PATIENCE)
 
 
 class Checkout:
@@ -67,7 +69,7 @@ class Checkout:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -81,4 +83,4 @@ class Checkout:
         """End what a failed test has left running."""
         for program in self._programs:
             program.process.terminate()
-            program.process.wait(timeout=60)
+            program.process.wait(timeout=PATIENCE)

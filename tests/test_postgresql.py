@@ -11,6 +11,7 @@ import pytest
 
 from tests import postgresql
 from tests.checkout import Program
+from tests.patience import PATIENCE
 from tests.postgresql import PostgreSQL
 
 RUN = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c"]
@@ -40,7 +41,7 @@ def test_it_is_taken_down_when_the_command_is_ended(database: PostgreSQL, tmp_pa
     url = program.find("postgres://.*")[0]
 
     program.process.send_signal(signal.SIGTERM)
-    program.process.wait(timeout=30)
+    program.process.wait(timeout=PATIENCE)
 
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)

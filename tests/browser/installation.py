@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings as own
 
 from provisioning.sandbox import Server
+from tests.patience import PATIENCE
 from tests.provisioning.sandbox.partner import partner_of, provider
 
 ROOT = Path(__file__).parent.parent.parent
@@ -104,4 +105,4 @@ def collect_static_files() -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=PATIENCE)

@@ -12,6 +12,8 @@ from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, build_opene
 
 from django.test import Client
 
+from tests.patience import PATIENCE
+
 PAGE = "http://testserver"
 
 
@@ -40,7 +42,7 @@ class Person:
 
     def _go(self, url: str, form: dict[str, str] | None = None) -> tuple[str, str]:
         try:
-            with self._opener.open(url, urlencode(form).encode() if form else None, timeout=20) as response:
+            with self._opener.open(url, urlencode(form).encode() if form else None, timeout=PATIENCE) as response:
                 return response.url, response.read().decode()
         except HTTPError as redirect:
             return redirect.headers["Location"], ""

@@ -21,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+from tests.patience import PATIENCE
+
 HERE = Path(__file__).parent
 HONEST, ELSEWHERE = 0, 1
 """Of the two providers: the one that is who it says it is, and the one that calls itself something else."""
@@ -70,7 +72,7 @@ class OpenIdProvider:
         self._proxy.shutdown()
         self._proxy.server_close()
         self._process.terminate()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=PATIENCE)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -100,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, body: bytes, spoiled: str) -> None:
         path, headers = self._request(spoiled)
         port = self.provider.ports[ELSEWHERE if spoiled.startswith("issuer") else HONEST]
-        there = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        there = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         there.request(self.command, path, body, headers)
         response = there.getresponse()
         answer = response.read()

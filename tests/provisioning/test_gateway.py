@@ -27,6 +27,7 @@ from provisioning.gateway import AHEAD, LATE, SLACK, Shut, Slot, TooSoon
 from provisioning.models import Account, Gateway, Worker
 from provisioning.sandbox import Server
 from tests.conftest import Say
+from tests.patience import PATIENCE
 from tests.provisioning.sandbox.partner import provider, until
 from tests.provisioning.work import at_once, database_url, now, pass_time, sign_up
 
@@ -387,13 +388,13 @@ def three_workers(rate: int) -> Iterator[Clocked]:
         command = [sys.executable, str(ROOT / "manage.py"), "provision", "--threads=8"]
         workers = [subprocess.Popen(command, env=environment) for _ in range(3)]
         try:
-            until(lambda: Worker.objects.count() == 3, seconds=60)
+            until(lambda: Worker.objects.count() == 3)
             yield server
         finally:
             for worker in workers:
                 worker.terminate()
             for worker in workers:
-                worker.wait(timeout=60)
+                worker.wait(timeout=PATIENCE)
 
 
 ROOT = Path(__file__).parent.parent.parent
@@ -426,7 +427,7 @@ def measured(rate: int) -> tuple[float, float]:
     """The shortest time that one call more than the rate has taken, and the part of the rate that was used."""
     with three_workers(rate) as server:
         sign_ups(8 * rate)
-        until(lambda: len(server.arrivals) == 8 * rate, seconds=60)
+        until(lambda: len(server.arrivals) == 8 * rate)
     arrivals = sorted(server.arrivals)
     closest = min(later - sooner for sooner, later in zip(arrivals, arrivals[rate:], strict=False))
     steady = arrivals[2:]  # The first one found the gateway idle.

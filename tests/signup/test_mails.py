@@ -23,6 +23,7 @@ from provisioning.sandbox import Provider, Server
 from signup import mails
 from signup.brand.models import Brand
 from signup.models import Mail
+from tests.patience import PATIENCE
 from tests.signup.accounts import TYPED, account
 
 pytestmark = pytest.mark.django_db
@@ -344,7 +345,7 @@ class Hanging(EmailBackend):
     released = threading.Event()
 
     def open(self) -> bool:
-        return self.released.wait(timeout=60)
+        return self.released.wait(timeout=PATIENCE)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from provisioning.constant_contact import Answer, Credentials, Entry, Meaning, v3
+from tests.patience import PATIENCE
 from tests.provisioning.constant_contact.peer import Peer, answering, peer
 
 CREDENTIALS = Credentials(url="", api_key="canary-key", username="client-id", password="canary-secret")
@@ -31,7 +32,7 @@ def tokens() -> Iterator[Peer]:
 
 
 def client(api: Peer, tokens: Peer) -> v3.V3:
-    return v3.V3(replace(CREDENTIALS, url=api.url, token_url=f"{tokens.url}/token"), timeout=2)
+    return v3.V3(replace(CREDENTIALS, url=api.url, token_url=f"{tokens.url}/token"), timeout=PATIENCE)
 
 
 def ask(tokens: Peer, say: Callable[[socket.socket], None]) -> Answer:

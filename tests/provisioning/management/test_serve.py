@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.checkout import ROOT, Checkout, Program
+from tests.patience import PATIENCE
 
 LISTENS = r"Listening at: (http://127\.0\.0\.1:(\d+)) \((\d+)\)"
 WORKS = r"worker started name=\S+?(\d+) "
@@ -45,7 +46,7 @@ def installation(prepared: Checkout) -> Iterator[Program]:
 def test_it_ends_cleanly_when_told_to(installation: Program, number: int) -> None:
     installation.process.send_signal(number)
 
-    assert installation.process.wait(timeout=60) == 0
+    assert installation.process.wait(timeout=PATIENCE) == 0
     assert "worker ended" in installation.said
     assert "Shutting down: Master" in installation.said
     assert "Traceback" not in installation.said
@@ -55,7 +56,7 @@ def test_it_ends_cleanly_when_told_to(installation: Program, number: int) -> Non
 def test_when_one_of_its_two_is_killed_it_ends_with_an_error(installation: Program, pattern: str, group: int) -> None:
     os.kill(int(installation.find(pattern)[group]), signal.SIGKILL)
 
-    assert installation.process.wait(timeout=60) == 1
+    assert installation.process.wait(timeout=PATIENCE) == 1
     assert "ended by itself" in installation.said
 
 

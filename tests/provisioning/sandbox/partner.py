@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 
 from provisioning.sandbox import Provider
+from tests.patience import PATIENCE
 from tests.provisioning.values import SIGN_UP
 
 PATH = "/v2/partner/accounts"
@@ -59,7 +60,7 @@ class Partner:
     spelled: Mapping[str, str] = {}
     """v2's name of a property → its name here, where that is another one."""
 
-    def __init__(self, url: str, timeout: float = 20) -> None:
+    def __init__(self, url: str, timeout: float = PATIENCE) -> None:
         self.key = settings.CONSTANT_CONTACT_API_KEY
         credentials = f"{settings.CONSTANT_CONTACT_USERNAME}:{settings.CONSTANT_CONTACT_PASSWORD}"
         self.headers = {
@@ -99,7 +100,7 @@ class V3Partner(Partner):
 
     spelled = V3_NAMES
 
-    def __init__(self, url: str, timeout: float = 20) -> None:
+    def __init__(self, url: str, timeout: float = PATIENCE) -> None:
         super().__init__(url, timeout)
         self.basic = self.headers["Authorization"]
         self.headers["x-api-key"] = self.key
@@ -124,7 +125,7 @@ class V3Partner(Partner):
         return [account["site_owner_name"] for account in self.page().json["site_owner_list"]]
 
 
-def partner_of(url: str, timeout: float = 20) -> Partner:
+def partner_of(url: str, timeout: float = PATIENCE) -> Partner:
     """A partner who speaks the API of this configuration."""
     return {"v2": Partner, "v3": V3Partner}[settings.CONSTANT_CONTACT_API](url, timeout)
 
@@ -144,9 +145,9 @@ def provider(**options: Any) -> Provider:
     )
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for the condition to come true; it is an error where it does not within so many seconds."""
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], object]) -> None:
+    """Wait for the condition to come true; it is an error where it does not."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -13,7 +13,8 @@ import pytest
 
 from provisioning.sandbox import FAULTS, Server
 from tests.environment import CANARIES
-from tests.provisioning.sandbox.partner import Partner, V3Partner
+from tests.patience import PATIENCE
+from tests.provisioning.sandbox.partner import Partner, V3Partner, until
 from tests.provisioning.values import SIGN_UP
 
 MANAGE = Path(__file__).parents[3] / "manage.py"
@@ -46,12 +47,10 @@ def test_it_serves_the_pages_own_credentials_until_it_is_told_to_stop(start: Sta
     process = start("--port", 0)
     with Partner(listening(process)) as partner:
         assert partner.create("anna").status == 201
-        told_at = time.monotonic()
-
         process.send_signal(signum)
 
-        output, log = process.communicate(timeout=20)
-    assert (process.returncode, output, time.monotonic() - told_at < 5) == (0, "", True)
+        output, log = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output) == (0, "")
     assert "POST /v2/partner/accounts → 201" in log
     for unwanted in ("Traceback", SIGN_UP["password"], *CANARIES.values()):
         assert unwanted not in log
@@ -74,9 +73,9 @@ def test_it_speaks_the_api_that_the_page_is_configured_for(start: Start) -> None
         assert partner.create("Anna+Jones").status == 201
 
 
-def test_a_limit_of_one_call_a_second_is_met_within_two(start: Start) -> None:
+def test_a_limit_of_one_call_a_second_is_met(start: Start) -> None:
     with Partner(listening(start("--port", 0, "--rate", 1))) as partner:
-        assert 403 in [partner.page().status for _ in range(20)]
+        until(lambda: partner.page().status == 403)
 
 
 def test_killed_without_warning_it_has_kept_what_it_answered_for(start: Start, tmp_path: Path) -> None:
@@ -119,7 +118,7 @@ def test_credentials_that_are_missing_are_told_by_name(start: Start) -> None:
 
 
 def test_its_help_names_every_fault(start: Start) -> None:
-    output, _ = start("--help").communicate(timeout=20)
+    output, _ = start("--help").communicate(timeout=PATIENCE)
 
     for name, fault in FAULTS.items():
         assert re.search(f"^  {name} +{fault.does}$", output, re.MULTILINE)
@@ -136,6 +135,6 @@ def listening(process: subprocess.Popen[str]) -> str:
 
 def refusal(process: subprocess.Popen[str]) -> str:
     """What the process says on ending in error."""
-    output, log = process.communicate(timeout=20)
+    output, log = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output) == (1, "")
     return log.splitlines()[-1].removeprefix("CommandError: ")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
@@ -21,6 +20,7 @@ from provisioning.sandbox.faults import Fault
 from provisioning.sandbox.messages import Answer
 from provisioning.services import workers
 from provisioning.services.settlement import MOST_UNANSWERED
+from tests.provisioning.constant_contact.deadline import deadline_once
 from tests.provisioning.sandbox.partner import BOTH, partner_of, until
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import State, again, now, pass_time, sign_up, work
@@ -119,25 +119,9 @@ def run_into(fault: str, sandbox: Server, jobs: int) -> None:
     """Do so many jobs, the last of which meets with the fault."""
     sandbox.provider.delay = 0.1 if fault == "slow" else 1000
     work(jobs - 1)
-    with timing_out_once_it_has_arrived(sandbox) if fault in SILENT else nullcontext():
-        work(1)
-
-
-@contextmanager
-def timing_out_once_it_has_arrived(sandbox: Server) -> Iterator[None]:
-    """Let the next call reach the provider, and its time be over then: no machine is too slow for that."""
     before = len(sandbox.provider.calls)
-
-    class Timer(threading.Timer):
-        def run(self) -> None:
-            while len(sandbox.provider.calls) == before and not self.finished.wait(0.005):
-                pass
-            if not self.finished.is_set():
-                self.function()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threading, "Timer", Timer)
-        yield
+    with deadline_once(lambda: len(sandbox.provider.calls) > before) if fault in SILENT else nullcontext():
+        work(1)
 
 
 def follows(course: Course, account: Account, sandbox: Server) -> None:
