@@ -1,9 +1,9 @@
 PYTHON ?= python3
 BIN = .venv/bin
-# Where make is too old to keep the outputs apart, one after the other.
-SIDE_BY_SIDE = $(if $(filter output-sync,$(.FEATURES)),--jobs=4 --output-sync=target)
+# On every core, so what is seen while they run is how far they are.
+PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: run test test-sqlite test-postgresql test-browser test-long check style messages requirements
+.PHONY: run test test-quick test-sqlite test-postgresql test-browser test-long test-pace test-nightly check style messages requirements
 .DELETE_ON_ERROR:
 
 run: .venv/run  ## the page, a worker and a stand-in for Constant Contact on this machine
@@ -15,24 +15,35 @@ tests/openid/node_modules/.package-lock.json: tests/openid/package-lock.json
 	npm ci --prefix tests/openid --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-test: .venv/dev $(OPENID)  ## all tests, on SQLite and on PostgreSQL, and what they cover: side by side, each told of at its end
-	@$(MAKE) --no-print-directory $(SIDE_BY_SIDE) test-long test-browser test-postgresql test-sqlite
+test: test-sqlite test-postgresql test-browser  ## what a change must pass: on SQLite, on PostgreSQL, and in a browser
+
+test-quick: .venv/dev  ## what is worth running at every save: a minute, on SQLite
+	$(PYTEST) -m "not slow and not browser and not long and not pace"
+
+test-sqlite: .venv/dev $(OPENID)
+	$(PYTEST) -m "not browser and not long and not pace" --cov --cov-report=term
+
+test-postgresql: .venv/dev $(OPENID)
+	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace"
+
+test-browser: .venv/dev $(OPENID)
+	$(PYTEST) -m browser
+
+test-long: .venv/dev  ## the crash matrix, chaos and long sequences of events, on both databases
+	$(PYTEST) -m long
+	$(BIN)/python -m tests.postgresql $(PYTEST) -m long
+
+test-pace: .venv/dev  ## how well the rate is used and kept, on a machine that does nothing else meanwhile
 	$(BIN)/python -m pytest -m pace
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m pace
 
-test-sqlite: .venv/dev $(OPENID)
-	$(BIN)/python -m pytest -m "not browser and not long and not pace" --cov --cov-report=term
+test-nightly: test-pace test test-long  ## all there is, then three times what a change must pass, in other orders and with every core busy
+	for round in 1 2 3; do \
+		$(BIN)/python -m tests.stress $(PYTEST) -m "not long and not pace" && \
+		$(BIN)/python -m tests.stress $(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace" || exit 1; \
+	done
 
-test-postgresql: .venv/dev $(OPENID)
-	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m "database and not pace"
-
-test-browser: .venv/dev $(OPENID)
-	$(BIN)/python -m pytest -m browser
-
-test-long: .venv/dev
-	$(BIN)/python -m pytest -m long
-
-check: style test  ## all that a change must pass
+check: style test  ## what a change must pass
 
 style: .venv/dev  ## style, types, and the direction of dependencies
 	$(BIN)/ruff format --check
@@ -48,7 +59,7 @@ messages: .venv/run  ## collect what customers read into the catalogs of transla
 
 requirements: .venv/dev  ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-annotate -qo requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-annotate --extra dev -qo requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-annotate --group dev -qo requirements-dev.txt
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, and $(PYTHON) is " \

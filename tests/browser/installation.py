@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import sqlite3
@@ -100,7 +101,9 @@ class Installation:
 @cache
 def collect_static_files() -> None:
     """They are those of this checkout, whichever installation they are for."""
-    subprocess.run([*MANAGE, "collectstatic", "--no-input", "-v0"], cwd=ROOT, check=True)
+    with (ROOT / "manage.py").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # Tests that run side by side share the checkout.
+        subprocess.run([*MANAGE, "collectstatic", "--no-input", "-v0"], cwd=ROOT, check=True)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
