@@ -74,7 +74,12 @@ def guard(form: SignupForm) -> Guard | None:
         return None
     sent = str(form.data.get("shown", ""))
     known = _seconds_since_shown(form) is not None
-    return Guard(sent if known else _stamps().sign_object([str(form.submission), time.time()]))
+    return Guard(sent if known else stamp(form.submission))
+
+
+def stamp(submission: uuid.UUID) -> str:
+    """What `Guard.shown` is for a form that is shown for the first time now."""
+    return _stamps().sign_object([str(submission), time.time()])
 
 
 def again() -> str:

@@ -139,6 +139,17 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     if DATABASES["default"]["NAME"] != ":memory:":
         DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
 
+_MEMORY = "django.core.cache.backends.locmem.LocMemCache"
+CACHES = {
+    "default": {"BACKEND": _MEMORY},
+    # Rendered pages, kept in each process: it knows its own templates. On a developer's machine they are edited.
+    "pages": {
+        "BACKEND": "django.core.cache.backends.dummy.DummyCache" if DEBUG else _MEMORY,
+        "LOCATION": "pages",
+        "TIMEOUT": None,
+    },
+}
+
 SEALING_KEYS = read("SEALING_KEYS", [], words)
 
 # Constant Contact

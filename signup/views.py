@@ -23,7 +23,7 @@ from django.views.i18n import set_language
 
 from provisioning import services
 from provisioning.models import Account, MovedMeanwhile
-from signup import abuse, mails, single_sign_on
+from signup import abuse, form_page, mails, single_sign_on
 from signup.forms import CorrectionForm, SignupForm
 from signup.progress import STEPS, stage
 from signup.single_sign_on import Proof
@@ -40,6 +40,8 @@ OWN = "accounts"
 def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     if account := services.account_of(proof.idp_provider_id):
         return _hand_over(request, account)
+    if request.method != "POST" and not proof.idp_provider_id:
+        return form_page.blank(request)
     form = SignupForm(request.POST if request.method == "POST" else None, proof.values)
     if form.is_valid():
         try:
@@ -53,7 +55,7 @@ def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             form.add_error(None, problems)
         else:
             return _hand_over(request, account)
-    return _page_with(form, request, abuse.status(form), proof)
+    return form_page.filled_in(form, request, abuse.status(form), proof)
 
 
 @never_cache
@@ -70,7 +72,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         return single_sign_on.way_in(request, why, status=403)
     form = _as_typed(request)
     form.add_error(None, f"{why} {abuse.again()}")
-    return _page_with(form, request, 403, proof)
+    return form_page.filled_in(form, request, 403, proof)
 
 
 @never_cache
@@ -87,7 +89,7 @@ def language(request: HttpRequest) -> HttpResponse:
         single_sign_on.keep_typed(request)
         return chosen
     translation.activate(chosen.cookies[settings.LANGUAGE_COOKIE_NAME].value)
-    page = _page_with(_as_typed(request), request, 200, proof)
+    page = form_page.filled_in(_as_typed(request), request, 200, proof)
     page.cookies.update(chosen.cookies)
     return page
 
@@ -139,16 +141,6 @@ def _as_typed(request: HttpRequest) -> SignupForm:
     form = SignupForm(request.POST)
     form.errors.clear()
     return form
-
-
-def _page_with(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:
-    return render(request, "signup/form.html", context(form) | {"proof": proof}, status=status)
-
-
-def context(form: SignupForm) -> dict[str, object]:
-    """What the form's template needs besides the brand, and who has proven to be whom."""
-    partner_can_log_in = settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING
-    return {"form": form, "guard": abuse.guard(form), "partner_can_log_in": partner_can_log_in}
 
 
 def _correction(request: HttpRequest, account: Account) -> CorrectionForm | None:

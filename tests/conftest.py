@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import caches
+from django.core.signals import setting_changed
 from django.db import connection
+from django.dispatch import receiver
 from django.utils import translation
 from pytest_django import Settings
 
@@ -32,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def no_language_of_the_test_before() -> None:
     """A request leaves the thread in its visitor's language; in a server, the next request chooses its own."""
     translation.deactivate()
+
+
+@receiver(setting_changed)
+def forget_pages(**_: object) -> None:
+    """Pages are rendered once under the settings of a process, which change in tests only."""
+    caches["pages"].clear()
 
 
 @pytest.fixture

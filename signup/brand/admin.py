@@ -23,8 +23,8 @@ from provisioning.admin.readonly import ModelAdmin
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
 from signup.brand.logo import BOX, MOST_BYTES, NO_LOGO, read
 from signup.brand.models import Brand
+from signup.form_page import context
 from signup.forms import SignupForm
-from signup.views import context
 
 if TYPE_CHECKING:
     BrandModelForm = forms.ModelForm[Brand]

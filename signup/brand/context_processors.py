@@ -11,11 +11,11 @@ from signup.brand.models import Brand, brand_at
 
 def brand(request: HttpRequest) -> dict[str, object]:
     """Give templates `brand`, the brand of the request's host. A page that doesn't use it costs no query."""
+    return {"brand": SimpleLazyObject(lambda: brand_of(request))}
 
-    def of_page() -> Brand:
-        try:
-            return brand_at(request.get_host())
-        except DisallowedHost:  # The page that says so needs a brand too.
-            return brand_at("")
 
-    return {"brand": SimpleLazyObject(of_page)}
+def brand_of(request: HttpRequest) -> Brand:
+    try:
+        return brand_at(request.get_host())
+    except DisallowedHost:  # The page that says so needs a brand too.
+        return brand_at("")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -95,6 +97,11 @@ class Brand(models.Model):
     @cached_property
     def logo_url(self) -> str:
         return reverse("logo", args=[self.logo_digest]) if self.logo_digest else ""
+
+    def digest(self) -> str:
+        """Names all that the pages say about the partner: another one after each change of it."""
+        said = [getattr(self, field.attname) for field in self._meta.concrete_fields if field.attname != "logo"]
+        return hashlib.sha256(repr(said).encode()).hexdigest()
 
     @property
     def has_lettering(self) -> bool:

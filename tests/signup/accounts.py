@@ -1,5 +1,6 @@
 """Sign-ups for the tests of the page: what a customer types, and accounts in any state with their evidence."""
 
+import re
 import uuid
 from typing import Any
 
@@ -13,6 +14,13 @@ CANARY = "canary-customer-password"
 
 TYPED: dict[str, str] = {**SIGN_UP, "website": "https://bakery.example.com", "password": CANARY}
 """A form filled in completely and rightly."""
+
+
+def hidden(response: Any) -> dict[str, str]:
+    """What the form of a page carries unseen: its one-time id, and when it was first shown."""
+    return dict(
+        re.findall(r'<input type="hidden" name="(submission|shown)" value="([^"]+)"', response.content.decode())
+    )
 
 
 def account(state: str, refused: dict[str, str] | None = None, outcome: str = "refused", **values: Any) -> Account:

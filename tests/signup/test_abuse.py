@@ -18,7 +18,7 @@ from provisioning.models import Account
 from signup import abuse
 from signup.abuse import LIMITS, MINIMUM_SECONDS
 from signup.models import Visit
-from tests.signup.accounts import CANARY, TYPED, account
+from tests.signup.accounts import CANARY, TYPED, account, hidden
 
 pytestmark = pytest.mark.django_db
 
@@ -46,9 +46,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def opened(client: Client, **typed: str) -> dict[str, str]:
     """A form that has just been opened, filled in with a user name of its own."""
-    context = client.get(FORM).context
-    hidden = {"submission": str(context["form"].submission), "shown": context["guard"].shown}
-    return TYPED | {"username": f"anna-{next(numbers)}", "comment": ""} | hidden | typed
+    return TYPED | {"username": f"anna-{next(numbers)}", "comment": ""} | hidden(client.get(FORM)) | typed
 
 
 @pytest.fixture
@@ -103,18 +101,16 @@ def test_a_program_is_stopped_and_a_person_taken_for_one_just_sends_again(
     assert CANARY not in page
     assert not Account.objects.exists()
 
-    context = refused.context
     wait(MINIMUM_SECONDS)
-    hidden = {"submission": str(context["form"].submission), "shown": context["guard"].shown, "comment": ""}
-    assert client.post(FORM, form | hidden).status_code == 302
+    assert client.post(FORM, form | hidden(refused) | {"comment": ""}).status_code == 302
 
 
 def test_the_time_counts_from_the_first_showing_however_often_the_form_comes_back(client: Client, wait: Clock) -> None:
     form = opened(client)
     wait(MINIMUM_SECONDS)
-    again = client.post(FORM, form | {"email": "anna@"}).context["guard"].shown
+    again = hidden(client.post(FORM, form | {"email": "anna@"}))
 
-    assert client.post(FORM, form | {"shown": again}).status_code == 302
+    assert client.post(FORM, form | again).status_code == 302
 
 
 def test_the_decoy_is_named_for_who_sees_it_and_left_alone_by_keyboards_and_browsers(client: Client) -> None:

@@ -1,0 +1,88 @@
+"""The blank form is rendered once for each brand and language, and reads as if it had been rendered for its visitor."""
+
+import re
+
+import pytest
+from django.conf import settings as configuration
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
+from django.http import HttpRequest
+from django.test import Client, RequestFactory
+from django.utils import translation
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from signup import form_page
+from signup.forms import SignupForm
+from signup.models import Brand
+from signup.single_sign_on import Proof
+from tests.signup.accounts import hidden
+
+pytestmark = pytest.mark.django_db
+
+OWN = re.compile(r'(name="csrfmiddlewaretoken" value|name="submission" value|name="shown" value|style nonce)="[^"]+"')
+
+
+def visit(host: str = "testserver") -> HttpRequest:
+    request = RequestFactory(headers={"host": host}).get("/")
+    request.session, request.user = SessionStore(), AnonymousUser()
+    request.csp_nonce = "nonce-of-this-visit"  # type: ignore[attr-defined]
+    return request
+
+
+@pytest.fixture
+def brand() -> Brand:
+    return Brand.objects.create(host="localhost", name="Alder & Co", color="#2454d6", selling_points="Ours\nYours")
+
+
+@pytest.mark.usefixtures("brand")
+@pytest.mark.parametrize("protection", [True, False])
+@pytest.mark.parametrize("language", dict(configuration.LANGUAGES))
+@pytest.mark.parametrize("host", ["testserver", "localhost"])
+def test_it_reads_as_one_that_is_rendered_for_its_visitor(
+    settings: Settings, host: str, language: str, protection: bool
+) -> None:
+    settings.ABUSE_PROTECTION = protection
+    with translation.override(language):
+        rendered = form_page.filled_in(SignupForm(), visit(host), 200, Proof()).content.decode()
+        for _ in range(2):
+            blank = form_page.blank(visit(host)).content.decode()
+            assert OWN.sub(r"\1", blank) == OWN.sub(r"\1", rendered)
+            assert len(OWN.findall(blank)) == len(OWN.findall(rendered)) > 2
+
+
+def test_each_visitor_has_a_token_an_id_and_a_time_of_their_own(settings: Settings) -> None:
+    settings.ABUSE_PROTECTION = True
+    pages = [Client().get("/") for _ in range(3)]
+
+    assert len({hidden(page)["submission"] for page in pages}) == 3
+    assert len({hidden(page)["shown"] for page in pages}) == 3
+    assert (
+        len({token for page in pages for token in re.findall(r"csrf\w+\" value=\"(\w{64})\"", page.content.decode())})
+        == 3
+    )
+
+
+@pytest.mark.usefixtures("brand")
+def test_the_nonce_of_the_brands_style_is_new_each_time_and_the_one_that_the_header_allows() -> None:
+    pages = [Client().get("/", headers={"host": "localhost"}) for _ in range(3)]
+    nonces = [re.findall(r'<style nonce="([^"]+)"', page.content.decode()) for page in pages]
+
+    assert len({nonce for found in nonces for nonce in found}) == 3
+    for page, found in zip(pages, nonces, strict=True):
+        assert f"'nonce-{found[0]}'" in page.headers["Content-Security-Policy"]
+
+
+def test_what_is_changed_of_a_brand_is_seen_at_once_whoever_changed_it(client: Client, brand: Brand) -> None:
+    assert "Alder &amp; Co" in client.get("/", headers={"host": "localhost"}).content.decode()
+
+    Brand.objects.filter(pk=brand.pk).update(name="Birch & Co", trial_days=17)  # Like another process: no signal.
+
+    page = client.get("/", headers={"host": "localhost"}).content.decode()
+    assert "Birch &amp; Co" in page
+    assert "Alder" not in page
+    assert "Free for 17 days" in page
+
+
+def test_it_takes_one_query(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(1):  # The brand.
+        client.get("/")
