@@ -1,0 +1,82 @@
+"""Measure the product beside the least that Django can do, in turns on this machine: `python -m tests.benchmark`.
+
+Both run on gunicorn with the product's own configuration, on the same database, and wrk drives either for some seconds
+in turns, so that whatever else the machine does slows both down alike; the medians count. Each line is a kind of
+request, the product's and Django's answers a second, their ratio, and the milliseconds within which 99 of 100 came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from urllib.parse import urljoin
+
+import tests.environment  # noqa: F401
+from tests.benchmark.installation import HEADERS, Installation, forms
+from tests.benchmark.load import Load, drive
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of request, to both servers; `status` is what either has to answer."""
+
+    name: str
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
+    posts: bool = False
+    path: str = ""
+
+
+def get_page() -> Iterator[Work]:
+    for host in ("plain", "brand"):
+        for language in ("en", "fr", "es"):
+            for encoding in ("identity", "gzip"):
+                headers = {"Host": f"{host}.example.com", "Accept-Language": language, "Accept-Encoding": encoding}
+                yield Work(f"GET / {host} {language} {encoding}", headers)
+
+
+def measure(work: Work, installation: Installation, turns: int, seconds: int) -> str:
+    """A line of the table."""
+    loads: dict[str, list[Load]] = {installation.ours: [], installation.bare: []}
+    for _turn in range(turns):
+        for url, got in loads.items():
+            bodies = forms(seconds * 1200) if work.posts else ()
+            headers = HEADERS | {"Host": "plain.example.com"} | work.headers
+            load = drive(urljoin(url, work.path), seconds, headers, work.status, bodies)
+            if load.errors:
+                raise SystemExit(f"{work.name}: {load.errors} wrong answers of {url}")
+            got.append(load)
+    (ours, p99), (bare, bare_p99) = (
+        (median(load.rate for load in of), median(load.p99 for load in of)) for of in loads.values()
+    )
+    return f"{work.name:32} {ours:6.0f}/s {bare:6.0f}/s  {ours / bare:5.2f}  {p99:6.0f} ms {bare_p99:6.0f} ms"
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("only", nargs="*", help="kinds of requests: those whose name has one of these words in it")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4, help="of a turn")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        installation = Installation(Path(directory), f"sqlite:///{directory}/db.sqlite3")
+        try:
+            for work in [*get_page(), Work("POST / ", {}, 302, posts=True)]:
+                if not options.only or any(word in work.name for word in options.only):
+                    say(measure(work, installation, options.turns, options.seconds))
+        finally:
+            installation.checkout.end()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The product and, beside it, the least that Django can do: two web servers of the same kind on this machine."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from cryptography.fernet import Fernet
+from django.core.signing import Signer
+
+from tests.checkout import Checkout, Program
+from tests.postgresql import free_port
+from tests.provisioning.values import SIGN_UP
+
+ENVIRONMENT = {
+    "SECRET_KEY": "for the benchmark only " + "x" * 50,
+    "SEALING_KEYS": Fernet.generate_key().decode(),
+    "ALLOWED_HOSTS": "plain.example.com,brand.example.com",
+    "SECURE_SSL_REDIRECT": "false",
+    "TRUSTED_PROXIES": "127.0.0.1",
+    "CONSTANT_CONTACT_API_KEY": "none",
+    "CONSTANT_CONTACT_USERNAME": "none",
+    "CONSTANT_CONTACT_PASSWORD": "none",
+}
+CSRF = "x" * 32
+HEADERS = {
+    "Cookie": f"csrftoken={CSRF}; __Host-csrftoken={CSRF}",
+    "Content-Type": "application/x-www-form-urlencoded",
+}
+BRAND = (
+    "from signup.models import Brand;"
+    "Brand.objects.create(host='brand.example.com', name='Alder & Co', color='#2454d6', headline='Bring them back')"
+)
+
+
+class Installation:
+    """A checkout of the product with a database of its own, and the servers that were started in it."""
+
+    def __init__(self, directory: Path, database: str, *, abuse_protection: bool = True) -> None:
+        self.checkout = Checkout(directory)
+        self.checkout.environment |= ENVIRONMENT | {
+            "DATABASE_URL": database,
+            "ABUSE_PROTECTION": str(abuse_protection),
+            "PAGES": str(directory),
+        }
+        (self.checkout.directory / "bare.py").write_text((Path(__file__).parent / "bare.py").read_text())
+        for command in (["migrate"], ["collectstatic", "--no-input"], ["shell", "-c", BRAND]):
+            done = self.checkout.run("manage.py", *command)
+            assert done.returncode == 0, done.stderr
+        self.ours, self.web = self.serve("signup.wsgi")
+        page = re.sub(r'<input type="hidden" name="csrfmiddlewaretoken"[^>]*>', "", fetch(self.ours))
+        (directory / "page.html").write_text(page.replace("</form>", "{% csrf_token %}</form>", 1))
+        self.bare, _web = self.serve("bare")
+
+    def serve(self, application: str) -> tuple[str, Program]:
+        """Start a web server as the product starts its own; its URL and its program."""
+        port = free_port()
+        web = self.checkout.start("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", f"{application}:application")
+        web.find("Booting worker[^$]*Booting worker")
+        url = f"http://127.0.0.1:{port}/"
+        fetch(url)
+        return url, web
+
+
+def fetch(url: str, headers: Mapping[str, str] | None = None) -> str:
+    request = Request(url, headers={"Host": "plain.example.com", **(headers or {})})
+    with urlopen(request, timeout=60) as response:
+        text: str = response.read().decode()
+        return text
+
+
+def forms(number: int) -> Iterator[str]:
+    """So many forms as different customers send them, long enough after they were shown."""
+    stamps = Signer(key=ENVIRONMENT["SECRET_KEY"], salt="signup.abuse")
+    for _ in range(number):
+        submission = uuid.uuid4()
+        own = {
+            "csrfmiddlewaretoken": CSRF,
+            "submission": str(submission),
+            "shown": stamps.sign_object([str(submission), time.time() - 60]),
+            "username": f"anna-{submission.hex}",
+            "email": f"anna-{submission.hex}@example.com",
+            "password": "long-enough-4711",
+        }
+        yield urlencode({**SIGN_UP, "website": "https://bakery.example.com"} | own)
