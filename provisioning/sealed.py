@@ -78,6 +78,10 @@ class SealedField(_TextField):
     def from_db_value(self, value: str, *_: Any) -> Sealed:
         return Sealed(value)
 
+    def get_lookup(self, lookup_name: str) -> Any:
+        """Nothing but whether there is a secret can be asked of the database."""
+        return super().get_lookup(lookup_name) if lookup_name == "exact" else None
+
     def to_python(self, value: Any) -> Any:
         return value
 

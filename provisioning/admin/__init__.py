@@ -5,6 +5,6 @@ Nothing here writes a state: what staff may do is done by `provisioning.services
 
 from provisioning.admin.accounts import AccountAdmin
 from provisioning.admin.operations import GatewayAdmin, WorkerAdmin
-from provisioning.admin.staff import StaffAdmin
+from provisioning.admin.staff import RoleAdmin, SecondFactorAdmin, StaffAdmin
 
-__all__ = ["AccountAdmin", "GatewayAdmin", "StaffAdmin", "WorkerAdmin"]
+__all__ = ["AccountAdmin", "GatewayAdmin", "RoleAdmin", "SecondFactorAdmin", "StaffAdmin", "WorkerAdmin"]

@@ -1,18 +1,116 @@
-"""Who works at the desk. Nobody is deleted: what staff did to accounts is evidence, and would go with them."""
+"""Who works in the admin. Nobody is deleted: what staff did to accounts is evidence, and would go with them.
+
+Administrators manage users, but make nobody more powerful than they are themselves: superusers, single permissions, and
+what a group may do are for superusers.
+"""
+
+from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.models import User
-from django.http import HttpRequest
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission, User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa: F401
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
-admin.site.unregister(User)
+from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin_site import is_from_identity_provider
+
+for model in (User, Group, TOTPDevice):
+    admin.site.unregister(model)
+
+
+def permissions_of(user: User) -> QuerySet[Permission]:
+    """What the user may do, or could do if they were active. A superuser's are not told by this."""
+    return Permission.objects.filter(Q(group__user=user) | Q(user=user))
+
+
+def may_manage(request: HttpRequest, user: User) -> bool:
+    """Whether this member of staff is at least as powerful as that user."""
+    if request.user.is_superuser:
+        return True
+    more = permissions_of(user).exclude(pk__in=permissions_of(request.user))  # type: ignore[arg-type]  # no stranger
+    return not user.is_superuser and not more.exists()
 
 
 @admin.register(User)
 class StaffAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Who leaves is made inactive."""
+    """Whoever leaves is made inactive."""
+
+    list_filter = ("is_staff", "is_active", "groups")
+    FOR_SUPERUSERS = frozenset({"is_superuser", "user_permissions"})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        users = super().get_queryset(request)
+        return users if request.user.is_superuser else users.filter(is_superuser=False)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        hidden = set() if request.user.is_superuser else set(self.FOR_SUPERUSERS)
+        if obj and is_from_identity_provider(obj):
+            hidden.add("password")
+        return [
+            (title, options | {"fields": [field for field in options["fields"] if field not in hidden]})
+            for title, options in super().get_fieldsets(request, obj)
+        ]
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Groups that may do more than whoever gives them are not offered."""
+        if db_field.name == "groups" and not request.user.is_superuser:
+            more = Permission.objects.exclude(pk__in=permissions_of(request.user))  # type: ignore[arg-type]
+            options["queryset"] = Group.objects.exclude(permissions__in=more)
+        return super().formfield_for_manytomany(db_field, request, **options)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or may_manage(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        user = self.get_object(request, id)
+        if user and is_from_identity_provider(user):
+            raise PermissionDenied("Whoever logs in through the identity provider is locked out there.")
+        return super().user_change_password(request, id, form_url)
+
+
+class ForSuperusers:
+    """Mixed into an admin: only superusers change anything."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser
+
+
+@admin.register(Group)
+class RoleAdmin(ForSuperusers, GroupAdmin):
+    """Whoever could change what a group may do could do anything."""
+
+
+@admin.register(TOTPDevice)
+class SecondFactorAdmin(ReadOnly, ModelAdmin):
+    """Who has a second factor. Administrators reset it for whoever has lost their phone."""
+
+    list_display = ("user", "confirmed", "created_at", "last_used_at")
+    list_display_links = ("user",)
+    list_filter = ("confirmed",)
+    search_fields = ("user__username", "user__email")
+    list_select_related = ("user",)
+    fields = ("user", "confirmed", "created_at", "last_used_at")
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TOTPDevice]:
+        devices: QuerySet[TOTPDevice] = super().get_queryset(request).defer("key")
+        return devices if request.user.is_superuser else devices.filter(user__is_superuser=False)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        may = request.user.has_perm("otp_totp.delete_totpdevice")
+        return may and (obj is None or may_manage(request, obj.user))

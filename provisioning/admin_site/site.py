@@ -14,6 +14,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 from django.views.decorators.http import require_POST
 
 from provisioning import gateway, search
+from provisioning.admin_site.lookups import OfferedLookups
 from provisioning.admin_site.overview import overview
 from provisioning.admin_site.two_factor import LogInForm, two_factor
 
@@ -29,6 +30,12 @@ class Site(admin.AdminSite):
     index_title = "Overview"
     enable_nav_sidebar = False
     login_form = LogInForm
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register a model, and let its list be filtered by what it offers only."""
+        base = admin_class or admin.ModelAdmin
+        strict = type(base.__name__, (OfferedLookups, base), {"__module__": base.__module__, "__doc__": base.__doc__})
+        super().register(model_or_iterable, strict, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request)

@@ -22,10 +22,20 @@ def _code_field(**options: Any) -> forms.CharField:
     return forms.CharField(widget=forms.TextInput(attrs=attributes), **options)
 
 
+def is_from_identity_provider(user: Any) -> bool:
+    """Whether this user is known by the identity provider's word, which alone lets them in and locks them out."""
+    return hasattr(user, "identity")  # The relation is the page's, which this package does not know.
+
+
 class LogInForm(AdminAuthenticationForm):
     """Asks who has set up the second step for a code too."""
 
     code = _code_field(label="Code from your app, if you use one", required=False)
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if is_from_identity_provider(user):
+            raise self.get_invalid_login_error()
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean()

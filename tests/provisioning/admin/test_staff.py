@@ -1,0 +1,152 @@
+"""Who may do what to whom among staff: nobody makes themselves, or anybody, more powerful than they are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+
+from signup.models import StaffIdentity
+from tests.provisioning.admin.conftest import STAFF_PASSWORD
+
+AsRole = Callable[[str], Client]
+USERS, GROUPS = "/admin/auth/user/", "/admin/auth/group/"
+NEW_PASSWORD = {"usable_password": "true", "password1": "a-new-word-1", "password2": "a-new-word-1"}
+
+
+@pytest.fixture
+def administrator(as_role: AsRole) -> Client:
+    return as_role("Administrator")
+
+
+@pytest.fixture
+def superuser(db: None) -> User:
+    return User.objects.create_superuser("root", "root@example.com", "root-word-1")
+
+
+@pytest.fixture
+def colleague(db: None) -> User:
+    return User.objects.create_user("colleague", password=STAFF_PASSWORD, is_staff=True)
+
+
+@pytest.fixture
+def from_provider(db: None) -> User:
+    """Somebody who logs in through the identity provider."""
+    user = User.objects.create_user("petra", is_staff=True)
+    user.set_unusable_password()
+    user.save()
+    StaffIdentity.objects.create(user=user, issuer="https://id.example.com", subject="1")
+    return user
+
+
+def entered(user: User, **changes: Any) -> dict[str, Any]:
+    """The form of a user, as it is, with changes."""
+    return {
+        "username": user.username,
+        "is_active": "on",
+        "is_staff": "on",
+        "groups": [group.pk for group in user.groups.all()],
+        "date_joined_0": "2026-01-01",
+        "date_joined_1": "12:00:00",
+    } | changes
+
+
+def save(client: Client, user: User, **changes: Any) -> Any:
+    return client.post(f"{USERS}{user.pk}/change/", entered(user, **changes))
+
+
+class TestAnAdministrator:
+    def test_cannot_become_superuser(self, administrator: Client) -> None:
+        own = User.objects.get(username="administrator-ana")
+        save(administrator, own, is_superuser="on")
+        own.refresh_from_db()
+        assert not own.is_superuser
+
+    def test_cannot_give_rights_one_by_one(self, administrator: Client, colleague: User) -> None:
+        save(administrator, colleague, user_permissions=[Permission.objects.all()[0].pk])
+        assert not colleague.user_permissions.exists()
+
+    def test_sees_no_superuser(self, administrator: Client, superuser: User) -> None:
+        page = administrator.get(USERS).content.decode()
+        assert "administrator-ana" in page
+        assert "root" not in page
+        assert administrator.get(f"{USERS}{superuser.pk}/change/").status_code == 302
+        assert not administrator.get(USERS, {"q": "root"}).context["cl"].result_list
+
+    def test_cannot_change_a_superuser_or_reset_the_password(self, administrator: Client, superuser: User) -> None:
+        save(administrator, superuser, is_active="")
+        assert administrator.post(f"{USERS}{superuser.pk}/password/", NEW_PASSWORD).status_code in {403, 404}
+        superuser.refresh_from_db()
+        assert superuser.is_active
+        assert superuser.check_password("root-word-1")
+
+    def test_cannot_change_who_may_do_more(self, administrator: Client, colleague: User) -> None:
+        colleague.user_permissions.add(Permission.objects.get(codename="delete_session"))
+        save(administrator, colleague, is_active="")
+        assert administrator.post(f"{USERS}{colleague.pk}/password/", NEW_PASSWORD).status_code == 403
+        colleague.refresh_from_db()
+        assert colleague.is_active
+        assert colleague.check_password(STAFF_PASSWORD)
+
+    def test_cannot_give_a_group_that_may_do_more(self, administrator: Client, colleague: User) -> None:
+        powerful = Group.objects.create(name="Powerful")
+        powerful.permissions.add(Permission.objects.get(codename="delete_session"))
+        save(administrator, colleague, groups=[powerful.pk])
+        assert not colleague.groups.exists()
+
+    def test_gives_and_takes_the_groups_there_are(self, administrator: Client, colleague: User) -> None:
+        operator = Group.objects.get(name="Operator")
+        assert save(administrator, colleague, groups=[operator.pk]).status_code == 302
+        assert list(colleague.groups.all()) == [operator]
+        save(administrator, colleague, groups=[])
+        assert not colleague.groups.exists()
+
+    def test_adds_a_user_and_resets_a_password(self, administrator: Client, colleague: User) -> None:
+        administrator.post(f"{USERS}add/", {"username": "new", **NEW_PASSWORD})
+        assert not User.objects.get(username="new").is_superuser
+        administrator.post(f"{USERS}{colleague.pk}/password/", NEW_PASSWORD)
+        colleague.refresh_from_db()
+        assert colleague.check_password("a-new-word-1")
+
+    def test_changes_no_group_whatever_rights_say(self, administrator: Client) -> None:
+        group = Group.objects.get(name="Administrator")
+        for verb in ("add", "change", "delete"):
+            group.permissions.add(Permission.objects.get(codename=f"{verb}_group"))
+        everything = [permission.pk for permission in Permission.objects.all()]
+        change = f"{GROUPS}{group.pk}/change/"
+        assert administrator.post(change, {"name": group.name, "permissions": everything}).status_code == 403
+        assert administrator.post(f"{GROUPS}add/", {"name": "More", "permissions": everything}).status_code == 403
+        assert administrator.post(f"{GROUPS}{group.pk}/delete/", {"post": "yes"}).status_code == 403
+        assert group.permissions.count() < len(everything)
+        assert administrator.get(change).status_code == 200
+
+
+def test_a_superuser_does_all_that(desk: Client, colleague: User) -> None:
+    save(desk, colleague, is_superuser="on", user_permissions=[Permission.objects.all()[0].pk])
+    colleague.refresh_from_db()
+    assert colleague.is_superuser
+    assert colleague.user_permissions.count() == 1
+    assert desk.post(f"{GROUPS}add/", {"name": "More", "permissions": []}).status_code == 302
+
+
+class TestWhoComesFromTheIdentityProvider:
+    """They can be locked out there, and so there is no other way in."""
+
+    @pytest.mark.parametrize("who", ["desk", "administrator"])
+    def test_gets_no_password_from_anybody(self, who: str, from_provider: User, request: pytest.FixtureRequest) -> None:
+        client = request.getfixturevalue(who)
+        for response in (
+            client.get(f"{USERS}{from_provider.pk}/password/"),
+            client.post(f"{USERS}{from_provider.pk}/password/", NEW_PASSWORD),
+        ):
+            assert response.status_code == 403
+        from_provider.refresh_from_db()
+        assert not from_provider.has_usable_password()
+        assert "../password/" not in client.get(f"{USERS}{from_provider.pk}/change/").content.decode()
+
+    def test_is_not_let_in_by_a_password_that_was_set_all_the_same(self, from_provider: User, client: Client) -> None:
+        from_provider.set_password(STAFF_PASSWORD)
+        from_provider.save()
+        client.post("/admin/login/", {"username": "petra", "password": STAFF_PASSWORD, "code": ""})
+        assert "_auth_user_id" not in client.session

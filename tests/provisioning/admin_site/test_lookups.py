@@ -1,0 +1,81 @@
+"""What a list offers to filter by can be asked for in its address, and nothing else: no secret comes out bit by bit."""
+
+from collections.abc import Callable
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import FieldError
+from django.test import Client, RequestFactory
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from provisioning.models import Account
+from tests.provisioning.admin.conftest import Make, State
+
+AsRole = Callable[[str], Client]
+DEVICES = "/admin/otp_totp/totpdevice/"
+
+
+@pytest.fixture
+def device(db: None) -> TOTPDevice:
+    user = User.objects.create_user("ben", password="ben-word-1", is_staff=True)
+    return TOTPDevice.objects.create(user=user, name="TOTP", confirmed=True)
+
+
+def test_a_colleagues_key_cannot_be_read_by_filtering(as_role: AsRole, device: TOTPDevice) -> None:
+    administrator = as_role("Administrator")
+    assert administrator.get(DEVICES, {"confirmed__exact": 1}).status_code == 200
+    for lookup in ("key__startswith", "key", "key__gte", "drift", "last_t", "user__password__startswith"):
+        for value in (device.key[:1], "zz"):
+            assert administrator.get(DEVICES, {lookup: value}).status_code == 400, lookup
+
+
+def test_the_page_of_a_device_tells_who_has_one_and_no_more(as_role: AsRole, device: TOTPDevice) -> None:
+    administrator = as_role("Administrator")
+    page = administrator.get(f"{DEVICES}{device.pk}/change/").content.decode()
+    assert "ben" in page
+    for secret in (device.key, "drift", "throttling", "Tolerance"):
+        assert secret not in page
+    assert administrator.get(f"{DEVICES}add/").status_code == 403
+    for view in ("config", "qrcode"):
+        response = administrator.get(f"{DEVICES}{device.pk}/{view}/", follow=True)
+        assert response.redirect_chain[-1] == ("/admin/", 302)
+
+
+@pytest.mark.parametrize(
+    "lookup", ["oauth2_token__startswith", "password__startswith", "password__gt", "claim", "due_at__lt", "email"]
+)
+def test_a_viewer_cannot_filter_accounts_by_what_the_page_does_not_offer(
+    as_role: AsRole, make: Make, lookup: str
+) -> None:
+    make(State.CREATED)
+    assert as_role("Viewer").get("/admin/provisioning/account/", {lookup: "g"}).status_code == 400
+
+
+@pytest.mark.parametrize("lookup", ["startswith", "contains", "gt", "isnull", "regex", "in"])
+@pytest.mark.parametrize("name", ["password", "oauth2_token"])
+def test_no_code_of_ours_can_look_into_a_sealed_field_either(db: None, name: str, lookup: str) -> None:
+    with pytest.raises(FieldError):
+        Account.objects.filter(**{f"{name}__{lookup}": "g"}).exists()
+
+
+@pytest.mark.django_db
+def test_on_every_model_just_what_is_offered_is_allowed(rf: RequestFactory) -> None:
+    request = rf.get("/")
+    request.user = User(is_superuser=True, is_staff=True)
+    for model, model_admin in admin.site._registry.items():
+        assert not model_admin.lookup_allowed("pk__startswith", "1", request), model
+        for field in model._meta.get_fields():
+            assert not model_admin.lookup_allowed(f"{field.name}__startswith", "1", request), (model, field)
+
+
+@pytest.mark.django_db
+def test_each_filter_that_a_page_offers_works(desk: Client, make: Make, device: TOTPDevice) -> None:
+    make(State.CREATED, country_code="CA")
+    for model in admin.site._registry:
+        path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        page = desk.get(path)
+        assert page.status_code == 200
+        for spec in page.context["cl"].filter_specs:
+            for choice in spec.choices(page.context["cl"]):
+                assert desk.get(path + choice["query_string"]).status_code == 200, (path, choice)
