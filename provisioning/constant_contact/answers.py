@@ -39,7 +39,7 @@ class Meaning(StrEnum):
 
 ANY = ""
 TABLE: dict[tuple[int, str], Meaning] = {
-    # https://developer.constantcontact.com/docs/partner-api/create-toolkit-account.html, «Response Codes»
+    # docs/account-management/create-account.html on the vendor's v2 developer site, "Response Codes"
     (400, ANY): Meaning.REFUSED,
     (401, ANY): Meaning.STOP,
     (405, ANY): Meaning.NOTHING_CREATED,

@@ -12,11 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from email.message import Message
+from html import escape
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProxyError
 
 from provisioning.constant_contact.answers import (
     Answer,
@@ -41,7 +43,7 @@ LONGEST_EVIDENCE = 10_000
 MASK = "•••"
 
 Reader = Callable[[Any], Answer | None]
-"""Gives what the JSON body of a 2xx answer says, or None where it is not what the document promises."""
+"""Gives what the JSON body of a 2xx answer says, or None where it is not what the vendor's page promises."""
 
 Start = Callable[[], None]
 """Called when the first byte of a call is about to go out. It may wait; what it raises calls the call off."""
@@ -116,7 +118,7 @@ class Client(ABC):
             answer,
             duration=duration,
             body=mask(answer.body, hidden, password)[:LONGEST_EVIDENCE],
-            problems=tuple(replace(p, error_message=mask(p.error_message, hidden, password)) for p in answer.problems),
+            problems=tuple(_masked(each, hidden, password) for each in answer.problems),
         )
 
     @property
@@ -131,7 +133,7 @@ class Client(ABC):
                 body += chunk
                 if len(body) > LARGEST_ANSWER:
                     break
-            return response.status_code, response.headers, body.decode(errors="replace")
+            return response.status_code, response.headers, decode(body, response.headers.get("Content-Type", ""))
 
     def _explain(self, error: Exception) -> Answer:
         meaning = Meaning.UNSENT if self._transport.unsent else Meaning.UNKNOWN
@@ -143,6 +145,17 @@ class Client(ABC):
         return own.api_key, own.password, basic
 
 
+@dataclass(frozen=True)
+class Bearer(requests.auth.AuthBase):
+    """An access token as `auth`. As a header alone, an entry for the host in `.netrc` would replace it."""
+
+    token: str = field(repr=False)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
 def _understand(status: int, headers: Mapping[str, str], text: str, read: Reader) -> Answer:
     body, kept = parse_json(text), plain(text)
     if 200 <= status < 300:
@@ -150,6 +163,25 @@ def _understand(status: int, headers: Mapping[str, str], text: str, read: Reader
     problems = parse_problems(body)
     meaning = judge(status, problems, read_gateway_code(headers, text))
     return Answer(meaning=meaning, status=status, problems=problems, body=kept, retry_after=read_retry_after(headers))
+
+
+def decode(body: bytes, content_type: str) -> str:
+    """The text of an answer. JSON is UTF-8 (RFC 8259, 8.1), but a gateway's page can be in any encoding.
+
+    A body that can be UTF-8 is taken for it whatever `content_type` says, so that secrets are recognized in it.
+    """
+    encoding: str = json.detect_encoding(body)
+    if encoding == "utf-8":
+        try:
+            return body.decode()
+        except UnicodeDecodeError:
+            described = Message()
+            described["Content-Type"] = content_type
+            encoding = described.get_content_charset("utf-8")
+    try:
+        return body.decode(encoding, errors="replace").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+    except (LookupError, UnicodeError):  # An encoding that does not exist, or is none of text.
+        return body.decode(errors="replace")
 
 
 def mask(text: str, secrets: tuple[str, ...], password: str = "") -> str:
@@ -163,11 +195,23 @@ def mask(text: str, secrets: tuple[str, ...], password: str = "") -> str:
             text = text.replace(spelling, MASK)
     for spelling in _spellings(password) if password else ():
         text = re.sub(_as_a_word(spelling), MASK, text)
+    bare = re.sub("[\0�]", "", text)
+    if bare != text and any(secret in bare for secret in (*secrets, password) if secret):
+        return MASK  # It is there in another encoding than the rest.
     return re.sub(r'("[^"]*(?:token|password)"\s*:\s*")(?:[^"\\]|\\.)*', rf"\g<1>{MASK}", text)
 
 
 def _spellings(secret: str) -> set[str]:
-    return {secret, json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}
+    in_json = json.dumps(secret)[1:-1]
+    in_url = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
+    return {
+        secret,
+        in_json,
+        in_json.replace("/", r"\/"),
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        escape(secret),
+        *in_url,
+    }
 
 
 def _as_a_word(secret: str) -> str:
@@ -177,6 +221,11 @@ def _as_a_word(secret: str) -> str:
     if re.fullmatch("[a-z_]+", secret):  # Then a key, or a pointer to a property, may be called the same.
         before, after = before + "(?<!#/)", after + r'(?!"\s*:)'
     return before + re.escape(secret) + after
+
+
+def _masked(problem: Problem, secrets: tuple[str, ...], password: str) -> Problem:
+    key, message = mask(problem.error_key, secrets, password), mask(problem.error_message, secrets, password)
+    return Problem(key, message, mask(problem.property, secrets))
 
 
 def _root(error: BaseException) -> str:
@@ -190,5 +239,8 @@ def _root(error: BaseException) -> str:
     if not any(isinstance(each, OSError | HTTPError) for each in seen):
         where = traceback.extract_tb(error.__traceback__)[-1]
         log.error("call failed error=%s at=%s:%s", type(error).__name__, where.filename, where.lineno)
+    if refused := re.match(r"Tunnel connection failed: ([0-9]{3})", str(seen[-1])):
+        return f"The proxy refused to connect to the provider (HTTP {refused[1]}). Check HTTPS_PROXY and the proxy."
+    by = "No answer from the proxy" if any(isinstance(each, ProxyError) for each in seen) else "No answer"
     text = getattr(seen[-1], "strerror", None)
-    return f"No answer: {type(seen[-1]).__name__}" + (f" ({plain(str(text))})" if text else "")
+    return f"{by}: {type(seen[-1]).__name__}" + (f" ({plain(str(text))})" if text else "")

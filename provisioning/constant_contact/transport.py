@@ -32,8 +32,8 @@ class Transport(HTTPAdapter):
         self._connection: HTTPConnection | None = None
         self._start: Callable[[], None] | None = None
         self._deadline = self._used_at = 0.0
-        self.unsent = False
-        """Of the last call: surely no byte of it went out. Where in doubt, False."""
+        self.unsent = True
+        """Of the last call: surely no byte of it went out to the provider. Where in doubt, False."""
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     @contextmanager
@@ -45,7 +45,7 @@ class Transport(HTTPAdapter):
         now = time.monotonic()
         if now - self._used_at > IDLE:
             self.close()
-        self.unsent, self._deadline, self._start = False, now + timeout, start
+        self.unsent, self._deadline, self._start = True, now + timeout, start
         watchdog = threading.Timer(timeout, self._hang_up)
         watchdog.daemon = True
         watchdog.start()
@@ -65,11 +65,11 @@ class Transport(HTTPAdapter):
         return manager
 
     def connecting(self, connection: HTTPConnection) -> None:
-        self.unsent, self._connection = True, connection
+        self._connection = connection
 
     def sending(self, connection: HTTPConnection) -> None:
         if self._start:
-            self.unsent, start, self._start = True, self._start, None
+            start, self._start = self._start, None
             try:
                 start()
             except Exception as reason:
@@ -96,16 +96,25 @@ class Transport(HTTPAdapter):
 
 
 class _Reporting(HTTPConnection):
-    """A connection that tells its line when it connects and before it sends."""
+    """A connection that tells its line when it connects and before it sends.
+
+    What it says to a proxy to be connected (CONNECT) is part of connecting: no request has gone out yet.
+    """
 
     transport: Transport
+    _is_connecting = False
 
     def connect(self) -> None:
         self.transport.connecting(self)
-        super().connect()
+        self._is_connecting = True
+        try:
+            super().connect()
+        finally:
+            self._is_connecting = False
 
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        self.transport.sending(self)
+        if not self._is_connecting:
+            self.transport.sending(self)
         super().send(data)

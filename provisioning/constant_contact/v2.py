@@ -1,4 +1,4 @@
-"""The v2 dialect: https://developer.constantcontact.com/docs/partner-api/create-toolkit-account.html"""
+"""The v2 dialect, from the page `docs/account-management/create-account.html` of the vendor's v2 developer site."""
 
 from __future__ import annotations
 

@@ -1,16 +1,21 @@
-"""The v3 dialect: https://developer.constantcontact.com/api_guide/partners_create_accounts.html"""
+"""The v3 dialect, from the vendor's contract and the pages at https://developer.constantcontact.com/api_guide/:
+
+partners_auth.html, partners_accts_create.html, partners_accts_get.html, glossary_responses.html.
+"""
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from provisioning.constant_contact.answers import Answer, Meaning, Problem, read_id, read_page
-from provisioning.constant_contact.client import Client, Credentials, Reader, Start
+from provisioning.constant_contact.answers import Answer, Meaning, Problem, parse_json, plain, read_id, read_page
+from provisioning.constant_contact.client import Bearer, Client, Credentials, Reader, Start
 
 ACCOUNTS = "/v3/partner/accounts"
 PAGE = 50
@@ -21,6 +26,8 @@ FRESH = 60.0
 """Seconds for which a token is taken to be good: a 401 then is not for its age."""
 TOKEN_TIMEOUT = 10.0
 """Seconds for which a call waits for a token, at most."""
+LIFETIME = 300.0
+"""Seconds for which a token is good whose answer does not say for how long."""
 NAMES = {
     "email": "contact_email",
     "phone": "contact_phone",
@@ -66,6 +73,7 @@ class V3(Client):
         request = {NAMES.get(name, name): value for name, value in properties.items() if value not in (None, "", False)}
         if request.get("enable_single_billing"):
             request["managed_site_owner"] = True
+        request["state_code"] = properties.get("state_code") or ""  # Required in the contract, blank outside US and CA.
         password = request.get("password", "")
         return self._authorized("POST", _read_created, json=request, password=password, start=start)
 
@@ -81,7 +89,8 @@ class V3(Client):
             method,
             self.credentials.url + ACCOUNTS,
             read,
-            headers={"Authorization": f"Bearer {token}", "x-api-key": self.credentials.api_key},
+            auth=Bearer(token),
+            headers={"x-api-key": self.credentials.api_key},
             secrets=(token,),
             **request,
         )
@@ -118,18 +127,38 @@ class V3(Client):
             self._tokens.token, self._tokens.since = answer.oauth2_token, time.monotonic()
             self._tokens.until = self._tokens.since + answer.lifetime
             return None
-        # Whatever it was, no account came of it. RFC 6749, 5.2: 400 and 401 say that the client is not accepted.
-        return replace(answer, meaning=Meaning.STOP if answer.status in (400, 401, 403) else Meaning.UNSENT)
+        return self._explain_missing_token(answer)
+
+    def _explain_missing_token(self, answer: Answer) -> Answer:
+        """What a call for a token means that gave none: no account came of it. Errors as in RFC 6749, 5.2."""
+        body = parse_json(answer.body)
+        error = (
+            [str(body[name]) for name in ("error", "error_description") if name in body]
+            if isinstance(body, dict)
+            else []
+        )
+        if answer.status == 401 or (answer.status in (400, 403) and error):
+            meaning = Meaning.STOP
+        elif answer.meaning in (Meaning.NOTHING_CREATED, Meaning.REFUSED):
+            meaning = Meaning.NOTHING_CREATED
+        else:
+            meaning = Meaning.UNSENT
+        said = [f"HTTP {answer.status}"] if answer.status else []
+        said += error or [problem.error_message for problem in answer.problems]
+        message = f"No access token from {self.credentials.token_url}: {'; '.join(said)}"
+        return replace(answer, meaning=meaning, problems=(Problem("", plain(message)),))
 
 
 def _read_token(body: Any) -> Answer | None:
-    """RFC 6749, 5.1."""
-    try:
-        return Answer(
-            meaning=Meaning.CREATED, oauth2_token=str(body["access_token"]), lifetime=float(body["expires_in"])
-        )
-    except (TypeError, KeyError, ValueError):
+    """RFC 6749, 5.1, where `expires_in` is optional."""
+    token = body.get("access_token") if isinstance(body, dict) else None
+    if not isinstance(token, str) or not re.fullmatch(r"[\x20-\x7e]+", token):
         return None
+    try:
+        lifetime = float(body["expires_in"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        lifetime = LIFETIME
+    return Answer(meaning=Meaning.CREATED, oauth2_token=token, lifetime=lifetime if isfinite(lifetime) else LIFETIME)
 
 
 def _read_created(body: Any) -> Answer | None:

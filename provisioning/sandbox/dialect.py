@@ -44,6 +44,12 @@ class Dialect(ABC):
     """What is answered to a request that is not carried out, but for wrong values."""
     names: Mapping[str, str] = {}
     """Name of a property in `provisioning.rules` → its name on the wire, where that is another one."""
+    extra: Mapping[str, rules.Rule] = {}
+    """The rules of further properties, for which the product has no use."""
+    always: frozenset[str] = frozenset()
+    """Properties that come with every request, blank where they have no value."""
+    accepted: frozenset[str] = frozenset({"application/json"})
+    """What may be in the Accept header, one of which must be."""
 
     def __init__(self, username: str, password: str) -> None:
         self.tokens = Tokens()
@@ -78,8 +84,8 @@ class Dialect(ABC):
             raise Refused(self.errors["404"])
         if request.method not in {"GET", "POST"}:
             raise Refused(self.errors["405"])
-        accepted = request.headers.get("Accept", "").split(",")
-        if "application/json" not in (kind.partition(";")[0].strip().lower() for kind in accepted):
+        kinds = request.headers.get("Accept", "").split(",")
+        if self.accepted.isdisjoint(kind.partition(";")[0].strip().lower() for kind in kinds):
             raise Refused(self.errors["406"])
         if request.method == "POST" and request.headers.get_content_type() != "application/json":
             raise Refused(self.errors["415"])
@@ -112,10 +118,10 @@ class Dialect(ABC):
             raise Refused(self.errors["400"]) from None
         if not isinstance(sent, dict):
             raise Refused(self.errors["400"])
-        known = {self._on_the_wire(name): name for name in rules.RULES}
+        known = {self._on_the_wire(name): name for name in (*rules.RULES, *self.extra)}
         values = {known[name]: value for name, value in sent.items() if name in known}
         problems = [(name, "unknown", "There is no such property.") for name in sent.keys() - known.keys()]
-        problems += [(self._on_the_wire(name), code, message) for name, code, message in _problems(values)]
+        problems += [(self._on_the_wire(name), code, message) for name, code, message in self._problems(values)]
         if problems:
             told = [
                 {"error_key": KEYS.get(code, "json.value.invalid"), "error_message": f"#/{name}: {message}"}
@@ -125,28 +131,33 @@ class Dialect(ABC):
         values.pop("password", None)
         return Creation(values, wants_token)
 
+    def _problems(self, values: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+        """Property, code and message of what is wrong with the values."""
+        single_sign_on = SINGLE_SIGN_ON & values.keys()
+        yield from self._problems_by_rules(values, rules.RULES.keys() - ({"password"} if single_sign_on else set()))
+        if single_sign_on:
+            for name in SINGLE_SIGN_ON - values.keys():
+                yield name, "required", "Single sign-on takes the provider and the id together."
+            if "password" in values:
+                yield "password", "unknown", "With single sign-on there is no password."
 
-def _problems(values: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Property, code and message of what is wrong with the values."""
-    single_sign_on = SINGLE_SIGN_ON & values.keys()
-    yield from _problems_by_rules(values, rules.RULES.keys() - ({"password"} if single_sign_on else set()))
-    if single_sign_on:
-        for name in SINGLE_SIGN_ON - values.keys():
-            yield name, "required", "Single sign-on takes the provider and the id together."
-        if "password" in values:
-            yield "password", "unknown", "With single sign-on there is no password."
-    if values.get("single_billing") is True and values.get("managed_site_owner") is not True:
-        yield "managed_site_owner", "required", "Must be true with single billing."
-
-
-def _problems_by_rules(values: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str, str]]:
-    """What the rules say. Unlike a form, the provider takes a value only as `rules.clean` would have it sent."""
-    try:
-        cleaned = rules.clean(values, only=names)
-    except ValidationError as invalid:
-        for name, problems in invalid.error_dict.items():
-            yield from ((name, problem.code or "", " ".join(problem.messages)) for problem in problems)
-        return
-    for name in names & values.keys():
-        if cleaned[name] == "" or cleaned[name] != values[name]:
-            yield name, "unclean", "Has blanks around it." if cleaned[name] else "Has no value here: leave it out."
+    def _problems_by_rules(self, values: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str, str]]:
+        """What the rules say. Unlike a form, the provider takes a value only as `rules.clean` would have it sent."""
+        problems: dict[str, list[ValidationError]] = {}
+        try:
+            cleaned = rules.clean(values, only=names)
+        except ValidationError as invalid:
+            problems, cleaned = invalid.error_dict, {}
+        for name in self.extra.keys() & values.keys():
+            try:
+                cleaned[name] = self.extra[name].clean(values[name])
+            except ValidationError as invalid:
+                problems[name] = invalid.error_list
+        for name, found in problems.items():
+            yield from ((name, problem.code or "", " ".join(problem.messages)) for problem in found)
+        for name in self.always - values.keys() - problems.keys():
+            yield name, "required", "Comes with every request: leave it blank where it has no value."
+        for name in cleaned.keys() & values.keys():
+            is_blank = cleaned[name] == "" and not (name in self.always and values[name] == "")
+            if is_blank or cleaned[name] != values[name]:
+                yield name, "unclean", "Has blanks around it." if cleaned[name] else "Has no value here: leave it out."

@@ -1,7 +1,4 @@
-"""The dialect of the vendor's v3 API, from its contract and its guides «Partner Authentication» and «Responses».
-
-Not taken, though the contract has them: `organization_phone` and `time_zone_id`, for which the product has no use.
-"""
+"""The dialect of the vendor's v3 API, from its contract and its guides «Partner Authentication» and «Responses»."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
 
+from provisioning.rules import Rule
 from provisioning.sandbox.accounts import Account
 from provisioning.sandbox.dialect import Dialect, error
 from provisioning.sandbox.messages import Answer, Listing, Refused, Request
@@ -29,6 +27,12 @@ class V3(Dialect):
         "idp_provider": "external_provider",
         "idp_provider_id": "external_id",
     }
+    extra: Mapping[str, Rule] = {
+        "organization_phone": Rule(name="organization_phone", required=True, min_length=5, max_length=25),
+        "time_zone_id": Rule(name="time_zone_id", required=True),
+    }
+    always = frozenset({"state_code"})
+    accepted = frozenset({"application/json", "application/*", "*/*", ""})
     errors: Mapping[str, Answer] = {
         "api-key": Answer.of(401, {"error_key": "unauthorized", "error_message": "The API key is not known."}),
         "inactive": error(403, "forbidden", "The API key is deactivated."),

@@ -55,7 +55,7 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
     if answer.meaning == Meaning.REFUSED and _is_not_the_customers(answer):
         answer = replace(answer, meaning=Meaning.STOP)
     with transaction.atomic():
-        attempt.complete(outcome=OUTCOMES[answer.meaning], **_evidence(answer))
+        attempt.complete(outcome=OUTCOMES[answer.meaning], **_evidence(account, answer))
         try:
             match answer.meaning:
                 case Meaning.CREATED:
@@ -86,7 +86,7 @@ def settle_look_up(account: Account, attempt: Attempt, answer: Answer) -> None:
                 attempt.complete(outcome=Outcome.FOUND)
                 account.move(State.CREATED, account_id=account_id)
             elif answer.meaning != Meaning.LISTED:
-                attempt.complete(outcome=Outcome.UNKNOWN, **_evidence(answer))
+                attempt.complete(outcome=Outcome.UNKNOWN, **_evidence(account, answer))
                 account.reschedule(due_in=grace(account))
             else:
                 attempt.complete(outcome=Outcome.ABSENT)
@@ -114,9 +114,10 @@ def _absences_since(call: Attempt) -> int:
     return looks.filter(pk__gt=call.pk).count()
 
 
-def _evidence(answer: Answer) -> dict[str, Any]:
+def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
+    asked = CUSTOMERS if rules.states(account.country_code) else CUSTOMERS - {"state_code"}
     first = answer.problems[0] if answer.problems else Problem("", "")
-    refused = {each.property: each.error_message for each in answer.problems if each.property in CUSTOMERS}
+    refused = {each.property: each.error_message for each in answer.problems if each.property in asked}
     if answer.meaning == Meaning.TAKEN:
         refused = {"username": first.error_message}
     return {

@@ -60,7 +60,6 @@ _SHARED = [
     *_refused("website", *_LINES, "example.com", "ftp://example.com", "https://", "javascript:alert(1)"),
     *_refused("website", "http://example.com/" + "x" * 237, "http://example.com\n", "http://exa mple.com"),
     *_refused("country_code", *_NOBODY, "us", "USA", "XX", "ZZ", "U"),
-    *(Case({"country_code": code, "state_code": None}) for code in ("DE", "GB", "AX", "KP", "PR")),
     *(Case({"country_code": "US", "state_code": code}) for code in ("CA", "DC", "PR", "AE", "WY")),
     *(Case({"country_code": "CA", "state_code": code}) for code in ("ON", "QC", "NU", "YT")),
     *(Case({"country_code": "US", "state_code": code}, {"state_code"}) for code in ("ON", "ma", "XX", None)),
@@ -71,13 +70,17 @@ _SHARED = [
     *_allowed("managed_site_owner", None, True, False),
     *_allowed("partner_account_id", None, "7", "x" * 80),
     *_refused("partner_account_id", "x" * 81, *_LINES),
-    *_allowed("single_billing", None, False),
+    *_allowed("single_billing", None, True, False),
+    Case({"single_billing": True, "managed_site_owner": False}),
     Case({"single_billing": True, "managed_site_owner": True}),
     Case({"password": None, "idp_provider": "x" * 20, "idp_provider_id": "x" * 255}),
     Case({"password": None, "idp_provider": "x", "idp_provider_id": "1" * 256}, {"idp_provider_id"}),
 ]
 
+_ABROAD = ("DE", "GB", "AX", "KP", "PR")
+
 _V2 = [
+    *(Case({"country_code": code, "state_code": None}) for code in _ABROAD),
     *_allowed("username", "a", "a" * 50, "a-z0.9@_", "anna@example.com", "0"),
     *_refused(
         "username",
@@ -109,6 +112,7 @@ _V2 = [
 ]
 
 _V3 = [
+    *(Case({"country_code": code, "state_code": ""}) for code in _ABROAD),
     *_allowed("username", "a" * 6, "a" * 50, "a-z0.9@_+", "Anna.Jones", "anna@example.com", "000000"),
     *_refused(
         "username",

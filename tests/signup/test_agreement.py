@@ -53,7 +53,9 @@ def test_what_the_form_takes_the_provider_takes(partner: Partner, case: Case) ->
     form = SignupForm(typed(case))
 
     assert form.errors == {}
-    response = partner.send({name: value for name, value in form.cleaned_data.items() if value != ""})
+    response = partner.send(
+        {**partner.always, **{name: value for name, value in form.cleaned_data.items() if value != ""}}
+    )
     assert response.status == 201, response.json
 
 

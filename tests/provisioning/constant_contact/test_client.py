@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from html import escape
+from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 from urllib3.connection import HTTPConnection
 
-from provisioning.constant_contact import Answer, Client, Credentials, Entry, Meaning, connect
+from provisioning.constant_contact import Answer, Client, Credentials, Entry, Meaning, connect, v3
 from provisioning.constant_contact.client import LARGEST_ANSWER, MASK, mask
 from provisioning.constant_contact.transport import IDLE
 from provisioning.sandbox import Server
@@ -280,7 +282,7 @@ def test_a_mistake_of_our_own_is_logged_without_its_words(
 ) -> None:
     one = client(sandbox.url)
     monkeypatch.setattr(one, "_exchange", lambda *_, **__: dict[str, str]()[SECRET])
-    assert one.create(ANNA).meaning == Meaning.UNKNOWN
+    assert one.create(ANNA).meaning == Meaning.UNSENT
     assert "call failed error=KeyError" in caplog.text
     assert SECRET not in caplog.text
 
@@ -290,6 +292,75 @@ def test_credentials_of_any_language_log_in() -> None:
         one = connect("v2", replace(CREDENTIALS, url=provider.url, password="č" + PASSWORD), timeout=5)
         assert one.create(ANNA).meaning == Meaning.CREATED
     assert f"Basic {base64.b64encode(f'partner:č{PASSWORD}'.encode()).decode()}" in provider.requests[0]
+
+
+@pytest.mark.parametrize("key", ["канарейка", "canary\r\nkey"])
+def test_what_cannot_be_sent_at_all_was_not_sent(sandbox: Server, key: str) -> None:
+    """A header of v3 that no HTTP library lets out."""
+    v3._tokens.clear()
+    one = connect("v3", replace(CREDENTIALS, url=sandbox.url, api_key=key), timeout=5)
+    one._tokens.token, one._tokens.until = "token", time.monotonic() + 999  # type: ignore[attr-defined]
+    assert one.create(ANNA).meaning == Meaning.UNSENT
+
+
+def test_a_mistake_of_our_own_after_the_request_leaves_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioning.constant_contact.client.decode", lambda *_: dict[str, str]()["canary"])
+    assert ask(answering(201, '{"id": "1"}')).meaning == Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize("status", [403, 405, 407, 502])
+def test_a_proxy_that_refuses_to_connect_has_sent_nothing(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+    with peer(answering(status, "<h1>Not for you</h1>")) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        answer = client("https://api.example.com").create(ANNA, lambda: started.append(1))
+    assert proxy.requests[0].startswith("CONNECT api.example.com:443 ")
+    assert (answer.meaning, answer.status, started) == (Meaning.UNSENT, None, [])
+    assert answer.problems[0].error_message == (
+        f"The proxy refused to connect to the provider (HTTP {status}). Check HTTPS_PROXY and the proxy."
+    )
+    assert KEY not in repr(answer)
+
+
+def test_a_proxy_that_breaks_off_while_it_connects_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with peer(lambda connection: None) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        answer = client("https://api.example.com").create(ANNA)
+    assert answer.meaning == Meaning.UNSENT
+
+
+def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    answer = client("https://api.example.com").create(ANNA)
+    assert (answer.meaning, answer.problems[0].error_message) == (
+        Meaning.UNSENT,
+        "No answer from the proxy: ConnectionRefusedError (Connection refused)",
+    )
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another log-in for the provider's host, as a curl user may have put it down."""
+    file = tmp_path / "netrc"
+    file.write_text("default login stranger password stranger\n")
+    monkeypatch.setenv("NETRC", str(file))
+
+
+@pytest.mark.usefixtures("netrc")
+def test_a_netrc_file_never_replaces_our_credentials() -> None:
+    v3._tokens.clear()
+    token = answering(200, '{"access_token": "canary-jwt"}')
+    with peer(token) as tokens, peer(answering(201, '{"id": "1"}')) as provider:
+        credentials = replace(CREDENTIALS, url=provider.url, token_url=tokens.url)
+        for api in ("v2", "v3"):
+            connect(api, credentials, timeout=5).create(ANNA)
+    basic = f"\r\nAuthorization: Basic {base64.b64encode(f'partner:{PASSWORD}'.encode()).decode()}\r\n"
+    assert basic in provider.requests[0]
+    assert basic in tokens.requests[0]
+    assert "\r\nAuthorization: Bearer canary-jwt\r\n" in provider.requests[1]
 
 
 def test_a_proxy_on_the_way_leaves_a_failure_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,6 +514,58 @@ def test_what_only_looks_like_the_password_stays_readable(password: str) -> None
 )
 def test_the_password_is_masked_wherever_it_is_a_word(password: str, said: str) -> None:
     assert password not in mask(said.format(password), (), password)
+
+
+@pytest.mark.parametrize("secret", ["a/b", "<b>&'\"", "č/ß"])
+def test_a_secret_is_masked_in_the_spelling_of_any_page(secret: str) -> None:
+    for spelled in (
+        escape(secret),
+        quote(secret, safe=""),
+        json.dumps(secret).replace("/", r"\/"),
+        json.dumps(secret, ensure_ascii=False),
+    ):
+        assert spelled.strip('"') not in mask(f"so {spelled}!", (secret,))
+
+
+ENCODINGS = ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp037")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_page_in_any_encoding_is_masked(encoding: str, named: bool) -> None:
+    if encoding == "cp037" and not named:
+        return
+    page = f"<html><body><h1>č {KEY} and {PASSWORD}</h1></body></html>" if encoding != "cp037" else f"<p>{PASSWORD}"
+    content_type = f"Content-Type: text/html; charset={encoding}" if named else "Content-Type: text/html"
+    answer = ask(answering(502, page.encode(encoding), content_type))
+    assert MASK in answer.body
+    assert "canary" not in answer.body
+    assert "\0" not in answer.body
+
+
+def test_a_secret_in_another_encoding_than_the_rest_is_masked_with_all_of_it() -> None:
+    answer = ask(answering(502, b"<p>proxy says: " + PASSWORD.encode("utf-16-le")))
+    assert answer.body == MASK
+
+
+@pytest.mark.parametrize("charset", ["nonsense", "hex", "undefined", "idna", "", "utf-8"])
+def test_an_encoding_that_cannot_be_read_is_no_obstacle(charset: str) -> None:
+    answer = ask(answering(400, b'{"error_key": "k"} \xff', f"Content-Type: application/json; charset={charset}"))
+    assert answer.body.startswith('{"error_key": "k"}')
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_json_is_read_whatever_its_encoding(encoding: str) -> None:
+    assert ask(answering(201, '{"id": "Ž7"}'.encode(encoding))).account_id == "Ž7"
+
+
+def test_json_is_utf_8_whatever_its_header_says() -> None:
+    said = "Content-Type: application/json; charset=iso-8859-1"
+    assert ask(answering(201, '{"id": "Ž7"}'.encode(), said)).account_id == "Ž7"
+
+
+def test_a_secret_in_an_error_key_is_masked() -> None:
+    assert KEY not in repr(ask(answering(400, f'{{"error_key": "no.{KEY}"}}')))
 
 
 def test_half_a_body_hides_its_token_all_the_same() -> None:

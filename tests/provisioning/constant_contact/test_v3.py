@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from provisioning.constant_contact import Answer, Credentials, Entry, Meaning, v3
+from provisioning.constant_contact import Answer, Credentials, Entry, Meaning, Problem, v3
 from tests.patience import PATIENCE
 from tests.provisioning.constant_contact.peer import Peer, answering, peer
 
@@ -46,7 +47,7 @@ def test_an_account_is_created_under_v3s_names(tokens: Peer) -> None:
     assert (answer.meaning, answer.account_id) == (Meaning.CREATED, "p07e1")
     head, _, body = api.requests[0].partition("\r\n\r\n")
     assert head.startswith("POST /v3/partner/accounts HTTP/1.1")
-    assert f"\r\nAuthorization: Bearer {TOKEN}\r\n" in head
+    assert f"\r\nAuthorization: Bearer {TOKEN}" in head
     assert "\r\nx-api-key: canary-key\r\n" in head
     assert json.loads(body) == {
         "login_name": "Anna+1",
@@ -55,7 +56,16 @@ def test_an_account_is_created_under_v3s_names(tokens: Peer) -> None:
         "password": "canary pass!",
         "enable_single_billing": True,
         "managed_site_owner": True,
+        "state_code": "",
     }
+
+
+@pytest.mark.parametrize(("entered", "sent"), [({"state_code": "MA"}, "MA"), ({"state_code": ""}, ""), ({}, "")])
+def test_a_state_is_always_sent(tokens: Peer, entered: dict[str, str], sent: str) -> None:
+    """The contract requires it of every account, and the guide asks to leave it blank outside the US and Canada."""
+    with peer(answering(201, CREATED)) as api:
+        client(api, tokens).create(ANNA | entered)
+    assert json.loads(api.requests[0].partition("\r\n\r\n")[2])["state_code"] == sent
 
 
 def test_a_token_is_asked_for_with_the_partners_credentials(tokens: Peer) -> None:
@@ -112,9 +122,60 @@ def test_without_a_token_no_account_is_sent(status: int, meaning: Meaning) -> No
     with peer(answering(status, '{"error": "invalid_client"}')) as tokens, peer(answering(201, CREATED)) as api:
         answer = client(api, tokens).create(ANNA)
     assert (answer.meaning, answer.status, api.requests) == (meaning, status, [])
+    message = f"No access token from {tokens.url}/token: HTTP {status}; invalid_client"
+    assert answer.problems == (Problem("", message),)
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{}", '{"access_token": "x"}', '{"access_token": "x", "expires_in": "?"}'])
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (400, Meaning.NOTHING_CREATED),
+        (401, Meaning.STOP),
+        (403, Meaning.NOTHING_CREATED),
+        (404, Meaning.NOTHING_CREATED),
+        (302, Meaning.NOTHING_CREATED),
+        (503, Meaning.UNSENT),
+        (200, Meaning.UNSENT),
+    ],
+)
+def test_a_page_in_the_place_of_a_token_names_the_token_server(status: int, meaning: Meaning) -> None:
+    say = answering(status, "<h1>Gateway</h1>", "Content-Type: text/html\r\nRetry-After: 7")
+    with peer(say) as tokens, peer(answering(201, CREATED)) as api:
+        answer = client(api, tokens).create(ANNA)
+    assert (answer.meaning, api.requests) == (meaning, [])
+    assert answer.problems[0].error_message == f"No access token from {tokens.url}/token: HTTP {status}"
+    assert answer.retry_after == (None if status == 200 else timedelta(seconds=7))
+
+
+def test_a_token_server_that_does_not_answer_is_named() -> None:
+    with peer(answering(201, CREATED)) as api:
+        answer = client(api, Peer("http://127.0.0.1:9")).create(ANNA)
+    assert answer.meaning == Meaning.UNSENT
+    assert answer.problems[0].error_message.startswith("No access token from http://127.0.0.1:9/token: No answer: ")
+
+
+@pytest.mark.parametrize(
+    "lifetime",
+    ["", ', "expires_in": null', ', "expires_in": "?"', ', "expires_in": 1e999', f', "expires_in": {10**400}'],
+)
+def test_a_token_that_does_not_say_for_how_long_is_good_for_five_minutes(
+    lifetime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = answering(200, f'{{"access_token": "x", "token_type": "Bearer"{lifetime}}}')
+    with peer(token) as tokens, peer(answering(201, CREATED)) as api:
+        one = client(api, tokens)
+        assert one.create(ANNA).meaning == Meaning.CREATED
+        assert one.create(ANNA).meaning == Meaning.CREATED
+        assert len(tokens.requests) == 1
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + 300)
+        assert one.create(ANNA).meaning == Meaning.CREATED
+    assert len(tokens.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{}", *(f'{{"access_token": {token}}}' for token in ("null", '""', "7", '"a\\nb"', '"č"'))]
+)
 def test_what_is_not_a_token_is_none(body: str) -> None:
     with peer(answering(200, body)) as tokens, peer(answering(201, CREATED)) as api:
         answer = client(api, tokens).create(ANNA)

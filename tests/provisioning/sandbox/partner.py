@@ -59,6 +59,8 @@ class Partner:
 
     spelled: Mapping[str, str] = {}
     """v2's name of a property → its name here, where that is another one."""
+    always: Mapping[str, str] = {}
+    """What comes with every account, if only blank."""
 
     def __init__(self, url: str, timeout: float = PATIENCE) -> None:
         self.key = settings.CONSTANT_CONTACT_API_KEY
@@ -99,6 +101,7 @@ class V3Partner(Partner):
     """The same over v3. The properties have their names in v2, as in all tables of values."""
 
     spelled = V3_NAMES
+    always = {"state_code": ""}
 
     def __init__(self, url: str, timeout: float = PATIENCE) -> None:
         super().__init__(url, timeout)

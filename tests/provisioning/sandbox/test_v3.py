@@ -62,6 +62,26 @@ def test_what_is_wrong_is_told_by_its_name_in_v3(partner: V3Partner) -> None:
     assert set(pointed_at) == {"#/contact_email", "#/contact_phone", "#/login_name", "#/enable_single_billing"}
 
 
+@pytest.mark.parametrize("state", [None, "BY", " "])
+def test_a_state_comes_with_every_account_and_is_blank_abroad(partner: V3Partner, state: str | None) -> None:
+    abroad = {name: value for name, value in RIGHT.items() if name != "state_code"} | {"country_code": "DE"}
+    sent = abroad if state is None else abroad | {"state_code": state}
+    assert partner.call("POST", ACCOUNTS, json.dumps(sent).encode()).refused == {"state_code"}
+    assert partner.call("POST", ACCOUNTS, json.dumps(abroad | {"state_code": ""}).encode()).status == 201
+
+
+def test_what_the_contract_offers_beyond_our_use_is_taken(partner: V3Partner) -> None:
+    assert send(partner, organization_phone="12345", time_zone_id="US/Eastern").status == 201
+    refused = send(partner, login_name="another", organization_phone="1234", time_zone_id=7)
+    assert (refused.status, refused.refused) == (400, {"organization_phone", "time_zone_id"})
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/*;q=0.8", "text/html, application/json", ""])
+def test_every_way_to_accept_json_is_good(partner: V3Partner, accept: str) -> None:
+    partner.headers["Accept"] = accept
+    assert send(partner).status == 201
+
+
 def test_a_login_name_is_given_once(partner: V3Partner) -> None:
     assert send(partner).status == 201
 
@@ -146,7 +166,7 @@ def test_calls_for_a_token_count_towards_no_limit() -> None:
         ("PUT", ACCOUNTS, {}, 405),
         ("DELETE", ACCOUNTS, {}, 405),
         ("HEAD", ACCOUNTS, {}, 405),
-        ("POST", ACCOUNTS, {"Accept": "*/*"}, 406),
+        ("POST", ACCOUNTS, {"Accept": "application/xml"}, 406),
         ("POST", ACCOUNTS, {"Content-Type": "application/x-www-form-urlencoded"}, 415),
         ("POST", ACCOUNTS, {"Authorization": ""}, 401),
         ("POST", ACCOUNTS, {"Authorization": "Bearer x"}, 401),

@@ -95,8 +95,6 @@ def test_a_property_that_is_not_in_the_document_is_refused(
         ({"idp_provider": "p", "password": None}, {"idp_provider_id"}),
         ({"idp_provider_id": "1", "password": None}, {"idp_provider"}),
         ({"idp_provider": "p"}, {"password", "idp_provider_id"}),
-        ({"single_billing": True}, {"managed_site_owner"}),
-        ({"single_billing": True, "managed_site_owner": False}, {"managed_site_owner"}),
         ({"country_code": "DE"}, {"state_code"}),
         ({"country_code": "DE", "state_code": "BE"}, {"state_code"}),
         ({"country_code": "CA"}, {"state_code"}),

@@ -272,6 +272,14 @@ def test_a_refusal_of_what_no_customer_entered_stops_the_gateway(
     is_created(account, "POST POST", sandbox)
 
 
+@BOTH
+@pytest.mark.parametrize("country", ["DE", "GB", "PR"])
+def test_a_customer_abroad_gets_an_account(country: str, sandbox: Server) -> None:
+    account = sign_up(country_code=country, state_code="")
+    work()
+    is_created(account, "POST", sandbox)
+
+
 # A user name that is in use
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.db.models.functions import Now
 from pytest_django import Settings
 
+from provisioning import services
 from provisioning.constant_contact import Answer, Entry, Meaning, Problem
 from provisioning.models import Account, Attempt
 from provisioning.services.settlement import CORRECTION_TIME, MOST_UNANSWERED, grace, settle, settle_look_up
@@ -60,6 +61,14 @@ def test_an_answer_is_kept_for_staff_as_it_came() -> None:
 def test_an_error_key_of_any_length_fits() -> None:
     attempt = settled(Answer(meaning=Meaning.REFUSED, problems=(Problem("k" * 1000, "m" * 1000),))).attempts.get()
     assert (attempt.error_key, attempt.error_message) == ("k" * 255, "m" * 1000)
+
+
+@pytest.mark.parametrize(("country", "refused"), [("US", {"state_code": "No."}), ("FR", {})])
+def test_a_customer_abroad_is_not_asked_for_a_state(country: str, refused: dict[str, str]) -> None:
+    answer = Answer(meaning=Meaning.REFUSED, status=400, problems=(Problem("k", "No.", "state_code"),))
+    account = settled(answer, account_in(State.SENDING, country_code=country, state_code=""))
+    assert account.state == State.REJECTED
+    assert services.refused(account) == refused
 
 
 def test_a_name_in_use_is_told_as_the_refusal_of_the_user_name() -> None:
