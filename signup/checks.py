@@ -66,6 +66,10 @@ def _hosts() -> Iterator[checks.CheckMessage]:
         yield checks.Error(
             "ALLOWED_HOSTS takes host names only, without https:// and port.", hint=_HOSTS, id="signup.E008"
         )
+    if "*" in settings.ALLOWED_HOSTS:
+        yield checks.Error(
+            "ALLOWED_HOSTS lets every host name pass, also one that a stranger made up.", hint=_HOSTS, id="signup.E020"
+        )
 
 
 def _sealing_keys() -> Iterator[checks.CheckMessage]:

@@ -24,6 +24,7 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.http.request import split_domain_port
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
@@ -64,7 +65,7 @@ _sending = threading.Lock()
 def expect(account: Account, request: HttpRequest) -> None:
     """Let the customer who has just signed up be written to later, in his language and with a link to this host."""
     if settings.EMAIL_URL:
-        known = {"origin": request.build_absolute_uri("/"), "language": translation.get_language() or ""}
+        known = {"origin": _origin(request), "language": translation.get_language() or ""}
         Mail.objects.get_or_create(account=account, defaults=known)
 
 
@@ -90,6 +91,15 @@ def send_due() -> None:
 def read(token: str) -> UUID:
     """The reference of the account that the link of a mail leads to. Raises BadSignature (too old, too)."""
     return UUID(TimestampSigner(salt=SALT).unsign(token, max_age=LINK_LIVES))
+
+
+def _origin(request: HttpRequest) -> str:
+    """Return this page's address by a host name that the partner has named, never by one that a visitor made up."""
+    host = split_domain_port(request.get_host())[0]
+    named = [name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))]
+    if host in named or not named or brand_at(host).host:
+        return request.build_absolute_uri("/")
+    return f"{request.scheme}://{named[0]}/"
 
 
 def _due() -> Mail | None:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import translation
 
 from signup import visitors
+from signup.single_sign_on.carried import Carried
 
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -59,5 +60,16 @@ def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> C
         if not visitors.is_trusted(visitors.peer(request)):
             request.META.pop("HTTP_X_FORWARDED_PROTO", None)
         return get_response(request)
+
+    return answer
+
+
+def hand_over_carried(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Let a browser carry what single sign-on has to know again of a visitor who has proven nothing yet."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        Carried.by(request).hand_over(response)
+        return response
 
     return answer

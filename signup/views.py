@@ -112,14 +112,20 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     )
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def reopen(request: HttpRequest) -> HttpResponse:
-    """The link in a mail makes the sign-up this browser's own. It may be followed more than once, as scanners do."""
+    """Make the sign-up that a mail links to this browser's own.
+
+    The link may be followed more than once, as scanners do. A browser that has proven to be somebody else's is asked
+    first, and answers by POST.
+    """
     try:
         account = Account.objects.get(reference=mails.read(request.GET.get("token", "")))
     except (BadSignature, Account.DoesNotExist):
         return render(request, "signup/link_expired.html", status=404)
+    if account.idp_provider_id and single_sign_on.is_somebody_else(request, account.idp_provider_id):
+        return single_sign_on.ask_first(request, account.email)
     return _hand_over(request, account)
 
 

@@ -96,6 +96,9 @@ def openid_provider() -> Iterator[OpenIdProvider]:
 
 @pytest.fixture
 def openid(openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider]:
-    """A real OpenID provider, which is honest at first."""
+    """A real OpenID provider, which is honest at first, and which nobody has asked anything yet."""
+    from signup.single_sign_on.openid import description  # It has models, which are not there yet at import.
+
+    description.forget()
     yield openid_provider
     openid_provider.spoiled = ""

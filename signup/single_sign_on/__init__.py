@@ -7,6 +7,26 @@ the partner's own system has signed (`link`). Nothing that a form says is ever t
 Staff may log in to the desk through the same provider (`staff`).
 """
 
-from signup.single_sign_on.proof import Proof, forget_values, keep_typed, offered, proof_required, proven, way_in
+from signup.single_sign_on.proof import (
+    Proof,
+    ask_first,
+    forget_values,
+    is_somebody_else,
+    keep_typed,
+    offered,
+    proof_required,
+    proven,
+    way_in,
+)
 
-__all__ = ["Proof", "forget_values", "keep_typed", "offered", "proof_required", "proven", "way_in"]
+__all__ = [
+    "Proof",
+    "ask_first",
+    "forget_values",
+    "is_somebody_else",
+    "keep_typed",
+    "offered",
+    "proof_required",
+    "proven",
+    "way_in",
+]

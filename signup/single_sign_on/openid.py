@@ -6,6 +6,10 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from authlib.integrations.base_client import OAuthError
@@ -15,13 +19,21 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from signup.single_sign_on.carried import Carried
+
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 10
+TIMEOUT = 5
 """Seconds for which each answer of the provider is waited for."""
+FRESH, AGAIN = 60 * 60, 15
+"""Seconds for which the provider's description is good, and after which one that failed to come is asked for again."""
+AT_ONCE = 4
+"""Threads of this process that may wait for the provider at the same time: a part, so that the others serve pages."""
+PATIENCE = 0.5
+"""Seconds for which one more waits until another is through."""
 LONGEST_SUBJECT = 255
 """Characters, by OpenID Connect Core, 2."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
@@ -36,6 +48,10 @@ class Failed(Exception):
         self.text = text
 
 
+class Busy(OSError):
+    """The provider is not answering, or is being asked already."""
+
+
 DECLINED = _("You were not signed in, because this was declined. You can try it again.")
 UNREACHABLE = _("The sign-in service cannot be reached at the moment. Please try again in a few minutes.")
 WRONG = _("Signing in did not work. Perhaps it took too long, or its page was opened twice. Please try again.")
@@ -48,12 +64,13 @@ def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
     """
     asked = {"prompt": "login"} if "again" in request.GET else {}
     try:
-        provider, metadata = _provider(name)
+        provider = _provider(name)
+        metadata = provider.server_metadata
         offered = metadata.get("scopes_supported") or []
         wanted = [claim for claim in (settings.OIDC_ID_CLAIM, settings.OIDC_STAFF_CLAIM) if claim in offered]
         back = request.build_absolute_uri(reverse(name))
         response: HttpResponse = provider.authorize_redirect(
-            request, back, scope=" ".join(["openid", "profile", "email", *wanted]), **asked
+            _Visit(request), back, scope=" ".join(["openid", "profile", "email", *wanted]), **asked
         )
     except Exception as error:
         raise _failure(error) from None
@@ -71,10 +88,12 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
     }
     try:
-        provider, metadata = _provider(name)
-        token = provider.authorize_access_token(request, claims_options=required_claims)
-        signed = dict(token["userinfo"])
-        more = provider.userinfo(token=token) if "userinfo_endpoint" in metadata else {"sub": signed["sub"]}
+        provider = _provider(name)
+        with _turn():
+            token = provider.authorize_access_token(_Visit(request), claims_options=required_claims)
+            signed = dict(token["userinfo"])
+            described = "userinfo_endpoint" in provider.server_metadata
+            more = provider.userinfo(token=token) if described else {"sub": signed["sub"]}
         if not 0 < len(signed["sub"]) <= LONGEST_SUBJECT or more["sub"] != signed["sub"]:
             raise ValueError("Nobody, or the user info is about somebody else.")
     except Exception as error:
@@ -82,8 +101,84 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
     return {**more, **signed}
 
 
-def _provider(name: str) -> tuple[Any, dict[str, Any]]:
-    """The provider as it describes itself now, for the log-ins that end on the page called `name`."""
+class _Visit:
+    """A request as Authlib takes one: what it has to know again, the browser carries (see `Carried`)."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.method, self.GET, self.POST = request.method, request.GET, request.POST
+        self.session = Carried.by(request)
+
+
+class _Description:
+    """What the provider says about itself: remembered, and asked for by one thread at a time while others go on."""
+
+    def __init__(self) -> None:
+        self._asking = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        self._issuer, self._asked_at, self._failed = "", 0.0, False
+        self._known: dict[str, Any] = {}
+
+    def of(self, provider: Any) -> dict[str, Any]:
+        """Return the description; an old one, or Busy, while another thread asks. Raises what asking raises."""
+        if self._issuer != settings.OIDC_ISSUER:
+            self.forget()
+            self._issuer = settings.OIDC_ISSUER
+        if not self._is_due():
+            return self._remembered()
+        if not self._asking.acquire(timeout=0 if self._failed or self._known else PATIENCE):
+            return self._remembered()
+        try:
+            if self._is_due():
+                self._ask(provider)
+        except Exception as error:
+            if not self._known:
+                raise
+            log.warning("the identity provider's description is not renewed error=%s", type(error).__name__)
+        finally:
+            self._asking.release()
+        return self._remembered()
+
+    def _is_due(self) -> bool:
+        return not self._asked_at or time.monotonic() - self._asked_at > (AGAIN if self._failed else FRESH)
+
+    def _remembered(self) -> dict[str, Any]:
+        if not self._known:
+            raise Busy
+        return self._known
+
+    def _ask(self, provider: Any) -> None:
+        self._failed = True
+        try:
+            described = dict(provider.load_server_metadata())
+            if described.get("issuer") != settings.OIDC_ISSUER:
+                raise ValueError("It describes another issuer.")
+            algorithms = described.get("id_token_signing_alg_values_supported") or ["RS256"]
+            described["id_token_signing_alg_values_supported"] = [
+                each for each in algorithms if SIGNED.fullmatch(str(each))
+            ]
+            self._known, self._failed = described, False
+        finally:
+            self._asked_at = time.monotonic()
+
+
+description = _Description()
+_turns = threading.BoundedSemaphore(AT_ONCE)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _turns.acquire(timeout=PATIENCE):
+        raise Busy
+    try:
+        yield
+    finally:
+        _turns.release()
+
+
+def _provider(name: str) -> Any:
+    """Return the provider, as it describes itself, for the log-ins that end on the page called `name`."""
     provider = OAuth().register(
         name,
         client_id=settings.OIDC_CLIENT_ID,
@@ -92,12 +187,8 @@ def _provider(name: str) -> tuple[Any, dict[str, Any]]:
         # The access token is used at once: one that lives shorter than Authlib's leeway of a minute is as good.
         client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0},
     )
-    metadata = provider.load_server_metadata()
-    if metadata.get("issuer") != settings.OIDC_ISSUER:
-        raise ValueError("It describes another issuer.")
-    algorithms = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-    metadata["id_token_signing_alg_values_supported"] = [each for each in algorithms if SIGNED.fullmatch(str(each))]
-    return provider, metadata
+    provider.server_metadata = dict(description.of(provider))
+    return provider
 
 
 def _failure(error: Exception) -> Failed:

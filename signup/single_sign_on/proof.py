@@ -17,12 +17,15 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
+from signup.single_sign_on.carried import Carried
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
 
 PROOF, TYPED = "proof", "typed"
-"""The keys in a browser's session of its proof, and of what was typed into a form that could not be taken."""
+"""The keys of a browser's proof in its session, and of what was typed into a form that could not be taken in what it
+carries itself.
+"""
 LIFETIME = 60 * 60
 """Seconds: enough to fill in a form, and too little for many others to come to the same computer."""
 LONGEST_VALUE = 1000
@@ -80,18 +83,30 @@ def proven(request: HttpRequest) -> Proof | None:
     if not kept or kept["until"] < time.time():
         return None
     who, known = kept["idp_provider_id"], kept["values"]
-    return Proof(who, known.get("email") or who, {**known, **request.session.get(TYPED, {})})
+    return Proof(who, known.get("email") or who, {**known, **Carried.by(request).get(TYPED, {})})
+
+
+def is_somebody_else(request: HttpRequest, idp_provider_id: str) -> bool:
+    """Whether this browser has proven to be another customer's, and has not said yet that it changes hands."""
+    proof = proven(request)
+    before = proof.idp_provider_id if proof else ""
+    return request.method != "POST" and bool(before) and before != idp_provider_id
+
+
+def ask_first(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask whether to go on as `name`, so that nobody's link makes a customer fill in somebody else's form unaware."""
+    return render(request, "signup/somebody_else.html", {"proof": proven(request), "name": name})
 
 
 def keep_typed(request: HttpRequest) -> None:
     """Keep what was typed, so that nothing of it is lost while the customer signs in again."""
     typed = request.POST.dict()
-    request.session[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
+    Carried.by(request)[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
 
 
 def forget_values(request: HttpRequest) -> None:
     """Forget what the form is filled in with: once it is sent, it is the account's, to be erased with that."""
-    request.session.pop(TYPED, None)
+    Carried.by(request).pop(TYPED, None)
     if kept := request.session.get(PROOF):
         request.session[PROOF] = {**kept, "values": {}}
 

@@ -13,10 +13,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_http_methods
 
 from signup.single_sign_on import link, openid, staff
-from signup.single_sign_on.proof import is_from, is_id, keep, way_in
+from signup.single_sign_on.proof import ask_first, is_from, is_id, is_somebody_else, keep, way_in
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ PROPERTIES = {
 NOBODY = _("You are signed in, but not with an account that can be used here. Please ask for help.")
 
 
-def where(setting: Callable[[], object]) -> Callable[[View], View]:
-    """A page that is there only while something is set."""
+def where(setting: Callable[[], object], *methods: str) -> Callable[[View], View]:
+    """A page that is there only while something is set, for GET and further methods."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -42,7 +42,7 @@ def where(setting: Callable[[], object]) -> Callable[[View], View]:
                 raise Http404
             return view(request)
 
-        return never_cache(require_GET(page))
+        return never_cache(require_http_methods(["GET", *methods])(page))
 
     return decorate
 
@@ -69,11 +69,16 @@ def logged_in(request: HttpRequest) -> HttpResponse:
     return redirect("sign_up")
 
 
-@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.SIGNUP_LINK_KEY)
+@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.SIGNUP_LINK_KEY, "POST")
 def start(request: HttpRequest) -> HttpResponse:
-    """Where a signed link leads. Followed again in the same browser, it leads on as it did the first time."""
+    """Where a signed link leads. Followed again in the same browser, it leads on as it did the first time.
+
+    A browser that has proven to be somebody else's is asked first, and answers by POST.
+    """
     try:
         read = link.read(request.GET.get("token", ""), request.build_absolute_uri("/"))
+        if is_somebody_else(request, read.idp_provider_id):
+            return ask_first(request, str(read.values.get("email") or read.idp_provider_id))
         if not is_from(request, read.digest):
             read.use_up()
             keep(request, read.idp_provider_id, read.values, link=read.digest)

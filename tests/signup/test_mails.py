@@ -379,3 +379,23 @@ def test_a_fault_in_a_chore_of_others_is_none_of_the_workers(monkeypatch: pytest
 
     assert isinstance(done.pop(mails.send_on_a_thread), ZeroDivisionError)
     assert not any(done.values())
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "linked"),
+    [
+        (["signup.example.com"], "signup.example.com:8000", "https://signup.example.com:8000/"),
+        ([".example.com", "signup.example.com"], "made-up.example.com", "https://signup.example.com/"),
+        ([".example.com", "signup.example.com"], "brand.example.com", "https://brand.example.com/"),
+        ([".example.com"], "any.example.com", "https://any.example.com/"),
+    ],
+)
+def test_the_link_leads_to_a_host_that_the_partner_has_named(
+    settings: Settings, allowed: list[str], host: str, linked: str
+) -> None:
+    settings.ALLOWED_HOSTS = allowed
+    Brand.objects.create(name="Brand", host="brand.example.com")
+
+    mails.expect(account("sending"), RequestFactory().get("/", secure=True, headers={"host": host}))
+
+    assert Mail.objects.get().origin == linked

@@ -16,17 +16,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from django.core.management import CommandError, call_command
+from django.core.signing import TimestampSigner
 from django.test import Client
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 from pytest_django import Settings
 
 from provisioning.models import Account
+from signup import mails
 from signup.models import UsedLink
 from signup.single_sign_on import link
 from tests.checkout import ROOT
 from tests.provisioning.work import at_once
-from tests.signup.accounts import TYPED
+from tests.signup.accounts import TYPED, account
 from tests.signup.single_sign_on.conftest import SECRET
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +47,12 @@ def token(signing: Key | None = None, algorithm: str = "HS256", **changes: Any) 
 
 def follow(client: Client, of: str) -> Any:
     return client.get("/start/", {"token": of}, follow=True)
+
+
+def expire_proof(client: Client) -> None:
+    session = client.session
+    session["proof"] = {**session["proof"], "until": 0}
+    session.save()
 
 
 def told(response: Any) -> str:
@@ -240,13 +248,64 @@ def test_used_ones_are_forgotten_when_they_are_long_out_of_date(client: Client) 
 
 def test_a_link_of_somebody_else_takes_over_and_nothing_of_the_first_is_left(client: Client) -> None:
     follow(client, token(sub="1", phone="111 111"))
-    session = client.session
-    session["typed"] = {"phone": "222 222"}
-    session.save()
+    expire_proof(client)
+    client.post("/", {"phone": "222 222"})
+    follow(client, token(sub="1"))
+    other = token(sub="2")
+    follow(client, other)
 
-    form = follow(client, token(sub="2")).context["form"]
+    form = client.post("/start/", {"token": other}, QUERY_STRING=f"token={other}", follow=True).context["form"]
 
     assert form.initial == {}
+
+
+def test_a_link_of_somebody_else_asks_first(client: Client) -> None:
+    follow(client, token(sub="1", email="anna@example.com"))
+    other = token(sub="2", email="bob@example.com")
+
+    asked = follow(client, other)
+
+    assert asked.status_code == 200
+    assert 'name="submission"' not in asked.content.decode()
+    assert "anna@example.com" in asked.content.decode()
+    assert "bob@example.com" in asked.content.decode()
+    assert "signed in as <strong>anna@example.com" in client.get("/").content.decode()
+    assert not UsedLink.objects.filter(digest=link.read(other, PAGE).digest).exists()
+
+    client.post("/start/", {"token": other}, QUERY_STRING=f"token={other}")
+
+    assert "signed in as <strong>bob@example.com" in client.get("/").content.decode()
+
+
+def test_nobody_but_the_page_itself_can_answer_that_question() -> None:
+    browser = Client(enforce_csrf_checks=True)
+    follow(browser, token(sub="1"))
+    other = token(sub="2")
+
+    assert browser.post(f"/start/?token={other}").status_code == 403
+    assert not UsedLink.objects.filter(digest=link.read(other, PAGE).digest).exists()
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+def test_a_link_of_the_same_customer_or_after_the_proof_is_over_does_not_ask(client: Client, lasts: bool) -> None:
+    follow(client, token(sub="1"))
+    if not lasts:
+        expire_proof(client)
+
+    assert 'name="submission"' in follow(client, token(sub="1" if lasts else "2")).content.decode()
+
+
+def test_the_link_of_a_mail_about_somebody_else_asks_too(client: Client) -> None:
+    theirs = account("created", idp_provider_id="2")
+    follow(client, token(sub="1", email="anna@example.com"))
+    path = f"/signup/open/?token={TimestampSigner(salt=mails.SALT).sign(str(theirs.reference))}"
+
+    asked = client.get(path)
+
+    assert "anna@example.com" in asked.content.decode()
+    assert client.get(f"/signup/{theirs.reference}/").status_code == 404
+    assert client.post(path).headers["Location"] == f"/signup/{theirs.reference}/"
+    assert client.get(f"/signup/{theirs.reference}/").status_code == 200
 
 
 def test_the_log_tells_what_is_wrong_and_nothing_of_the_link(client: Client, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from provisioning.sealed import Sealed
 from signup.models import StaffIdentity
 from signup.single_sign_on import staff
-from signup.single_sign_on.openid import Failed
+from signup.single_sign_on.openid import Failed, description
 from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import account
@@ -147,6 +147,7 @@ def test_in_a_race_one_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_goes_wrong_at_the_provider_is_told(client: Client, openid: OpenIdProvider) -> None:
     openid.spoiled = "nonce"
     assert "Signing in did not work" in come("viewer", client).content.decode()
+    description.forget()
     openid.spoiled = "broken"
     assert "cannot be reached" in client.get(LOG_IN, follow=True).content.decode()
 

@@ -1,0 +1,46 @@
+"""What a browser carries for us before it has proven anything: a signed cookie, so that strangers fill no database."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.sessions.backends.signed_cookies import SessionStore
+from django.http import HttpRequest, HttpResponse
+
+LIFETIME = 60 * 60
+"""Seconds: time enough to sign in at the identity provider and come back."""
+LARGEST = 3500
+"""Characters of the cookie. Browsers keep 4,096 with its name and attributes."""
+
+
+class Carried(SessionStore):
+    """Like a session, but kept by the browser: nothing in it is secret from its owner, and nobody can forge it."""
+
+    @classmethod
+    def by(cls, request: HttpRequest) -> Carried:
+        """Return what this browser carries, the same object for the whole request."""
+        if not hasattr(request, "_carried"):
+            request._carried = cls(request.COOKIES.get(settings.CARRIED_COOKIE_NAME))  # type: ignore[attr-defined]
+        return request._carried  # type: ignore[attr-defined, no-any-return]
+
+    def get_session_cookie_age(self) -> int:
+        return LIFETIME
+
+    def hand_over(self, response: HttpResponse) -> None:
+        """Let the browser carry from now on what has changed."""
+        if not self.modified:
+            return
+        self.save()
+        while self.session_key and len(self.session_key) > LARGEST and (names := list(self.keys())):
+            del self[names[0]]  # The oldest: more than one browser could need.
+            self.save()
+        secure = settings.SESSION_COOKIE_SECURE
+        options = {"secure": secure, "httponly": True, "samesite": "Lax"}
+        if self.keys():
+            response.set_cookie(
+                settings.CARRIED_COOKIE_NAME,
+                self.session_key or "",
+                max_age=LIFETIME,
+                **options,  # type: ignore[arg-type]
+            )
+        else:
+            response.delete_cookie(settings.CARRIED_COOKIE_NAME, samesite="Lax")

@@ -1,0 +1,199 @@
+"""What strangers cannot do before they have proven anything: fill the database, or hold all threads up."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.conf import settings as own
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import Client
+from pytest_django import Settings
+
+from signup.single_sign_on import openid as module
+from signup.single_sign_on.carried import LARGEST, Carried
+from tests.openid import OpenIdProvider
+from tests.openid.person import PAGE, Person
+from tests.signup.accounts import TYPED
+
+pytestmark = pytest.mark.django_db
+
+LONG = dict.fromkeys(TYPED, "x" * 1000)
+WIDE = {name: chr(0x4E00 + number) * 60 for number, name in enumerate(TYPED)}
+
+
+@pytest.fixture(autouse=True)
+def staff_too(settings: Settings, openid: OpenIdProvider) -> None:
+    settings.OIDC_ISSUER, settings.OIDC_STAFF_CLAIM = openid.issuer, "groups"
+    for name, value in openid.settings.items():
+        setattr(settings, name, value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/login/",
+        "/login/callback/?code=a&state=b",
+        "/login/callback/?error=access_denied",
+        "/start/?token=none",
+        "/signup/open/?token=none",
+        "/language/",
+        "/admin/",
+        "/admin/login/",
+        "/admin/log-in/",
+        "/admin/log-in/callback/?code=a&state=b",
+        "/nowhere",
+    ],
+)
+@pytest.mark.parametrize("with_csrf", [True, False])
+def test_a_stranger_leaves_nothing_in_the_database(path: str, with_csrf: bool) -> None:
+    client = Client(enforce_csrf_checks=not with_csrf)
+
+    client.get(path)
+    client.post(path, LONG | {"language": "es", "submission": ""})
+    client.post(path, {"username": "nobody", "password": "x"})
+
+    assert not Session.objects.exists()
+    assert own.SESSION_COOKIE_NAME not in client.cookies
+
+
+def cookie(client: Client) -> Any:
+    return client.cookies[own.CARRIED_COOKIE_NAME]
+
+
+@pytest.mark.parametrize("typed", [TYPED, WIDE])
+def test_what_a_person_can_have_typed_fits_in_a_cookie(client: Client, typed: dict[str, str]) -> None:
+    client.post("/", typed)
+    for _ in range(12):
+        client.get("/login/")
+
+    assert len(cookie(client).value) <= LARGEST
+    assert cookie(client)["httponly"]
+    assert cookie(client)["secure"]
+
+
+def test_what_is_kept_of_a_form_survives_the_way_to_the_provider(client: Client) -> None:
+    client.post("/", WIDE)
+
+    form = Person(client, "anna").come_back().context["form"]
+
+    assert form.initial["last_name"] == WIDE["last_name"]
+
+
+def test_a_cookie_that_is_too_large_drops_its_oldest_part(client: Client) -> None:
+    client.post("/", {name: "".join(map(chr, range(0x4E00, 0x4E00 + 1000))) for name in TYPED})
+
+    assert len(cookie(client).value) <= LARGEST
+
+
+@pytest.mark.parametrize("forged", ["nonsense", "a:b:c"])
+def test_a_forged_cookie_carries_nothing(client: Client, forged: str) -> None:
+    client.cookies[own.CARRIED_COOKIE_NAME] = forged
+
+    assert client.get("/").status_code == 200
+    assert not Carried(forged).items()
+
+
+class Hanging:
+    """A provider that takes connections and never answers."""
+
+    def __init__(self) -> None:
+        self.connections: list[socket.socket] = []
+        self.asked = threading.Semaphore(0)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.issuer = f"http://localhost:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                self.connections.append(self._listening.accept()[0])
+            except OSError:
+                return
+            self.asked.release()
+
+    def hang_up(self) -> None:
+        for each in self.connections:
+            each.close()
+
+    def end(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.hang_up()
+
+
+@pytest.fixture
+def hanging(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    hanging = Hanging()
+    settings.OIDC_ISSUER = hanging.issuer
+    monkeypatch.setattr(module, "TIMEOUT", 60)
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    yield hanging
+    hanging.end()
+
+
+def visit(path: str, client: Client | None = None) -> Any:
+    try:
+        return (client or Client()).get(path)
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("path", ["/login/", "/admin/log-in/"])
+def test_one_thread_waits_for_a_provider_that_hangs_and_everybody_else_is_told(hanging: Hanging, path: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(visit, path)
+        assert hanging.asked.acquire(timeout=60)
+
+        others = [visit(path) for _ in range(20)]
+
+        assert not first.done()
+        hanging.hang_up()
+        assert first.result(60).status_code == others[0].status_code
+    assert {answer.status_code for answer in others} == {503 if path == "/login/" else 302}
+    assert len(hanging.connections) == 1
+    visit(path)
+    assert len(hanging.connections) == 1  # Not asked again at once.
+
+
+def test_what_the_provider_says_about_itself_is_asked_for_once_an_hour(
+    client: Client, monkeypatch: pytest.MonkeyPatch, openid: OpenIdProvider
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("signup.single_sign_on.openid.time.monotonic", lambda: now[0])
+    assert client.get("/login/").status_code == 302
+    openid.spoiled = "broken"
+    assert client.get("/login/").status_code == 302
+    now[0] += module.FRESH + 1
+    assert client.get("/login/").status_code == 302  # The old description is better than none.
+
+    module.description.forget()
+    assert client.get("/login/").status_code == 503
+    openid.spoiled = ""
+    assert client.get("/login/").status_code == 503
+    now[0] += module.AGAIN + 1
+    assert client.get("/login/").status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_few_threads_wait_for_a_provider_that_hangs_when_customers_come_back(
+    hanging: Hanging, settings: Settings, openid: OpenIdProvider
+) -> None:
+    settings.OIDC_ISSUER = openid.issuer
+    clients = [Client() for _ in range(12)]
+    backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: module.AT_ONCE + 1]]
+    module.description._known["token_endpoint"] = hanging.issuer
+
+    with ThreadPoolExecutor(module.AT_ONCE) as pool:
+        stuck = [pool.submit(visit, back, client) for back, client in zip(backs, clients, strict=False)][:-1]
+        for _ in stuck:
+            assert hanging.asked.acquire(timeout=60)
+        assert visit(backs[-1], clients[module.AT_ONCE]).status_code == 403
+        assert len(hanging.connections) == module.AT_ONCE
+        hanging.hang_up()
