@@ -72,8 +72,16 @@ def test_a_whole_configuration_is_not_complained_about(settings: Settings) -> No
         ({"OIDC_STAFF_CLAIM": "groups"}, "signup.E017"),
         ({"SIGNUP_LINK_URL": "https://my.example.com"}, "signup.E018"),
         (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": "k" * 31}, "signup.E019"),
-        (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(rsa.generate_private_key(65537, 1024))}, "signup.E019"),
-        (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(ec.generate_private_key(ec.SECP384R1()))}, "signup.E019"),
+        pytest.param(
+            SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(rsa.generate_private_key(65537, 1024))},
+            "signup.E019",
+            id="a short RSA key",
+        ),
+        pytest.param(
+            SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(ec.generate_private_key(ec.SECP384R1()))},
+            "signup.E019",
+            id="a key on another curve",
+        ),
         (SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": "-----BEGIN PRIVATE KEY-----" + "x" * 32}, "signup.E019"),
     ],
     ids=str,
