@@ -9,6 +9,7 @@ from django_countries import countries
 from localflavor.ca.ca_provinces import PROVINCE_CHOICES
 from localflavor.us.us_states import STATE_CHOICES, US_TERRITORIES
 
+from provisioning.rules import normalization
 from provisioning.rules.rule import Choices, Rule, once_per_language
 
 
@@ -52,6 +53,7 @@ _BY_CUSTOMER = (
     ),
     Rule(
         name="website",
+        normalize=normalization.website,
         max_length=255,
         is_url=True,
         help_text=_("Like www.example.com."),
@@ -64,6 +66,7 @@ _BY_CUSTOMER = (
     ),
     Rule(
         name="country_code",
+        normalize=normalization.country,
         required=True,
         max_length=2,
         choices=_countries,
@@ -72,6 +75,7 @@ _BY_CUSTOMER = (
     ),
     Rule(
         name="state_code",
+        normalize=normalization.compact,
         max_length=80,
         choices=_states_by_country,
         help_text=_("For addresses in the United States and Canada only."),
@@ -81,6 +85,7 @@ _BY_CUSTOMER = (
         name="first_name",
         required=True,
         max_length=80,
+        is_person=True,
         missing=_("Enter your first name."),
         hints={"autocomplete": "given-name"},
     ),
@@ -88,11 +93,13 @@ _BY_CUSTOMER = (
         name="last_name",
         required=True,
         max_length=80,
+        is_person=True,
         missing=_("Enter your last name."),
         hints={"autocomplete": "family-name"},
     ),
     Rule(
         name="email",
+        normalize=normalization.email,
         required=True,
         max_length=80,
         is_email=True,
@@ -109,6 +116,9 @@ _BY_CUSTOMER = (
         name="phone",
         required=True,
         max_length=25,
+        normalize=normalization.phone,
+        shape=r"(?i)[0-9+()\-./# ]*((ext|extension|poste|x)\.? ?[0-9]+)?",
+        wrong_characters=_("Use only digits, blanks and + ( ) - . / # and write an extension like x12 or ext. 12."),
         min_digits=5,
         missing=_("Enter your phone number."),
         hints={"autocomplete": "tel", "inputmode": "tel"},
@@ -117,6 +127,7 @@ _BY_CUSTOMER = (
         name="username",
         required=True,
         max_length=50,
+        normalize=normalization.lowercase,
         characters=r"a-z0-9@.\-_",
         wrong_characters=_("Use only small letters a to z, digits and the characters @ . - _"),
         help_text=_("Small letters, digits and @ . - _ only."),
@@ -131,6 +142,7 @@ _BY_CUSTOMER = (
         characters=r"A-Za-z0-9@.\-_",
         wrong_characters=_("Use only letters A to Z, digits and the characters @ . - _"),
         is_secret=True,
+        normalize=str,
         help_text=_("At least %(min_length)d characters: letters A to Z, digits and @ . - _ only."),
         missing=_("Choose a password."),
         hints={"autocomplete": "new-password", "autocapitalize": "none", "spellcheck": "false"},
@@ -138,11 +150,11 @@ _BY_CUSTOMER = (
     Rule(name="gdpr_opt_out", kind=bool),
 )
 _BY_PARTNER = (
-    Rule(name="billing_locale", max_length=5, choices=_billing_locales),
-    Rule(name="idp_provider", max_length=20),
-    Rule(name="idp_provider_id", max_length=255),
+    Rule(name="billing_locale", max_length=5, normalize=normalization.trim, choices=_billing_locales),
+    Rule(name="idp_provider", max_length=20, normalize=normalization.trim),
+    Rule(name="idp_provider_id", max_length=255, normalize=normalization.trim),
     Rule(name="managed_site_owner", kind=bool),
-    Rule(name="partner_account_id", max_length=80),
+    Rule(name="partner_account_id", max_length=80, normalize=normalization.trim),
     Rule(name="single_billing", kind=bool),
 )
 
@@ -159,6 +171,7 @@ _V3 = {
         replace(
             RULES["username"],
             min_length=6,
+            normalize=normalization.compact,
             characters=r"A-Za-z0-9@.\-_+",
             wrong_characters=_("Use only letters A to Z, digits and the characters @ . - _ +"),
             help_text=_("At least %(min_length)d letters, digits and @ . - _ + only."),

@@ -7,12 +7,15 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, URLValidator
 from django.utils.translation import get_language, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
+
+from provisioning.rules import normalization
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 Choices = list[tuple[str, Any]]
 """Pairs of a value and its label, or of a group's label and the pairs in it."""
+
+MOST_READ = 1000
+"""Characters: putting a longer text in order takes time, and no rule allows one."""
 
 T = TypeVar("T")
 
@@ -42,7 +48,8 @@ def once_per_language(build: Callable[[], T]) -> Callable[[], T]:
 class Rule:
     """The rule for one property; lengths count characters.
 
-    `characters` is the inside of a regular expression's [ ]; where it is empty, every character that can be seen is
+    `normalize` puts what was typed in order before it is judged; see `normalization`. `characters` is the inside of a
+    regular expression's [ ], and `shape` a whole one; where both are empty, every character that can be seen is
     allowed. `choices` are (value, label) pairs in groups of no or one name. `hints` are the HTML attributes that help a
     browser, a phone's keyboard or a password manager to get the value right.
     """
@@ -52,11 +59,15 @@ class Rule:
     required: bool = False
     min_length: int = 1
     max_length: int = 255
+    normalize: Callable[[str], str] = normalization.words
     characters: str = ""
+    shape: str = ""
     wrong_characters: Text = ""
     min_digits: int = 0
     is_email: bool = False
     is_url: bool = False
+    is_person: bool = False
+    """Part of a person's name, where a web address is somebody's advertisement."""
     domain: str = ""
     is_secret: bool = False
     without: str = ""
@@ -83,7 +94,10 @@ class Rule:
             return _clean_flag(value)
         if not isinstance(value, str | None):
             raise ValidationError(_("Enter text."), code="type")
-        text = (value or "") if self.is_secret else _strip(value or "")
+        text = value or ""
+        if len(text) > MOST_READ:
+            raise self._too_long(text)
+        text = self.normalize(text)
         if not text:
             if self.required:
                 raise ValidationError(self.missing or _("Enter a value."), code="required")
@@ -102,32 +116,40 @@ class Rule:
         return limits | dict(self.hints)
 
     def _problems(self, text: str) -> Iterator[ValidationError]:
-        if any(unicodedata.category(character) in _UNSEEN or character in _DIRECTIONS for character in text):
-            yield ValidationError(_("Use a single line without control characters."), code="unseen")
-        if len(text) > self.max_length:
-            limit = {"limit": self.max_length, "length": len(text)}
+        if any(_is_forbidden(character) for character in normalization.FLAG.sub("", text)):
             yield ValidationError(
-                _("Use at most %(limit)d characters; this has %(length)d.") % limit, code="max_length"
+                _("Type this instead of pasting it: it contains a character that cannot be displayed."), code="unseen"
             )
+        if len(text) > self.max_length:
+            yield self._too_long(text)
         if len(text) < self.min_length:
             yield ValidationError(
                 ngettext_lazy("Use at least %d character.", "Use at least %d characters.", self.min_length)
                 % self.min_length,
                 code="min_length",
             )
-        if self.characters and not re.fullmatch(f"[{self.characters}]*", text):
+        if not self._has_shape(text):
             yield ValidationError(self.wrong_characters, code="characters")
         if len(re.findall("[0-9]", text)) < self.min_digits:
             yield ValidationError(_("Use at least %d digits.") % self.min_digits, code="min_digits")
         if self.is_email:
             yield from _problems_of_email(text, self.domain)
-        if self.is_url and not _accepts(URLValidator(schemes=["http", "https"]), text):
+        if self.is_url and not _is_website(text):
             yield ValidationError(
-                _("Enter the whole address, starting with http:// or https://, like https://www.example.com."),
-                code="url",
+                _("Enter a web address like www.example.com. If you have none, leave this empty."), code="url"
             )
+        if self.is_person and _ADVERTISEMENT.search(text):
+            yield ValidationError(_("Use letters; no web addresses."), code="advertisement")
         if self.codes and text not in self.codes:
             yield ValidationError(_("Choose one from the list."), code="choice")
+
+    def _has_shape(self, text: str) -> bool:
+        shape = self.shape or (f"[{self.characters}]*" if self.characters else "")
+        return not shape or re.fullmatch(shape, text) is not None
+
+    def _too_long(self, text: str) -> ValidationError:
+        limit = {"limit": self.max_length, "length": len(text)}
+        return ValidationError(_("Use at most %(limit)d characters; this has %(length)d.") % limit, code="max_length")
 
 
 def flatten(choices: Choices) -> Iterator[tuple[str, Any]]:
@@ -146,7 +168,7 @@ def _clean_flag(value: object) -> bool:
 
 
 def _problems_of_email(text: str, domain: str) -> Iterator[ValidationError]:
-    if not _accepts(EmailValidator(allowlist=[]), text):
+    if not _accepts(EmailValidator(allowlist=[]), text) or "[" in text:
         yield ValidationError(_("Enter an e-mail address like name@example.com."), code="email")
     if domain and not text.lower().endswith(f"@{domain}"):
         yield ValidationError(
@@ -162,24 +184,40 @@ def _accepts(validator: EmailValidator | URLValidator, text: str) -> bool:
     return True
 
 
-def _strip(text: str) -> str:
-    """Without what cannot be seen at either end, so that nothing but blanks counts as no value."""
-    first = next((i for i, c in enumerate(text) if not _blank(c)), len(text))
-    last = next((i for i, c in enumerate(reversed(text)) if not _blank(c)), 0)
-    return text[first : len(text) - last]
+def _is_website(text: str) -> bool:
+    """Whether it is a URL that everybody can open. Host names with an underscore are none in DNS's own grammar, but
+    they are in use."""
+    scheme, slashes, rest = text.partition("://")
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    name = host.partition(":")[0].lower()
+    if "@" in host or "." not in name or name.rpartition(".")[2] in _NO_PUBLIC_DOMAINS or _is_private(name):
+        return False
+    return _accepts(
+        URLValidator(schemes=["http", "https"]), scheme + slashes + rest.replace(host, host.replace("_", "-"), 1)
+    )
 
 
-def _blank(character: str) -> bool:
-    return character.isspace() or unicodedata.category(character) in {"Cf", "Cc"}
+def _is_private(name: str) -> bool:
+    try:
+        return not ip_address(name).is_global
+    except ValueError:
+        return False
 
 
-_UNSEEN = {"Cc", "Cn", "Cs", "Zl", "Zp"}
-"""Unicode categories that no property can hold: control characters, what is no character, lone surrogates, and the
-separators of lines and paragraphs."""
+def _is_forbidden(character: str) -> bool:
+    """Whether no property can hold it. What Unicode has not assigned yet may be next year's emoji: it is allowed."""
+    return (
+        unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        or ord(character) & 0xFFFE == 0xFFFE
+        or "\ufdd0" <= character <= "\ufdef"
+        or normalization.is_invisible(character)
+    )
 
-_DIRECTIONS = set(
-    "\N{LEFT-TO-RIGHT EMBEDDING}\N{RIGHT-TO-LEFT EMBEDDING}\N{POP DIRECTIONAL FORMATTING}"
-    "\N{LEFT-TO-RIGHT OVERRIDE}\N{RIGHT-TO-LEFT OVERRIDE}\N{LEFT-TO-RIGHT ISOLATE}\N{RIGHT-TO-LEFT ISOLATE}"
-    "\N{FIRST STRONG ISOLATE}\N{POP DIRECTIONAL ISOLATE}"
+
+_NO_PUBLIC_DOMAINS = {"localhost", "local", "internal", "lan", "home"}
+
+_ADVERTISEMENT = re.compile(
+    r"://|\bwww\.|\w\.(com|net|org|info|biz|io|co|ru|cn|xyz|top|online|site|shop|store|club|click|link|app|dev)\b",
+    re.IGNORECASE,
 )
-"""Characters that turn the direction of writing, by which a name could pose as another one."""
+"""What makes a name a web address. Not every name with a point in it: there are «Ma.Teresa» and «St.John»."""

@@ -109,7 +109,7 @@ def test_properties_that_do_not_go_together_are_refused(
 
 
 def test_everything_that_is_wrong_is_told_at_once(partner: Partner) -> None:
-    response = partner.send({"email": "anna", "username": "Anna", "phone": "1", "colour": "red"})
+    response = partner.send({"email": "anna", "username": "Anna!", "phone": "1", "colour": "red"})
 
     missing = {"organization_name", "first_name", "last_name", "country_code", "password"}
     assert response.refused == {"email", "username", "phone", "colour"} | missing
