@@ -61,8 +61,6 @@ REFUSED = {
 NOT_LISTED = "-"
 """No code of a country or state."""
 
-BARE_ADDRESS = re.compile(r"[^\s/:@]+\.[^\s/:@]{2,}(/.*)?")
-
 
 class SelectWidget(forms.Select):
     """A select with hundreds of options, which are rendered once per language; each page only marks the chosen one."""
@@ -93,13 +91,6 @@ class PropertyField(forms.Field):
     def __init__(self, rule: rules.Rule) -> None:
         super().__init__(required=rule.required, label=LABELS[rule.name], help_text=rule.help(), widget=_widget(rule))
         self.is_optional = not (rule.required or rule.codes or rule.kind is bool)
-        self.is_url = rule.is_url
-
-    def to_python(self, value: object) -> object:
-        """«www.example.com» is what people type where an address is asked for."""
-        if self.is_url and isinstance(value, str) and BARE_ADDRESS.fullmatch(value.strip()):
-            return f"https://{value.strip()}"
-        return value
 
     def validate(self, value: object) -> None:
         pass

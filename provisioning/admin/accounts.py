@@ -13,7 +13,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.timezone import localtime
-from django_countries import countries
 
 from provisioning import rules, search
 from provisioning.admin.action_views import do, do_in_bulk, stamp
@@ -143,7 +142,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Country")
     def country(self, account: Account) -> SafeString:
-        return format_html('<abbr title="{}">{}</abbr>', countries.name(account.country_code), account.country_code)
+        return format_html('<abbr title="{}">{}</abbr>', rules.country_name(account.country_code), account.country_code)
 
     @admin.display(description="Submitted", ordering="submitted_at")
     def submitted(self, account: Account) -> SafeString:
@@ -162,7 +161,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     @admin.display(description="Place")
     def place(self, account: Account) -> str:
         state = rules.states(account.country_code).get(account.state_code, "")
-        country = countries.name(account.country_code) or account.country_code
+        country = rules.country_name(account.country_code) or account.country_code
         return f"{state}, {country}" if state else country
 
     @admin.display(description="Marketing by Constant Contact")

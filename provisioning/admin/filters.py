@@ -7,11 +7,9 @@ from django.core.cache import cache
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django_countries import countries
 
-from provisioning import search
+from provisioning import rules, search
 from provisioning.models import Account, Attempt
-from provisioning.rules import TEST_DOMAIN
 from provisioning.sealed import NOTHING
 
 State = Account.State
@@ -35,7 +33,7 @@ QUESTIONS: dict[str, tuple[str, Q]] = {
     "slow": ("Over a minute, in 30 days", SLOW),
     "no-token": ("Ready, without a token", Q(state=State.CREATED, oauth2_token=NOTHING)),
     "paid": ("Accounts you pay for", Q(Exists(PAID), state=State.CREATED)),
-    "test": ("Test accounts", Q(email__iendswith=f"@{TEST_DOMAIN}")),
+    "test": ("Test accounts", Q(email__iendswith=f"@{rules.TEST_DOMAIN}")),
 }
 
 
@@ -52,7 +50,7 @@ class QuestionFilter(admin.SimpleListFilter):
         if (key := self.value()) not in QUESTIONS:
             return queryset
         if key == "test":  # The index of the search narrows down what would be looked for among all.
-            queryset = search.matching(queryset, TEST_DOMAIN.partition(".")[0])
+            queryset = search.matching(queryset, rules.TEST_DOMAIN.partition(".")[0])
         return queryset.filter(QUESTIONS[key][1])
 
 
@@ -78,7 +76,7 @@ class CountryFilter(ValueFilter):
     parameter_name = "country_code"
 
     def name(self, value: str) -> str:
-        return str(countries.name(value) or value)
+        return rules.country_name(value) or value
 
 
 class BrandFilter(ValueFilter):

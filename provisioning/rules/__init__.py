@@ -17,7 +17,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, states
+from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, WITH_KOSOVO
+from provisioning.rules.places import country_name, states
 from provisioning.rules.rule import Choices, Rule, flatten
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "active",
     "asked",
     "clean",
+    "country_name",
     "flatten",
     "states",
 ]
@@ -46,6 +48,8 @@ def active() -> dict[str, Rule]:
     rules = dict(APIS[settings.CONSTANT_CONTACT_API])
     for name, length in settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items():
         rules[name] = replace(rules[name], min_length=max(length, rules[name].min_length))
+    if settings.CONSTANT_CONTACT_KOSOVO:
+        rules["country_code"] = WITH_KOSOVO
     if settings.CONSTANT_CONTACT_TEST_ACCOUNTS:
         rules["email"] = replace(
             rules["email"],

@@ -5,37 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from django.utils.translation import gettext_lazy as _
-from django_countries import countries
-from localflavor.ca.ca_provinces import PROVINCE_CHOICES
-from localflavor.us.us_states import STATE_CHOICES, US_TERRITORIES
 
 from provisioning.rules import normalization
-from provisioning.rules.rule import Choices, Rule, once_per_language
-
-
-@once_per_language
-def _countries() -> Choices:
-    return [(country.code, country.name) for country in countries]
-
-
-@once_per_language
-def _states() -> dict[str, dict[str, str]]:
-    """Country → code → name of its states or provinces, for each country whose addresses need one."""
-    by_name = sorted([*STATE_CHOICES, *US_TERRITORIES], key=lambda choice: str(choice[1]))
-    return {
-        country: {code: str(name) for code, name in names}
-        for country, names in (("US", by_name), ("CA", PROVINCE_CHOICES))
-    }
-
-
-def states(country_code: str) -> dict[str, str]:
-    """Code → name of the states or provinces that an address in this country needs; empty where it needs none."""
-    return _states().get(country_code, {})
-
-
-@once_per_language
-def _states_by_country() -> Choices:
-    return [(str(countries.name(country)), list(names.items())) for country, names in _states().items()]
+from provisioning.rules.places import country_choices, country_choices_with_kosovo, state_choices
+from provisioning.rules.rule import Choices, Rule
 
 
 def _billing_locales() -> Choices:
@@ -69,7 +42,7 @@ _BY_CUSTOMER = (
         normalize=normalization.country,
         required=True,
         max_length=2,
-        choices=_countries,
+        choices=country_choices,
         missing=_("Choose your country."),
         hints={"autocomplete": "country"},
     ),
@@ -77,7 +50,7 @@ _BY_CUSTOMER = (
         name="state_code",
         normalize=normalization.compact,
         max_length=80,
-        choices=_states_by_country,
+        choices=state_choices,
         help_text=_("For addresses in the United States and Canada only."),
         hints={"autocomplete": "address-level1"},
     ),
@@ -118,7 +91,7 @@ _BY_CUSTOMER = (
         max_length=25,
         normalize=normalization.phone,
         shape=r"(?i)[0-9+()\-./# ]*((ext|extension|poste|x)\.? ?[0-9]+)?",
-        wrong_characters=_("Use only digits, blanks and + ( ) - . / # and write an extension like x12 or ext. 12."),
+        wrong_characters=_("Use only digits, spaces and + ( ) - . / # and write an extension like x12 or ext. 12."),
         min_digits=5,
         missing=_("Enter your phone number."),
         hints={"autocomplete": "tel", "inputmode": "tel"},
@@ -129,8 +102,8 @@ _BY_CUSTOMER = (
         max_length=50,
         normalize=normalization.lowercase,
         characters=r"a-z0-9@.\-_",
-        wrong_characters=_("Use only small letters a to z, digits and the characters @ . - _"),
-        help_text=_("Small letters, digits and @ . - _ only."),
+        wrong_characters=_("Use only lowercase letters a to z, numbers and @ . - _"),
+        help_text=_("Lowercase letters, numbers and @ . - _ only."),
         missing=_("Choose a user name."),
         hints={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
     ),
@@ -190,6 +163,9 @@ _V3 = {
 
 APIS: dict[str, dict[str, Rule]] = {"v2": RULES, "v3": RULES | _V3}
 """The rules of each API."""
+
+WITH_KOSOVO = replace(RULES["country_code"], choices=country_choices_with_kosovo)
+"""For partners whose customers may be in Kosovo; no document of the vendor says that it takes this code."""
 
 CUSTOMER_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER)
 """What the customer is asked for, in the order of the form; all else is the partner's to supply."""

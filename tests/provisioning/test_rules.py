@@ -1,16 +1,23 @@
 """The rules as data. What they allow and forbid goes through form and stand-in in `tests/signup/test_agreement.py`."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from anyascii import anyascii
 from django.core.exceptions import ValidationError
+from django.utils import translation
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as some
 from pytest_django import Settings
 
 from provisioning import rules
 from provisioning.models import Account
-from provisioning.rules import RULES, Rule
+from provisioning.rules import RULES, Rule, places
+from tests.provisioning.values import CASES
 
 ACME = {
     "username": "acme",
@@ -110,10 +117,89 @@ def test_a_state_is_demanded_for_two_countries_and_dropped_for_the_others(
 
 
 def test_there_are_all_states_provinces_and_countries() -> None:
-    assert len(rules.states("US")) == 50 + 1 + 5 + 3  # with DC, the territories, and the armed forces
+    assert len(rules.states("US")) == 50 + 1 + 5 + 3 + 3  # DC, the territories, the armed forces, and free associates
     assert len(rules.states("CA")) == 13
     assert rules.states("FR") == {}
-    assert len(RULES["country_code"].choices()) == 249
+    assert len(RULES["country_code"].codes) == 249
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+class TestNamesOfPlaces:
+    def test_places_stand_in_the_order_of_the_readers_alphabet(self, language: str) -> None:
+        with translation.override(language):
+            countries = [name for _, name in RULES["country_code"].choices()[2:]]
+            by_country = [list(rules.states(country).values()) for country in ("US", "CA")]
+
+        for names in (countries, *by_country):
+            assert names == sorted(names, key=anyascii_lower)
+
+    def test_names_are_not_turned_around_and_bear_no_forms_of_state(self, language: str) -> None:
+        with translation.override(language):
+            names = dict(rules.flatten(RULES["country_code"].choices())).values()
+
+        told_apart = re.compile("[Pp]art|Antil|Royaume|Malv|Keeling|^UK")
+        odd = re.compile(r"\(|, (La|État)|Repúblic?a d(e|el) (?!Congo|Dem)|Principado|y[A-Z]")
+        assert [name for name in names if odd.search(name) and not told_apart.search(name)] == []
+
+    def test_kosovo_can_be_chosen_where_the_partner_says_so(self, language: str, settings: Settings) -> None:
+        assert "country_code" in problems(ACME | {"country_code": "XK"})
+        settings.CONSTANT_CONTACT_KOSOVO = True
+
+        assert rules.clean(ACME | {"country_code": "XK"})["country_code"] == "XK"
+        with translation.override(language):
+            names = [name for _, name in rules.active()["country_code"].choices()]
+        assert "Kosovo" in names
+        assert names[2:] == sorted(names[2:], key=anyascii_lower)
+
+    def test_who_types_uk_comes_to_the_united_kingdom(self, language: str) -> None:
+        """A browser goes to the first name in the list that begins with what is typed."""
+        with translation.override(language):
+            code = next(code for code, name in RULES["country_code"].choices() if name.lower().startswith("uk"))
+
+        assert code == "GB"
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        ("en", {"US": "United States", "BS": "Bahamas", "NR": "Nauru", "VI": "U.S. Virgin Islands"}),
+        (
+            "fr",
+            {
+                "US": "États-Unis",
+                "MH": "Îles Marshall",
+                "GY": "Guyana",
+                "GF": "Guyane française",
+                "SZ": "Eswatini",
+                "PS": "Palestine",
+                "RE": "La Réunion",
+            },
+        ),
+        (
+            "es",
+            {
+                "SZ": "Esuatini",
+                "TT": "Trinidad y Tobago",
+                "AD": "Andorra",
+                "CY": "Chipre",
+                "TD": "Chad",
+                "DJ": "Yibuti",
+            },
+        ),
+    ],
+)
+def test_customers_read_the_names_they_know(language: str, names: dict[str, str]) -> None:
+    with translation.override(language):
+        assert dict(RULES["country_code"].choices()).items() >= names.items()
+
+
+def test_names_of_our_own_are_those_of_places_there_are() -> None:
+    assert places.NAMES.keys() <= {*RULES["country_code"].codes, "XK"}
+    assert places.STATE_NAMES.keys() <= rules.states("US").keys()
+
+
+def anyascii_lower(name: str) -> str:
+    return anyascii(name).lower()
 
 
 def test_a_correction_is_judged_alone_but_country_and_state_together() -> None:
@@ -139,18 +225,71 @@ def test_what_cannot_be_seen_is_no_value(blank: str | None) -> None:
     assert problems(ACME | {"first_name": blank}) == {"first_name": ["required"]}
 
 
-@pytest.mark.parametrize("break_", ["\n", "\r", "\x0b", "\x00", "\u2028", "\u2029", "\x85", "\u202e", "\uffff"])
+@pytest.mark.parametrize("break_", ["\n", "\r", "\x0b", "\x00", "\u2028", "\u2029", "\x85", "\u202e", "\u200b"])
 @pytest.mark.parametrize("name", [n for n in ACME if n not in ("country_code", "state_code")])
 def test_nothing_that_cannot_be_seen_gets_through(name: str, break_: str) -> None:
     value = ACME[name]
-    assert name in problems(ACME | {name: value[:2] + break_ + value[2:]})
+    try:
+        assert break_ not in rules.clean(ACME | {name: value[:2] + break_ + value[2:]})[name]
+    except ValidationError as problem:
+        assert problem.error_dict.keys() == {name}  # noqa: PT017
+
+
+@pytest.mark.parametrize("api", ["v2", "v3"])
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.kind is str])
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(data=some.data())
+def test_a_value_is_stored_and_sent_as_it_was_judged(
+    settings: Settings, api: str, name: str, data: some.DataObject
+) -> None:
+    """Judged once more it is the same, and still right: by the sandbox, in a correction, at a second try."""
+    settings.CONSTANT_CONTACT_API = api
+    rule = rules.active()[name]
+    value = data.draw(values_of(name))
+    try:
+        judged = rule.clean(value)
+    except ValidationError:
+        return
+
+    assert rule.clean(judged) == judged
+    assert len(judged) <= rule.max_length
+    assert judged == judged.strip() or rule.is_secret
+    if rule.is_secret:
+        assert judged == value
+
+
+def values_of(name: str) -> some.SearchStrategy[str]:
+    """What is nearly a value of this property, with what Unicode has to offer in it and around it."""
+    right = [value for cases in CASES.values() for case in cases if isinstance(value := case.changes.get(name), str)]
+    odd = some.text(some.characters(), max_size=3) | some.text(
+        some.characters(categories=["Cf", "Zs", "Mn", "Lm", "Nd", "So"]), max_size=3
+    )
+    spoiled = some.builds(
+        lambda value, odd, at: value[:at] + odd + value[at:], some.sampled_from(right), odd, some.integers(0, 20)
+    )
+    return spoiled | some.text(max_size=40)
+
+
+@pytest.mark.parametrize("name", ["first_name", "email", "website", "phone", "username", "password"])
+def test_a_text_that_no_rule_allows_is_not_worked_on_for_long(name: str) -> None:
+    """Composing letters takes the square of the time for twice as many marks out of order."""
+    marks = "a" + "\u0315\u0300\u0327" * 100_000
+    assert problems(ACME | {name: marks}) == {name: ["max_length"]}
+
+
+def test_letters_that_python_does_not_know_yet_are_letters() -> None:
+    assert unicodedata.category("\U0001faff") == "Cn"
+    assert (
+        rules.clean(ACME | {"organization_name": "Joy \U0001faff Studio"})["organization_name"]
+        == "Joy \U0001faff Studio"
+    )
 
 
 def test_a_line_break_at_the_end_of_a_password_is_not_swallowed() -> None:
     assert "password" in problems(ACME | {"password": "secret.1\n"})
 
 
-@pytest.mark.parametrize("name", ["Zoë", "Fa\u200ctima", "O'Neill", "👩\u200d💻", "Nguyễn Văn A", "山田"])
+@pytest.mark.parametrize("name", ["Zoë", "\u0641\u0627\u200c\u0637", "O'Neill", "👩\u200d💻", "Nguyễn Văn A", "山田"])
 def test_names_are_taken_as_people_write_them(name: str) -> None:
     assert rules.clean(ACME | {"first_name": name})["first_name"] == name
 

@@ -1,0 +1,106 @@
+"""The countries, and the states and provinces, that a customer can choose from, by the names that customers know."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+from django_countries import countries
+from localflavor.ca.ca_provinces import PROVINCE_CHOICES
+from localflavor.us.us_states import COFA_STATES, STATE_CHOICES, US_TERRITORIES
+
+from provisioning.rules.rule import Choices, once_per_language
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
+
+FIRST = ("US", "CA")
+"""Where most customers of Constant Contact are."""
+
+KOSOVO = "XK"
+"""Not in ISO 3166-1, which has left this code free for its users."""
+
+NAMES: dict[str, Text] = {
+    "AD": _("Andorra"),
+    "BS": _("Bahamas"),
+    "CF": _("Central African Republic"),
+    "CY": _("Cyprus"),
+    "DJ": _("Djibouti"),
+    "FM": _("Micronesia"),
+    "GY": _("Guyana"),
+    "MH": _("Marshall Islands"),
+    "MK": _("North Macedonia"),
+    "NR": _("Nauru"),
+    "PS": _("Palestine"),
+    "RE": _("Réunion"),
+    "SA": _("Saudi Arabia"),
+    "SJ": _("Svalbard and Jan Mayen"),
+    "SZ": _("Eswatini"),
+    "TD": _("Chad"),
+    "TT": _("Trinidad and Tobago"),
+    "US": _("United States"),
+    "VA": _("Vatican City"),
+    "VG": _("British Virgin Islands"),
+    "VI": _("U.S. Virgin Islands"),
+    KOSOVO: _("Kosovo"),
+}
+"""Where the names of django-countries are official, turned around or misspelled, in one of our languages at least."""
+
+STATE_NAMES: dict[str, Text] = {"VI": _("U.S. Virgin Islands"), "WV": _("West Virginia"), "HI": _("Hawaii")}
+"""The same for localflavor's names of states."""
+
+
+def country_name(code: str) -> str:
+    """The country's name in the reader's language; empty where there is no such country."""
+    return str(NAMES.get(code) or countries.name(code))
+
+
+@once_per_language
+def country_choices() -> Choices:
+    """Those of ISO 3166-1. The United Kingdom stands under UK, too, where those look for it who type that."""
+    names = {code: country_name(code) for code in dict(countries) if code != KOSOVO}
+    others = [(code, name) for code, name in names.items() if code not in FIRST]
+    others.append(("GB", f"UK ({names['GB']})"))
+    return [*((code, names[code]) for code in FIRST), *_alphabetical(others)]
+
+
+@once_per_language
+def country_choices_with_kosovo() -> Choices:
+    known = country_choices()
+    return [*known[: len(FIRST)], *_alphabetical([*known[len(FIRST) :], (KOSOVO, country_name(KOSOVO))])]
+
+
+@once_per_language
+def _states() -> dict[str, dict[str, str]]:
+    american = [*STATE_CHOICES, *US_TERRITORIES, *COFA_STATES]
+    named = [(code, str(STATE_NAMES.get(code, name))) for code, name in american]
+    canadian = [(code, str(name)) for code, name in PROVINCE_CHOICES]
+    return {"US": dict(_alphabetical(named)), "CA": dict(_alphabetical(canadian))}
+
+
+def states(country_code: str) -> dict[str, str]:
+    """Code → name of the states or provinces that an address in this country needs; empty where it needs none.
+
+    Those of the United States are the ones the postal service delivers to (USPS Publication 28, appendix B).
+    """
+    return _states().get(country_code, {})
+
+
+@once_per_language
+def state_choices() -> Choices:
+    return [(country_name(country), list(names.items())) for country, names in _states().items()]
+
+
+def _alphabetical(choices: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """By name as a dictionary has it in English, French and Spanish: accents and capitals make no other letter.
+
+    No two names differ in ñ alone, the one letter for which Spanish has a place of its own.
+    """
+    return sorted(choices, key=lambda choice: _without_accents(choice[1]))
+
+
+def _without_accents(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
