@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from anyascii import anyascii
 from django.core.exceptions import ValidationError
 from django.db.models.functions import Lower
 from django.utils.text import slugify
@@ -38,13 +39,21 @@ def candidates(entered: Mapping[str, object]) -> Iterator[str]:
 
 def _roots(entered: Mapping[str, str]) -> Iterator[str]:
     organization, first, last, mailbox = (
-        slugify(entered.get(name, "").partition("@")[0])
+        slug(entered.get(name, "").partition("@")[0])
         for name in ("organization_name", "first_name", "last_name", "email")
     )
     wanted = entered.get("username", "").strip().lower()
     yield from filter(
         None, (wanted, organization or mailbox, f"{first}.{last}".strip("."), f"{organization}-{first}".strip("-"))
     )
+
+
+def slug(name: str) -> str:
+    """A name in lowercase ASCII letters, digits and hyphens; letters of other scripts as they are romanized.
+
+    This is the only such rule: a browser has no library for it, and leaves names of other letters to the server.
+    """
+    return slugify(anyascii(name).replace("'", "")).strip("-_")
 
 
 def _allows(rule: rules.Rule, name: str) -> bool:

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from provisioning import rules
 from provisioning.models import Account
-from signup.usernames import OFFERED, candidates, suggestions
+from signup.usernames import OFFERED, candidates, slug, suggestions
 from tests.signup.accounts import TYPED, account
 
 ENTERED = TYPED | {"username": "anna"}
@@ -26,13 +26,33 @@ ENTERED = TYPED | {"username": "anna"}
         ({"username": "anna7"}, ["anna7", "annas-bakery", "anna.jones", "annas-bakery-anna", "anna7-2"]),
         ({"username": "ännä"}, ["annas-bakery", "anna.jones"]),
         ({"username": "", "organization_name": "Müller & Söhne"}, ["muller-sohne", "anna.jones", "muller-sohne-anna"]),
-        ({"username": "", "organization_name": "パン屋"}, ["anna", "anna.jones", "anna"]),
-        ({"username": "", "first_name": "Анна", "last_name": "Zoë"}, ["annas-bakery", "zoe", "annas-bakery"]),
+        ({"username": "", "organization_name": "パン屋"}, ["panwu", "anna.jones", "panwu-anna"]),
+        ({"username": "", "organization_name": "★ ☆"}, ["anna", "anna.jones", "anna"]),
+        ({"username": "", "first_name": "Анна", "last_name": "Zoë"}, ["annas-bakery", "anna.zoe", "annas-bakery-anna"]),
         ({"username": "x" * 50}, ["x" * 50, "annas-bakery", "anna.jones", "annas-bakery-anna", "x" * 49 + "2"]),
     ],
 )
 def test_candidates_are_made_of_what_was_entered(entered: dict[str, str], first: list[str]) -> None:
     assert list(islice(candidates(ENTERED | entered), len(first))) == first
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Straßencafé Groß", "strassencafe-gross"),
+        ("Ægir & Øystein Þór", "aegir-oystein-thor"),
+        ("Łódź Kwiaty", "lodz-kwiaty"),
+        ("Пекарня Анны", "pekarnya-anny"),
+        ("Αρτοποιείο", "artopoieio"),
+        ("Anna\N{RIGHT SINGLE QUOTATION MARK}s Bakery", "annas-bakery"),
+        ("L'Été \N{EN DASH} Café", "lete-cafe"),
+        ("İstanbul Kahve", "istanbul-kahve"),
+        ("_Acme_", "acme"),
+        ("★", ""),
+    ],
+)
+def test_names_in_other_letters_are_romanized(name: str, expected: str) -> None:
+    assert slug(name) == expected
 
 
 def test_a_longer_minimum_asks_for_longer_names(settings: Settings) -> None:
@@ -90,4 +110,4 @@ class TestSuggestions:
         assert len(set(suggestions(TYPED | {"username": "annas-bakery"}))) == OFFERED
 
     def test_there_may_be_none(self) -> None:
-        assert suggestions({"organization_name": "パン屋"}) == []
+        assert suggestions({"organization_name": "★"}) == []
