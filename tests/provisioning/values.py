@@ -270,10 +270,6 @@ _SHARED = [
         },
     ),
     *_refused("country_code", *_NOBODY, "us", "USA", "XX", "ZZ", "U", "XK"),
-    *(
-        Case({"country_code": code, "state_code": None}, {"country_code"}, {"country_code": "GB"})
-        for code in ("UK", "GB ", _wide("GB"))
-    ),
     *_repaired("state_code", {"MA ": "MA", _wide("MA"): "MA", "\N{ZERO WIDTH SPACE}MA": "MA"}),
     *(Case({"country_code": "US", "state_code": code}) for code in ("FM", "MH", "PW")),
     *_NAME_CASES,
@@ -311,9 +307,11 @@ _SHARED = [
 ]
 
 _ABROAD = ("DE", "GB", "AX", "KP", "PR")
+_BRITISH = ("UK", "GB ", _wide("GB"))
 
 _V2 = [
     *(Case({"country_code": code, "state_code": None}) for code in _ABROAD),
+    *(Case({"country_code": code, "state_code": None}, {"country_code"}, {"country_code": "GB"}) for code in _BRITISH),
     *_allowed("username", "a", "a" * 50, "a-z0.9@_", "anna@example.com", "0"),
     *_refused(
         "username",
@@ -356,6 +354,7 @@ _V2 = [
 
 _V3 = [
     *(Case({"country_code": code, "state_code": ""}) for code in _ABROAD),
+    *(Case({"country_code": code, "state_code": ""}, {"country_code"}, {"country_code": "GB"}) for code in _BRITISH),
     *_allowed("username", "a" * 6, "a" * 50, "a-z0.9@_+", "Anna.Jones", "anna@example.com", "000000"),
     *_refused(
         "username",
