@@ -13,9 +13,9 @@ authentication, property names, errors. The package takes the rules for values f
 else from the product.
 """
 
-from provisioning.sandbox.faults import FAULTS
+from provisioning.sandbox.faults import FAULTS, LISTS
 from provisioning.sandbox.provider import Provider
 from provisioning.sandbox.server import Server
 from provisioning.sandbox.v3 import TOKEN_PATH
 
-__all__ = ["FAULTS", "TOKEN_PATH", "Provider", "Server"]
+__all__ = ["FAULTS", "LISTS", "TOKEN_PATH", "Provider", "Server"]

@@ -33,6 +33,16 @@ class Account:
     def username(self) -> str:
         return str(self.properties["username"])
 
+    @property
+    def owner(self) -> str:
+        """The person whose account it is."""
+        return f"{self.properties['first_name']} {self.properties['last_name']}"
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether the partner may log in to it, as it always is with single billing."""
+        return bool(self.properties.get("managed_site_owner") or self.properties.get("single_billing"))
+
 
 class Accounts:
     """Append-only. With a `file` (JSON lines), an account is on the disk before `create` returns.
@@ -74,12 +84,16 @@ class Accounts:
         with self._lock:
             return {account.username: account for account in self._by_name.values() if account.exists_at <= now}
 
-    def page(self, start: int, limit: int) -> tuple[list[Account], int | None]:
+    def page(self, start: int, limit: int, managed: bool | None = None) -> tuple[list[Account], int | None]:
         """Up to `limit` listed accounts from position `start` on, and the position of the next page, or None."""
         now = time.time()
         with self._lock:
             everyone = list(self._by_name.values())
-        listed = [at for at in range(start, len(everyone)) if everyone[at].listed_at <= now]
+        listed = [
+            at
+            for at in range(start, len(everyone))
+            if everyone[at].listed_at <= now and managed in (None, everyone[at].is_managed)
+        ]
         return [everyone[at] for at in listed[:limit]], next(iter(listed[limit:]), None)
 
 

@@ -64,6 +64,9 @@ class Dialect(ABC):
     @abstractmethod
     def page(self, accounts: Sequence[Account], following: int | None, limit: int) -> Answer: ...
 
+    lists_owners = False
+    """Whether the list has the owner's name where the username should be, as an example of v3's guide has it."""
+
     def grant(self, request: Request) -> Answer | None:
         """What is answered to a request for access to the API; None to every other request."""
         return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from provisioning.sandbox.accounts import Account
 from provisioning.sandbox.messages import Answer
 
 
@@ -39,6 +40,13 @@ def _always(answer: Answer) -> Telling:
 
 def _html(status: int) -> Telling:
     return _always(Answer(status, b"<html><body><h1>Gateway</h1></body></html>", "text/html"))
+
+
+def _html_of_the_gateway(status: int, code: str) -> Telling:
+    page = f"<html><body><h1>{code.replace('_', ' ').title()}</h1></body></html>".encode()
+    return _always(
+        Answer(status, page, "text/html", {"X-Mashery-Error-Code": f"ERR_{status}_{code}", "Retry-After": "2"})
+    )
 
 
 def _redirect(status: int) -> Telling:
@@ -89,6 +97,7 @@ FAULTS: Mapping[str, Fault] = {
     "html": _before("answers 200 with a page of HTML", _html(200)),
     "bad-json": _after("breaks off in the middle of the JSON", lambda _, truth: replace(truth, body=truth.body[:20])),
     "no-id": _after("answers without an id", lambda _, truth: replace(truth, body=b"{}")),
+    "301": _before("redirects with 301", _redirect(301)),
     "302": _before("redirects with 302", _redirect(302)),
     "307": _before("redirects with 307", _redirect(307)),
     "later": Fault(does="answers 503 now and creates the account later", tells=_error("503"), exists_later=True),
@@ -100,9 +109,55 @@ FAULTS: Mapping[str, Fault] = {
     "token-end": replace(
         _before("answers 401, and all access tokens of v3 end early", _error("401")), ends_tokens=True
     ),
+    "403-html": _before("answers 403 with a page of HTML, as firewalls do", _html(403)),
+    "inactive-html": _before(
+        "answers 403 with a page of the vendor's gateway, the API key is not active",
+        _html_of_the_gateway(403, "DEVELOPER_INACTIVE"),
+    ),
+    "404": _before("answers 404, nothing at this path", _error("404")),
     "405": _before("answers 405, method not allowed", _error("405")),
     "406": _before("answers 406, not acceptable", _error("406")),
     "415": _before("answers 415, unsupported media type", _error("415")),
+    "429-html": _before(
+        "answers 429 with a page of the vendor's gateway, too many calls in this second",
+        _html_of_the_gateway(429, "DEVELOPER_OVER_QPS"),
+    ),
     "418": _before("answers 418, which no document names", _always(Answer.of(418, {}))),
 }
 """Name → what happens. A user name that begins with the name and a dot asks for it, like `reset-after.anna`."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the partner's list: the accounts from position `start` on, and where the next page starts, if any."""
+
+    start: int
+    accounts: Sequence[Account]
+    following: int | None
+
+
+def _made_up(number: str, username: str) -> Account:
+    names = {"first_name": "Odd", "last_name": "Entry", "organization_name": "Odd"}
+    return Account(id=number, properties=names | {"username": username})
+
+
+def _unreadable(page: Page) -> Page:
+    return replace(page, accounts=[_made_up("", "without-an-id"), _made_up("9" * 999, "long-id"), *page.accounts])
+
+
+def _endless(page: Page) -> Page:
+    name = f"endless-{page.start}"
+    return replace(page, accounts=[*page.accounts, _made_up(name, name)], following=page.start + 1)
+
+
+LISTS: Mapping[str, Callable[[Page], Page]] = {
+    "unreadable": _unreadable,
+    "endless": _endless,
+    "repeated": lambda page: replace(page, following=page.start),
+    "empty": lambda page: replace(page, accounts=[], following=page.start + 1),
+}
+"""Name → what becomes of every page of the partner's list, see `Provider.lists`.
+
+Entries that cannot be read; ever more pages with ever more accounts; pages that name themselves as the next; pages
+without an entry that name a next one.
+"""

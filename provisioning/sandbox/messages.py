@@ -60,3 +60,5 @@ class Listing:
 
     start: int
     limit: int
+    managed: bool | None = None
+    """Only the accounts that the partner may log in to, or only the others; None: all."""

@@ -9,10 +9,10 @@ import uuid
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from provisioning.sandbox.accounts import Account, Accounts, UsernameTaken
-from provisioning.sandbox.faults import FAULTS, NO_FAULT, Delivery, Fault
+from provisioning.sandbox.faults import FAULTS, LISTS, NO_FAULT, Delivery, Fault, Page
 from provisioning.sandbox.messages import Answer, Creation, Listing, Refused, Request
 from provisioning.sandbox.v2 import V2
 from provisioning.sandbox.v3 import V3
@@ -82,6 +82,13 @@ class Provider:
     trickle = 0.5
     """Seconds between two bytes of the fault `trickle`."""
 
+    list_lag = 0.0
+    """Seconds after which an account that is created from now on is listed."""
+    lists = ""
+    """What is wrong with every page of the list, one of LISTS; empty: nothing."""
+    down = ""
+    """Which of FAULTS every call meets with, whatever it asks for, until this is emptied again."""
+
     def __init__(
         self,
         api_key: str,
@@ -112,6 +119,22 @@ class Provider:
         """User name → account, of all that exist by now, oldest first."""
         return self._accounts.existing()
 
+    @property
+    def lists_owners(self) -> bool:
+        """Whether v3's list has the owner's name where the username should be, as an example of its guide has it."""
+        return self._dialect.lists_owners
+
+    @lists_owners.setter
+    def lists_owners(self, value: bool) -> None:
+        self._dialect.lists_owners = value
+
+    def hold(self, username: str, organization_name: str, **properties: Any) -> Account:
+        """Let there be an account that no call from here has made: an elder one, or another page's of this partner."""
+        names = {"first_name": "Else", "last_name": "Where"}
+        return self._accounts.create(
+            names | properties | {"username": username, "organization_name": organization_name}
+        )
+
     def fail_next(self, kind: Literal["create", "list"], fault: str, times: int = 1) -> None:
         """The next `times` rightful calls of that kind meet with this one of FAULTS."""
         self._coming[kind].extend([FAULTS[fault]] * times)
@@ -128,6 +151,8 @@ class Provider:
         return reply
 
     def _reply(self, request: Request) -> Reply:
+        if self.down:
+            return self._meet(FAULTS[self.down], Answer(0, b""))
         try:
             self._admit(request)
             return self._carry_out(self._dialect.read(request))
@@ -152,6 +177,9 @@ class Provider:
             self._dialect.tokens.end()
         if fault.carried_out:
             truth = self._create(call, fault) if isinstance(call, Creation) else self._list(call)
+        return self._meet(fault, truth)
+
+    def _meet(self, fault: Fault, truth: Answer) -> Reply:
         return Reply(fault.tells(self._dialect.errors, truth), fault.delivery, self.delay if fault.slow else 0)
 
     def _create(self, call: Creation, fault: Fault) -> Answer:
@@ -159,7 +187,7 @@ class Provider:
             account = self._accounts.create(
                 call.properties,
                 exists_in=self.delay if fault.exists_later else 0,
-                listed_in=self.delay if fault.listed_later else 0,
+                listed_in=self.delay if fault.listed_later else self.list_lag,
             )
         except UsernameTaken:
             return self._dialect.errors["409"]
@@ -167,8 +195,10 @@ class Provider:
         return self._dialect.created(account, f"sandbox-{uuid.uuid4()}" if call.wants_token else "")
 
     def _list(self, call: Listing) -> Answer:
-        accounts, following = self._accounts.page(call.start, call.limit)
-        return self._dialect.page(accounts, following, call.limit)
+        page = Page(call.start, *self._accounts.page(call.start, call.limit, call.managed))
+        if self.lists:
+            page = LISTS[self.lists](page)
+        return self._dialect.page(page.accounts, page.following, call.limit)
 
     def _fault(self, call: Creation | Listing) -> Fault:
         with self._lock:

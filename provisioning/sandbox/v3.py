@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from provisioning.sandbox.messages import Answer, Listing, Refused, Request
 PATH = "/v3/partner/accounts"
 TOKEN_PATH = "/partners/oauth2/default/v1/token"  # noqa: S105
 """Where tokens are given. At the vendor's it is on a host of its own."""
+MANAGED = {"all": None, "managed": True, "unmanaged": False}
+"""`account_type` → which accounts are listed."""
 
 
 class V3(Dialect):
@@ -84,12 +87,13 @@ class V3(Dialect):
             {
                 "encoded_account_id": account.id,
                 "organization_name": account.properties["organization_name"],
-                "site_owner_name": account.username,
+                "site_owner_name": account.owner if self.lists_owners else account.username,
                 "billing_status": "Trial",
+                "subscriber_count": 0,
             }
             for account in accounts
         ]
-        links = {} if following is None else {"next": {"href": f"{PATH}?offset={following}&limit={limit}"}}
+        links = {} if following is None else {"next": {"href": f"{PATH}?offset={_offset(following)}&limit={limit}"}}
         return Answer.of(200, {"site_owner_list": listed, "_links": links})
 
     def _is_authorized(self, request: Request) -> bool:
@@ -97,9 +101,23 @@ class V3(Dialect):
         return scheme.lower() == "bearer" and self.tokens.are_good_with(token)
 
     def _listing(self, query: Mapping[str, str]) -> Listing:
-        limit, offset = query.get("limit", "10"), query.get("offset", "0")
-        if not re.fullmatch("[0-9]{2}", limit) or not 10 <= int(limit) <= 50:
-            raise Refused(error(400, "query.param.invalid", "limit: Must be a number from 10 to 50."))
-        if not re.fullmatch("[0-9]{1,9}", offset):
-            raise Refused(error(400, "query.param.invalid", "offset: Must be a number."))
-        return Listing(int(offset), int(limit))
+        limit, kind = query.get("limit", ""), query.get("account_type", "all")
+        if kind not in MANAGED:
+            raise Refused(error(400, "query.param.invalid", "account_type: Must be all, managed or unmanaged."))
+        is_in_range = re.fullmatch("[0-9]{2}", limit) and 10 <= int(limit) <= 50  # Else it is ignored.
+        return Listing(_position(query.get("offset", "")), int(limit) if is_in_range else 50, MANAGED[kind])
+
+
+def _offset(position: int) -> str:
+    """A place in the list, which means nothing to anybody else: Base64 with `*` for `=`, like the guide's `MTA*`."""
+    return base64.urlsafe_b64encode(str(position).encode()).decode().replace("=", "*")
+
+
+def _position(offset: str) -> int:
+    try:
+        position = base64.b64decode(offset.replace("*", "="), altchars=b"-_", validate=True).decode() or "0"
+    except ValueError:
+        position = ""
+    if not re.fullmatch("[0-9]{1,9}", position):
+        raise Refused(error(400, "query.param.invalid", "offset: Follow the link of the page before."))
+    return int(position)

@@ -41,7 +41,7 @@ WORKERS = 3
 PATIENCE = 120.0
 """Seconds within which a customer who keeps trying is heard, and an account is created: leases and times of grace."""
 
-FOR_STAFF = {"401", "405", "406", "415", "inactive", "over-quota", "token-end"}
+FOR_STAFF = {"401", "405", "406", "415", "inactive", "inactive-html", "over-quota", "token-end"}
 """Faults that stop all calls until staff mend something, or until the next day."""
 PASSING = sorted(FAULTS.keys() - FOR_STAFF)
 CSRF = "x" * 32

@@ -4,10 +4,11 @@ import http.client
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from provisioning.sandbox import FAULTS, Server
+from provisioning.sandbox import FAULTS, LISTS, Server
 from tests.provisioning.sandbox.partner import BOTH, PATH, Partner
 
 HANGS = {"hang-before", "hang-after"}
@@ -25,6 +26,7 @@ STATUS = {
     "html": 200,
     "bad-json": 201,
     "no-id": 201,
+    "301": 301,
     "302": 302,
     "307": 307,
     "later": 503,
@@ -32,12 +34,16 @@ STATUS = {
     "over-qps": 403,
     "over-quota": 403,
     "inactive": 403,
+    "inactive-html": 403,
     "401": 401,
+    "403-html": 403,
+    "404": 404,
     "token-end": 401,
     "405": 405,
     "406": 406,
     "415": 415,
     "418": 418,
+    "429-html": 429,
 }
 """The faults that end in an answer at all."""
 IN_V3 = {"over-qps": 429, "over-quota": 429}
@@ -251,3 +257,76 @@ def test_who_follows_a_redirect_is_seen(sandbox: Server, partner: Partner, fault
 )
 def test_the_gateways_refusals_have_the_gateways_keys(partner: Partner, fault: str, key: str) -> None:
     assert partner.create(f"{fault}.anna").keys == [key]
+
+
+# The partner's list
+
+
+@BOTH
+def test_the_list_holds_what_no_call_from_here_has_made(sandbox: Server, partner: Partner) -> None:
+    elder = sandbox.provider.hold("anna-jones", "Another Bakery")
+
+    assert (partner.names(), partner.create("anna-jones").status) == (["anna-jones"], 409)
+    assert sandbox.provider.accounts == {"anna-jones": elder}
+    assert "Another Bakery" in partner.page().body.decode()
+
+
+@BOTH
+def test_the_list_can_lag_by_any_time(sandbox: Server, partner: Partner, forward: Callable[[float], None]) -> None:
+    sandbox.provider.list_lag = 90
+    assert partner.create("anna-jones").status == 201
+
+    forward(89)
+    assert partner.names() == []
+    forward(91)
+    assert partner.names() == ["anna-jones"]
+
+
+def entries_and_link(page: Any) -> tuple[list[dict[str, Any]], str]:
+    if "results" in page:
+        return page["results"], page["meta"]["pagination"].get("next_link", "")
+    return page["site_owner_list"], page["_links"].get("next", {}).get("href", "")
+
+
+def pages(partner: Partner, most: int) -> list[tuple[list[dict[str, Any]], str]]:
+    """The first pages of the list, as far as links lead."""
+    seen = [entries_and_link(partner.page().json)]
+    while seen[-1][1] and len(seen) < most:
+        link = seen[-1][1] + (f"&api_key={partner.key}" if type(partner) is Partner else "")
+        seen.append(entries_and_link(partner.call("GET", link).json))
+    return seen
+
+
+@BOTH
+@pytest.mark.parametrize("wrong", LISTS)
+def test_the_list_can_be_wrong(sandbox: Server, partner: Partner, wrong: str) -> None:
+    partner.create("anna-jones")
+    sandbox.provider.lists = wrong
+
+    seen = pages(partner, most=5)
+
+    links = {link for _, link in seen}
+    entries = [len(found) for found, _ in seen]
+    if wrong == "unreadable":
+        assert (entries, links) == ([3], {""})
+    elif wrong == "endless":
+        assert (entries, len(links)) == ([2, 1, 1, 1, 1], 5)
+    elif wrong == "repeated":
+        assert (entries, len(links)) == ([1] * 5, 1)
+    else:
+        assert (entries, len(links)) == ([0] * 5, 5)
+    sandbox.provider.lists = ""
+    assert pages(partner, most=5)[0][1] == ""
+
+
+@BOTH
+@pytest.mark.parametrize("fault", ["500", "503", "html", "404", "301", "429-html", "403-html"])
+def test_the_provider_can_be_down_for_a_while(
+    sandbox: Server, partner: Partner, fault: str, status: dict[str, int]
+) -> None:
+    sandbox.provider.down = fault
+    assert [partner.create("anna-jones").status, partner.page().status] == [status[fault]] * 2
+    assert partner.call("GET", "/anything").status == status[fault]
+
+    sandbox.provider.down = ""
+    assert (partner.create("anna-jones").status, partner.names()) == (201, ["anna-jones"])

@@ -166,6 +166,8 @@ def test_calls_for_a_token_count_towards_no_limit() -> None:
         ("PUT", ACCOUNTS, {}, 405),
         ("DELETE", ACCOUNTS, {}, 405),
         ("HEAD", ACCOUNTS, {}, 405),
+        ("TRACE", ACCOUNTS, {}, 405),
+        ("PURGE", ACCOUNTS, {}, 405),
         ("POST", ACCOUNTS, {"Accept": "application/xml"}, 406),
         ("POST", ACCOUNTS, {"Content-Type": "application/x-www-form-urlencoded"}, 415),
         ("POST", ACCOUNTS, {"Authorization": ""}, 401),
@@ -231,11 +233,20 @@ def test_the_list_holds_what_the_contract_says_and_no_address(partner: V3Partner
         "organization_name": "Anna's Bakery",
         "site_owner_name": "anna-jones",
         "billing_status": "Trial",
+        "subscriber_count": 0,
     }
     assert (listed.status, listed.json) == (200, {"site_owner_list": [account], "_links": {}})
 
 
-@pytest.mark.parametrize(("query", "first"), [("", 10), ("?limit=10", 10), ("?limit=21", 21), ("?limit=50", 50)])
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        *((query, 50) for query in ("", "?limit=50", "?limit=9", "?limit=51", "?limit=ten", "?limit=", "?limit=010")),
+        ("?limit=10", 10),
+        ("?limit=21", 21),
+        ("?offset=", 50),
+    ],
+)
 def test_pages_of_the_list_follow_each_other_until_all_are_listed(partner: V3Partner, query: str, first: int) -> None:
     names = [f"anna-{number:02}" for number in range(52)]
     for name in names:
@@ -252,7 +263,9 @@ def test_pages_of_the_list_follow_each_other_until_all_are_listed(partner: V3Par
     assert [account["site_owner_name"] for account in seen] == names
 
 
-@pytest.mark.parametrize("query", ["limit=9", "limit=51", "limit=", "limit=ten", "offset=-1", "offset=", "offset=x"])
+@pytest.mark.parametrize(
+    "query", ["offset=-1", "offset=10", "offset=x", "offset=%C3%A9", "offset=eA**", "account_type=", "account_type=ALL"]
+)
 def test_a_page_that_cannot_be_is_refused(partner: V3Partner, query: str) -> None:
     response = partner.page("?" + query)
 
@@ -262,6 +275,38 @@ def test_a_page_that_cannot_be_is_refused(partner: V3Partner, query: str) -> Non
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"[" * 100_000])
 def test_a_body_that_is_no_json_object_is_refused(partner: V3Partner, body: bytes) -> None:
     assert partner.call("POST", ACCOUNTS, body).keys == ["json.payload.invalid"]
+
+
+def test_an_offset_means_nothing_to_a_client(partner: V3Partner) -> None:
+    for number in range(11):
+        partner.create(f"anna-{number:02}")
+
+    assert partner.page("?limit=10").json["_links"] == {"next": {"href": ACCOUNTS + "?offset=MTA*&limit=10"}}
+
+
+def test_accounts_are_listed_by_who_may_log_in_to_them(partner: V3Partner) -> None:
+    partner.create("anna-1", managed_site_owner=True)
+    partner.create("anna-2", single_billing=True)
+    partner.create("anna-3")
+
+    def names(kind: str) -> list[str]:
+        page = partner.page(f"?account_type={kind}").json
+        return [account["site_owner_name"] for account in page["site_owner_list"]]
+
+    assert names("all") == ["anna-1", "anna-2", "anna-3"]
+    assert names("managed") == ["anna-1", "anna-2"]
+    assert names("unmanaged") == ["anna-3"]
+
+
+def test_the_list_can_have_a_persons_name_where_the_contract_has_the_login_name(
+    sandbox: Server, partner: V3Partner
+) -> None:
+    sandbox.provider.lists_owners = True
+    send(partner)
+    sandbox.provider.hold("berta", "Berta's", first_name="Berta", last_name="Box")
+
+    assert partner.names() == ["Anna Jones", "Berta Box"]
+    assert sandbox.provider.lists_owners
 
 
 def test_secrets_are_neither_logged_nor_kept(

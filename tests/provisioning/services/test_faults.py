@@ -32,12 +32,12 @@ BROKEN_OFF = ("hang-after", "reset-after", "trickle", "500-after", "bad-json", "
 """The account is created, but no answer says so."""
 IN_VAIN = ("hang-before", "reset-before", "500", "502", "596", "html", "418")
 """No account, and no answer that says so."""
-NOTHING_CREATED = ("302", "307", "405", "406", "415")
+NOTHING_CREATED = ("301", "302", "307", "403-html", "404", "405", "406", "415")
 """No account, as the answer says, though it does not say why."""
 PERHAPS_LATER = ("503", "later")
 """An answer after which the account may be created later; it is too late to make a difference here."""
 SILENT = ("hang-before", "hang-after", "trickle")
-STOPPING = ("401", "token-end", "inactive")
+STOPPING = ("401", "token-end", "inactive", "inactive-html")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Course:
 
 TO_MIDNIGHT = timedelta.max
 CLOSING: dict[str, dict[str, Any]] = {
-    "over-qps": {"paused": timedelta(seconds=1)},
+    **{fault: {"paused": timedelta(seconds=1)} for fault in ("over-qps", "429-html")},
     "over-quota": {"paused": TO_MIDNIGHT},
     **{fault: {"stopped": True} for fault in STOPPING},
 }
