@@ -142,7 +142,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 _MEMORY = "django.core.cache.backends.locmem.LocMemCache"
 CACHES = {
     "default": {"BACKEND": _MEMORY},
-    # Rendered pages, kept in each process: it knows its own templates. On a developer's machine they are edited.
+    # Pages and brands, kept by each process for itself; not on a developer's machine, where templates are edited.
     "pages": {
         "BACKEND": "django.core.cache.backends.dummy.DummyCache" if DEBUG else _MEMORY,
         "LOCATION": "pages",

@@ -37,9 +37,14 @@ def no_language_of_the_test_before() -> None:
     translation.deactivate()
 
 
+@pytest.fixture(autouse=True)
+def no_pages_of_the_test_before() -> None:
+    caches["pages"].clear()
+
+
 @receiver(setting_changed)
 def forget_pages(**_: object) -> None:
-    """Pages are rendered once under the settings of a process, which change in tests only."""
+    """A process keeps pages as they are under its settings, which change in tests only."""
     caches["pages"].clear()
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from django.conf import settings
+from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -123,7 +127,20 @@ class Brand(models.Model):
 
 
 def brand_at(host: str) -> Brand:
-    """Return the brand for pages at `host` (its port doesn't matter): its own, the default one, or the settings'."""
+    """Return the brand for pages at `host` (its port doesn't matter): its own, the default one, or the settings'.
+
+    It is read once a second, so that every process sees within that time what is saved in one of them.
+    """
     name, _port = split_domain_port(host)
+    brand: Brand = caches["pages"].get_or_set(f"brand-{name}", lambda: _read_brand(name), timeout=1)  # type: ignore[assignment]
+    return brand
+
+
+def _read_brand(name: str) -> Brand:
     own_or_default = Brand.objects.defer("logo").filter(host__in={name, ""}).order_by("-host").first()
     return own_or_default or Brand.from_settings()
+
+
+@receiver([post_save, post_delete], sender=Brand)
+def forget_pages(**kwargs: Any) -> None:
+    caches["pages"].clear()

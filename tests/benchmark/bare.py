@@ -26,7 +26,7 @@ settings.configure(
     SECRET_KEY="x" * 50,
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
-    DATABASES=DATABASES,
+    DATABASES={"default": DATABASES["default"] | {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}},
     MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": [os.environ["PAGES"]]}],
     LOGGING_CONFIG=None,

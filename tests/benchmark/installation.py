@@ -76,7 +76,7 @@ def fetch(url: str, headers: Mapping[str, str] | None = None) -> str:
 
 def forms(number: int) -> Iterator[str]:
     """So many forms as different customers send them, long enough after they were shown."""
-    stamps = Signer(key=ENVIRONMENT["SECRET_KEY"], salt="signup.abuse")
+    stamps = Signer(key=ENVIRONMENT["SECRET_KEY"], fallback_keys=[], salt="signup.abuse")
     for _ in range(number):
         submission = uuid.uuid4()
         own = {
