@@ -101,7 +101,9 @@ def test_a_mistake_is_told_under_its_id_with_a_hint(settings: Settings, changes:
     "changes",
     [
         {"ALLOWED_HOSTS": ["signup.example.com", ".example.com", "[::1]"]},
-        {"SEALING_KEYS": [Fernet.generate_key().decode(), Fernet.generate_key().decode()]},
+        pytest.param(
+            {"SEALING_KEYS": [Fernet.generate_key().decode(), Fernet.generate_key().decode()]}, id="two sealing keys"
+        ),
         {"CONSTANT_CONTACT_URL": "http://127.0.0.1:8008"},
         {"CONSTANT_CONTACT_URL": "http://[::1]:8008"},
         {"CONSTANT_CONTACT_URL": "http://localhost:8008"},
@@ -110,8 +112,12 @@ def test_a_mistake_is_told_under_its_id_with_a_hint(settings: Settings, changes:
         {"EMAIL_URL": {"EMAIL_HOST": "mail.example.com"}, "DEFAULT_FROM_EMAIL": "signup@example.com"},
         SINGLE_SIGN_ON,
         SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": "", "OIDC_ISSUER": "http://localhost:9000", **CLIENT},
-        SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(rsa.generate_private_key(65537, 2048))},
-        SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(ec.generate_private_key(ec.SECP256R1()))},
+        pytest.param(
+            SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(rsa.generate_private_key(65537, 2048))}, id="an RSA key"
+        ),
+        pytest.param(
+            SINGLE_SIGN_ON | {"SIGNUP_LINK_KEY": public(ec.generate_private_key(ec.SECP256R1()))}, id="a key on P-256"
+        ),
         SINGLE_SIGN_ON | {"CONSTANT_CONTACT_IDP_PROVIDER": "x" * 80, "CONSTANT_CONTACT_API": "v3"},
         {"OIDC_STAFF_CLAIM": "groups", "OIDC_ISSUER": "https://id.example.com", **CLIENT},
     ],
