@@ -6,6 +6,11 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from signup.version import VERSION
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
-    execute_from_command_line(sys.argv)
+    if sys.argv[1:] in (["--version"], ["version"]):
+        sys.stdout.write(f"{VERSION}\n")  # Django would name its own.
+    else:
+        execute_from_command_line(sys.argv)

@@ -58,7 +58,7 @@ class Checkout:
         self._programs: list[Program] = []
         for name in ("signup", "provisioning", "templates", "static"):
             shutil.copytree(ROOT / name, self.directory / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("manage.py", "gunicorn.conf.py"):
+        for name in ("manage.py", "gunicorn.conf.py", "pyproject.toml"):
             shutil.copy(ROOT / name, self.directory)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:

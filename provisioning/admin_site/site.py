@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
@@ -38,7 +39,7 @@ class Site(admin.AdminSite):
         super().register(model_or_iterable, strict, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        context = super().each_context(request)
+        context = super().each_context(request) | {"version": settings.VERSION}
         if context["has_permission"] and (closure := gateway.closure()):
             context |= {"closure": closure, "may_resume": request.user.has_perm("provisioning.resume_gateway")}
         return context
