@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from signup.checks import check_configuration, check_static_files
+from signup.checks import check_configuration, check_proxy, check_static_files
 
 
 class SignupConfig(AppConfig):
@@ -19,3 +19,4 @@ class SignupConfig(AppConfig):
         to_do.connect(overview.hidden_visitors)
         register(check_configuration)
         register(check_static_files, deploy=True)
+        register(check_proxy, deploy=True)

@@ -128,6 +128,19 @@ def _redirect() -> Iterator[checks.CheckMessage]:
         )
 
 
+def check_proxy(**options: Any) -> list[checks.CheckMessage]:
+    """For the web server only: what visitors' slow connections can do to it."""
+    if settings.DEBUG or settings.TRUSTED_PROXIES:
+        return []
+    return [
+        checks.Warning(
+            "No reverse proxy is named, and without one some slow connections are enough to freeze the page.",
+            hint="Put one in front that buffers, like deploy/nginx.conf, and list its address in TRUSTED_PROXIES.",
+            id="signup.W004",
+        )
+    ]
+
+
 def _sender() -> Iterator[checks.CheckMessage]:
     if settings.EMAIL_URL and not settings.DEFAULT_FROM_EMAIL:
         yield checks.Error(

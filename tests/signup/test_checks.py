@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
-from signup.checks import check_configuration, check_static_files
+from signup.checks import check_configuration, check_proxy, check_static_files
 
 SINGLE_SIGN_ON = {
     "CONSTANT_CONTACT_IDP_PROVIDER": "alder",
@@ -158,3 +158,14 @@ def test_static_files_must_be_collected_in_production(
         (tmp_path / "staticfiles.json").touch()
 
     assert ids(check_static_files()) == told
+
+
+@pytest.mark.parametrize(
+    ("debug", "proxies", "told"), [(False, [], ["signup.W004"]), (False, ["127.0.0.1"], []), (True, [], [])]
+)
+def test_a_web_server_without_a_proxy_in_front_says_what_it_lacks(
+    settings: Settings, debug: bool, proxies: list[str], told: list[str]
+) -> None:
+    settings.DEBUG, settings.TRUSTED_PROXIES = debug, proxies
+
+    assert ids(check_proxy()) == told

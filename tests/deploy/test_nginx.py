@@ -1,0 +1,215 @@
+"""The documented reverse proxy, as it is documented: what gets through, and what a visitor cannot do."""
+
+import http.client
+import re
+import socket
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from signup import abuse
+from signup.abuse import LIMITS
+from tests.browser.installation import Installation
+from tests.deploy.conftest import start_nginx
+from tests.deploy.nginx import HOST, Nginx
+from tests.patience import PATIENCE
+from tests.signup.accounts import TYPED
+
+Behind = tuple[Installation, Nginx]
+FORGED = {
+    "X-Forwarded-For": "198.51.100.66",
+    "X-Forwarded-Proto": "http",
+    "X_Forwarded_For": "198.51.100.67",
+}
+
+
+class Upstream:
+    """Remembers the headers of each request that gets through."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, list[str]]] = []
+        handler = type("Handler", (_Handler,), {"seen": self.seen})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.address = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    seen: list[dict[str, list[str]]]
+
+    def do_POST(self) -> None:
+        names = {name.lower() for name in self.headers}
+        self.seen.append({name: self.headers.get_all(name, []) for name in names})
+        self.send_response(204)
+        self.end_headers()
+
+    do_GET = do_POST  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    upstream = Upstream()
+    yield upstream
+    upstream.server.shutdown()
+    upstream.server.server_close()
+
+
+@pytest.fixture
+def nginx(tmp_path: Path, upstream: Upstream) -> Iterator[Nginx]:
+    with start_nginx(tmp_path, upstream.address) as nginx:
+        yield nginx
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Message
+    text: str
+
+
+def ask(nginx: Nginx, path: str = "/", method: str = "GET", body: str | None = None, **headers: str) -> Answer:
+    connection = http.client.HTTPSConnection(HOST, nginx.port, timeout=PATIENCE, context=nginx.trusting)
+    return answer_of(connection, path, method, body, headers)
+
+
+def answer_of(
+    connection: http.client.HTTPConnection,
+    path: str = "/",
+    method: str = "GET",
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    with closing(connection):
+        connection.request(method, path, body, headers or {})
+        with connection.getresponse() as answer:
+            return Answer(answer.status, answer.headers, answer.read().decode())
+
+
+def test_what_a_visitor_claims_about_the_own_way_does_not_pass(nginx: Nginx, upstream: Upstream) -> None:
+    assert ask(nginx, **FORGED).status == 204
+
+    (seen,) = upstream.seen
+    assert seen["x-forwarded-for"] == ["127.0.0.1"]
+    assert seen["x-forwarded-proto"] == ["https"]
+    assert seen["host"] == [HOST]
+    assert not [values for values in seen.values() if any("198.51.100" in value for value in values)]
+
+
+def test_a_request_arrives_only_once_it_is_whole(nginx: Nginx, upstream: Upstream) -> None:
+    with closing(open_slowly(nginx)) as slow:
+        assert ask(nginx).status == 204
+        assert len(upstream.seen) == 1
+        slow.sendall(b"x" * 9)
+        assert slow.recv(1000)
+    assert upstream.seen[1]["content-length"] == ["10"]
+
+
+def open_slowly(nginx: Nginx) -> ssl.SSLSocket:
+    """Send all of a request but most of its body."""
+    plain = socket.create_connection(("127.0.0.1", nginx.port), PATIENCE)
+    slow = nginx.trusting.wrap_socket(plain, server_hostname=HOST)
+    slow.sendall(HALF)
+    return slow
+
+
+HALF = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nx".encode()
+
+
+def test_http_leads_to_https_and_another_host_name_nowhere(nginx: Nginx, upstream: Upstream) -> None:
+    plain = answer_of(http.client.HTTPConnection("127.0.0.1", nginx.http_port), "/?a=b", headers={"Host": HOST})
+    assert (plain.status, plain.headers["Location"]) == (301, f"https://{HOST}:{nginx.port}/?a=b")
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        answer_of(http.client.HTTPConnection("127.0.0.1", nginx.http_port), headers={"Host": "stranger.example.net"})
+    with socket.create_connection(("127.0.0.1", nginx.port), PATIENCE) as tcp, pytest.raises(ssl.SSLError):
+        nginx.trusting.wrap_socket(tcp, server_hostname="stranger.example.net")
+    assert not upstream.seen
+
+
+def lines_of(log: Path, least: int) -> list[str]:
+    """The lines of a log; one is written after the answer that it is about."""
+    while len(lines := log.read_text().splitlines()) < least:
+        time.sleep(0.05)
+    return lines
+
+
+def test_its_log_holds_neither_links_nor_addresses_and_no_forged_line(nginx: Nginx) -> None:
+    ask(nginx, "/start/?token=canary-token")
+    ask(nginx, "/a%0A2026-01-01T00:00:00+00:00%20GET%20/admin/%20200")
+
+    assert len(lines_of(nginx.log, 2)) == 2
+    assert "canary" not in nginx.log.read_text()
+    assert "127.0.0.1" not in nginx.log.read_text()
+
+
+class TestInFrontOfThePage:
+    """All the way: nginx, gunicorn, the page."""
+
+    def test_slow_connections_freeze_gunicorn_alone_and_not_behind_nginx(self, behind: Behind) -> None:
+        site, nginx = behind
+        slow = [open_slowly(nginx) for _ in range(40)]
+        assert ask(nginx).status == 200
+        for each in slow:
+            each.close()
+
+        there = ("127.0.0.1", int(site.url.rpartition(":")[2]))
+        slower = []
+        for _ in range(40):
+            tcp = socket.create_connection(there, PATIENCE)
+            tcp.sendall(HALF.replace(b"\r\n\r\n", b"\r\nX-Forwarded-Proto: https\r\n\r\n"))
+            slower.append(tcp)
+        with pytest.raises(TimeoutError):
+            answer_of(
+                http.client.HTTPConnection(*there, timeout=2), headers={"Host": HOST, "X-Forwarded-Proto": "https"}
+            )
+        for tcp in slower:
+            tcp.close()
+
+    def test_the_limits_hold_whatever_the_visitor_says(self, behind: Behind) -> None:
+        _site, nginx = behind
+        statuses = {self.sign_up(nginx, number) for number in range(LIMITS["network"].an_hour + 1)}
+        assert 429 in statuses
+        assert self.sign_up(nginx, 99) == 429
+
+    def test_cookies_are_secure_and_headers_come_once(self, behind: Behind) -> None:
+        _site, nginx = behind
+        answer = ask(nginx)
+        assert re.search(r"__Host-csrftoken=.*[Ss]ecure", answer.headers["Set-Cookie"])
+        for name in ("Strict-Transport-Security", "Content-Security-Policy", "X-Content-Type-Options"):
+            assert len(answer.headers.get_all(name, [])) == 1
+
+    def test_a_path_forges_no_line_of_the_web_server_s_log(self, behind: Behind) -> None:
+        site, nginx = behind
+        ask(nginx, "/a%0A[01/Jan/2026:00:00:00]%20GET%20/forged%20200")
+        while "/forged" not in (log := site.log.read_text()):
+            time.sleep(0.05)
+        assert not [line for line in log.splitlines() if line.startswith("[01/Jan/2026")]
+
+    def sign_up(self, nginx: Nginx, number: int) -> int:
+        """Send a form that was shown a while ago, and give the status of the answer."""
+        page = ask(nginx)
+        token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
+        submission = str(uuid.uuid4())
+        shown = abuse._stamps().sign_object([submission, time.time() - 60])
+        own = {"username": f"anna-{number}-{submission[:8]}", "email": f"anna-{number}@example.com"}
+        hidden = {"csrfmiddlewaretoken": token[0], "submission": submission, "shown": shown, "comment": ""}
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Cookie": page.headers["Set-Cookie"].split(";")[0],
+            "Referer": f"https://{HOST}/",
+            "X-Forwarded-For": f"198.51.100.{number}",
+        }
+        return ask(nginx, "/", "POST", urlencode(TYPED | own | hidden), **headers).status
