@@ -16,6 +16,8 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import mark_safe
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from provisioning.admin_site.turns import Busy, turn
+
 
 def _code_field(**options: Any) -> forms.CharField:
     attributes = {"autocomplete": "one-time-code", "inputmode": "numeric", "pattern": "[0-9]*", "maxlength": "6"}
@@ -38,7 +40,11 @@ class LogInForm(AdminAuthenticationForm):
             raise self.get_invalid_login_error()
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean()
+        try:
+            with turn():
+                cleaned: dict[str, Any] = super().clean()
+        except Busy:
+            raise ValidationError("Many people are logging in. Try again in a few seconds.", code="busy") from None
         user = self.get_user()
         if user and not _accepts(user.pk, cleaned["code"]):
             raise ValidationError("Enter the code that your app shows now, and your password again.", code="code")
