@@ -221,10 +221,21 @@ class Account(models.Model):
         """
         self._update(due_in, claim=claim or self.claim)
 
+    def revise(self, **changes: Any) -> None:
+        """Take other values without a move; the account keeps its turn.
+
+        Raises MovedMeanwhile when the row is no longer as it was read: a worker that has claimed it since sends what
+        it read then.
+        """
+        self._write(**changes)
+        log.info("account revised reference=%s properties=%s", self.reference, ",".join(sorted(changes)))
+
     def _update(self, due_in: timedelta | None, **changes: Any) -> None:
-        due_at = None if due_in is None else Now() + due_in
+        self._write(due_at=None if due_in is None else Now() + due_in, **changes)
+
+    def _write(self, **columns: Any) -> None:
         as_read = Account.objects.filter(pk=self.pk, state=self.state, claim=self.claim)
-        if as_read.update(due_at=due_at, **changes) != 1:
+        if as_read.update(**columns) != 1:
             raise MovedMeanwhile(f"{self.reference} is no longer {self.state}")
 
 

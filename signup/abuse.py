@@ -23,6 +23,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from provisioning import rules
 from provisioning.models import Account
 from signup import visitors
 from signup.forms import PropertiesForm, SignupForm
@@ -107,14 +108,14 @@ def check(form: SignupForm, request: HttpRequest) -> None:
         raise ValidationError(
             _("That was too quick for us to be sure that you are human.") + f" {again()}", code="quick"
         )
-    sources = {"network": visitors.network(request), "email": form.cleaned_data["email"].lower()}
+    sources = {"network": visitors.network(request), "email": rules.mailbox(form.cleaned_data["email"])}
     _count(sources, form.submission)
 
 
-def check_correction(account: Account) -> None:
-    """Let a correction pass, or raise ValidationError with what to do."""
+def check_correction(account: Account, email: str) -> None:
+    """Let a correction pass, or raise ValidationError with what to do. `email` is the new address, if there is one."""
     if settings.ABUSE_PROTECTION:
-        _count({"correction": str(account.reference)}, uuid.uuid4())
+        _count({"correction": str(account.reference), "email": rules.mailbox(email) if email else ""}, uuid.uuid4())
 
 
 def status(form: PropertiesForm | None) -> int:

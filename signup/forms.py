@@ -10,7 +10,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.renderers import BaseRenderer
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -144,6 +144,11 @@ class SignupForm(PropertiesForm):
         single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
         super().__init__(rules.CUSTOMER_PROPERTIES, data, single_sign_on=single_sign_on, initial=initial)
         self.submission = _submission(data or {})
+
+    @property
+    def asks_for_second(self) -> bool:
+        """Whether the customer has been told that there is an account already: the next time, a second one is meant."""
+        return "second" in self.data or self.has_error(NON_FIELD_ERRORS, "second")
 
     def groups(self) -> Iterator[tuple[str, list[forms.BoundField]]]:
         for legend, names in GROUPS:

@@ -23,13 +23,10 @@ from django.views.i18n import set_language
 
 from provisioning import services
 from provisioning.models import Account, MovedMeanwhile
-from signup import abuse, form_page, mails, single_sign_on
+from signup import abuse, form_page, mails, own_accounts, resubmission, single_sign_on
 from signup.forms import CorrectionForm, SignupForm
 from signup.progress import STEPS, stage
 from signup.single_sign_on import Proof
-
-OWN = "accounts"
-"""The key in a browser's session of the references of the accounts that it signed up for."""
 
 
 @gzip_page  # Nothing on it is secret but the CSRF token, which is masked anew each time.
@@ -38,24 +35,32 @@ OWN = "accounts"
 @sensitive_post_parameters("password")
 @single_sign_on.proof_required
 def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
-    if account := services.account_of(proof.idp_provider_id):
-        return _hand_over(request, account)
+    proven = services.account_of(proof.idp_provider_id)
+    if proven and request.method != "POST":
+        return _hand_over(request, proven)
     if request.method != "POST" and not proof.idp_provider_id:
         return form_page.blank(request)
     form = SignupForm(request.POST if request.method == "POST" else None, proof.values)
     if form.is_valid():
         try:
-            abuse.check(form, request)
-            with transaction.atomic():
-                account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request))
-                mails.expect(account, request)
+            account = proven or _submit(request, form, proof)
+            return _hand_over(request, account, resubmission.answer(request, form, account))
         except ValidationError as problems:
-            if sent_before := _own_named(request, form.cleaned_data["username"]):
-                return redirect("progress", sent_before.reference)
             form.add_error(None, problems)
-        else:
-            return _hand_over(request, account)
     return form_page.filled_in(form, request, abuse.status(form), proof)
+
+
+def _submit(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
+    """The account that the form becomes, or has become before. Who has proven to be somebody has one of their own."""
+    if not proof.idp_provider_id:
+        if sent_before := resubmission.sent_before(request, form):
+            return sent_before
+        resubmission.check_second(request, form)
+    abuse.check(form, request)
+    with transaction.atomic():
+        account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request))
+        mails.expect(account, request)
+    return account
 
 
 @never_cache
@@ -98,7 +103,7 @@ def language(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("password")
 def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
-    account = _own(request, reference)
+    account = own_accounts.find(request, reference)
     if account is None:
         return render(request, "signup/not_yours.html", status=404)
     form = _correction(request, account)
@@ -107,7 +112,13 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     return render(
         request,
         "signup/progress.html",
-        {"account": account, "form": form, "stage": stage(account), "steps": STEPS},
+        {
+            "account": account,
+            "form": form,
+            "stage": stage(account),
+            "steps": STEPS,
+            "note": resubmission.note(request),
+        },
         status=abuse.status(form),
     )
 
@@ -132,7 +143,7 @@ def reopen(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def status(request: HttpRequest, reference: UUID) -> JsonResponse:
-    account = _own(request, reference)
+    account = own_accounts.find(request, reference)
     if account is None:
         raise Http404
     return JsonResponse({"state": account.state, "final": account.state in Account.FINAL})
@@ -165,7 +176,7 @@ def _corrected(account: Account, form: CorrectionForm) -> bool:
     if not form.is_valid():
         return False
     try:
-        abuse.check_correction(account)
+        abuse.check_correction(account, form.cleaned_data.get("email", ""))
         services.correct(account, form.cleaned_data)
     except ValidationError as problems:
         form.add_error(None, problems)
@@ -175,21 +186,8 @@ def _corrected(account: Account, form: CorrectionForm) -> bool:
     return True
 
 
-def _hand_over(request: HttpRequest, account: Account) -> HttpResponse:
-    """Bind the account's pages to this browser, under a new session key that nobody can have planted, and go there."""
-    request.session.cycle_key()
-    reference = str(account.reference)
-    request.session[OWN] = [*(own for own in request.session.get(OWN, []) if own != reference), reference]
+def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:
+    """Make the account this browser's own, and answer with its page if there is no other response."""
+    own_accounts.claim(request, account)
     single_sign_on.forget_values(request)
-    return redirect("progress", reference)
-
-
-def _own(request: HttpRequest, reference: UUID) -> Account | None:
-    if str(reference) not in request.session.get(OWN, []):
-        return None
-    return Account.objects.filter(reference=reference).first()
-
-
-def _own_named(request: HttpRequest, username: str) -> Account | None:
-    """This browser's own account of that user name: whoever goes back and sends the form anew finds it again."""
-    return Account.objects.living().filter(reference__in=request.session.get(OWN, []), username=username).first()
+    return response or redirect("progress", account.reference)

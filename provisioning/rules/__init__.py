@@ -18,6 +18,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, WITH_KOSOVO
+from provisioning.rules.mailboxes import likely as likely_email
+from provisioning.rules.mailboxes import mailbox
 from provisioning.rules.places import country_name, states
 from provisioning.rules.rule import Choices, Rule, flatten
 
@@ -33,6 +35,8 @@ __all__ = [
     "clean",
     "country_name",
     "flatten",
+    "likely_email",
+    "mailbox",
     "states",
 ]
 

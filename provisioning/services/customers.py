@@ -1,4 +1,4 @@
-"""What customers do: submit the form, and correct what was refused."""
+"""What customers do: submit the form, change what is not sent yet, and correct what was refused."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
-from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt
-from provisioning.sealed import Sealed
+from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, IllegalMove
+from provisioning.sealed import CannotOpen, Sealed
 from provisioning.services import fuse
 
 log = logging.getLogger(__name__)
@@ -64,20 +64,46 @@ def account_of(idp_provider_id: str) -> Account | None:
     return Account.objects.living().filter(idp_provider_id=idp_provider_id).first() if idp_provider_id else None
 
 
+def differences(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
+    """Those of a form's judged values that are not the account's.
+
+    The password is compared while it is kept; once it is wiped, nobody can tell any more, and it counts as the same.
+    """
+    asked = set(values).intersection(rules.asked(single_sign_on=bool(account.idp_provider_id)))
+    return {name: values[name] for name in asked if values[name] != _kept(account, name, values[name])}
+
+
+def change(account: Account, values: Mapping[str, object]) -> None:
+    """Take other values for an account of which Constant Contact can know nothing yet, in the customer's own words.
+
+    A queued or held account keeps its turn. A rejected one is corrected and sent again, if everything that was refused
+    is among them. Raises ValidationError like `submit`, IllegalMove where the account may be at Constant Contact, and
+    MovedMeanwhile where a worker was faster: then nothing is changed.
+    """
+    if account.state == Account.State.REJECTED and refused(account).keys() <= values.keys():
+        return correct(account, values)
+    if not is_changeable(account):
+        raise IllegalMove(f"What is {account.state} may be at Constant Contact as it was sent first.")
+    with _username_held_once():
+        account.revise(**_entered(account, values))
+    return None
+
+
+def is_changeable(account: Account) -> bool:
+    """Whether what was entered can still be changed here: Constant Contact surely has nothing of it."""
+    if account.state in {Account.State.HELD, Account.State.QUEUED}:
+        return not _may_exist(account)
+    return account.state == Account.State.REJECTED
+
+
 def correct(account: Account, values: Mapping[str, object]) -> None:
     """Take new values for some properties of a rejected account and send it again; no values: send it as it is.
 
     Raises ValidationError like `submit`, IllegalMove where the account is not rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
-    entered = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
-    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
     with _username_held_once():
-        account.move(
-            Account.State.QUEUED,
-            due_in=timedelta(),
-            **_sealed(rules.clean(entered, only=set(values).intersection(asked))),
-        )
+        account.move(Account.State.QUEUED, due_in=timedelta(), **_entered(account, values))
 
 
 def refused(account: Account) -> dict[str, str]:
@@ -90,6 +116,30 @@ def is_taken(account: Account) -> bool:
     """Of a rejected account: whether it was refused because its user name is in use."""
     last = account.attempts.filter(kind=Attempt.Kind.CREATE).last()
     return last is not None and last.outcome == Attempt.Outcome.TAKEN
+
+
+def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
+    """The new values as columns, judged beside those that the account keeps."""
+    together = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
+    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
+    return _sealed(rules.clean(together, only=set(values).intersection(asked)))
+
+
+def _kept(account: Account, name: str, otherwise: object) -> object:
+    """The account's value; `otherwise` for a password that cannot be read."""
+    value = getattr(account, name)
+    if not isinstance(value, Sealed):
+        return value
+    try:
+        return value.open() or otherwise
+    except CannotOpen:
+        return otherwise
+
+
+def _may_exist(account: Account) -> bool:
+    """Whether a call for this account was not answered for sure, so that it may have been created as it was then."""
+    doubtful = ["", Attempt.Outcome.UNKNOWN, Attempt.Outcome.CREATED]
+    return account.attempts.filter(kind=Attempt.Kind.CREATE, outcome__in=doubtful).exists()
 
 
 def _sealed(entered: dict[str, Any]) -> dict[str, Any]:

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection
+from pytest_django import Settings
 
 from provisioning import rules, services
 from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
+from provisioning.sandbox import Server
+from provisioning.sealed import NOTHING
 from tests.provisioning.values import SIGN_UP
-from tests.provisioning.work import State, account_in, again, at_once, now, sign_up
+from tests.provisioning.work import NAME, State, account_in, again, at_once, now, sign_up, work
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +41,7 @@ def test_the_password_is_sealed_before_it_is_stored() -> None:
 
 def test_every_problem_of_a_sign_up_is_told_by_property() -> None:
     with pytest.raises(ValidationError) as refusal:
-        sign_up(phone="1", state_code="", password="short", username="Anna")
+        sign_up(phone="1", state_code="", password="short", username="Anna!")
     assert refusal.value.message_dict.keys() == {"phone", "state_code", "password", "username"}
     assert not Account.objects.exists()
 
@@ -190,3 +194,131 @@ def problem_with(act: Callable[[], Any]) -> tuple[str, str | None]:
         act()
     ((name, (problem,)),) = refusal.value.error_dict.items()
     return name, problem.code
+
+
+class TestChange:
+    """A customer goes back, corrects what was mistyped, and sends the form again."""
+
+    @pytest.mark.parametrize("state", [State.QUEUED, State.HELD])
+    def test_what_waits_is_changed_in_place_and_keeps_its_turn(self, state: str) -> None:
+        account = account_in(state)
+
+        services.change(account, {"email": " Ann@nullmailer.com", "password": "another-horse"})
+
+        changed = again(account)
+        assert (changed.email, changed.password.open()) == ("Ann@nullmailer.com", "another-horse")
+        assert (changed.state, changed.due_at, changed.claim) == (state, account.due_at, account.claim)
+
+    def test_what_is_sent_is_what_was_entered_last(self, sandbox: Server) -> None:
+        account = sign_up()
+        services.change(account, {"email": "ann@nullmailer.com", "username": "ann-jones"})
+
+        work()
+
+        assert [each.properties["email"] for each in sandbox.provider.accounts.values()] == ["ann@nullmailer.com"]
+        assert (again(account).state, list(sandbox.provider.accounts)) == (State.CREATED, ["ann-jones"])
+
+    def test_a_changed_value_is_judged_beside_those_that_stay(self) -> None:
+        account = sign_up()
+
+        with pytest.raises(ValidationError) as refusal:
+            services.change(account, {"country_code": "CA", "phone": "1"})
+
+        assert refusal.value.message_dict.keys() == {"state_code", "phone"}
+        assert again(account).country_code == "US"
+
+    def test_a_username_that_another_account_holds_is_refused(self) -> None:
+        sign_up(username="taken")
+        account = sign_up()
+
+        with pytest.raises(ValidationError) as refusal:
+            services.change(account, {"username": "taken"})
+
+        assert refusal.value.error_dict["username"][0].code == "taken"
+        assert again(account).username == SIGN_UP["username"]
+
+    @pytest.mark.parametrize("state", [State.SENDING, State.UNCONFIRMED, State.CREATED, State.CLOSED])
+    def test_what_may_be_at_constant_contact_is_not_changed(self, state: str) -> None:
+        account = account_in(state)
+
+        with pytest.raises(IllegalMove):
+            services.change(account, {"email": "ann@nullmailer.com"})
+
+        assert again(account).email == SIGN_UP["email"]
+
+    @pytest.mark.parametrize("outcome", ["", "unknown", "created"])
+    def test_nor_what_waits_for_another_call_after_one_that_was_not_answered(self, outcome: str) -> None:
+        account = sign_up()
+        Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=NAME, outcome=outcome)
+
+        with pytest.raises(IllegalMove):
+            services.change(account, {"email": "ann@nullmailer.com"})
+
+    def test_a_call_that_created_nothing_leaves_it_changeable(self) -> None:
+        account = sign_up()
+        Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=NAME, outcome="not_done")
+
+        services.change(account, {"email": "ann@nullmailer.com"})
+
+        assert again(account).email == "ann@nullmailer.com"
+
+    def test_a_worker_that_claims_it_at_the_same_time_is_never_overtaken(
+        self, sandbox: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The worker claims it after the customer's form was compared with what is kept, and before it is written."""
+        account = sign_up()
+        monkeypatch.setattr("provisioning.services.customers.is_changeable", lambda _: True)
+        claim = services.claim_account()
+        assert claim is not None
+
+        with pytest.raises(MovedMeanwhile):
+            services.change(account, {"email": "ann@nullmailer.com"})
+        services.provision(claim)
+
+        (sent,) = sandbox.provider.accounts.values()
+        assert again(account).email == sent.properties["email"] == SIGN_UP["email"]
+
+    def test_nor_one_that_has_put_it_back_meanwhile(self) -> None:
+        account = sign_up()
+        Account.objects.update(claim=uuid.uuid4())
+
+        with pytest.raises(MovedMeanwhile):
+            services.change(account, {"email": "ann@nullmailer.com"})
+
+    def test_a_rejected_one_is_sent_again_once_all_that_was_refused_is_changed(self) -> None:
+        account = account_in(State.REJECTED)
+        refused = {"username": "Taken.", "email": "No."}
+        Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=NAME, refused=refused)
+
+        services.change(account, {"username": "ann-jones", "phone": "12345"})
+        assert (again(account).state, again(account).username) == (State.REJECTED, "ann-jones")
+
+        services.change(again(account), {"email": "ann@nullmailer.com", "username": "ann-lee"})
+        assert (again(account).state, again(account).username) == (State.QUEUED, "ann-lee")
+
+
+class TestDifferences:
+    def test_the_same_values_differ_in_nothing(self) -> None:
+        assert services.differences(sign_up(), rules.clean(SIGN_UP, only=set(SIGN_UP))) == {}
+
+    def test_they_are_what_the_account_does_not_have(self) -> None:
+        values = rules.clean(SIGN_UP | {"email": "ann@nullmailer.com", "gdpr_opt_out": True, "website": "example.com"})
+
+        assert services.differences(sign_up(), values) == {
+            "email": "ann@nullmailer.com",
+            "gdpr_opt_out": True,
+            "website": "https://example.com",
+        }
+
+    def test_the_password_is_compared_while_it_is_kept(self, settings: Settings) -> None:
+        account, other = sign_up(), {"password": "another-horse"}
+
+        assert services.differences(account, other) == other
+        settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+        assert services.differences(account, other) == {}
+        assert services.differences(account_in(State.CREATED, username="ann"), other) == {}
+
+    def test_with_single_sign_on_there_is_none_to_compare(self) -> None:
+        account = account_in(State.QUEUED, idp_provider_id="anna", password=NOTHING)
+
+        assert services.differences(account, {"password": "another-horse"}) == {}

@@ -165,7 +165,7 @@ def test_what_is_typed_wins_over_what_is_known_and_both_can_be_changed(client: C
 
 
 def test_who_has_a_living_account_is_led_to_it(client: Client) -> None:
-    mine = account("created", idp_provider_id="4711")
+    mine = account("created", idp_provider_id="4711", username=ENTERED["username"])
     prove(client, "4711")
 
     response = client.get("/", follow=True)
@@ -174,6 +174,16 @@ def test_who_has_a_living_account_is_led_to_it(client: Client) -> None:
     assert "Your account is ready" in response.content.decode()
     assert client.post("/", ENTERED).headers["Location"] == f"/signup/{mine.reference}/"
     assert Account.objects.count() == 1
+
+
+def test_who_corrects_a_sign_up_that_was_sent_is_told_what_became_of_it(client: Client) -> None:
+    account("created", idp_provider_id="4711", username=ENTERED["username"])
+    prove(client, "4711")
+
+    response = client.post("/", ENTERED | {"phone": "555-555-1234"})
+
+    assert response.status_code == 409
+    assert "555-555-1234" in response.content.decode()
 
 
 def test_what_was_typed_is_not_who_one_is_signed_in_as(client: Client) -> None:
@@ -229,7 +239,7 @@ def test_many_forms_of_one_customer_at_once_are_one_account() -> None:
     def send(number: int) -> str:
         browser = Client()
         prove(browser, "4711")
-        return browser.post("/", ENTERED | {"username": f"anna-{number % 4}"}).headers["Location"]
+        return browser.post("/", ENTERED | {"username": f"anna-{number % 4}"}).headers["Location"].partition("?")[0]
 
     pages = at_once(8, send)
 

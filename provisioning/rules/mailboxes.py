@@ -1,0 +1,77 @@
+"""What an email address says about its mailbox: whether two of them are the same one, and whether it was mistyped."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+WITHOUT_DOTS = {"gmail.com", "googlemail.com"}
+"""Providers that ignore the dots in an address, and deliver both of their domains to one mailbox."""
+
+DOMAINS = (
+    *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "aol.com", "live.com", "msn.com", "me.com"),
+    *(
+        "mac.com",
+        "ymail.com",
+        "mail.com",
+        "email.com",
+        "gmx.com",
+        "gmx.net",
+        "gmx.de",
+        "web.de",
+        "proton.me",
+        "hey.com",
+    ),
+    *("protonmail.com", "fastmail.com", "zoho.com", "yandex.com", "googlemail.com", "rocketmail.com", "comcast.net"),
+    *(
+        "verizon.net",
+        "att.net",
+        "sbcglobal.net",
+        "bellsouth.net",
+        "cox.net",
+        "charter.net",
+        "earthlink.net",
+        "juno.com",
+    ),
+    *("optonline.net", "shaw.ca", "rogers.com", "sympatico.ca", "telus.net", "bell.net", "videotron.ca", "yahoo.ca"),
+    *("hotmail.ca", "live.ca", "outlook.ca", "yahoo.co.uk", "hotmail.co.uk", "outlook.co.uk", "live.co.uk"),
+    *("btinternet.com", "sky.com", "yahoo.fr", "hotmail.fr", "outlook.fr", "live.fr", "orange.fr", "wanadoo.fr"),
+    *("free.fr", "laposte.net", "sfr.fr", "yahoo.es", "hotmail.es", "outlook.es", "yahoo.com.mx", "hotmail.com.mx"),
+)
+"""Where most people have their mailbox; the first of equals is the likeliest."""
+
+INTERNATIONAL = {"yahoo", "hotmail", "outlook", "live", "gmx", "yandex", "orange"}
+"""Providers with a domain in many countries, more than are listed."""
+
+ENDINGS = {
+    **dict.fromkeys((".con", ".cmo", ".ocm", ".comm", ".vom", ".xom", ".cim", ".cpm", ".coom", ".clm"), ".com"),
+    **dict.fromkeys((".nte", ".ner", ".nett", ".met"), ".net"),
+    **dict.fromkeys((".ogr", ".orgg", ".rog"), ".org"),
+}
+"""Ends of domains that there are not, and what was meant."""
+
+ALIKE = 0.86
+"""How much of two domains must be the same, from 0 to 1: gmial.com and gmail.com are, mailgun.com and gmail.com not."""
+
+
+def mailbox(email: str) -> str:
+    """One name for all the addresses that are delivered to the same mailbox: with and without a tag, capitals, dots."""
+    name, _, domain = email.lower().rpartition("@")
+    name = name.partition("+")[0] or name
+    if domain in WITHOUT_DOTS:
+        name, domain = name.replace(".", ""), "gmail.com"
+    return f"{name}@{domain}"
+
+
+def likely(email: str) -> str:
+    """The address that was probably meant; empty where this one looks right."""
+    name, _, domain = email.rpartition("@")
+    domain = domain.lower()
+    if not name or domain in DOMAINS:
+        return ""
+    meant = domain
+    for wrong, right in ENDINGS.items():
+        if domain.endswith(wrong):
+            meant = domain.removesuffix(wrong) + right
+    if meant.partition(".")[0] not in INTERNATIONAL:
+        meant = (get_close_matches(meant, DOMAINS, n=1, cutoff=ALIKE) or [meant])[0]
+    return f"{name}@{meant}" if meant != domain else ""

@@ -1,0 +1,34 @@
+"""The sign-ups that belong to a browser: those it sent, or opened from a mail. Nobody else sees their pages."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest
+
+from provisioning.models import Account, AccountQuerySet
+
+OWN = "accounts"
+"""The key in a browser's session of the references of its accounts."""
+
+
+def claim(request: HttpRequest, account: Account) -> None:
+    """Make the account this browser's own, under a new session key that nobody can have planted."""
+    request.session.cycle_key()
+    reference = str(account.reference)
+    request.session[OWN] = [*(own for own in _references(request) if own != reference), reference]
+
+
+def find(request: HttpRequest, reference: UUID) -> Account | None:
+    """The account, if it is this browser's own."""
+    return Account.objects.filter(reference=reference).first() if str(reference) in _references(request) else None
+
+
+def living(request: HttpRequest) -> AccountQuerySet:
+    """This browser's accounts that were not given up."""
+    return Account.objects.living().filter(reference__in=_references(request))
+
+
+def _references(request: HttpRequest) -> list[str]:
+    references: list[str] = request.session.get(OWN, [])
+    return references

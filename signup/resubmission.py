@@ -1,0 +1,107 @@
+"""A form that comes again: customers press Back, correct something, and send it once more.
+
+With the same values it leads to the account that it has become. Other values are taken in place as long as Constant
+Contact surely has none of them; after that, the customer is told what was sent and where it can be changed. Nothing is
+dropped in silence, and no second account is created without a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+
+from provisioning import rules, services
+from provisioning.models import Account, IllegalMove, MovedMeanwhile
+from signup import abuse, own_accounts
+from signup.forms import LABELS, SignupForm
+
+SECOND = "second"
+"""Code of the problem that this looks like a second sign-up, and name of the input by which it is meant to be one."""
+
+
+NOTHING = "-"
+
+
+def sent_before(request: HttpRequest, form: SignupForm) -> Account | None:
+    """This browser's own account of that username, though it may have been sent from another copy of the form."""
+    return own_accounts.living(request).filter(username__iexact=form.cleaned_data["username"]).first()
+
+
+def check_second(request: HttpRequest, form: SignupForm) -> None:
+    """Raise ValidationError where a new form looks like a sign-up that this browser has sent already, corrected."""
+    if SECOND in form.data or Account.objects.filter(submission=form.submission).exists():
+        return
+    for account in own_accounts.living(request):
+        if _is_alike(account, form.cleaned_data):
+            link = format_html('<a href="{}">{}</a>', reverse("progress", args=[account.reference]), account.username)
+            known = format_html(
+                _("You have signed up in this browser already: open the page of {} to change it."), link
+            )
+            again = _("To create a second account, enter its password again and send this form.")
+            raise ValidationError(format_html("{} {}", known, again), code=SECOND)
+
+
+def answer(request: HttpRequest, form: SignupForm, account: Account) -> HttpResponse:
+    """Lead to the account, which may have been there before, with whatever this form says otherwise.
+
+    Raises ValidationError where a changed value cannot be taken.
+    """
+    changes = services.differences(account, form.cleaned_data)
+    page = reverse("progress", args=[account.reference])
+    if account.state == Account.State.CLOSED or not changes:
+        is_password_known = account.state != Account.State.CREATED or account.idp_provider_id
+        return redirect(page if is_password_known else f"{page}?sent=before")
+    try:
+        abuse.check_correction(account, changes.get("email", ""))
+        services.change(account, changes)
+    except (IllegalMove, MovedMeanwhile):
+        account.refresh_from_db()
+        rows = list(_compare(account, changes))
+        return render(request, "signup/sent_before.html", {"account": account, "rows": rows}, status=409)
+    return redirect(f"{page}?{urlencode({'changed': ','.join(changes)})}")
+
+
+def note(request: HttpRequest) -> str:
+    """What the account's page says about the form that led there."""
+    changed = [str(LABELS[name]) for name in request.GET.get("changed", "").split(",") if name in LABELS]
+    if changed:
+        return _("Changed: %(names)s. Your account gets what you entered last.") % {"names": ", ".join(changed)}
+    if request.GET.get("sent") == "before":
+        return _("You had sent this form already. Your password is the one you chose the first time.")
+    return ""
+
+
+def _is_alike(account: Account, values: dict[str, Any]) -> bool:
+    """Whether both are of one person or business: a correction leaves most as it was."""
+    return (
+        rules.mailbox(account.email) == rules.mailbox(values["email"])
+        or account.organization_name.casefold() == values["organization_name"].casefold()
+        or account.phone == values["phone"]
+    )
+
+
+def _compare(account: Account, changes: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Label, value sent and value entered now, of each property in the order of the form."""
+    for name in rules.CUSTOMER_PROPERTIES:
+        if name == "password" and name in changes:
+            yield str(LABELS[name]), _("The one you chose first"), _("Another one")
+        elif name in changes:
+            yield str(LABELS[name]), _in_words(name, getattr(account, name)), _in_words(name, changes[name])
+
+
+def _in_words(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return _("Yes") if value else _("No")
+    if name == "country_code":
+        return rules.country_name(value)
+    if name == "state_code":
+        return next((states[value] for country in ("US", "CA") if value in (states := rules.states(country))), NOTHING)
+    return value or NOTHING

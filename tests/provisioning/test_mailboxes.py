@@ -1,0 +1,77 @@
+"""Whose mailbox an email address is, and what was probably meant by it."""
+
+import pytest
+
+from provisioning import rules
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "victim@gmail.com",
+        "victim+1@gmail.com",
+        "v.i.c.t.i.m@gmail.com",
+        "Victim@GMail.com",
+        "v.ictim+a.b@googlemail.com",
+    ],
+)
+def test_addresses_of_one_mailbox_have_one_name(email: str) -> None:
+    assert rules.mailbox(email) == "victim@gmail.com"
+
+
+@pytest.mark.parametrize(
+    ("email", "name"),
+    [
+        ("v.ictim+1@example.com", "v.ictim@example.com"),
+        ("+1@example.com", "+1@example.com"),
+        ("victim@gmail.com.example", "victim@gmail.com.example"),
+    ],
+)
+def test_dots_are_ignored_only_where_the_provider_does(email: str, name: str) -> None:
+    assert rules.mailbox(email) == name
+
+
+@pytest.mark.parametrize(
+    ("email", "meant"),
+    [
+        ("anna@gmial.con", "anna@gmail.com"),
+        ("anna@gmial.com", "anna@gmail.com"),
+        ("anna@gmail.co", "anna@gmail.com"),
+        ("Anna@GMAIL.CON", "Anna@gmail.com"),
+        ("anna@gmai.com", "anna@gmail.com"),
+        ("anna@hotmial.com", "anna@hotmail.com"),
+        ("anna@yaho.com", "anna@yahoo.com"),
+        ("anna@outlok.com", "anna@outlook.com"),
+        ("anna@iclould.com", "anna@icloud.com"),
+        ("anna@comcast.met", "anna@comcast.net"),
+        ("anna@bakery.example.con", "anna@bakery.example.com"),
+        ("anna@bakery.ogr", "anna@bakery.org"),
+    ],
+)
+def test_a_mistyped_domain_leads_to_the_one_that_was_meant(email: str, meant: str) -> None:
+    assert rules.likely_email(email) == meant
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "anna@gmail.com",
+        "anna@mail.com",
+        "anna@ymail.com",
+        "anna@example.com",
+        "anna@nullmailer.com",
+        "anna@bakery.co",
+        "anna@northwestbakeries.example",
+        "anna@mailgun.com",
+        "anna@outlook.de",
+        "anna@xn--exmple-cua.com",
+        "anna",
+        "",
+    ],
+)
+def test_an_address_that_may_well_be_right_is_left_alone(email: str) -> None:
+    assert rules.likely_email(email) == ""
+
+
+def test_the_list_holds_no_domain_twice() -> None:
+    assert len(set(rules.mailboxes.DOMAINS)) == len(rules.mailboxes.DOMAINS)

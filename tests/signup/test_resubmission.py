@@ -1,0 +1,251 @@
+"""A form that comes again: with the same values, with corrected ones, and for a second account."""
+
+import uuid
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import translation
+from django.utils.crypto import salted_hmac
+from pytest_django import Settings
+
+from provisioning import services
+from provisioning.models import Account, Attempt, MovedMeanwhile
+from provisioning.sealed import NOTHING
+from signup.models import Visit
+from tests.signup.accounts import CANARY, TYPED
+
+pytestmark = pytest.mark.django_db
+MISTYPED = TYPED | {"email": "anna.exmaple@nullmailer.com"}
+
+
+@pytest.fixture(params=["the same copy of the form", "another copy of the form"])
+def sent(request: pytest.FixtureRequest, client: Client) -> dict[str, str]:
+    """A form that was sent, and what comes with it when it is sent again: the id it had, or a new one."""
+    first = MISTYPED | {"submission": str(uuid.uuid4())}
+    assert client.post("/", first).status_code == 302
+    again = first["submission"] if request.param.startswith("the same") else str(uuid.uuid4())
+    return {"submission": again}
+
+
+def move(state: str) -> Account:
+    """The one account, in another state."""
+    final = {"password": NOTHING} if state in Account.FINAL else {}
+    Account.objects.update(state=state, account_id="7" if state == "created" else "", **final)
+    return Account.objects.get()
+
+
+@pytest.mark.parametrize("state", ["held", "queued", "sending", "unconfirmed", "rejected", "created"])
+def test_the_same_values_lead_to_the_account(client: Client, sent: dict[str, str], state: str) -> None:
+    made = move(state)
+
+    response = client.post("/", MISTYPED | sent)
+
+    assert response.headers["Location"].partition("?")[0] == f"/signup/{made.reference}/"
+    assert Account.objects.get().email == MISTYPED["email"]
+
+
+@pytest.mark.parametrize("state", ["held", "queued"])
+def test_a_correction_is_taken_in_place_while_nothing_is_sent(client: Client, sent: dict[str, str], state: str) -> None:
+    move(state)
+
+    page = client.post("/", TYPED | sent, follow=True).content.decode()
+
+    account = Account.objects.get()
+    assert (account.state, account.email) == (state, TYPED["email"])
+    assert "Changed: E-mail address." in page
+
+
+def test_another_password_is_a_correction_too(client: Client, sent: dict[str, str]) -> None:
+    page = client.post("/", MISTYPED | sent | {"password": "another-horse"}, follow=True).content.decode()
+
+    assert Account.objects.get().password.open() == "another-horse"
+    assert "Changed: Password." in page
+    assert "another-horse" not in page
+
+
+def test_so_is_another_username(client: Client) -> None:
+    form = TYPED | {"submission": str(uuid.uuid4())}
+    client.post("/", form)
+
+    client.post("/", form | {"username": "anna-smith"})
+
+    assert Account.objects.get().username == "anna-smith"
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("sending", "is being created"), ("unconfirmed", "is being created"), ("created", "was created")],
+)
+def test_once_it_was_sent_the_page_says_what_with_and_how_to_change_it(
+    client: Client, sent: dict[str, str], state: str, words: str
+) -> None:
+    made = move(state)
+
+    response = client.post("/", TYPED | sent | {"country_code": "CA", "state_code": "ON", "gdpr_opt_out": "on"})
+
+    page = response.content.decode()
+    assert response.status_code == 409
+    assert "You have sent this sign-up already" in page
+    assert f"Your account {words} with what you sent first" in page
+    for shown in (
+        MISTYPED["email"],
+        TYPED["email"],
+        "United States",
+        "Canada",
+        "Massachusetts",
+        "Ontario",
+        "Yes",
+        "No",
+    ):
+        assert f"<td>{shown}</td>" in page
+    assert f'href="/signup/{made.reference}/"' in page
+    assert Account.objects.get().email == MISTYPED["email"]
+
+
+def test_a_worker_that_is_faster_wins_and_the_page_says_so(
+    client: Client, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: Any) -> None:
+        move("sending")
+        raise MovedMeanwhile
+
+    monkeypatch.setattr("signup.resubmission.services.change", lose)
+
+    response = client.post("/", TYPED | sent)
+
+    assert response.status_code == 409
+    assert "is being created" in response.content.decode()
+
+
+def test_another_password_than_that_of_an_account_being_created_is_told_without_either(
+    client: Client, sent: dict[str, str]
+) -> None:
+    move("sending")
+
+    page = client.post("/", MISTYPED | sent | {"password": "another-horse"}).content.decode()
+
+    assert "The one you chose first" in page
+    assert "another-horse" not in page
+    assert CANARY not in page
+
+
+def test_once_the_password_is_wiped_the_page_says_which_one_counts(client: Client, sent: dict[str, str]) -> None:
+    move("created")
+
+    page = client.post("/", MISTYPED | sent | {"password": "another-horse"}, follow=True).content.decode()
+
+    assert "Your password is the one you chose the first time" in page
+
+
+def test_a_rejected_one_is_corrected_and_sent_again(client: Client, sent: dict[str, str]) -> None:
+    rejected = move("rejected")
+    Attempt.objects.create(account=rejected, kind="create", outcome="refused", refused={"email": "No such domain."})
+
+    client.post("/", TYPED | sent)
+
+    assert (Account.objects.get().state, Account.objects.get().email) == ("queued", TYPED["email"])
+
+
+def test_a_closed_one_says_that_it_is_closed(client: Client) -> None:
+    form = TYPED | {"submission": str(uuid.uuid4())}
+    client.post("/", form)
+    move("closed")
+
+    page = client.post("/", form | {"phone": "555-555-1234"}, follow=True).content.decode()
+
+    assert "This sign-up has been closed" in page
+    assert "password is the one" not in page
+
+
+def test_a_username_that_somebody_else_holds_is_refused_at_its_field(client: Client) -> None:
+    services.submit(TYPED | {"username": "taken"}, uuid.uuid4())
+    form = TYPED | {"submission": str(uuid.uuid4())}
+    client.post("/", form)
+
+    response = client.post("/", form | {"username": "taken"})
+
+    assert list(response.context["form"].errors) == ["username"]
+    assert Account.objects.filter(username=TYPED["username"]).exists()
+
+
+def test_many_corrections_are_limited_and_so_are_the_addresses_they_lead_to(client: Client, settings: Settings) -> None:
+    settings.ABUSE_PROTECTION = True
+    for number in range(5):
+        Visit.objects.create(key=_key_of("email", "victim@gmail.com"), submission=uuid.uuid4())
+        services.submit(TYPED | {"username": f"other-{number}"}, uuid.uuid4())
+    made = services.submit(TYPED, uuid.uuid4())
+    session = client.session
+    session["accounts"] = [str(made.reference)]
+    session.save()
+
+    response = client.post("/", TYPED | {"email": "v.ictim+1@gmail.com"})
+
+    assert response.status_code == 429
+    assert Account.objects.get(pk=made.pk).email == TYPED["email"]
+
+
+def _key_of(limit: str, source: str) -> str:
+    return salted_hmac(f"signup.abuse.{limit}", source, algorithm="sha256").hexdigest()
+
+
+class TestASecondAccount:
+    @pytest.mark.parametrize(
+        "other",
+        [{}, {"organization_name": "Other", "phone": "12345"}, {"email": "ann@nullmailer.com", "phone": "12345"}],
+        ids=["only the username", "same mailbox", "same business"],
+    )
+    def test_it_is_never_created_without_a_word(self, client: Client, other: dict[str, str]) -> None:
+        client.post("/", TYPED)
+        second = TYPED | other | {"username": "anna-smith", "submission": str(uuid.uuid4())}
+
+        response = client.post("/", second)
+
+        page = response.content.decode()
+        assert Account.objects.count() == 1
+        assert f'<a href="/signup/{Account.objects.get().reference}/">{TYPED["username"]}</a>' in page
+        assert '<input type="hidden" name="second" value="yes">' in page
+
+        response = client.post("/", second | {"second": "yes"})
+
+        assert response.status_code == 302
+        assert Account.objects.count() == 2
+
+    def test_one_of_another_person_for_another_business_needs_no_word(self, client: Client) -> None:
+        client.post("/", TYPED)
+
+        client.post(
+            "/",
+            TYPED
+            | {
+                "username": "bert",
+                "email": "bert@nullmailer.com",
+                "organization_name": "Bert's",
+                "phone": "555-555-1234",
+            },
+        )
+
+        assert Account.objects.count() == 2
+
+    def test_nor_one_after_an_account_that_was_given_up(self, client: Client) -> None:
+        client.post("/", TYPED)
+        move("closed")
+
+        assert client.post("/", TYPED | {"username": "anna-smith"}).status_code == 302
+
+    def test_a_browser_that_sent_nothing_is_not_told_what_another_one_sent(self, client: Client) -> None:
+        Client().post("/", TYPED)
+
+        assert client.post("/", TYPED | {"username": "anna-smith"}).status_code == 302
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+def test_a_link_can_make_the_page_say_nothing_but_names_of_fields(client: Client, language: str) -> None:
+    with translation.override(language):
+        address = client.post("/", TYPED).headers["Location"]
+
+    page = client.get(f"{address}?changed=email,<b>,password2&sent=x").content.decode()
+
+    assert "&lt;b&gt;" not in page
+    assert "<b>" not in page
+    assert "password2" not in page
