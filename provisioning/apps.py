@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
+from django.contrib.auth.signals import user_logged_in
 from django.db.models.signals import post_migrate
 from django_otp.plugins.otp_totp import apps as totp
 
@@ -10,7 +11,11 @@ class ProvisioningConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning import search
+        from provisioning.admin_site import guessing, sessions
+        from provisioning.signals import chores
 
+        user_logged_in.connect(sessions.begin)
+        chores.connect(guessing.forget_failures)
         post_migrate.connect(search.prepare, sender=self)
 
 

@@ -328,3 +328,18 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class StaffSession(models.Model):
+    """A browser in which a member of staff is logged in. It goes with Django's session."""
+
+    session = models.OneToOneField("sessions.Session", on_delete=models.CASCADE, related_name="staff_session")
+    user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="staff_sessions")
+    network = models.CharField(max_length=45, blank=True)
+    browser = models.CharField(max_length=255, blank=True)
+    """What the browser calls itself."""
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.browser}"

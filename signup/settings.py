@@ -192,6 +192,9 @@ OIDC_CLIENT_ID = read("OIDC_CLIENT_ID", "")
 OIDC_CLIENT_SECRET = read("OIDC_CLIENT_SECRET", "")
 OIDC_ID_CLAIM = read("OIDC_ID_CLAIM", "sub")
 OIDC_STAFF_CLAIM = read("OIDC_STAFF_CLAIM", "")
+STAFF_TWO_FACTOR = read("STAFF_TWO_FACTOR", "optional", one_of("optional", "required"))
+STAFF_SESSION_HOURS = read("STAFF_SESSION_HOURS", 12, number(int, 1))
+STAFF_IDLE_MINUTES = read("STAFF_IDLE_MINUTES", 60, number(int, 1))
 SIGNUP_LINK_KEY = read("SIGNUP_LINK_KEY", "")
 SIGNUP_LINK_URL = read("SIGNUP_LINK_URL", "", url)
 
@@ -252,6 +255,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "provisioning.admin_site.sessions.keep_to_limits",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "signup.urls"
@@ -283,11 +287,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 # Who guesses at a log-in of staff is locked out for a while, at the address that the guesses come from.
+AXES_HANDLER = "provisioning.admin_site.guessing.Handler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "signup.visitors.first_address"
-AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_ENABLE_ADMIN = False
@@ -330,6 +336,7 @@ if not DEBUG:
     LANGUAGE_COOKIE_NAME = "__Host-language"
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
+KNOWN_BROWSER_COOKIE_NAME = "known-browser" if DEBUG else "__Host-known-browser"
 X_FRAME_OPTIONS = "DENY"
 # Nothing but our own files: no inline script or style either, but the one with the colours of the brand.
 CONTENT_SECURITY_POLICY = {

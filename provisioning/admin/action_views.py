@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from provisioning import services
 from provisioning.admin.actions import Verb
 from provisioning.admin.timeline import timeline
+from provisioning.admin_site import ask_for_proof
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 MOST_AT_ONCE = 500
@@ -47,6 +48,8 @@ def do(request: HttpRequest, pk: int, verb: Verb) -> HttpResponse:
     """Carry a verb out for one account, if it still is as the page showed it."""
     require_permissions(request, verb.permission)
     account = get_object_or_404(Account, pk=pk)
+    if verb.grave and (asked := ask_for_proof(request)):
+        return asked
     seen = request.POST.get("seen", stamp(account))
     if request.method != "POST" or (verb.warning and "sure" not in request.POST):
         return _ask(request, verb, [account], {"seen": seen})
@@ -63,6 +66,8 @@ def do(request: HttpRequest, pk: int, verb: Verb) -> HttpResponse:
 
 def do_in_bulk(model_admin: Any, request: HttpRequest, queryset: QuerySet[Account], *, verb: Verb) -> Any:
     """Carry a verb out for each of the selected accounts that it is for; the others stay as they are."""
+    if verb.grave and (asked := ask_for_proof(request)):
+        return asked
     accounts = list(queryset[: MOST_AT_ONCE + 1])
     if len(accounts) > MOST_AT_ONCE:
         messages.error(request, f"Nothing was done: choose at most {MOST_AT_ONCE} accounts at once.")

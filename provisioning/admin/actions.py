@@ -19,8 +19,8 @@ State = Account.State
 class Verb:
     """One thing that staff do. What has a `warning` asks for confirmation first.
 
-    `doubt` is added where one of the accounts may exist at Constant Contact. `given` narrows down the accounts in
-    `states` that it is for.
+    What is `grave` takes fresh proof of who they are. `doubt` is added where one of the accounts may exist at Constant
+    Contact. `given` narrows down the accounts in `states` that it is for.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Verb:
     warning: str = ""
     doubt: str = ""
     needs: str = ""
+    grave: bool = False
 
     @property
     def permission(self) -> str:
@@ -121,6 +122,7 @@ VERBS = (
         states=frozenset(State) - {State.SENDING},
         given=lambda account: account.erased_at is None,
         do=services.erase,
+        grave=True,
         warning=(
             "Names, addresses and secrets are erased here for good; what was not created yet is given up."
             " An account at Constant Contact is not touched: that is to be closed there."

@@ -14,11 +14,14 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path
+from django.urls.resolvers import URLPattern
 from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa: F401
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
-from provisioning.admin_site import is_from_identity_provider
+from provisioning.admin_site import ask_for_proof, is_from_identity_provider, record, show_sessions
 
 for model in (User, Group, TOTPDevice):
     admin.site.unregister(model)
@@ -37,11 +40,28 @@ def may_manage(request: HttpRequest, user: User) -> bool:
     return not user.is_superuser and not more.exists()
 
 
+class Grave:
+    """Mixed into an admin: whoever may change something here proves first who they are, one thing at a time."""
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}
+
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *rest: Any, **named: Any) -> Any:
+        may = self.has_change_permission(request) if object_id else self.has_add_permission(request)  # type: ignore[attr-defined]
+        asked = ask_for_proof(request) if may else None
+        return asked or super().changeform_view(request, object_id, *rest, **named)  # type: ignore[misc]
+
+    def delete_view(self, request: HttpRequest, *rest: Any, **named: Any) -> Any:
+        may = self.has_delete_permission(request)  # type: ignore[attr-defined]
+        return (ask_for_proof(request) if may else None) or super().delete_view(request, *rest, **named)  # type: ignore[misc]
+
+
 @admin.register(User)
-class StaffAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class StaffAdmin(Grave, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Whoever leaves is made inactive."""
 
     list_filter = ("is_staff", "is_active", "groups")
+    change_form_template = "admin/staff_user.html"
     FOR_SUPERUSERS = frozenset({"is_superuser", "user_permissions"})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -56,6 +76,20 @@ class StaffAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs o
             (title, options | {"fields": [field for field in options["fields"] if field not in hidden]})
             for title, options in super().get_fieldsets(request, obj)
         ]
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.sessions)
+        return [path("<int:pk>/sessions/", view, name="auth_user_sessions"), *super().get_urls()]
+
+    def sessions(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Where a colleague is logged in, to be ended."""
+        user = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
+        response = show_sessions(request, user)
+        if request.method == "POST":
+            record(request, user, "Ended sessions")
+        return response
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """Groups that may do more than whoever gives them are not offered."""
@@ -74,6 +108,8 @@ class StaffAdmin(UserAdmin):  # type: ignore[type-arg]  # generic in the stubs o
         user = self.get_object(request, id)
         if user and is_from_identity_provider(user):
             raise PermissionDenied("Whoever logs in through the identity provider is locked out there.")
+        if self.has_change_permission(request, user) and (asked := ask_for_proof(request)):
+            return asked
         return super().user_change_password(request, id, form_url)
 
 
@@ -91,12 +127,12 @@ class ForSuperusers:
 
 
 @admin.register(Group)
-class RoleAdmin(ForSuperusers, GroupAdmin):
+class RoleAdmin(ForSuperusers, Grave, GroupAdmin):
     """Whoever could change what a group may do could do anything."""
 
 
 @admin.register(TOTPDevice)
-class SecondFactorAdmin(ReadOnly, ModelAdmin):
+class SecondFactorAdmin(ReadOnly, Grave, ModelAdmin):
     """Who has a second factor. Administrators reset it for whoever has lost their phone."""
 
     list_display = ("user", "confirmed", "created_at", "last_used_at")
@@ -105,7 +141,6 @@ class SecondFactorAdmin(ReadOnly, ModelAdmin):
     search_fields = ("user__username", "user__email")
     list_select_related = ("user",)
     fields = ("user", "confirmed", "created_at", "last_used_at")
-    actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TOTPDevice]:
         devices: QuerySet[TOTPDevice] = super().get_queryset(request).defer("key")

@@ -1,6 +1,14 @@
 """The admin site as the partner's desk: its frame, and the overview on its first page."""
 
+from provisioning.admin_site.identity import is_from_identity_provider
+from provisioning.admin_site.sessions import ask_for_proof, note_proof, show_sessions
 from provisioning.admin_site.site import Site, record
-from provisioning.admin_site.two_factor import is_from_identity_provider
 
-__all__ = ["Site", "is_from_identity_provider", "record"]
+__all__ = [
+    "Site",
+    "ask_for_proof",
+    "is_from_identity_provider",
+    "note_proof",
+    "record",
+    "show_sessions",
+]

@@ -15,8 +15,12 @@ from django.urls.resolvers import URLPattern, URLResolver
 from django.views.decorators.http import require_POST
 
 from provisioning import gateway, search
+from provisioning.admin_site.guessing import remember_browser
+from provisioning.admin_site.identity import is_from_identity_provider
 from provisioning.admin_site.lookups import OfferedLookups
 from provisioning.admin_site.overview import overview
+from provisioning.admin_site.proof import ChangePassword, confirm
+from provisioning.admin_site.sessions import own_sessions
 from provisioning.admin_site.two_factor import LogInForm, two_factor
 
 
@@ -57,8 +61,21 @@ class Site(admin.AdminSite):
         return [
             path("resume/", self.admin_view(require_POST(self.resume)), name="provisioning_gateway_resume"),
             path("two-factor/", self.admin_view(two_factor), name="two_factor"),
+            path("confirm/", self.admin_view(confirm), name="confirm"),
+            path("sessions/", self.admin_view(own_sessions), name="sessions"),
             *super().get_urls(),
         ]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().login(request, extra_context)
+        if request.method == "POST" and request.user.is_authenticated and response.status_code == 302:
+            remember_browser(response, request.user.get_username())
+        return response
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        if is_from_identity_provider(request.user):
+            raise PermissionDenied("Whoever logs in through the identity provider has no password here.")
+        return ChangePassword.as_view(extra_context=self.each_context(request) | (extra_context or {}))(request)
 
     def resume(self, request: HttpRequest) -> HttpResponse:
         """Open the gateway again. Harmless when it is open already."""

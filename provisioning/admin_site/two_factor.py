@@ -9,30 +9,25 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import mark_safe
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from provisioning.admin_site.turns import Busy, turn
+from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
+from provisioning.admin_site.sessions import ask_for_proof
 
 
-def _code_field(**options: Any) -> forms.CharField:
+def code_field(**options: Any) -> forms.CharField:
     attributes = {"autocomplete": "one-time-code", "inputmode": "numeric", "pattern": "[0-9]*", "maxlength": "6"}
     return forms.CharField(widget=forms.TextInput(attrs=attributes), **options)
 
 
-def is_from_identity_provider(user: Any) -> bool:
-    """Whether this user is known by the identity provider's word, which alone lets them in and locks them out."""
-    return hasattr(user, "identity")  # The relation is the page's, which this package does not know.
-
-
 class LogInForm(AdminAuthenticationForm):
-    """Asks who has set up the second step for a code too."""
+    """Asks whoever has set up a second factor for a code too."""
 
-    code = _code_field(label="Code from your app, if you use one", required=False)
+    code = code_field(label="Code from your app, if you use one", required=False)
 
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)
@@ -40,44 +35,35 @@ class LogInForm(AdminAuthenticationForm):
             raise self.get_invalid_login_error()
 
     def clean(self) -> dict[str, Any]:
-        try:
-            with turn():
-                cleaned: dict[str, Any] = super().clean()
-        except Busy:
-            raise ValidationError("Many people are logging in. Try again in a few seconds.", code="busy") from None
+        cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
-        if user and not _accepts(user.pk, cleaned["code"]):
+        if user and has_second_factor(user) and not accepts(self.request, user, cleaned.get("code", "")):  # type: ignore[arg-type]
             raise ValidationError("Enter the code that your app shows now, and your password again.", code="code")
         return cleaned
 
 
 class CodeForm(forms.Form):
-    code = _code_field(label="Code that your app shows")
+    code = code_field(label="Code that your app shows")
 
     def __init__(self, device: TOTPDevice, data: Any) -> None:
         super().__init__(data)
         self.device = device
 
     def clean_code(self) -> None:
-        if not self.device.verify_token(self.cleaned_data["code"]):
+        if not self.device.verify_token(self.cleaned_data["code"]):  # It slows guesses down by itself.
             raise ValidationError("This is not the code that it shows now. Wait a moment and enter the next one.")
 
 
-def _accepts(user_id: int, code: str) -> bool:
-    """Whether the code is right, or none is needed. One code is good once, and guesses are slowed down."""
-    with transaction.atomic():
-        devices = TOTPDevice.objects.select_for_update().filter(user=user_id, confirmed=True)
-        return not devices or any(device.verify_token(code) for device in devices)
-
-
 def two_factor(request: HttpRequest) -> HttpResponse:
-    """Set the second step up, or give it up: both only with a code from the app, which proves that it works.
+    """Set up a second factor, or remove it: both only with a code from the app, which proves that it works.
 
-    Who has no password here has no log-in here either that could have a second step: that is the identity provider's.
+    Whoever logs in through the identity provider has their second factor there.
     """
-    if not request.user.has_usable_password():  # type: ignore[union-attr]  # Nobody comes here anonymously.
+    if is_from_identity_provider(request.user):
         context = {"title": "Two-factor authentication", "elsewhere": True}
         return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
+    if asked := ask_for_proof(request):
+        return asked
     device, _new = TOTPDevice.objects.get_or_create(user=request.user, defaults={"name": "TOTP", "confirmed": False})
     form = CodeForm(device, request.POST or None)
     if form.is_valid():

@@ -60,9 +60,9 @@ WRONG = _("Signing in did not work. Perhaps it took too long, or its page was op
 def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
     """Send the browser to the provider, from where it comes back to the page called `name`. Raises Failed.
 
-    Where it is asked to do so `again`, the provider shall ask who it is, even if it knows.
+    Where it is asked to do so `again`, the provider shall ask who it is, even if it knows, and say when (`auth_time`).
     """
-    asked = {"prompt": "login"} if "again" in request.GET else {}
+    asked = {"prompt": "login", "max_age": "0"} if "again" in request.GET else {}
     try:
         provider = _provider(name)
         metadata = provider.server_metadata

@@ -18,10 +18,8 @@ log = logging.getLogger(__name__)
 ROLES = {"Viewer", "Operator", "Administrator"}
 """The groups of the desk. The claim names some of them; any other of its values says nothing here."""
 
-HOURS = 12
-"""So long they stay in before the provider is asked again what they may do."""
-
 NO_ROLE = "You are signed in, but no group that may work here is yours. Ask whoever looks after your accounts."
+NOT_SAID = "Your identity provider does not say when you logged in (auth_time), so this proves nothing."
 CLOSED = "Your log-in has been closed here. Ask an administrator."
 
 
@@ -48,6 +46,12 @@ def admit(claims: dict[str, Any]) -> User:
         raise Failed(CLOSED)
     log.info("staff logged in user=%s groups=%s", user.pk, ",".join(sorted(roles)))
     return user
+
+
+def proven_at(claims: dict[str, Any]) -> float | None:
+    """When they last entered their password or the like at the provider, by its word; None where it does not say."""
+    at = claims.get("auth_time")
+    return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
 
 
 def _known(claims: dict[str, Any]) -> User | None:

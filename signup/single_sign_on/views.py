@@ -11,10 +11,13 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from provisioning.admin_site import note_proof
 from signup.single_sign_on import link, openid, staff
 from signup.single_sign_on.proof import ask_first, is_from, is_id, is_somebody_else, keep, way_in
 
@@ -29,6 +32,8 @@ PROPERTIES = {
     "organization": "organization_name",
 }
 """Claim → the property that it fills in. All are OpenID's own but the last, for which it has no name."""
+BACK = "staff.back"
+"""The key in a session of staff of the page that asked for proof of who they are."""
 NOBODY = _("You are signed in, but not with an account that can be used here. Please ask for help.")
 
 
@@ -89,6 +94,9 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @where(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_log_in(request: HttpRequest) -> HttpResponse:
+    """Lead to the provider; staff who are logged in already come back to where they were asked to prove it."""
+    if request.user.is_authenticated:
+        request.session[BACK] = request.GET.get("next", "")
     try:
         return openid.redirect_to_provider(request, "staff_logged_in")
     except openid.Failed as failed:
@@ -98,12 +106,19 @@ def staff_log_in(request: HttpRequest) -> HttpResponse:
 @where(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_logged_in(request: HttpRequest) -> HttpResponse:
     try:
-        user = staff.admit(openid.read_claims(request, "staff_logged_in"))
+        claims = openid.read_claims(request, "staff_logged_in")
+        user = staff.admit(claims)
     except openid.Failed as failed:
         return _refuse(request, failed)
+    back = request.session.get(BACK, "")
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-    request.session.set_expiry(staff.HOURS * 60 * 60)
-    return redirect("admin:index")
+    request.session.pop(BACK, None)
+    if at := staff.proven_at(claims):
+        note_proof(request, at)
+    elif back:
+        messages.error(request, staff.NOT_SAID)
+    index = reverse("admin:index")
+    return redirect(back if url_has_allowed_host_and_scheme(back, None) and back.startswith(index) else index)
 
 
 def _refuse(request: HttpRequest, failed: openid.Failed) -> HttpResponse:

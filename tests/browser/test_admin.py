@@ -41,6 +41,16 @@ Account.objects.create(
 """
 
 
+PROOF_IS_OLD = """
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+for key in Session.objects.values_list("session_key", flat=True):
+    session = SessionStore(key)
+    session["staff.proven"] = 0
+    session.save()
+"""
+
+
 @pytest.fixture(scope="module")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     with Installation(tmp_path_factory.mktemp("desk"), DEBUG="true") as installation:
@@ -66,7 +76,13 @@ def desk(visit: Open) -> Callable[..., Page]:
 def go_round(page: Page, look: Callable[[Page], None]) -> None:
     """Look at every page of the desk, in each of its states."""
     accounts = "/admin/provisioning/account/"
-    machinery = ("/admin/provisioning/gateway/", "/admin/provisioning/worker/", "/admin/two-factor/")
+    machinery = (
+        "/admin/provisioning/gateway/",
+        "/admin/provisioning/worker/",
+        "/admin/two-factor/",
+        "/admin/sessions/",
+        "/admin/confirm/",
+    )
     for path in ("/admin/", accounts, f"{accounts}?q=maple", f"{accounts}?q=nobody", *machinery):
         page.goto(path)
         look(page)
@@ -93,9 +109,9 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
             page.goto(f"{account}{name}/")
             expect(page.locator("#content h1")).not_to_have_text(organization)
             look(page)
-            if name in ("correct", "token"):  # With a mistake.
-                page.get_by_label("Your own password" if name == "token" else "Phone").fill("")
-                page.get_by_role("button", name="Show" if name == "token" else "Correct").click()
+            if name == "correct":  # With a mistake.
+                page.get_by_label("Phone").fill("")
+                page.get_by_role("button", name="Correct").click()
                 expect(page.locator(".errorlist").first).to_be_visible()
                 look(page)
 
@@ -142,7 +158,7 @@ def test_a_stopped_gateway_is_told_accessibly(
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("path", ["/admin/", "/admin/provisioning/account/", "/admin/two-factor/"])
+@pytest.mark.parametrize("path", ["/admin/", "/admin/provisioning/account/", "/admin/two-factor/", "/admin/sessions/"])
 def test_no_page_is_wider_than_the_window(desk: Callable[..., Page], path: str, width: int) -> None:
     page = desk("Viewer", width=width)
     page.goto(path)
@@ -150,12 +166,19 @@ def test_no_page_is_wider_than_the_window(desk: Callable[..., Page], path: str, 
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_the_token_of_an_account_is_shown_for_the_password(desk: Callable[..., Page], javascript: bool) -> None:
+def test_the_token_of_an_account_is_shown_for_fresh_proof(
+    desk: Callable[..., Page], site: Installation, javascript: bool
+) -> None:
     page = desk("Administrator", javascript=javascript)
     page.goto("/admin/provisioning/account/?q=theta")
     page.get_by_role("link", name="Theta Yoga").click()
+    site.manage("shell", "-v0", "-c", PROOF_IS_OLD)
     page.get_by_role("link", name="Show the access token").click()
+    page.get_by_label("Your own password").fill("guess")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("This is not your password.")).to_be_visible()
     page.get_by_label("Your own password").fill(PASSWORD)
+    page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Show the access token").click()
     expect(page.locator(".token")).to_have_text("not-a-real-token")
     page.get_by_role("link", name="Done").click()

@@ -13,7 +13,6 @@ from pytest_django import Settings
 
 from provisioning.models import Account
 from provisioning.rules import CUSTOMER_PROPERTIES
-from tests.html import select, texts, values
 from tests.signup.accounts import CANARY, TYPED, account, hidden
 
 pytestmark = pytest.mark.django_db
@@ -47,12 +46,12 @@ def test_the_empty_form_shows_no_problems(client: Client) -> None:
 
 
 def test_search_engines_are_told_what_the_page_is_for(client: Client, settings: Settings) -> None:
-    page = client.get(FORM)
+    page = client.get(FORM).content.decode()
     settings.BRAND_HEADLINE = "Bring your regulars back"
-    branded = client.get(FORM)
+    branded = client.get(FORM).content.decode()
 
-    assert values(page, "meta[name=description]", "content") == ["Start your free Constant Contact trial"]
-    assert values(branded, "meta[name=description]", "content") == ["Bring your regulars back"]
+    assert '<meta name="description" content="Start your free Constant Contact trial">' in page
+    assert '<meta name="description" content="Bring your regulars back">' in branded
 
 
 def test_the_form_with_its_long_list_of_countries_is_sent_compressed(client: Client) -> None:
@@ -81,19 +80,19 @@ def test_a_wrong_form_is_shown_again_with_all_that_was_typed_but_the_password(cl
 
     assert 'value="anna@"' in page
     assert f'value="{TYPED["username"]}"' in page
-    assert "MA" in values(page, "option[selected]", "value")
+    assert '<option value="MA" selected>' in page
     assert CANARY not in page
     assert not Account.objects.exists()
 
 
 def test_each_problem_stands_in_the_summary_and_at_its_field_in_the_same_words(client: Client) -> None:
-    page = client.post(FORM, TYPED | {"email": "anna@"})
+    page = client.post(FORM, TYPED | {"email": "anna@"}).content.decode()
 
     message = "Enter an e-mail address like name@example.com."
-    assert texts(page, "a[href='#id_email']") == [message]
-    assert texts(page, "#id_email_error") == [f"Error: {message}"]
-    assert values(page, "#id_email", "aria-describedby") == ["id_email_helptext id_email_error"]
-    assert texts(page, "title")[0].startswith("Error: ")
+    assert f'<a href="#id_email">{message}</a>' in page
+    assert f'id="id_email_error"><span class="visually-hidden">Error:</span> {message}</p>' in page
+    assert 'aria-describedby="id_email_helptext id_email_error"' in page
+    assert "<title>Error: " in page
 
 
 def test_the_same_form_sent_twice_is_one_account_and_one_page(client: Client) -> None:
@@ -180,7 +179,7 @@ def test_a_body_that_is_no_form_of_ours_gives_a_page_that_says_so(
     response = client.generic("POST", FORM, body, content_type)
 
     assert response.status_code in {200, 400}
-    assert select(response, "h1")
+    assert "<h1>" in response.content.decode()
 
 
 def test_files_in_the_place_of_texts_are_no_values(client: Client) -> None:

@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from provisioning.models import Account, Attempt, Gateway, Worker
 from provisioning.sealed import NOTHING
-from tests.html import texts
 from tests.provisioning.admin.conftest import PASSWORD, TOKEN, Make, State, attempt, page_of
 
 LIST = "/admin/provisioning/account/"
@@ -25,11 +24,11 @@ def listed(desk: Client, **query: str) -> set[str]:
 def test_the_list_shows_each_account_with_its_state_in_words(desk: Client, make: Make) -> None:
     for state in State:
         make(state)
-    page = desk.get(LIST)
+    page = desk.get(LIST).content.decode()
     for state in State:
-        assert texts(page, f".state.{state}") == [str(state.label)]
-    assert "Alder Bakery" in page.content.decode()
-    assert "ana@example.com" in page.content.decode()
+        assert f'<span class="state {state}">{state.label}</span>' in page
+    assert "Alder Bakery" in page
+    assert "ana@example.com" in page
 
 
 def test_the_age_is_how_long_ago_the_form_was_sent(desk: Client, make: Make) -> None:
@@ -111,9 +110,8 @@ def test_the_page_of_an_account_shows_every_call_and_its_answer(desk: Client, ma
 
 @pytest.mark.parametrize("state", [State.CREATED, State.CLOSED])
 def test_a_token_shows_only_as_present_or_absent(desk: Client, make: Make, state: str) -> None:
-    page = desk.get(page_of(make(state)))
-    facts = dict(zip(texts(page, "dt"), texts(page, "dd"), strict=True))
-    assert facts["Access token"] == ("kept" if state == State.CREATED else "none")
+    page = desk.get(page_of(make(state))).content.decode()
+    assert ("<dt>Access token</dt><dd>kept</dd>" in page) == (state == State.CREATED)
 
 
 @pytest.mark.parametrize("model", [Account, Gateway, Worker])

@@ -7,8 +7,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
+from provisioning.admin_site.sessions import PROVEN
 from provisioning.models import Account
-from tests.provisioning.admin.conftest import ROLES, STAFF_PASSWORD, TOKEN, Make, State, page_of
+from tests.provisioning.admin.conftest import ROLES, TOKEN, Make, State, page_of
 
 AsRole = Callable[[str], Client]
 
@@ -22,21 +23,24 @@ def administrator(as_role: AsRole) -> Client:
     return as_role("Administrator")
 
 
-def test_a_token_is_shown_for_the_own_password_and_that_is_recorded(administrator: Client, make: Make) -> None:
+def test_a_token_is_shown_when_it_is_asked_for_and_that_is_recorded(administrator: Client, make: Make) -> None:
     account = make(State.CREATED)
     assert TOKEN not in administrator.get(page(account)).content.decode()
-    response = administrator.post(page(account), {"password": STAFF_PASSWORD})
+    assert not LogEntry.objects.exists()
+    response = administrator.post(page(account))
     assert TOKEN in response.content.decode()
     entry = LogEntry.objects.get()
     assert (entry.change_message, entry.user.get_username()) == ("Access token shown", "administrator-ana")
     assert "Access token shown by administrator-ana." in administrator.get(page_of(account)).content.decode()
 
 
-@pytest.mark.parametrize("password", ["", "wrong", STAFF_PASSWORD.upper()])
-def test_without_the_own_password_no_token_is_shown(administrator: Client, make: Make, password: str) -> None:
-    response = administrator.post(page(make(State.CREATED)), {"password": password})
+def test_without_fresh_proof_no_token_is_shown(administrator: Client, make: Make) -> None:
+    session = administrator.session
+    session[PROVEN] -= 601
+    session.save()
+    response = administrator.post(page(make(State.CREATED)), follow=True)
+    assert response.redirect_chain[0][0].startswith("/admin/confirm/")
     assert TOKEN not in response.content.decode()
-    assert response.context["form"].errors
     assert not LogEntry.objects.exists()
 
 
@@ -44,14 +48,14 @@ def test_without_the_own_password_no_token_is_shown(administrator: Client, make:
 def test_the_token_page_is_for_administrators(as_role: AsRole, make: Make, role: str) -> None:
     account, client = make(State.CREATED), as_role(role)
     may = role == "Administrator"
-    for response in (client.get(page(account)), client.post(page(account), {"password": STAFF_PASSWORD})):
+    for response in (client.get(page(account)), client.post(page(account))):
         assert response.status_code == (200 if may else 403)
         assert may or TOKEN not in response.content.decode()
     assert (page(account) in client.get(page_of(account)).content.decode()) == may
 
 
 def test_no_cache_keeps_the_token_page(administrator: Client, make: Make) -> None:
-    response = administrator.post(page(make(State.CREATED)), {"password": STAFF_PASSWORD})
+    response = administrator.post(page(make(State.CREATED)))
     assert "no-store" in response.headers["Cache-Control"]
 
 
@@ -62,5 +66,5 @@ def test_where_no_token_is_kept_there_is_no_page(administrator: Client, make: Ma
 def test_a_token_sealed_with_a_lost_key_gives_an_explanation(administrator: Client, make: Make, settings: Any) -> None:
     account = make(State.CREATED)
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
-    response = administrator.post(page(account), {"password": STAFF_PASSWORD})
+    response = administrator.post(page(account))
     assert "put the old key back" in response.content.decode()

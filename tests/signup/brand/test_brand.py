@@ -12,7 +12,6 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from provisioning.models import Account
 from signup.brand.logo import read
 from signup.brand.models import Brand
-from tests.html import select, texts, values
 from tests.signup.accounts import account
 from tests.signup.brand.pictures import PNG, SVG, svg
 
@@ -135,8 +134,12 @@ class TestThePage:
 
         html = page(client)
 
-        assert texts(html, "li")[:3] == ["Free for 30 days", "Helped by people", "Cancelled <at> any time"]
-        assert texts(html, "h1") == ["Grow with us"]
+        assert re.findall("<li>(.*?)</li>", html)[:3] == [
+            "Free for 30 days",
+            "Helped by people",
+            "Cancelled &lt;at&gt; any time",
+        ]
+        assert "<h1>Grow with us</h1>" in html
         for link in ("https://alder.example.com/terms", "https://alder.example.com/help", "mailto:help@alder.example."):
             assert f'href="{link}' in html
 
@@ -147,7 +150,7 @@ class TestThePage:
 
         assert "Free for" not in html
         assert not [text for text in ("Terms", "Privacy", "Help", "mailto:") if text in html]
-        assert not select(html, "style")
+        assert "<style" not in html
 
     def test_customers_log_in_where_the_brand_says(
         self, client: Client, page_of: Callable[[Account], str], settings: Settings
@@ -188,7 +191,7 @@ class TestTheLogo:
         html = page(client)
 
         assert f'src="{made.logo_url}" {image}' in html
-        assert values(html, "link[rel=icon]", "href") == [made.logo_url]
+        assert f'<link rel="icon" href="{made.logo_url}">' in html
         assert "monogram" not in html
 
     @pytest.mark.parametrize(("logo", "content_type"), [(SVG, "image/svg+xml;charset=utf-8"), (PNG, "image/png")])

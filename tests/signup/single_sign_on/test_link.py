@@ -28,7 +28,6 @@ from signup import mails
 from signup.models import UsedLink
 from signup.single_sign_on import link
 from tests.checkout import ROOT
-from tests.html import values
 from tests.provisioning.work import at_once
 from tests.signup.accounts import TYPED, account
 from tests.signup.single_sign_on.conftest import SECRET
@@ -86,7 +85,8 @@ def test_it_opens_the_form_filled_in_with_what_is_known(client: Client) -> None:
     page = response.content.decode()
     assert response.redirect_chain == [("/", 302)]
     assert 'value="anna@nullmailer.com"' in page
-    assert values(page, "option[selected]", "value") == ["CA", "ON"]
+    assert '<option value="CA" selected>' in page
+    assert '<option value="ON" selected>' in page
     assert "checked" in page
     assert "You are signed in as <strong>anna@nullmailer.com</strong>" in page
     assert "assword" not in page.replace("no password", "").replace("No new password", "")

@@ -1,6 +1,8 @@
 """Staff log in through the identity provider, which alone says who they are and what they may do."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -10,11 +12,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from provisioning.admin_site.sessions import PROVEN
 from provisioning.sealed import Sealed
 from signup.models import StaffIdentity
-from signup.single_sign_on import staff
+from signup.single_sign_on import openid, staff
 from signup.single_sign_on.openid import Failed, description
-from tests.html import select
 from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import account
@@ -34,8 +36,15 @@ def at_the_provider(settings: Settings, openid: OpenIdProvider) -> None:
         setattr(settings, name, value)
 
 
-def come(name: str, client: Client | None = None) -> Any:
-    return Person(client or Client(), name).come_back(LOG_IN)
+def come(name: str, client: Client | None = None, query: str = "") -> Any:
+    return Person(client or Client(), name).come_back(LOG_IN + query)
+
+
+def age(client: Client) -> None:
+    """Let the proof of who they are be too old."""
+    session = client.session
+    session.pop(PROVEN, None)
+    session.save()
 
 
 def roles(user: User) -> set[str]:
@@ -188,14 +197,39 @@ class TestWithoutPasswordOfTheirOwn:
         assert "two-step" not in client.get("/admin/").content.decode()
         for response in (client.get("/admin/two-factor/"), client.post("/admin/two-factor/", {"code": "1"})):
             assert "is set up there" in response.content.decode()
-            assert not select(response, "#content-main form")
+            assert "<form" not in response.content.decode().partition('id="content-main"')[2]
 
-    def test_a_token_is_not_shown_and_why(self, client: Client) -> None:
-        come("administrator", client)
+    def test_a_token_is_shown_after_they_have_logged_in_at_the_provider_again(self, client: Client) -> None:
+        ada = Person(client, "administrator")
+        ada.come_back(LOG_IN)
         of = account("created", oauth2_token=Sealed.of("canary-token"))
+        token = f"/admin/provisioning/account/{of.pk}/token/"
 
-        page = client.get(f"/admin/provisioning/account/{of.pk}/token/").content.decode()
+        age(client)
+        asked = client.get(token, follow=True)
+        again = re.search('href="(/admin/log-in/[^"]+)"', asked.content.decode())
+        assert again
+        response = ada.come_back(unescape(again[1]))
 
-        assert "without one here" in page
-        assert 'type="password"' not in page
-        assert "canary-token" not in page
+        assert response.redirect_chain[-1] == (token, 302)
+        assert "canary-token" in client.post(token).content.decode()
+
+    @pytest.mark.parametrize("said", [{}, {"auth_time": 1}, {"auth_time": True}, {"auth_time": "now"}])
+    def test_a_provider_that_does_not_say_when_they_logged_in_proves_nothing(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+    ) -> None:
+        read = openid.read_claims
+
+        def changed(*arguments: Any) -> dict[str, Any]:
+            return {name: value for name, value in read(*arguments).items() if name != "auth_time"} | said
+
+        monkeypatch.setattr(openid, "read_claims", changed)
+        come("administrator", client)
+        come("administrator", client, "?again&next=/admin/auth/user/")
+
+        assert client.get("/admin/auth/user/add/").headers["Location"].startswith("/admin/confirm/")
+
+    @pytest.mark.parametrize("back", ["https://evil.example.com/", "//evil.example.com/admin/", "/login/"])
+    def test_the_way_back_leads_nowhere_else(self, client: Client, back: str) -> None:
+        come("viewer", client)
+        assert come("viewer", client, f"?again&next={back}").redirect_chain[-1] == ("/admin/", 302)

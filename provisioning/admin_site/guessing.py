@@ -1,0 +1,139 @@
+"""Guesses at the passwords and codes of staff are stopped where they come from, and slowed down for the user.
+
+Failures are counted for 15 minutes after the last one:
+
+- by user and network: after 5 this network waits for 15 minutes with this user;
+- by network: after 50 it waits with every user;
+- by user: after 10, wherever they came from, each further guess has to wait: 1, 2, 4 … 60 seconds.
+
+A network is an IPv4 address or an IPv6 /64; where it is not known only the user counts. A browser in which the user has
+logged in before is counted by itself, so that no stranger can keep them out. A guess made too early is not looked at
+and does not count.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from axes.handlers.database import AxesDatabaseHandler
+from axes.models import AccessAttempt
+from axes.signals import user_locked_out
+from django.conf import settings
+from django.contrib.auth import user_login_failed
+from django.db import transaction
+from django.db.models import F, Max, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.timesince import timesince
+from django.utils.timezone import now
+
+log = logging.getLogger(__name__)
+
+MEMORY = timedelta(minutes=15)
+MOST_OF_ONE = 5
+MOST_OF_NETWORK = 50
+FREE_FOR_USER = 10
+LONGEST_DELAY = 60.0
+KNOWN = "known"
+"""Stands for the browser of a failure, where the user has logged in with it before; empty for all others."""
+YEAR = timedelta(days=365)
+
+
+class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
+    """Counts for axes, which asks before each log-in, and shows the page that says to wait."""
+
+    def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
+        wait = _wait(request, _username(credentials))
+        if wait:
+            # For the page that says so, rounded up.
+            request.locked_for = timesince(now() - wait - timedelta(seconds=59))  # type: ignore[attr-defined]
+        return bool(wait)
+
+    def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **signal: Any) -> None:
+        """Count a failure. Of what was entered nothing but the username is kept."""
+        if request is None or request.axes_locked_out:
+            return
+        username = _username(credentials)
+        with transaction.atomic():
+            AccessAttempt.objects.filter(attempt_time__lte=now() - MEMORY).delete()
+            browser = KNOWN if _is_known(request, username) else ""
+            source = {"username": username, "ip_address": request.axes_ip_address, "user_agent": browser}
+            rows = AccessAttempt.objects.filter(**source)
+            if not rows.exists():  # In a race both make it, and one is ignored.
+                AccessAttempt.objects.bulk_create(
+                    [AccessAttempt(**source, failures_since_start=0)], ignore_conflicts=True
+                )
+            rows.update(failures_since_start=F("failures_since_start") + 1, attempt_time=now())
+        log.warning("log-in of staff failed network=%s", request.axes_ip_address)
+        if self.is_locked(request, credentials):
+            request.axes_locked_out, request.axes_credentials = True, credentials
+            user_locked_out.send("axes", request=request, username=username, ip_address=request.axes_ip_address)
+
+
+def count_failure(request: HttpRequest, username: str) -> None:
+    """Count a wrong or missing code like a wrong password."""
+    user_login_failed.send(__name__, credentials={"username": username}, request=request)
+
+
+def forget_failures(**signal: Any) -> None:
+    """Delete what no longer counts: a chore."""
+    old = AccessAttempt.objects.filter(attempt_time__lte=now() - MEMORY)
+    if old.exists():  # So that mostly nothing is written.
+        old.delete()
+
+
+def remember_browser(response: HttpResponse, username: str) -> None:
+    """Let this browser be known as one in which the user has logged in."""
+    response.set_cookie(
+        settings.KNOWN_BROWSER_COOKIE_NAME,
+        _browser_of(username),
+        max_age=YEAR,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def _browser_of(username: str) -> str:
+    return salted_hmac("provisioning.admin_site.guessing", username, algorithm="sha256").hexdigest()
+
+
+def _username(credentials: dict[str, Any] | None) -> str:
+    return str((credentials or {}).get("username") or "").replace("\0", "")[:255]
+
+
+def _is_known(request: HttpRequest, username: str) -> bool:
+    cookie = request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME, "")
+    return constant_time_compare(cookie, _browser_of(username))
+
+
+def _wait(request: Any, username: str) -> timedelta:
+    """How long the next guess from here at this user has to wait."""
+    failures = AccessAttempt.objects.filter(attempt_time__gt=now() - MEMORY)
+    of_user = failures.filter(username=username)
+    here = Q(ip_address=request.axes_ip_address) if request.axes_ip_address else Q(pk=None)
+    if _is_known(request, username):
+        return _closed(of_user.filter(user_agent=KNOWN), MOST_OF_ONE)
+    return max(
+        _closed(of_user.filter(here), MOST_OF_ONE), _closed(failures.filter(here), MOST_OF_NETWORK), _slowed(of_user)
+    )
+
+
+def _closed(failures: Any, most: int) -> timedelta:
+    count, last = _counted(failures)
+    return max(last + MEMORY - now(), timedelta()) if count >= most else timedelta()
+
+
+def _slowed(failures: Any) -> timedelta:
+    count, last = _counted(failures)
+    if count < FREE_FOR_USER:
+        return timedelta()
+    delay = timedelta(seconds=min(LONGEST_DELAY, 2.0 ** min(count - FREE_FOR_USER, 30)))
+    return max(last + delay - now(), timedelta())
+
+
+def _counted(failures: Any) -> tuple[int, datetime]:
+    counted = failures.aggregate(count=Sum("failures_since_start"), last=Max("attempt_time"))
+    return counted["count"] or 0, counted["last"] or datetime.min.replace(tzinfo=UTC)

@@ -1,0 +1,83 @@
+"""Where staff prove again who they are, and where they change their password: guesses count as at the login."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.forms import AdminPasswordChangeForm
+from django.contrib.auth import authenticate
+from django.contrib.auth.views import PasswordChangeView
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse, reverse_lazy
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
+from provisioning.admin_site.sessions import note_proof
+from provisioning.admin_site.two_factor import code_field
+
+
+class ProofForm(forms.Form):
+    """Asks for the second factor, or for the password where there is none."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request.POST or None)
+        self.request = request
+        if has_second_factor(request.user):
+            self.fields["code"] = code_field(label="Code that your app shows")
+        else:
+            attributes = {"autocomplete": "current-password", "autofocus": True}
+            self.fields["password"] = forms.CharField(
+                label="Your own password", strip=False, widget=forms.PasswordInput(attrs=attributes)
+            )
+
+    def clean_code(self) -> None:
+        if not accepts(self.request, self.request.user, self.cleaned_data["code"]):
+            raise ValidationError("This is not the code that it shows now. Wait a moment and enter the next one.")
+
+    def clean_password(self) -> None:
+        _check_password(self.request, self.cleaned_data["password"])
+
+
+class OwnPasswordForm(AdminPasswordChangeForm):
+    def __init__(self, *arguments: Any, request: HttpRequest, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.request = request
+
+    def clean_old_password(self) -> str:
+        password: str = self.cleaned_data["old_password"]
+        _check_password(self.request, password)
+        return password
+
+
+class ChangePassword(PasswordChangeView):
+    form_class = OwnPasswordForm
+    success_url = reverse_lazy("admin:password_change_done")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return super().get_form_kwargs() | {"request": self.request}
+
+
+def confirm(request: HttpRequest) -> HttpResponse:
+    """Ask for proof, and go back to where it was wanted."""
+    back = request.GET.get("next", "")
+    index = reverse("admin:index")
+    if not (url_has_allowed_host_and_scheme(back, None) and back.startswith(index)):
+        back = index
+    context = {"title": "Is it you?", "back": back, "elsewhere": is_from_identity_provider(request.user)}
+    if not context["elsewhere"]:
+        context["form"] = form = ProofForm(request)
+        if form.is_valid():
+            note_proof(request)
+            return redirect(back)
+    return TemplateResponse(request, "admin/confirm.html", admin.site.each_context(request) | context)
+
+
+def _check_password(request: HttpRequest, password: str) -> None:
+    user = request.user
+    if authenticate(request, username=user.get_username(), password=password) != user:
+        raise ValidationError("This is not your password.")

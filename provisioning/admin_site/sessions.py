@@ -1,0 +1,158 @@
+"""How long staff stay logged in, where they are, and when they prove again who they are.
+
+A session ends STAFF_SESSION_HOURS after the login, whatever happens in it, and STAFF_IDLE_MINUTES after the last page
+of the admin. Django keeps that end with the session, as a point in time that nothing but this module moves.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from axes.helpers import get_client_ip_address
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth import logout
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.timezone import now
+
+from provisioning.admin_site.identity import has_second_factor, is_from_identity_provider
+from provisioning.models import StaffSession
+
+log = logging.getLogger(__name__)
+
+SINCE, SEEN, PROVEN = "staff.since", "staff.seen", "staff.proven"
+"""The keys in a session of when staff logged in, were last here, and last proved who they are."""
+PROOF_HOLDS_FOR = timedelta(minutes=10)
+"""How long a password, a code, or a login is proof enough for what is grave."""
+NOTICED_AFTER = timedelta(minutes=1)
+"""A page within this time after the last one writes nothing."""
+
+
+def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
+    """Note the time of a login, and let the session end when it must."""
+    log.info("staff logged in user=%s", user.pk)
+    request.session[SINCE] = now().timestamp()
+    request.session.pop(SEEN, None)
+    request.session.pop(PROVEN, None)
+    request.session.set_expiry(_end(request))
+    if not is_from_identity_provider(user):
+        note_proof(request)
+
+
+def note_proof(request: HttpRequest, at: float | None = None) -> None:
+    """The person at this browser has proven who they are, now or `at` a time in the past."""
+    request.session[PROVEN] = min(now().timestamp(), at or float("inf"))
+
+
+def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: end sessions of staff that are over, and ask for the second factor that is required."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(reverse("admin:index")) and request.user.is_authenticated:
+            if not _goes_on(request):
+                logout(request)
+            elif request.path_info not in _without_second_factor() and _lacks_second_factor(request.user):
+                messages.warning(request, "Set up two-factor authentication first: it is required here.")
+                return redirect("admin:two_factor")
+        return get_response(request)
+
+    return answer
+
+
+def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
+    """The way to the page that asks; None where there is proof. What a form said has to be entered again."""
+    if _time(request, PROVEN) + PROOF_HOLDS_FOR > now():
+        return None
+    if request.method == "POST":
+        messages.warning(request, "Nothing was done: it takes a fresh proof of who you are. Then press it again.")
+    return redirect(f"{reverse('admin:confirm')}?{urlencode({'next': request.get_full_path()})}")
+
+
+def own_sessions(request: HttpRequest) -> HttpResponse:
+    return show_sessions(request, request.user)  # type: ignore[arg-type]  # nobody comes here anonymously
+
+
+def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
+    """Where this user is logged in, each to be ended, or all at once. The caller sees to it who may."""
+    listed = StaffSession.objects.filter(user=user, session__expire_date__gt=now()).order_by("-seen_at")
+    own = user == request.user
+    if request.method == "POST":
+        which = request.POST.get("session", "")
+        chosen = listed if which == "all" else [get_object_or_404(listed, pk=which if which.isdigit() else 0)]
+        ends_here = any(each.session_id == request.session.session_key for each in chosen)
+        for each in chosen:
+            each.session.delete()
+        if ends_here:
+            logout(request)
+            return redirect("admin:login")
+        messages.success(request, "The session was ended." if which != "all" else "All sessions were ended.")
+        return redirect(request.path)
+    context = {
+        "title": "Your sessions" if own else f"Sessions of {user.get_username()}",
+        "sessions": listed,
+        "own": own,
+        "this": request.session.session_key,
+        "hours": settings.STAFF_SESSION_HOURS,
+        "idle": settings.STAFF_IDLE_MINUTES,
+    }
+    return TemplateResponse(request, "admin/sessions.html", admin.site.each_context(request) | context)
+
+
+def _goes_on(request: HttpRequest) -> bool:
+    """Whether the session is not over yet; notes that somebody was here."""
+    if SINCE not in request.session or _end(request) <= now():
+        return False
+    idle = timedelta(minutes=settings.STAFF_IDLE_MINUTES)
+    if _time(request, SEEN) + min(NOTICED_AFTER, idle / 4) > now():
+        return True
+    request.session[SEEN] = now().timestamp()
+    request.session.set_expiry(_end(request))
+    seen = {
+        "seen_at": now(),
+        "network": get_client_ip_address(request) or "",
+        "browser": request.headers.get("User-Agent", "").replace("\0", "")[:255],
+    }
+    try:
+        with transaction.atomic():
+            StaffSession.objects.update_or_create(
+                session_id=request.session.session_key,
+                defaults=seen,
+                create_defaults=seen | {"user": request.user, "started_at": _time(request, SINCE)},
+            )
+    except IntegrityError:  # Ended in this moment.
+        return False
+    return True
+
+
+def _end(request: HttpRequest) -> datetime:
+    """When the session is over, if nobody comes again."""
+    since = _time(request, SINCE)
+    seen = max(since, _time(request, SEEN))
+    return min(
+        since + timedelta(hours=settings.STAFF_SESSION_HOURS), seen + timedelta(minutes=settings.STAFF_IDLE_MINUTES)
+    )
+
+
+def _time(request: HttpRequest, key: str) -> datetime:
+    return datetime.fromtimestamp(request.session.get(key, 0), UTC)
+
+
+def _without_second_factor() -> set[str]:
+    """What somebody who has to set the second factor up needs on the way."""
+    names = ("login", "logout", "two_factor", "confirm", "jsi18n", "password_change", "password_change_done")
+    return {reverse(f"admin:{name}") for name in names}
+
+
+def _lacks_second_factor(user: Any) -> bool:
+    """Whether one is required that is missing. Those of the identity provider are its own business."""
+    required = settings.STAFF_TWO_FACTOR == "required"
+    return required and user.is_staff and not is_from_identity_provider(user) and not has_second_factor(user)

@@ -1,0 +1,191 @@
+"""Guesses are stopped where they come from; the real owner still gets in, and nothing that was entered is kept."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from provisioning.admin_site import guessing
+from provisioning.admin_site.guessing import FREE_FOR_USER, MOST_OF_NETWORK, MOST_OF_ONE
+from provisioning.signals import chores
+from tests.provisioning.admin.conftest import STAFF_PASSWORD
+from tests.provisioning.admin_site.test_log_in import LOG_IN, code_of
+
+Passes = Callable[[float], None]
+
+
+@pytest.fixture(autouse=True)
+def ana(db: None) -> User:
+    return User.objects.create_user("ana", password=STAFF_PASSWORD, is_staff=True)
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
+    """Moves the clock by seconds."""
+    moved, real = timedelta(), timezone.now
+
+    def on(seconds: float) -> None:
+        nonlocal moved
+        moved += timedelta(seconds=seconds)
+        for module in (timezone, guessing):
+            monkeypatch.setattr(module, "now", lambda: real() + moved)
+
+    on(0)
+    return on
+
+
+def log_in(address: str, password: str = "guess", username: str = "ana", client: Client | None = None) -> int:
+    client = client or Client()
+    data = {"username": username, "password": password}
+    status: int = client.post(LOG_IN, data, REMOTE_ADDR=address).status_code
+    return status
+
+
+def test_the_addresses_of_one_ipv6_network_count_as_one() -> None:
+    for last in range(MOST_OF_ONE):
+        log_in(f"2001:db8:1:2::{last + 1:x}")
+    assert log_in("2001:db8:1:2:ffff::1", STAFF_PASSWORD) == 429
+    assert log_in("2001:db8:1:3::1", STAFF_PASSWORD) == 302
+
+
+def test_without_an_address_the_owner_is_slowed_down_and_not_locked_out(passes: Passes) -> None:
+    for _ in range(FREE_FOR_USER):
+        passes(61)
+        log_in("")
+    assert AccessAttempt.objects.get().ip_address is None
+    assert log_in("", STAFF_PASSWORD) == 429
+    passes(61)
+    assert log_in("", STAFF_PASSWORD) == 302
+
+
+def test_guesses_from_everywhere_at_one_user_have_to_wait_longer_each_time(passes: Passes) -> None:
+    for number in range(FREE_FOR_USER):
+        log_in(f"203.0.113.{number}")
+    waits = []
+    for number in range(9):
+        wait = 0.5
+        while log_in(f"198.51.100.{number}") == 429 and not AccessAttempt.objects.filter(
+            ip_address=f"198.51.100.{number}"
+        ):
+            passes(wait)
+            wait *= 2
+        waits.append(wait)
+    assert waits == sorted(waits)
+    assert waits[-1] >= 32
+    passes(61)
+    assert log_in("192.0.2.1", STAFF_PASSWORD) == 302
+
+
+def test_a_guess_made_too_early_does_not_make_the_wait_longer(passes: Passes) -> None:
+    for _ in range(MOST_OF_ONE):
+        log_in("203.0.113.9")
+    for _ in range(15):
+        passes(59)
+        assert log_in("203.0.113.9", STAFF_PASSWORD) == 429
+    passes(16)
+    assert log_in("203.0.113.9", STAFF_PASSWORD) == 302
+
+
+def test_strangers_cannot_keep_the_owner_out_of_a_browser_that_is_known(passes: Passes) -> None:
+    known = Client()
+    assert log_in("192.0.2.1", STAFF_PASSWORD, client=known) == 302
+    known.post("/admin/logout/")
+    for number in range(200):
+        log_in(f"203.0.113.{number}")
+    for _ in range(MOST_OF_NETWORK):
+        log_in("192.0.2.1", username="ben")
+    assert log_in("192.0.2.1", STAFF_PASSWORD) == 429
+    assert log_in("192.0.2.1", STAFF_PASSWORD, client=known) == 302
+
+
+def test_a_known_browser_is_no_licence_to_guess() -> None:
+    known = Client()
+    log_in("192.0.2.1", STAFF_PASSWORD, client=known)
+    known.post("/admin/logout/")
+    for number in range(MOST_OF_ONE):
+        log_in(f"203.0.113.{number}", client=known)
+    assert log_in("203.0.113.77", STAFF_PASSWORD, client=known) == 429
+    other = User.objects.create_user("ben", password=STAFF_PASSWORD, is_staff=True)
+    for number in range(FREE_FOR_USER):
+        log_in(f"203.0.113.{number}", username="ben")
+    assert log_in("198.51.100.1", STAFF_PASSWORD, username=other.username, client=known) == 429
+
+
+def test_one_network_guesses_at_so_many_users_and_no_more() -> None:
+    for number in range(MOST_OF_NETWORK):
+        log_in("203.0.113.9", username=f"user-{number}")
+    assert log_in("203.0.113.9", STAFF_PASSWORD) == 429
+    assert log_in("203.0.113.10", STAFF_PASSWORD) == 302
+
+
+class TestACode:
+    @pytest.fixture
+    def device(self, ana: User) -> TOTPDevice:
+        return TOTPDevice.objects.create(user=ana, name="TOTP", confirmed=True)
+
+    @pytest.mark.parametrize("code", ["", "000000", "abc"])
+    def test_that_is_wrong_or_missing_counts_like_a_wrong_password(
+        self, device: TOTPDevice, client: Client, code: str
+    ) -> None:
+        data = {"username": "ana", "password": STAFF_PASSWORD, "code": code}
+        statuses = [client.post(LOG_IN, data).status_code for _ in range(MOST_OF_ONE)]
+        assert statuses == [200] * (MOST_OF_ONE - 1) + [429]
+        TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+        assert client.post(LOG_IN, data | {"code": code_of(device)}).status_code == 429
+
+    def test_that_is_missing_slows_nobody_down(self, device: TOTPDevice, client: Client) -> None:
+        for _ in range(MOST_OF_ONE - 1):
+            client.post(LOG_IN, {"username": "ana", "password": STAFF_PASSWORD, "code": ""})
+        data = {"username": "ana", "password": STAFF_PASSWORD, "code": code_of(device)}
+        assert client.post(LOG_IN, data).status_code == 302
+
+
+def test_nothing_that_was_entered_is_kept(client: Client, ana: User) -> None:
+    TOTPDevice.objects.create(user=ana, name="TOTP", confirmed=True)
+    entered = {
+        "password": "canary-password",
+        "code": "271828",
+        "old_password": "canary-old",
+        "new_password1": "canary-new",
+    }
+    client.post(LOG_IN + "&canary=query", {"username": "ana"} | entered)
+    client.post(LOG_IN, {"username": "ana"} | entered | {"password": STAFF_PASSWORD})
+    client.force_login(ana)
+    for page in ("/admin/confirm/", "/admin/password_change/"):
+        client.post(page, entered)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM axes_accessattempt")
+        kept = str(cursor.fetchall())
+    assert "ana" in kept
+    assert "canary" not in kept
+    assert "271828" not in kept
+    assert not AccessLog.objects.exists()
+    assert not AccessFailureLog.objects.exists()
+
+
+@pytest.mark.parametrize("username", ["", "\0", "x" * 1000, "ü\ud800"])
+def test_an_odd_username_is_no_error_of_ours(username: str) -> None:
+    assert log_in("203.0.113.9", username=username.encode(errors="replace").decode()) == 200
+
+
+def test_what_no_longer_counts_is_deleted_as_a_chore(passes: Passes) -> None:
+    log_in("203.0.113.9")
+    chores.send_robust(None)
+    assert AccessAttempt.objects.exists()
+    passes(16 * 60)
+    chores.send_robust(None)
+    assert not AccessAttempt.objects.exists()
+
+
+def test_the_page_says_how_long_to_wait(client: Client) -> None:
+    data: Any = {"username": "ana", "password": "guess"}
+    for _ in range(MOST_OF_ONE):
+        response = client.post(LOG_IN, data)
+    assert "wait 15\xa0minutes" in response.content.decode()

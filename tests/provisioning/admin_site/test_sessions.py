@@ -1,0 +1,264 @@
+"""How long staff stay logged in, how they end a session, and what takes fresh proof of who they are."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from provisioning.admin_site import sessions
+from provisioning.models import StaffSession
+from signup.models import StaffIdentity
+from tests.provisioning.admin.conftest import Make, State, told
+from tests.provisioning.admin_site.test_log_in import code_of
+
+AsRole = Callable[[str], Client]
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+LOGGED_OUT = "/admin/login/?next=/admin/"
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Moves the clock."""
+    moved = timedelta()
+    real = timezone.now
+
+    def on(time: timedelta) -> None:
+        nonlocal moved
+        moved += time
+        for module in (timezone, sessions):
+            monkeypatch.setattr(module, "now", lambda: real() + moved)
+
+    return on
+
+
+Passes = Callable[[timedelta], None]
+
+
+def is_in(client: Client) -> bool:
+    response: Any = client.get("/admin/")
+    assert response.status_code == 200 or response.headers["Location"] == LOGGED_OUT
+    return bool(response.status_code == 200)
+
+
+def test_a_session_ends_hours_after_the_login_whatever_happens_in_it(desk: Client, passes: Passes) -> None:
+    for _ in range(23):
+        passes(30 * MINUTE)
+        assert is_in(desk)
+        desk.post("/language/", {"language": "fr"})  # A page of the public, in the same browser.
+    passes(30 * MINUTE)
+    assert not is_in(desk)
+
+
+def test_a_session_ends_when_nobody_uses_it(desk: Client, passes: Passes) -> None:
+    assert is_in(desk)
+    passes(59 * MINUTE)
+    assert is_in(desk)
+    passes(61 * MINUTE)
+    assert not is_in(desk)
+
+
+def test_public_pages_do_not_keep_staff_logged_in(desk: Client, passes: Passes) -> None:
+    assert is_in(desk)
+    for _ in range(3):
+        passes(25 * MINUTE)
+        session = desk.session
+        session["something"] = "of the public"  # Any write used to renew the session.
+        session.save()
+        desk.get("/")
+    assert not is_in(desk)
+
+
+def test_both_limits_are_settings(desk: Client, passes: Passes, settings: Any) -> None:
+    settings.STAFF_SESSION_HOURS, settings.STAFF_IDLE_MINUTES = 1, 5
+    assert is_in(desk)
+    passes(6 * MINUTE)
+    assert not is_in(desk)
+
+
+def test_a_session_from_before_there_were_limits_is_over(desk: Client) -> None:
+    session = desk.session
+    del session[sessions.SINCE]
+    session.save()
+    assert not is_in(desk)
+
+
+def test_a_page_soon_after_another_writes_nothing(desk: Client) -> None:
+    desk.get("/admin/sessions/")
+    with CaptureQueriesContext(connection) as captured:
+        desk.get("/admin/sessions/")
+    assert not [each["sql"] for each in captured if not each["sql"].startswith("SELECT")]
+
+
+class TestOwnSessions:
+    def test_are_listed_and_one_is_ended(self, desk: Client) -> None:
+        elsewhere = Client(headers={"User-Agent": "Elsewhere/1.0"})
+        elsewhere.force_login(User.objects.get(username="dora"))
+        assert is_in(elsewhere)
+        page = desk.get("/admin/sessions/").content.decode()
+        assert "Elsewhere/1.0" in page
+        assert page.count("(this one)") == 1
+
+        ended = StaffSession.objects.get(browser="Elsewhere/1.0")
+        desk.post("/admin/sessions/", {"session": ended.pk})
+
+        assert not is_in(elsewhere)
+        assert is_in(desk)
+        assert "Elsewhere/1.0" not in desk.get("/admin/sessions/").content.decode()
+
+    def test_are_all_ended_with_this_one(self, desk: Client) -> None:
+        elsewhere = Client()
+        elsewhere.force_login(User.objects.get(username="dora"))
+        assert is_in(elsewhere)
+        assert is_in(desk)
+        assert desk.post("/admin/sessions/", {"session": "all"}).headers["Location"] == "/admin/login/"
+        assert not is_in(elsewhere)
+        assert not is_in(desk)
+
+    def test_hold_no_key_on_the_page(self, desk: Client) -> None:
+        page = desk.get("/admin/sessions/").content.decode()
+        assert str(desk.session.session_key) not in page
+
+    @pytest.mark.parametrize("which", ["", "x", "0", "-1", "٣", "99999999999999999999999"])
+    def test_of_others_and_of_nobody_are_not_ended_here(self, desk: Client, as_role: AsRole, which: str) -> None:
+        colleague = as_role("Operator")
+        assert is_in(colleague)
+        theirs = StaffSession.objects.get(user__username="operator-ana")
+        for session in (which, theirs.pk):
+            assert desk.post("/admin/sessions/", {"session": session}).status_code == 404
+        assert is_in(colleague)
+
+    def test_go_with_the_session_of_django(self, desk: Client) -> None:
+        assert is_in(desk)
+        desk.post("/admin/logout/")
+        assert not StaffSession.objects.exists()
+        assert not Session.objects.exists()
+
+
+class TestSessionsOfAColleague:
+    def test_are_ended_by_an_administrator_and_that_is_recorded(self, as_role: AsRole) -> None:
+        colleague, administrator = as_role("Operator"), as_role("Administrator")
+        assert is_in(colleague)
+        pk = User.objects.get(username="operator-ana").pk
+        page = f"/admin/auth/user/{pk}/sessions/"
+        assert page in administrator.get(f"/admin/auth/user/{pk}/change/").content.decode()
+        assert "operator-ana" in administrator.get(page).content.decode()
+        administrator.post(page, {"session": "all"})
+        assert not is_in(colleague)
+        assert "Ended sessions" in administrator.get(f"/admin/auth/user/{pk}/history/").content.decode()
+
+    def test_are_not_ended_by_others(self, as_role: AsRole, desk: Client) -> None:
+        assert is_in(desk)
+        pk = User.objects.get(username="dora").pk
+        page = f"/admin/auth/user/{pk}/sessions/"
+        for role, status in (("Operator", 404), ("Viewer", 404), ("Administrator", 404)):
+            response = as_role(role).post(page, {"session": "all"})
+            assert response.status_code in {403, status}
+        assert is_in(desk)
+
+    def test_are_over_when_the_user_is_made_inactive(self, as_role: AsRole) -> None:
+        colleague = as_role("Operator")
+        User.objects.filter(username="operator-ana").update(is_active=False)
+        assert not is_in(colleague)
+
+
+class TestFreshProof:
+    """An unattended browser gives nothing away and breaks nothing."""
+
+    def grave(self, make: Make) -> list[str]:
+        account, user = make(State.CREATED), User.objects.get(username="dora")
+        device = TOTPDevice.objects.create(user=User.objects.create_user("ben"), name="TOTP", confirmed=True)
+        return [
+            f"/admin/provisioning/account/{account.pk}/token/",
+            f"/admin/provisioning/account/{account.pk}/erase/",
+            "/admin/two-factor/",
+            "/admin/auth/user/add/",
+            f"/admin/auth/user/{user.pk}/change/",
+            f"/admin/auth/user/{user.pk}/password/",
+            "/admin/auth/group/add/",
+            f"/admin/otp_totp/totpdevice/{device.pk}/delete/",
+        ]
+
+    def test_is_asked_for_what_is_grave(self, desk: Client, make: Make, passes: Passes) -> None:
+        pages = self.grave(make)
+        for page in pages:
+            assert desk.get(page).status_code == 200, page
+        passes(11 * MINUTE)
+        for page in pages:
+            for response in (desk.get(page), desk.post(page, {"sure": "yes", "post": "yes"})):
+                assert response.headers["Location"] == f"/admin/confirm/?{urlencode({'next': page})}"
+        assert TOTPDevice.objects.filter(user__username="ben").exists()
+
+    def test_is_asked_for_erasing_in_bulk(self, desk: Client, make: Make, passes: Passes) -> None:
+        account = make(State.CREATED)
+        passes(11 * MINUTE)
+        data = {"action": "erase", "_selected_action": [account.pk], "sure": "yes"}
+        response = desk.post("/admin/provisioning/account/", data, follow=True)
+        assert response.redirect_chain[0][0].startswith("/admin/confirm/")
+        assert "Nothing was done" in told(response)
+        account.refresh_from_db()
+        assert not account.erased_at
+
+    def test_is_the_password_and_leads_back(self, desk: Client, make: Make, passes: Passes) -> None:
+        page = self.grave(make)[0]
+        passes(11 * MINUTE)
+        asked = desk.get(page).headers["Location"]
+        for wrong in ("", "guess"):
+            assert desk.post(asked, {"password": wrong}).status_code == 200
+        assert desk.post(asked, {"password": "dora-desk-1"}).headers["Location"] == page
+        assert desk.get(page).status_code == 200
+
+    def test_is_the_code_where_there_is_a_second_factor(self, desk: Client, passes: Passes) -> None:
+        device = TOTPDevice.objects.create(user=User.objects.get(username="dora"), name="TOTP", confirmed=True)
+        passes(11 * MINUTE)
+        for wrong in ({"password": "dora-desk-1"}, {"code": "abc"}):
+            assert desk.post("/admin/confirm/", wrong).status_code == 200
+        TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+        assert desk.post("/admin/confirm/", {"code": code_of(device)}).headers["Location"] == "/admin/"
+
+    @pytest.mark.parametrize(
+        "back",
+        ["https://evil.example.com/admin/", "//evil.example.com", "/\\evil.example.com", "/login/", "javascript:x"],
+    )
+    def test_leads_nowhere_else(self, desk: Client, back: str) -> None:
+        response = desk.post(f"/admin/confirm/?next={back}", {"password": "dora-desk-1"})
+        assert response.headers["Location"] == "/admin/"
+
+
+class TestWhereTheSecondFactorIsRequired:
+    @pytest.fixture(autouse=True)
+    def required(self, settings: Any) -> None:
+        settings.STAFF_TWO_FACTOR = "required"
+
+    def test_nothing_else_is_shown_before_it_is_set_up(self, desk: Client, make: Make) -> None:
+        account = make(State.HELD)
+        for page in ("/admin/", "/admin/provisioning/account/", f"/admin/provisioning/account/{account.pk}/approve/"):
+            for response in (desk.get(page), desk.post(page)):
+                assert response.headers["Location"] == "/admin/two-factor/"
+        account.refresh_from_db()
+        assert account.state == State.HELD
+        assert desk.get("/admin/two-factor/").status_code == 200
+        device = TOTPDevice.objects.get()
+        assert desk.post("/admin/two-factor/", {"code": code_of(device)}).headers["Location"] == "/admin/"
+        assert is_in(desk)
+
+    def test_there_is_a_way_out(self, desk: Client) -> None:
+        assert desk.post("/admin/logout/").status_code == 200
+
+
+def test_where_it_is_optional_nobody_is_asked(desk: Client) -> None:
+    assert is_in(desk)
+
+
+def test_the_password_of_staff_is_of_no_use_to_the_identity_providers_people(desk: Client) -> None:
+    StaffIdentity.objects.create(user=User.objects.get(username="dora"), issuer="https://id.example.com", subject="1")
+    for response in (desk.get("/admin/password_change/"), desk.post("/admin/password_change/", {})):
+        assert response.status_code == 403
