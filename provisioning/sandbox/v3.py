@@ -6,6 +6,7 @@ import base64
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
 from provisioning.rules import Rule
@@ -18,6 +19,28 @@ TOKEN_PATH = "/partners/oauth2/default/v1/token"  # noqa: S105
 """Where tokens are given. At the vendor's it is on a host of its own."""
 MANAGED = {"all": None, "managed": True, "unmanaged": False}
 """`account_type` → which accounts are listed."""
+
+
+@dataclass(frozen=True)
+class Stricter:
+    """A kind of refusal of what the contract allows."""
+
+    error_key: str
+    why: str
+    names: frozenset[str] = frozenset()
+    """Of which properties; of any where there is none."""
+
+
+STRICTER = (
+    Stricter("json.field.invalid", "A misspelled property, or one of v2, must not pass unnoticed. So v2 has it."),
+    Stricter("json.field.missing", "The product asks for it: a request without it, or with a blank, has lost it."),
+    Stricter("json.email.invalid", "The guide asks for a valid address.", frozenset({"contact_email"})),
+    Stricter("json.value.invalid", "Characters, choices and parts of the username are in the guide's words only."),
+    Stricter("json.max.length.violation", "The guide knows codes of two letters.", frozenset({"country_code"})),
+    Stricter("json.max.length.violation", "The limit is that of v2.", frozenset({"website"})),
+    Stricter("query.param.invalid", "An offset is from a page, and no other can be right.", frozenset({"offset"})),
+)
+"""Where the sandbox refuses what the contract allows, and why: the one list of it."""
 
 
 class V3(Dialect):
