@@ -155,9 +155,9 @@ def _count(sources: dict[str, str], call: uuid.UUID, traits: dict[str, str] | No
     Returns whether it belongs to a burst, by its `traits`. In the caller's transaction: calls that count against the
     same limit follow each other, so that of many at once not one too many passes.
     """
-    limited = {name: _key(name, source) for name, source in sources.items() if source}
-    compared = {name: _key(name, trait) for name, trait in (traits or {}).items() if trait}
-    verdicts = {name: _key(name, "") for name in (burst.PASSED, burst.HELD)}
+    limited = {name: key(name, source) for name, source in sources.items() if source}
+    compared = {name: key(name, trait) for name, trait in (traits or {}).items() if trait}
+    verdicts = {name: key(name, "") for name in (burst.PASSED, burst.HELD)}
     if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
         numbers = sorted(int(key[:15], 16) for key in limited.values())
         with connection.cursor() as cursor:
@@ -188,7 +188,7 @@ def _counted(call: uuid.UUID, by_day: Iterable[str], by_hour: Iterable[str]) -> 
     return {row["key"]: (row["in_an_hour"], row["in_a_day"]) for row in rows}
 
 
-def _key(name: str, source: str) -> str:
+def key(name: str, source: str) -> str:
     """What a visit is counted under: it tells nobody whose it is."""
     return salted_hmac(f"signup.abuse.{name}", source, algorithm="sha256").hexdigest()
 

@@ -96,7 +96,7 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
 
 def came(number: int, ago: timedelta = timedelta(), **traits: str) -> None:
     """Let so many calls with these traits have passed."""
-    keys = [abuse._key(name, trait) for name, trait in {**traits, PASSED: ""}.items()]
+    keys = [abuse.key(name, trait) for name, trait in {**traits, PASSED: ""}.items()]
     calls = [uuid.uuid4() for _ in range(number)]
     Visit.objects.bulk_create(Visit(key=key, submission=call) for key in keys for call in calls)
     Visit.objects.filter(submission__in=calls).update(at=timezone.now() - ago)

@@ -172,7 +172,7 @@ def test_a_username_that_somebody_else_holds_is_refused_at_its_field(client: Cli
 def test_many_corrections_are_limited_and_so_are_the_addresses_they_lead_to(client: Client, settings: Settings) -> None:
     settings.ABUSE_PROTECTION = True
     for number in range(abuse.LIMITS["email"].an_hour):
-        Visit.objects.create(key=abuse._key("email", "victim@gmail.com"), submission=uuid.uuid4())
+        Visit.objects.create(key=abuse.key("email", "victim@gmail.com"), submission=uuid.uuid4())
         services.submit(TYPED | {"username": f"other-{number}"}, uuid.uuid4())
     made = services.submit(TYPED, uuid.uuid4())
     session = client.session
