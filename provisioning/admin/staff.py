@@ -61,6 +61,7 @@ class StaffAdmin(Grave, UserAdmin):  # type: ignore[type-arg]  # generic in the 
     """Whoever leaves is made inactive."""
 
     list_filter = ("is_staff", "is_active", "groups")
+    readonly_fields = ("last_login", "date_joined")
     change_form_template = "admin/staff_user.html"
     FOR_SUPERUSERS = frozenset({"is_superuser", "user_permissions"})
 

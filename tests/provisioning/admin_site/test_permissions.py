@@ -1,0 +1,177 @@
+"""Who may ask for what: every address of the admin, as every role, by GET and by POST, against one table.
+
+A new address of the admin has to be written into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from provisioning import gateway
+from provisioning.models import Account, Worker
+from signup.models import Brand, Mail
+from tests.provisioning.admin.conftest import Make, State
+
+ROLES = ("nobody", "no group", "Viewer", "Operator", "Administrator", "superuser")
+CODES = {200: ".", 302: "R", 403: "F", 404: "N", 405: "M"}
+"""`L` leads to the login, `R` anywhere else; `.` is the page, `F` forbidden, `N` not found, `M` a wrong method."""
+# name, GET and POST, each as nobody, no group, Viewer, Operator, Administrator, superuser
+TABLE = """
+app_list                        LN.... LN....
+auth_group_add                  LFFFF. LFFFF.
+auth_group_change               LFFF.. LFFFF.
+auth_group_changelist           LFFF.. LFFF..
+auth_group_delete               LFFFF. LFFFF.
+auth_group_history              LFFF.. LFFF..
+auth_user_add                   LFFF.. LFFF..
+auth_user_change                LFFF.. LFFF..
+auth_user_changelist            LFFF.. LFFF..
+auth_user_delete                LFFFFF LFFFFF
+auth_user_history               LFFF.. LFFF..
+auth_user_password_change       LFFF.. LFFF..
+auth_user_sessions              LFFF.. LFFFNN
+autocomplete                    LFFFFF LMMMMM
+confirm                         L..... L.....
+index                           L..... L.....
+jsi18n                          L..... LMMMMM
+login                           .RRRRR ......
+logout                          RMMMMM R.....
+otp_totp_totpdevice_add         LFFFFF LFFFFF
+otp_totp_totpdevice_change      LFFF.. LFFFFF
+otp_totp_totpdevice_changelist  LFFF.. LFFF..
+otp_totp_totpdevice_delete      LFFF.. LFFF..
+otp_totp_totpdevice_history     LFFF.. LFFF..
+password_change                 L..... L.....
+password_change_done            L..... LMMMMM
+provisioning_account_add        LFFFFF LFFFFF
+provisioning_account_approve    LFF... LFFRRR
+provisioning_account_change     LF.... LFFFFF
+provisioning_account_changelist LF.... LF....
+provisioning_account_close      LFF... LFF...
+provisioning_account_correct    LFFRRR LFFRRR
+provisioning_account_decline    LFF... LFF...
+provisioning_account_delete     LFFFFF LFFFFF
+provisioning_account_erase      LFFF.. LFFF..
+provisioning_account_export     LFF... LFF...
+provisioning_account_history    LF.... LF....
+provisioning_account_look_up    LFF... LFFRRR
+provisioning_account_retry      LFF... LFFRRR
+provisioning_account_token      LFFF.. LFFF..
+provisioning_account_wipe_token LFFF.. LFFF..
+provisioning_gateway_add        LFFFFF LFFFFF
+provisioning_gateway_change     LF.... LFFFFF
+provisioning_gateway_changelist LF.... LF....
+provisioning_gateway_delete     LFFFFF LFFFFF
+provisioning_gateway_history    LF.... LF....
+provisioning_gateway_resume     LMMMMM LFFRRR
+provisioning_worker_add         LFFFFF LFFFFF
+provisioning_worker_change      LF.... LFFFFF
+provisioning_worker_changelist  LF.... LF....
+provisioning_worker_delete      LFFFFF LFFFFF
+provisioning_worker_history     LF.... LF....
+sessions                        L..... LNNNNN
+signup_brand_add                LFFF.. LFFF..
+signup_brand_change             LFFF.. LFFF..
+signup_brand_changelist         LFFF.. LFFF..
+signup_brand_delete             LFFF.. LFFF..
+signup_brand_history            LFFF.. LFFF..
+signup_mail_add                 LFFFFF LFFFFF
+signup_mail_change              LF.... LFFFFF
+signup_mail_changelist          LF.... LF....
+signup_mail_delete              LFFFFF LFFFFF
+signup_mail_history             LF.... LF....
+two_factor                      L..... L.....
+view_on_site                    LNNNNN LNNNNN
+"""
+
+
+def table() -> dict[str, tuple[str, str]]:
+    rows = (line.split() for line in TABLE.strip().splitlines())
+    return {name: (get, post) for name, get, post in rows}
+
+
+def names() -> list[str]:
+    """Of every address of the admin."""
+    return sorted(_names(admin.site.get_urls()))
+
+
+def _names(patterns: Any) -> Iterator[str]:
+    for pattern in patterns:
+        if hasattr(pattern, "url_patterns"):
+            yield from _names(pattern.url_patterns)
+        elif pattern.name:
+            yield pattern.name
+
+
+@pytest.fixture
+def there(make: Make) -> dict[str, str]:
+    """What is asked for by name: one of each kind."""
+    account = make(State.CREATED)
+    colleague = User.objects.create_user("colleague", is_staff=True)
+    rows = {
+        "provisioning_account": account,
+        "provisioning_gateway": gateway.state(),
+        "provisioning_worker": Worker.objects.create(name="one"),
+        "auth_user": colleague,
+        "auth_group": Group.objects.get(name="Viewer"),
+        "otp_totp_totpdevice": TOTPDevice.objects.create(user=colleague, name="TOTP", confirmed=True),
+        "signup_brand": Brand.objects.create(name="Alder"),
+        "signup_mail": Mail.objects.create(account=account, origin="https://signup.example.com/", language="en"),
+    }
+    return {name: str(row.pk) for name, row in rows.items()}
+
+
+def address(name: str, there: dict[str, str]) -> str:
+    if name == "view_on_site":
+        return reverse(f"admin:{name}", args=[ContentType.objects.get_for_model(Account).pk, 1])
+    if name == "app_list":
+        return reverse(f"admin:{name}", args=["provisioning"])
+    if name == "provisioning_account_export":
+        return reverse(f"admin:{name}", args=["csv"])
+    of = next((pk for model, pk in there.items() if name.startswith(f"{model}_")), "")
+    alone = not of or name.endswith(("_changelist", "_add", "_resume"))
+    return reverse(f"admin:{name}", args=[] if alone else [of])
+
+
+@pytest.fixture
+def browsers(db: None) -> list[Client]:
+    """One for each role."""
+    clients = [Client()]
+    for role in ROLES[1:]:
+        user = User.objects.create_user(role, is_staff=True, is_superuser=role == "superuser")
+        user.groups.set(Group.objects.filter(name=role))
+        clients.append(Client())
+        clients[-1].force_login(user)
+    return clients
+
+
+def ask(client: Client, method: str, path: str) -> str:
+    """The answer, and nothing of what it changes."""
+    with transaction.atomic():
+        response = getattr(client, method)(path)
+        code = CODES.get(response.status_code, str(response.status_code))
+        transaction.set_rollback(True)
+    return "L" if code == "R" and response.headers["Location"].startswith("/admin/login/") else code
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_address_answers_every_role_as_the_table_says(
+    name: str, there: dict[str, str], browsers: list[Client]
+) -> None:
+    path = address(name, there)
+    answers = tuple("".join(ask(client, method, path) for client in browsers) for method in ("get", "post"))
+    assert (name, answers) == (name, table().get(name))
+
+
+def test_the_table_names_nothing_that_is_not_there() -> None:
+    assert set(table()) <= set(names())
