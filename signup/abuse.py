@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.signing import BadSignature, Signer
-from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
@@ -25,7 +26,7 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import rules
 from provisioning.models import Account
-from signup import visitors
+from signup import burst, visitors
 from signup.forms import PropertiesForm, SignupForm
 from signup.models import Visit
 
@@ -41,7 +42,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass(frozen=True)
 class Limit:
-    """How many forms may come of one source within an hour and within a day."""
+    """How many calls to Constant Contact one source may cause within an hour and within a day."""
 
     an_hour: int
     a_day: int
@@ -50,9 +51,9 @@ class Limit:
 
 LIMITS = {
     # A class or an office shares one address, and so do the customers of some telephone companies.
-    "network": Limit(30, 100, gettext_lazy("There have been many sign-ups from your network.")),
-    # One person may have several businesses; more are a way to flood somebody else's mailbox.
-    "email": Limit(5, 10, gettext_lazy("There have been many sign-ups with this e-mail address.")),
+    "network": Limit(40, 120, gettext_lazy("There have been many sign-ups from your network.")),
+    # One person may have several businesses, and try several usernames; more are a way to flood somebody's mailbox.
+    "email": Limit(10, 20, gettext_lazy("There have been many sign-ups with this e-mail address.")),
     # Each correction is another call to Constant Contact, and the day's calls are for all customers.
     "correction": Limit(10, 30, gettext_lazy("You have corrected this sign-up many times.")),
 }
@@ -90,13 +91,13 @@ def again() -> str:
     return _("Please choose your password again and send the form once more.")
 
 
-def check(form: SignupForm, request: HttpRequest) -> None:
-    """Let a valid form pass, or raise ValidationError with what to do.
+def check(form: SignupForm, request: HttpRequest) -> bool:
+    """Let a valid form pass, or raise ValidationError with what to do. Return whether it is to be held for staff.
 
     A form that has become an account already always passes: sending it again changes nothing.
     """
     if not settings.ABUSE_PROTECTION or Account.objects.filter(submission=form.submission).exists():
-        return
+        return False
     if form.data.get(DECOY):
         raise ValidationError(
             _("Something has filled in a field that people do not see, perhaps an add-on of your browser.")
@@ -108,14 +109,23 @@ def check(form: SignupForm, request: HttpRequest) -> None:
         raise ValidationError(
             _("That was too quick for us to be sure that you are human.") + f" {again()}", code="quick"
         )
-    sources = {"network": visitors.network(request), "email": rules.mailbox(form.cleaned_data["email"])}
-    _count(sources, form.submission)
+    email = form.cleaned_data["email"]
+    sources = {"network": visitors.network(request), "email": rules.mailbox(email)}
+    # Each username asks us, and then Constant Contact, whether it is taken.
+    call = uuid.uuid5(form.submission, form.cleaned_data["username"].lower())
+    return _count(sources, call, burst.traits(request, email, seconds))
 
 
-def check_correction(account: Account, email: str) -> None:
-    """Let a correction pass, or raise ValidationError with what to do. `email` is the new address, if there is one."""
+def check_correction(account: Account, request: HttpRequest, email: str) -> None:
+    """Let a correction pass, or raise ValidationError with what to do. `email` is the address that it leads to."""
     if settings.ABUSE_PROTECTION:
-        _count({"correction": str(account.reference), "email": rules.mailbox(email) if email else ""}, uuid.uuid4())
+        sources = {
+            "network": visitors.network(request),
+            "email": rules.mailbox(email),
+            "correction": str(account.reference),
+        }
+        with transaction.atomic():
+            _count(sources, uuid.uuid4(), burst.traits(request, email))
 
 
 def status(form: PropertiesForm | None) -> int:
@@ -132,37 +142,59 @@ def _seconds_since_shown(form: SignupForm) -> float | None:
     return time.time() - at if submission == str(form.submission) else None
 
 
-def _count(sources: dict[str, str], submission: uuid.UUID) -> None:
-    """Count a form against the limits of its sources; raise ValidationError, uncounted, where one is used up.
+def forget_visits(**kwargs: Any) -> None:
+    """Delete visits that count no more."""
+    old = Visit.objects.filter(at__lt=Now() - DAY)[:1000].values_list("pk")
+    if old.exists():  # So that mostly nothing is written.
+        Visit.objects.filter(pk__in=old).delete()
 
-    It is counted before it is judged, so that of many at once not one too many passes.
+
+def _count(sources: dict[str, str], call: uuid.UUID, traits: dict[str, str] | None = None) -> bool:
+    """Count a call against the limits of its sources; raise ValidationError, uncounted, where one is used up.
+
+    Returns whether it belongs to a burst, by its `traits`. In the caller's transaction: calls that count against the
+    same limit follow each other, so that of many at once not one too many passes.
     """
-    keys = {
-        name: salted_hmac(f"signup.abuse.{name}", source, algorithm="sha256").hexdigest()
-        for name, source in sources.items()
-        if source
-    }
-    with transaction.atomic():
-        old = Visit.objects.filter(at__lt=Now() - DAY).select_for_update(skip_locked=True)[:100]
-        Visit.objects.filter(pk__in=[visit.pk for visit in old]).delete()
-        visits = [Visit(key=key, submission=submission) for key in keys.values()]
-        Visit.objects.bulk_create(visits, ignore_conflicts=True)
-    for name, key in keys.items():
-        if pause := _pause(LIMITS[name], Visit.objects.filter(key=key).exclude(submission=submission)):
-            Visit.objects.filter(key__in=keys.values(), submission=submission).delete()
-            raise ValidationError(f"{LIMITS[name].reason} {pause}", code="limit")
-
-
-def _pause(limit: Limit, others: QuerySet[Visit]) -> str:
-    """When to come back; empty where there is no need to."""
-    counted = others.aggregate(
-        an_hour=Count("pk", filter=Q(at__gt=Now() - HOUR)), a_day=Count("pk", filter=Q(at__gt=Now() - DAY))
+    limited = {name: key(name, source) for name, source in sources.items() if source}
+    compared = {name: key(name, trait) for name, trait in (traits or {}).items() if trait}
+    verdicts = {name: key(name, "") for name in (burst.PASSED, burst.HELD)}
+    if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
+        numbers = sorted(int(key[:15], 16) for key in limited.values())
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number", [numbers])
+    counted = _counted(call, limited.values(), [*compared.values(), *verdicts.values()])
+    for name, key in limited.items():
+        in_an_hour, in_a_day = counted.get(key, (0, 0))
+        if in_a_day >= LIMITS[name].a_day:
+            raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again tomorrow."))
+        if in_an_hour >= LIMITS[name].an_hour:
+            raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again in an hour."))
+    hold = bool(traits) and burst.holds(
+        {name: counted.get(key, (0, 0))[0] for name, key in {**compared, **verdicts}.items()}
     )
-    if counted["a_day"] >= limit.a_day:
-        return _("Nothing has been sent. Please try again tomorrow.")
-    if counted["an_hour"] >= limit.an_hour:
-        return _("Nothing has been sent. Please try again in an hour.")
-    return ""
+    keys = [*limited.values(), *compared.values(), verdicts[burst.HELD if hold else burst.PASSED]]
+    Visit.objects.bulk_create((Visit(key=key, submission=call) for key in keys), ignore_conflicts=True)
+    if hold:
+        burst.note()
+    return hold
+
+
+def _counted(call: uuid.UUID, by_day: Iterable[str], by_hour: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Other calls under each key, in the last hour and in the last day."""
+    lately = Q(key__in=by_day, at__gt=Now() - DAY) | Q(key__in=by_hour, at__gt=Now() - HOUR)
+    others = Visit.objects.filter(lately).exclude(submission=call)
+    hour = Q(at__gt=Now() - HOUR)
+    rows = others.values("key").annotate(in_an_hour=Count("pk", filter=hour), in_a_day=Count("pk"))
+    return {row["key"]: (row["in_an_hour"], row["in_a_day"]) for row in rows}
+
+
+def key(name: str, source: str) -> str:
+    """What a visit is counted under: it tells nobody whose it is."""
+    return salted_hmac(f"signup.abuse.{name}", source, algorithm="sha256").hexdigest()
+
+
+def _used_up(limit: Limit, pause: str) -> ValidationError:
+    return ValidationError(f"{limit.reason} {pause}", code="limit")
 
 
 def _stamps() -> Signer:

@@ -10,12 +10,14 @@ class SignupConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning.signals import chores, moved, to_do
-        from signup import mails, overview
+        from signup import abuse, burst, mails, overview
         from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
         chores.connect(mails.send_on_a_thread)
         chores.connect(forget_sessions)
+        chores.connect(abuse.forget_visits)
+        chores.connect(burst.watch)
         to_do.connect(overview.hidden_visitors)
         register(check_configuration)
         register(check_static_files, deploy=True)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from smtplib import SMTPRecipientsRefused, SMTPResponseException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.core import mail
@@ -26,12 +26,14 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.http.request import split_domain_port
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
+from provisioning import rules
 from provisioning.models import Account
+from signup import abuse
 from signup.brand.models import brand_at
-from signup.models import Mail
+from signup.models import Mail, Visit
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
@@ -56,6 +58,9 @@ TEXTS: dict[str, tuple[Text, Text]] = {
 """Subject and text of each. Fixed words: nothing in them comes from a form."""
 FOOTER = _("The link works for three days. If you did not sign up, you need not do anything.")
 MOST_TRIES = 30
+MOST_A_DAY = 8
+"""Emails to one mailbox; and never more than one of a kind in an hour."""
+ANY = "any"
 LONGEST_BACK_OFF = timedelta(hours=1)
 
 SALT = "signup.mails"
@@ -85,7 +90,10 @@ def send_on_a_thread(**kwargs: Any) -> None:
 def send_due() -> None:
     """Send what is due until nothing is."""
     while message := _claim():
-        _send(message)
+        if wait := _wait(message.event, rules.mailbox(message.account.email)):
+            _note(message, due_at=Now() + wait, tries=message.tries - 1, problem="mailbox has had enough")
+        else:
+            _send(message)
 
 
 def read(token: str) -> UUID:
@@ -114,6 +122,22 @@ def _claim() -> Mail | None:
     return None
 
 
+def _wait(event: str, mailbox: str) -> timedelta:
+    """How long a mailbox is to be left alone, whoever has typed its address how often, and in how many ways."""
+    keys = {kind: abuse.key("mail", f"{kind} {mailbox}") for kind in (ANY, event)}
+    sent = Visit.objects.filter(key__in=keys.values(), at__gt=Now() - timedelta(days=1)).values_list("key", "at")
+    alike = [at for key, at in sent if key == keys[event]]
+    if alike and (wait := max(alike) + timedelta(hours=1) - timezone.now()) > timedelta():
+        return wait
+    return timedelta(hours=1) if len(sent) - len(alike) >= MOST_A_DAY else timedelta()
+
+
+def _count(message: Mail) -> None:
+    mailbox = rules.mailbox(message.account.email)
+    keys = [abuse.key("mail", f"{kind} {mailbox}") for kind in (ANY, message.event)]
+    Visit.objects.bulk_create(Visit(key=key, submission=uuid4()) for key in keys)
+
+
 def _send_alone() -> None:
     with _sending:
         try:
@@ -137,8 +161,10 @@ def _send(message: Mail) -> None:
     except (SMTPResponseException, SMTPRecipientsRefused) as error:
         _try_again(message, error)
     except Exception as error:
+        _count(message)
         _note(message, problem=_said(error))
     else:
+        _count(message)
         _note(message, sent_at=Now(), problem="")
     finally:
         with suppress(Exception):

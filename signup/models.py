@@ -32,6 +32,25 @@ class Visit(models.Model):
         return f"{self.key[:8]}… {self.at:%H:%M}"
 
 
+class Burst(models.Model):
+    """An abnormal time, in which sign-ups that look alike are held for staff. There is one at a time."""
+
+    started_at = models.DateTimeField(db_default=Now())
+    held_at = models.DateTimeField(db_default=Now())
+    """When something was last held."""
+    is_over = models.BooleanField(default=False)
+    is_beginning_told = models.BooleanField(default=False)
+    is_end_told = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["is_over"], condition=models.Q(is_over=False), name="one_burst_at_a_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M}"
+
+
 class UsedLink(models.Model):
     """A signed link that has been followed, kept until it is out of date: it works once."""
 

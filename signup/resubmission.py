@@ -60,7 +60,7 @@ def answer(request: HttpRequest, form: SignupForm, account: Account) -> HttpResp
         is_password_known = account.state != Account.State.CREATED or account.idp_provider_id
         return redirect(page if is_password_known else f"{page}?sent=before")
     try:
-        abuse.check_correction(account, changes.get("email", ""))
+        abuse.check_correction(account, request, changes.get("email", account.email))
         services.change(account, changes)
     except (IllegalMove, MovedMeanwhile):
         account.refresh_from_db()

@@ -56,9 +56,12 @@ def _submit(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
         if sent_before := resubmission.sent_before(request, form):
             return sent_before
         resubmission.check_second(request, form)
-    abuse.check(form, request)
     with transaction.atomic():
-        account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request))
+        hold = abuse.check(form, request)
+    with transaction.atomic():
+        account = services.submit(
+            form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request), hold=hold
+        )
         mails.expect(account, request)
     return account
 
@@ -107,7 +110,7 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     if account is None:
         return render(request, "signup/not_yours.html", status=404)
     form = _correction(request, account)
-    if request.method == "POST" and (form is None or _corrected(account, form)):
+    if request.method == "POST" and (form is None or _corrected(request, account, form)):
         return redirect("progress", reference)
     return render(
         request,
@@ -171,12 +174,12 @@ def _correction(request: HttpRequest, account: Account) -> CorrectionForm | None
     return form if form.fields else None
 
 
-def _corrected(account: Account, form: CorrectionForm) -> bool:
+def _corrected(request: HttpRequest, account: Account, form: CorrectionForm) -> bool:
     """Whether there is nothing left to correct: it was sent, or somebody else moved the account first."""
     if not form.is_valid():
         return False
     try:
-        abuse.check_correction(account, form.cleaned_data.get("email", ""))
+        abuse.check_correction(account, request, form.cleaned_data.get("email", account.email))
         services.correct(account, form.cleaned_data)
     except ValidationError as problems:
         form.add_error(None, problems)

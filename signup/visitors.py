@@ -68,6 +68,12 @@ def network(request: HttpRequest) -> str:
     return _network(visitor, 32, 64) if visitor else UNKNOWN
 
 
+def area(request: HttpRequest) -> str:
+    """Return the visitor's /24, or for IPv6 the /48 that one customer of a provider may have to themselves."""
+    visitor = address(request)
+    return _network(visitor, 24, 48) if visitor else UNKNOWN
+
+
 def first_address(request: HttpRequest) -> str | None:
     """Return the first address of the visitor's network: one that stands for all of it."""
     return None if (name := network(request)) == UNKNOWN else name.partition("/")[0]

@@ -12,6 +12,7 @@ from django.utils import translation
 from pytest_django import Settings
 
 from tests.checkout import Checkout
+from tests.contract.observer import contract_violations as contract_violations
 from tests.contract.observer import the_contract_is_kept as the_contract_is_kept
 from tests.openid import OpenIdProvider
 from tests.postgresql import PostgreSQL

@@ -18,20 +18,26 @@ from django.utils.translation import gettext_lazy as _
 from provisioning import rules
 from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, IllegalMove
 from provisioning.sealed import CannotOpen, Sealed
-from provisioning.services import fuse
 
 log = logging.getLogger(__name__)
 
 TAKEN = ValidationError(_("This user name is taken. Choose another one."), code="taken")
 
 
-def submit(values: Mapping[str, object], submission: uuid.UUID, idp_provider_id: str = "", host: str = "") -> Account:
+def submit(
+    values: Mapping[str, object],
+    submission: uuid.UUID,
+    idp_provider_id: str = "",
+    host: str = "",
+    *,
+    hold: bool = False,
+) -> Account:
     """Store a sign-up, once for each `submission`: sent again, it gives the account that it gave before.
 
     With single sign-on `idp_provider_id` is who the customer has proven to be, never what a form says; whoever has a
     living account gets that one. Raises ValidationError with the problems of each property, among them (code `taken`)
-    a user name that a living account of ours holds. In an abnormal hour the account is held for staff, see `fuse`.
-    `host` names the page that the form was sent from.
+    a user name that a living account of ours holds. `host` names the page that the form was sent
+    from; with `hold` the account waits for staff.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
@@ -43,7 +49,7 @@ def submit(values: Mapping[str, object], submission: uuid.UUID, idp_provider_id:
     only = {*rules.asked(single_sign_on=single_sign_on), "idp_provider_id"}
     entered = _sealed(rules.clean({**values, "idp_provider_id": idp_provider_id}, only=only))
     queued = {"state": Account.State.QUEUED, "due_at": Now()}
-    start = {"state": Account.State.HELD} if fuse.is_blown() else queued
+    start = {"state": Account.State.HELD} if hold else queued
     try:
         with _username_held_once():
             account, new = Account.objects.get_or_create(

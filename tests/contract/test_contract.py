@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from provisioning.constant_contact import Client, Credentials, Meaning, connect
 from provisioning.sandbox import Server
 from provisioning.sandbox.messages import Answer, Listing
 from provisioning.sandbox.v3 import STRICTER, V3
+from tests.checkout import Checkout
 from tests.contract.contract import CONTRACT, problems_of
 from tests.contract.observer import found
 from tests.provisioning.sandbox.partner import V3_PATH, V3Partner, provider
@@ -138,6 +141,24 @@ def test_a_refusal_of_what_the_contract_allows_is_found(partner: V3Partner, monk
     monkeypatch.setattr(V3, "extra", {"time_zone_id": replace(V3.extra["time_zone_id"], max_length=3)})
     partner.create("anna-jones", time_zone_id="US/Eastern")
     assert seen() == "refused for time_zone_id with json.max.length.violation, which the contract allows"
+
+
+def test_a_sandbox_in_another_process_is_observed_too(contract_violations: Path, tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path)
+    module = checkout.directory / "provisioning/sandbox/v3.py"
+    module.write_text(module.read_text().replace('"subscriber_count": 0', '"subscriber_count": "0"'))
+    names = ("CONSTANT_CONTACT_API_KEY", "CONSTANT_CONTACT_USERNAME", "CONSTANT_CONTACT_PASSWORD")
+    checkout.environment |= {name: os.environ[name] for name in names} | {"CONSTANT_CONTACT_API": "v3"}
+    program = checkout.start("manage.py", "sandbox", "--port", "0")
+    try:
+        with V3Partner(program.find(r"listens on (\S+)")[1]) as partner:
+            assert partner.create("anna-jones").status == 201
+            assert partner.page().status == 200
+    finally:
+        checkout.end()
+
+    assert contract_violations.read_text() == "answered with $.site_owner_list[0].subscriber_count: type\n"
+    contract_violations.write_text("")
 
 
 LISTED: dict[tuple[str, str], dict[str, Any]] = {

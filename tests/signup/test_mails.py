@@ -13,6 +13,7 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import F
 from django.test import Client, RequestFactory
 from django.utils import timezone, translation
 from pytest_django import Settings
@@ -22,7 +23,7 @@ from provisioning.models import Account
 from provisioning.sandbox import Provider, Server
 from signup import mails
 from signup.brand.models import Brand
-from signup.models import Mail
+from signup.models import Mail, Visit
 from tests.patience import PATIENCE
 from tests.signup.accounts import TYPED, account
 
@@ -355,7 +356,7 @@ def test_a_worker_provisions_while_the_mail_server_hangs_and_sends_once_it_answe
     monkeypatch.setattr(gateway, "LATE", 60.0)
     settings.CONSTANT_CONTACT_RATE = 100
     settings.EMAIL_BACKEND = f"{__name__}.Hanging"
-    told_of(State.CREATED)
+    told_of(State.CREATED, email="bob@nullmailer.com")
     queued = expecting(State.QUEUED, due_at=timezone.now())
 
     try:
@@ -399,3 +400,85 @@ def test_the_link_leads_to_a_host_that_the_partner_has_named(
     mails.expect(account("sending"), RequestFactory().get("/", secure=True, headers={"host": host}))
 
     assert Mail.objects.get().origin == linked
+
+
+SAME = ("victim@gmail.com", "v.ictim+1@gmail.com", "VICTIM+news@googlemail.com")
+
+
+def told_alike(number: int, to: Account.State = State.CREATED) -> None:
+    """Another sign-up for the same mailbox, whose customer is to be told now."""
+    moving = expecting(email=SAME[number % 3])
+    moving.move(to, account_id=str(number) if to == State.CREATED else "")
+    Mail.objects.filter(account=moving).update(due_at=ALREADY)
+
+
+def pass_hours(hours: float) -> None:
+    Visit.objects.update(at=F("at") - timedelta(hours=hours))
+    Mail.objects.filter(due_at__isnull=False).update(due_at=F("due_at") - timedelta(hours=hours))
+
+
+def test_a_mailbox_gets_one_email_of_a_kind_in_an_hour_however_it_is_spelled() -> None:
+    for number in range(3):
+        told_alike(number)
+    mails.send_due()
+    assert len(mail.outbox) == 1
+
+    pass_hours(0.9)
+    mails.send_due()
+    assert len(mail.outbox) == 1
+
+    pass_hours(0.2)
+    mails.send_due()
+    assert len(mail.outbox) == 2
+    pass_hours(1.1)
+    mails.send_due()
+    assert len(mail.outbox) == 3
+    assert {message.to[0] for message in mail.outbox} == set(SAME)
+    assert Mail.objects.filter(sent_at__isnull=False).count() == 3
+
+
+def test_another_mailbox_or_another_kind_does_not_wait() -> None:
+    told_alike(0)
+    told_alike(1, State.REJECTED)
+    told_of(State.CREATED)
+
+    mails.send_due()
+
+    assert len(mail.outbox) == 3
+
+
+def test_refused_corrections_are_told_of_once_an_hour() -> None:
+    moving = expecting()
+    for number in range(4):
+        Account.objects.get().move(State.REJECTED)
+        Mail.objects.update(due_at=ALREADY)
+        mails.send_due()
+        services.correct(Account.objects.get(pk=moving.pk), {"username": f"anna-{number}"})
+        Account.objects.get().move(State.SENDING)
+
+    assert len(mail.outbox) == 1
+
+
+def test_a_mailbox_gets_a_few_emails_a_day_and_the_others_later() -> None:
+    for number in range(mails.MOST_A_DAY + 2):
+        told_alike(number)
+        mails.send_due()
+        pass_hours(1.1)
+    mails.send_due()
+    assert len(mail.outbox) == mails.MOST_A_DAY
+
+    for _ in range(24):
+        pass_hours(1.1)
+        mails.send_due()
+
+    assert len(mail.outbox) == mails.MOST_A_DAY + 2
+
+
+def test_an_email_that_surely_failed_does_not_count(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.EMAIL_BACKEND = f"{__name__}.Broken"
+    monkeypatch.setattr(Broken, "fault", SMTPRecipientsRefused({}), raising=False)
+    told_alike(0)
+
+    mails.send_due()
+
+    assert not Visit.objects.exists()

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import translation
-from django.utils.crypto import salted_hmac
 from pytest_django import Settings
 
 from provisioning import services
 from provisioning.models import Account, Attempt, MovedMeanwhile
 from provisioning.sealed import NOTHING
+from signup import abuse
 from signup.models import Visit
 from tests.signup.accounts import CANARY, TYPED
 
@@ -171,8 +171,8 @@ def test_a_username_that_somebody_else_holds_is_refused_at_its_field(client: Cli
 
 def test_many_corrections_are_limited_and_so_are_the_addresses_they_lead_to(client: Client, settings: Settings) -> None:
     settings.ABUSE_PROTECTION = True
-    for number in range(5):
-        Visit.objects.create(key=_key_of("email", "victim@gmail.com"), submission=uuid.uuid4())
+    for number in range(abuse.LIMITS["email"].an_hour):
+        Visit.objects.create(key=abuse.key("email", "victim@gmail.com"), submission=uuid.uuid4())
         services.submit(TYPED | {"username": f"other-{number}"}, uuid.uuid4())
     made = services.submit(TYPED, uuid.uuid4())
     session = client.session
@@ -183,10 +183,6 @@ def test_many_corrections_are_limited_and_so_are_the_addresses_they_lead_to(clie
 
     assert response.status_code == 429
     assert Account.objects.get(pk=made.pk).email == TYPED["email"]
-
-
-def _key_of(limit: str, source: str) -> str:
-    return salted_hmac(f"signup.abuse.{limit}", source, algorithm="sha256").hexdigest()
 
 
 class TestASecondAccount:

@@ -14,7 +14,7 @@ from provisioning.sandbox import Server
 from provisioning.sandbox.dialect import error
 from provisioning.sandbox.faults import FAULTS, Fault
 from provisioning.sealed import NOTHING, Sealed
-from provisioning.services import fuse
+from provisioning.services import customers
 from tests.provisioning.sandbox.partner import BOTH
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import NAME, State, account_in, again, at_once, pass_time, work
@@ -108,12 +108,12 @@ def test_who_was_faster_in_another_window_is_found(monkeypatch: pytest.MonkeyPat
     """A race that threads on a busy machine may miss: the other window comes first just before this one is stored."""
     others: list[Account] = []
 
-    def meanwhile() -> bool:
+    def meanwhile(entered: dict[str, Any]) -> dict[str, Any]:
         monkeypatch.undo()
         others.append(sign_up(username="faster"))
-        return False
+        return customers._sealed(entered)
 
-    monkeypatch.setattr(fuse, "is_blown", meanwhile)
+    monkeypatch.setattr(customers, "_sealed", meanwhile)
 
     assert sign_up() == others[0]
 

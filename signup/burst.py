@@ -1,0 +1,130 @@
+"""The fuse: in an abnormal hour, what looks like a burst waits for staff, so that no attack uses up the day's quota.
+
+What is counted is calls to Constant Contact, whether a sign-up or a correction causes them. The burst is known by what
+its sign-ups have in common; everybody else passes, until so many pass that the burst has nothing in common.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.core.mail import EmailMessage
+from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.urls import reverse
+
+from provisioning import rules
+from provisioning.models import Account
+from signup import visitors
+from signup.models import Burst
+
+log = logging.getLogger(__name__)
+
+HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+NEVER_ABNORMAL = 200
+"""Calls in an hour that are always let pass: 2 % of what a standard key has for a day."""
+TIMES_THE_USUAL = 10
+"""A good newsletter brings some times the usual number of customers, an attack many times."""
+FEW = 10
+"""Fewer calls of one kind are never a burst."""
+SHARES = {"area": 0.1, "pace": 0.1, "domain": 0.3, "host": 0.3}
+"""What calls may have in common → the share of an hour's calls from which on it makes them part of the burst."""
+PASSED, HELD = "passed", "held"
+"""Under what a call counts that was let pass, or held."""
+
+
+def traits(request: HttpRequest, email: str, seconds: float | None = None) -> dict[str, str]:
+    """Return what a call may have in common with others: where it comes from, for whom, and how fast it was typed."""
+    return {
+        "area": visitors.area(request),
+        "domain": rules.mailbox(email).rpartition("@")[2],
+        "host": request.get_host() if len(settings.ALLOWED_HOSTS) > 1 else "",
+        "pace": f"{seconds:.0f}" if seconds is not None and seconds < 30 else "",
+    }
+
+
+def holds(calls: Mapping[str, int]) -> bool:
+    """Whether a call is to be held, by the last hour's: `calls` counts all that passed, all held, and those like it.
+
+    From what is abnormal on, calls are held that come from an area or at a pace from which many come; from half as
+    many more that were let pass, those for a mailbox domain or a brand, too; from twice as many, all.
+    """
+    abnormal = max(NEVER_ABNORMAL, TIMES_THE_USUAL * _usual())
+    passed, together = calls.get(PASSED, 0), calls.get(PASSED, 0) + calls.get(HELD, 0)
+    if together < abnormal:
+        return False
+    looked_at = SHARES if passed >= 1.5 * abnormal else ("area", "pace")
+    alike = any(calls.get(name, 0) >= max(FEW, SHARES[name] * together) for name in looked_at)
+    return alike or passed >= 2 * abnormal
+
+
+def note() -> None:
+    """Remember that something is held, for the first time in this burst or again."""
+    burst, new = Burst.objects.get_or_create(is_over=False)
+    if new:
+        log.warning("burst of sign-ups: what looks like it is held for staff")
+    else:
+        Burst.objects.filter(pk=burst.pk).update(held_at=Now())
+
+
+def watch(**kwargs: Any) -> None:
+    """A worker's chore: see when a burst is over, and tell staff of its beginning and its end, once each."""
+    over = Burst.objects.filter(is_over=False, held_at__lt=Now() - HOUR)
+    if over.exists() and over.update(is_over=True):
+        log.warning("burst of sign-ups is over")
+    if not settings.EMAIL_URL:
+        return
+    for burst in Burst.objects.filter(Q(is_beginning_told=False) | Q(is_over=True, is_end_told=False)):
+        told = {"is_beginning_told": True, "is_end_told": burst.is_over}
+        as_read = {"is_beginning_told": burst.is_beginning_told, "is_end_told": burst.is_end_told}
+        if Burst.objects.filter(pk=burst.pk, **as_read).update(**told):
+            threading.Thread(target=_tell, args=(burst,), name="burst").start()
+
+
+def _usual() -> float:
+    """Accounts created in a usual hour. What was held or given up, as in an attack, makes no hour usual."""
+    return cache.get_or_set("burst.usual", _count_usual, HOUR.total_seconds()) or 0.0
+
+
+def _count_usual() -> float:
+    week = Account.objects.filter(state=Account.State.CREATED, submitted_at__gt=Now() - WEEK)
+    return week.count() / (WEEK / HOUR)
+
+
+def _tell(burst: Burst) -> None:
+    try:
+        staff = User.objects.with_perm(
+            "provisioning.approve_account", backend="django.contrib.auth.backends.ModelBackend"
+        ).filter(is_staff=True, is_active=True)
+        addresses = [user.email for user in staff if user.email]
+        if addresses:
+            EmailMessage(*_text(burst), to=addresses).send()
+    except Exception as error:
+        log.warning("staff could not be told of a burst error=%s", type(error).__name__)
+    finally:
+        connection.close()
+
+
+def _text(burst: Burst) -> tuple[str, str]:
+    held = Account.objects.filter(state=Account.State.HELD).count()
+    host = next((name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))), "")
+    link = f"https://{host}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
+    if burst.is_over:
+        return (
+            "The burst of sign-ups is over",
+            f"Nothing has been held for an hour. {held} sign-ups wait for you to approve or decline them:\n\n{link}\n",
+        )
+    return (
+        "Sign-ups are being held",
+        "Many more sign-ups than usual have come within an hour. Those that look alike wait for you; everybody else's"
+        f" accounts are created as always. {held} wait at the moment:\n\n{link}\n",
+    )

@@ -1,0 +1,241 @@
+"""The fuse: in an abnormal hour, what looks like the burst is put into the hands of staff, and nobody else."""
+
+import threading
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core import mail
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning import services
+from provisioning.models import Account
+from provisioning.signals import chores
+from signup import abuse, burst
+from signup.burst import FEW, HELD, NEVER_ABNORMAL, PASSED, TIMES_THE_USUAL
+from signup.models import Burst, Visit
+from tests.signup.accounts import TYPED, account
+
+pytestmark = pytest.mark.django_db
+
+A_WEEK_OF = 7 * 24
+
+
+@pytest.fixture(autouse=True)
+def protected(settings: Settings) -> None:
+    settings.ABUSE_PROTECTION = True
+    settings.ALLOWED_HOSTS = ["testserver", "other.example.com"]
+    cache.clear()
+
+
+@pytest.mark.parametrize(
+    ("calls", "held"),
+    [
+        ({}, False),
+        ({PASSED: NEVER_ABNORMAL - 1, "area": NEVER_ABNORMAL - 1}, False),
+        ({PASSED: NEVER_ABNORMAL}, False),
+        ({PASSED: NEVER_ABNORMAL, "area": 30}, True),
+        ({PASSED: NEVER_ABNORMAL, "area": NEVER_ABNORMAL // 10}, True),
+        ({PASSED: NEVER_ABNORMAL, "area": NEVER_ABNORMAL // 10 - 1}, False),
+        ({PASSED: NEVER_ABNORMAL, "pace": 50}, True),
+        ({PASSED: NEVER_ABNORMAL, "domain": NEVER_ABNORMAL, "host": NEVER_ABNORMAL}, False),
+        ({PASSED: NEVER_ABNORMAL * 3 // 2, "domain": 100}, True),
+        ({PASSED: NEVER_ABNORMAL * 3 // 2, "host": 100}, True),
+        ({PASSED: NEVER_ABNORMAL * 3 // 2, "domain": 80, "area": 2}, False),
+        ({PASSED: NEVER_ABNORMAL * 2 - 1}, False),
+        ({PASSED: NEVER_ABNORMAL * 2}, True),
+        ({PASSED: NEVER_ABNORMAL, HELD: 5000, "area": 1, "domain": 4000}, False),
+        ({PASSED: 10, HELD: NEVER_ABNORMAL - 10, "area": FEW - 1}, False),
+        ({PASSED: 10, HELD: NEVER_ABNORMAL - 10, "area": 20}, True),
+    ],
+)
+def test_what_is_held_is_what_the_burst_has_in_common(calls: dict[str, int], held: bool) -> None:
+    assert burst.holds(calls) == held
+
+
+@pytest.mark.parametrize(("state", "held"), [("created", False), ("held", True), ("closed", True)])
+def test_many_times_the_usual_hour_is_abnormal_by_what_was_created(state: str, held: bool) -> None:
+    Account.objects.bulk_create(
+        Account(
+            submission=uuid.uuid4(),
+            username=f"bob-{number}",
+            state=state,
+            account_id=str(number) if state == "created" else "",
+            submitted_at=timezone.now() - timedelta(days=2),
+        )
+        for number in range((NEVER_ABNORMAL // TIMES_THE_USUAL + 1) * A_WEEK_OF)
+    )
+
+    assert burst.holds({PASSED: NEVER_ABNORMAL, "area": 100}) == held
+
+
+Send = Callable[..., str]
+
+
+@pytest.fixture
+def send(monkeypatch: pytest.MonkeyPatch) -> Send:
+    """Send a form from an address and give the account's state."""
+    seconds = [60.0]
+    monkeypatch.setattr(abuse, "_seconds_since_shown", lambda form: seconds[0])
+
+    def fill_in_and_send(address: str, after: float = 60, **typed: str) -> str:
+        seconds[0] = after
+        form = TYPED | {"username": f"anna-{uuid.uuid4()}", "email": f"{uuid.uuid4()}@example.com"} | typed
+        answer = Client().post("/", form, REMOTE_ADDR=address)
+        assert answer.status_code == 302, answer.content.decode()
+        return Account.objects.get(reference=answer.headers["Location"].split("/")[-2]).state
+
+    return fill_in_and_send
+
+
+def came(number: int, ago: timedelta = timedelta(), **traits: str) -> None:
+    """Let so many calls with these traits have passed."""
+    keys = [abuse.key(name, trait) for name, trait in {**traits, PASSED: ""}.items()]
+    calls = [uuid.uuid4() for _ in range(number)]
+    Visit.objects.bulk_create(Visit(key=key, submission=call) for key in keys for call in calls)
+    Visit.objects.filter(submission__in=calls).update(at=timezone.now() - ago)
+
+
+def test_seven_networks_are_held_and_customers_from_elsewhere_are_not(send: Send) -> None:
+    for number in range(7):
+        came(30, area=f"198.51.{number}.0/24")
+
+    assert [send(f"198.51.{number}.77") for number in range(7)] == ["held"] * 7
+    assert send("203.0.113.7") == "queued"
+
+
+def test_one_ipv6_48_counts_as_one(send: Send) -> None:
+    for number in range(33):
+        came(7, area="2001:db8:1::/48", network=f"2001:db8:1:{number}::/64")
+
+    assert send("2001:db8:1:99::1") == "held"
+    assert send("2001:db8:2:99::1") == "queued"
+
+
+def test_a_program_is_known_by_its_pace(send: Send) -> None:
+    came(NEVER_ABNORMAL, pace="3")
+
+    assert send("203.0.113.7", after=3.2) == "held"
+    assert send("203.0.113.8", after=45) == "queued"
+
+
+def test_corrections_are_calls_too(client: Client, page_of: Callable[[Account], str], send: Send) -> None:
+    came(NEVER_ABNORMAL - 1, area="127.0.0.0/24")
+    assert send("127.0.0.9") == "queued"
+    Visit.objects.filter(pk__in=Visit.objects.order_by("-pk")[:6].values_list("pk")).delete()
+
+    client.post(page_of(account("rejected", {"username": "Taken."})), {"username": "anna.bakery"})
+
+    assert send("127.0.0.9") == "held"
+
+
+@pytest.mark.parametrize("ago", [timedelta(minutes=61), timedelta(hours=23)])
+def test_it_mends_itself_when_the_hour_is_over(send: Send, ago: timedelta) -> None:
+    came(NEVER_ABNORMAL * 3, ago, area="203.0.113.0/24")
+
+    assert send("203.0.113.7") == "queued"
+
+
+def test_what_is_held_is_for_staff_to_release_and_for_no_worker(send: Send) -> None:
+    came(NEVER_ABNORMAL, area="203.0.113.0/24")
+    send("203.0.113.7")
+    held = Account.objects.get()
+
+    assert held in Account.objects.waiting_for_staff()
+    assert held.due_at is None
+    services.approve(held)
+    assert Account.objects.get(pk=held.pk).state == "queued"
+
+
+def test_without_the_protection_there_is_no_fuse(settings: Settings) -> None:
+    settings.ABUSE_PROTECTION = False
+    came(NEVER_ABNORMAL * 3, area="127.0.0.0/24")
+
+    Client().post("/", TYPED)
+
+    assert Account.objects.get().state == "queued"
+
+
+@pytest.mark.django_db(transaction=True)
+class TestStaffAreTold:
+    @pytest.fixture(autouse=True)
+    def staff(self, settings: Settings) -> None:
+        settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
+        settings.DEFAULT_FROM_EMAIL = "signup@example.com"
+        for name, right in (("ana", "approve_account"), ("ben", "view_account"), ("no-address", "approve_account")):
+            user = User.objects.create_user(name, is_staff=True)
+            user.email = "" if name == "no-address" else f"{name}@example.com"
+            user.save()
+            user.user_permissions.add(Permission.objects.get(codename=right))
+
+    def do_chores(self) -> None:
+        chores.send_robust(None)
+        for thread in threading.enumerate():
+            if thread.name == "burst":
+                thread.join()
+
+    def test_when_it_begins_and_when_it_ends_once_each(self, send: Send) -> None:
+        came(NEVER_ABNORMAL, area="203.0.113.0/24")
+        self.do_chores()
+        assert mail.outbox == []
+
+        send("203.0.113.7")
+        send("203.0.113.8")
+        self.do_chores()
+        self.do_chores()
+
+        (begun,) = mail.outbox
+        assert (begun.subject, begun.to) == ("Sign-ups are being held", ["ana@example.com"])
+        assert "https://testserver/admin/provisioning/account/?state__exact=held" in begun.body
+
+        Burst.objects.update(held_at=timezone.now() - timedelta(minutes=61))
+        self.do_chores()
+        self.do_chores()
+
+        assert [message.subject for message in mail.outbox[1:]] == ["The burst of sign-ups is over"]
+        assert "2 sign-ups wait" in mail.outbox[1].body
+        send("203.0.113.9")
+        assert Burst.objects.count() == 2
+
+    def test_a_burst_that_goes_on_is_not_over(self, send: Send) -> None:
+        came(NEVER_ABNORMAL, area="203.0.113.0/24")
+        send("203.0.113.7")
+        Burst.objects.update(held_at=timezone.now() - timedelta(minutes=61))
+        send("203.0.113.8")
+
+        self.do_chores()
+
+        assert not Burst.objects.get().is_over
+        assert str(Burst.objects.get()).startswith("20")
+
+    def test_a_mail_server_that_fails_stops_nothing(
+        self, send: Send, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(*_: Any) -> None:
+            raise OSError
+
+        monkeypatch.setattr("signup.burst.EmailMessage.send", fail)
+        came(NEVER_ABNORMAL, area="203.0.113.0/24")
+        send("203.0.113.7")
+
+        self.do_chores()
+
+        assert "could not be told" in caplog.text
+
+    def test_without_a_mail_server_it_stands_in_the_log(
+        self, send: Send, settings: Settings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        settings.EMAIL_URL = {}
+        came(NEVER_ABNORMAL, area="203.0.113.0/24")
+
+        send("203.0.113.7")
+        self.do_chores()
+
+        assert "burst of sign-ups" in caplog.text
+        assert mail.outbox == []
