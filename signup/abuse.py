@@ -37,6 +37,8 @@ MINIMUM_SECONDS = 2
 """Nobody reads and fills in a form in less, not even with a browser that fills it in for him."""
 DECOY = "comment"
 """A name that programs like to fill in, and that no browser takes for a part of an address."""
+AGAIN = gettext_lazy("Please send the form once more.")
+"""What to do with a form that could not be taken, though nothing in it is wrong."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -84,13 +86,6 @@ def stamp(submission: uuid.UUID) -> str:
     return _stamps().sign_object([str(submission), time.time()])
 
 
-def again() -> str:
-    """What to do with a form that could not be taken, though nothing in it is wrong."""
-    if settings.CONSTANT_CONTACT_IDP_PROVIDER:
-        return _("Please send the form once more.")
-    return _("Please choose your password again and send the form once more.")
-
-
 def check(form: SignupForm, request: HttpRequest) -> bool:
     """Let a valid form pass, or raise ValidationError with what to do. Return whether it is to be held for staff.
 
@@ -101,14 +96,17 @@ def check(form: SignupForm, request: HttpRequest) -> bool:
     if form.data.get(DECOY):
         raise ValidationError(
             _("Something has filled in a field that people do not see, perhaps an add-on of your browser.")
-            + f" {again()}",
+            + f" {AGAIN}",
             code="decoy",
         )
     seconds = _seconds_since_shown(form)
-    if seconds is None or seconds < MINIMUM_SECONDS:
+    if seconds is None:
         raise ValidationError(
-            _("That was too quick for us to be sure that you are human.") + f" {again()}", code="quick"
+            _("This page was opened before our last update, or it was changed on its way to us.") + f" {AGAIN}",
+            code="unreadable",
         )
+    if seconds < MINIMUM_SECONDS:
+        raise ValidationError(_("That was too quick for us to be sure that you are human.") + f" {AGAIN}", code="quick")
     email = form.cleaned_data["email"]
     sources = {"network": visitors.network(request), "email": rules.mailbox(email)}
     # Each username asks us, and then Constant Contact, whether it is taken.

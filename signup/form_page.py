@@ -18,7 +18,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import get_language
 
-from signup import abuse
+from signup import abuse, kept_password
 from signup.brand.context_processors import brand_of
 from signup.brand.models import Brand
 from signup.forms import SignupForm
@@ -31,6 +31,7 @@ SUBMISSION = uuid.uuid4()
 
 
 def filled_in(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:
+    kept_password.settle(request, form)
     return render(request, TEMPLATE, context(form) | {"proof": proof}, status=status)
 
 

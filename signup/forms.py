@@ -41,6 +41,8 @@ LABELS = {
     "gdpr_opt_out": _("I do not want marketing from Constant Contact"),
 }
 
+WEAK = _("This password is easy to guess. Enter a better one, or the same one again to keep it.")
+
 LOG_IN = _("You will log in with it.")
 """What to know of a user name besides its rule, where it comes with a password."""
 
@@ -123,10 +125,19 @@ class PropertiesForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         try:
-            return rules.clean({**self.known, **self.cleaned_data}, only=set(self.fields))
+            cleaned = rules.clean({**self.known, **self.cleaned_data}, only=set(self.fields))
         except ValidationError as problems:
             self.add_error(None, problems)
             return self.cleaned_data
+        password = cleaned.get("password")
+        if password and "insist" not in self.data and rules.is_weak(password, {**self.known, **cleaned}):
+            self.add_error("password", ValidationError(WEAK, code="weak"))
+        return cleaned
+
+    @property
+    def has_warned(self) -> bool:
+        """Whether the customer knows that the password is weak: the next one is taken as it is."""
+        return "insist" in self.data or self.has_error("password", "weak")
 
     def suggestions(self) -> list[str]:
         """User names to choose from in the place of a taken one."""
@@ -144,11 +155,18 @@ class SignupForm(PropertiesForm):
         single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
         super().__init__(rules.CUSTOMER_PROPERTIES, data, single_sign_on=single_sign_on, initial=initial)
         self.submission = _submission(data or {})
+        self.has_password = not single_sign_on
+        self.is_password_kept = False
 
     @property
     def asks_for_second(self) -> bool:
         """Whether the customer has been told that there is an account already: the next time, a second one is meant."""
         return "second" in self.data or self.has_error(NON_FIELD_ERRORS, "second")
+
+    def hide_password(self) -> None:
+        """Do not ask for the password, which is kept."""
+        del self.fields["password"]
+        self.is_password_kept = True
 
     def groups(self) -> Iterator[tuple[str, list[forms.BoundField]]]:
         for legend, names in GROUPS:

@@ -23,7 +23,7 @@ from django.views.i18n import set_language
 
 from provisioning import services
 from provisioning.models import Account, MovedMeanwhile
-from signup import abuse, form_page, mails, own_accounts, resubmission, single_sign_on
+from signup import abuse, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on
 from signup.forms import CorrectionForm, SignupForm
 from signup.progress import STEPS, stage
 from signup.single_sign_on import Proof
@@ -40,7 +40,7 @@ def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
         return _hand_over(request, proven)
     if request.method != "POST" and not proof.idp_provider_id:
         return form_page.blank(request)
-    form = SignupForm(request.POST if request.method == "POST" else None, proof.values)
+    form = SignupForm(kept_password.fill_in(request) if request.method == "POST" else None, proof.values)
     if form.is_valid():
         try:
             account = proven or _submit(request, form, proof)
@@ -79,7 +79,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             single_sign_on.keep_typed(request)
         return single_sign_on.way_in(request, why, status=403)
     form = _as_typed(request)
-    form.add_error(None, f"{why} {abuse.again()}")
+    form.add_error(None, f"{why} {abuse.AGAIN}")
     return form_page.filled_in(form, request, 403, proof)
 
 
@@ -158,7 +158,7 @@ def host_name(request: HttpRequest) -> str:
 
 def _as_typed(request: HttpRequest) -> SignupForm:
     """The form as it was filled in, without a judgement."""
-    form = SignupForm(request.POST)
+    form = SignupForm(kept_password.fill_in(request))
     form.errors.clear()
     return form
 
@@ -191,6 +191,7 @@ def _corrected(request: HttpRequest, account: Account, form: CorrectionForm) -> 
 
 def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:
     """Make the account this browser's own, and answer with its page if there is no other response."""
+    kept_password.forget(request)
     own_accounts.claim(request, account)
     single_sign_on.forget_values(request)
     return response or redirect("progress", account.reference)

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, WITH_KOSOVO
 from provisioning.rules.mailboxes import likely as likely_email
 from provisioning.rules.mailboxes import mailbox
+from provisioning.rules.passwords import is_weak
 from provisioning.rules.places import country_name, states
 from provisioning.rules.rule import Choices, Rule, flatten
 
@@ -35,6 +36,7 @@ __all__ = [
     "clean",
     "country_name",
     "flatten",
+    "is_weak",
     "likely_email",
     "mailbox",
     "states",

@@ -80,10 +80,10 @@ def test_a_person_passes(send: Callable[..., Any]) -> None:
     [
         ({"comment": "Cheap pills"}, MINIMUM_SECONDS, "a field that people do not see"),
         ({}, MINIMUM_SECONDS - 0.1, "too quick"),
-        ({"shown": ""}, MINIMUM_SECONDS, "too quick"),
-        ({"shown": "forged:signature"}, MINIMUM_SECONDS, "too quick"),
-        ({"shown": "\0é\ud7ff"}, MINIMUM_SECONDS, "too quick"),
-        ({"submission": str(uuid.uuid4())}, MINIMUM_SECONDS, "too quick"),
+        ({"shown": ""}, MINIMUM_SECONDS, "opened before our last update"),
+        ({"shown": "forged:signature"}, MINIMUM_SECONDS, "opened before our last update"),
+        ({"shown": "\0é\ud7ff"}, MINIMUM_SECONDS, "opened before our last update"),
+        ({"submission": str(uuid.uuid4())}, MINIMUM_SECONDS, "opened before our last update"),
     ],
 )
 def test_a_program_is_stopped_and_a_person_taken_for_one_just_sends_again(
@@ -119,6 +119,36 @@ def test_the_decoy_is_named_for_who_sees_it_and_left_alone_by_keyboards_and_brow
 
     assert '<label>Leave this empty <input name="comment" autocomplete="off" tabindex="-1"></label>' in page
     assert "style=" not in page
+
+
+def test_a_form_that_was_open_while_the_secret_key_changed_is_told_that(
+    client: Client, wait: Clock, settings: Settings
+) -> None:
+    form = opened(client)
+    wait(3600)
+    settings.SECRET_KEY = "another"
+
+    refused = client.post(FORM, form)
+
+    assert "too quick" not in refused.content.decode()
+    assert "opened before our last update" in refused.content.decode()
+    wait(MINIMUM_SECONDS)
+    assert client.post(FORM, form | hidden(refused)).status_code == 302
+
+
+def test_all_the_addresses_of_one_mailbox_count_together(send: Callable[..., Any]) -> None:
+    spellings = [
+        "victim@gmail.com",
+        "v.ictim@gmail.com",
+        "victim+1@gmail.com",
+        "Victim+x@googlemail.com",
+        "vic.tim@gmail.com",
+    ]
+    for number, email in enumerate(spellings):
+        other = {"organization_name": f"Bakery {number}", "phone": f"555-555-{number}555", "second": "yes"}
+        assert send(f"203.0.113.{number}", email=email, **other).status_code == 302
+
+    assert send("203.0.113.99", email="v.i.c.t.i.m+7@gmail.com", second="yes").status_code == 429
 
 
 SOURCES = [("network", "203.0.113.7"), ("email", TYPED["email"])]

@@ -21,8 +21,9 @@ FORBIDDEN = [(api, case) for api, cases in ENTERED.items() for case in cases if 
 
 
 def typed(case: Case) -> dict[str, Any]:
-    """The case as a browser sends it: texts, and a ticked box or none."""
-    return {name: "on" if value is True else value for name, value in case.values.items() if value is not False}
+    """The case as a browser sends it: texts, and a ticked box or none; the customer insists on a weak password."""
+    sent = {name: "on" if value is True else value for name, value in case.values.items() if value is not False}
+    return sent | {"insist": "yes"}
 
 
 @pytest.mark.parametrize(("api", "case"), ALLOWED, ids=str, indirect=["api"])
