@@ -55,7 +55,7 @@ def settle(request: HttpRequest, form: SignupForm) -> None:
     elif form.errors:
         form.add_error("password", AGAIN)
     else:
-        form.fields["password"].help_text = f"{AGAIN} {form.fields['password'].help_text}"
+        form["password"].help_text = f"{AGAIN} {form['password'].help_text}"
 
 
 def forget(request: HttpRequest) -> None:

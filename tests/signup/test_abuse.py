@@ -137,16 +137,10 @@ def test_a_form_that_was_open_while_the_secret_key_changed_is_told_that(
 
 
 def test_all_the_addresses_of_one_mailbox_count_together(send: Callable[..., Any]) -> None:
-    spellings = [
-        "victim@gmail.com",
-        "v.ictim@gmail.com",
-        "victim+1@gmail.com",
-        "Victim+x@googlemail.com",
-        "vic.tim@gmail.com",
-    ]
-    for number, email in enumerate(spellings):
+    spellings = ["victim@gmail.com", "v.ictim@gmail.com", "victim+1@gmail.com", "Victim+x@googlemail.com"]
+    for number in range(LIMITS["email"].an_hour):
         other = {"organization_name": f"Bakery {number}", "phone": f"555-555-{number}555", "second": "yes"}
-        assert send(f"203.0.113.{number}", email=email, **other).status_code == 302
+        assert send(f"203.0.113.{number}", email=spellings[number % 4], **other).status_code == 302
 
     assert send("203.0.113.99", email="v.i.c.t.i.m+7@gmail.com", second="yes").status_code == 429
 
