@@ -1,4 +1,4 @@
-"""The dialect of the vendor's v2 API, from its pages «Create a Toolkit Account» and «Get Toolkit Accounts»."""
+"""The dialect of the vendor's v2 API, from `docs/account-management/create-account.html` on its v2 developer site."""
 
 from __future__ import annotations
 

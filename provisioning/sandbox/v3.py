@@ -1,4 +1,4 @@
-"""The dialect of the vendor's v3 API, from its contract and its guides «Partner Authentication» and «Responses»."""
+"""The v3 dialect, from the vendor's contract and its pages `partners_auth.html` and `glossary_responses.html`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ class Stricter:
 
 
 STRICTER = (
-    Stricter("json.field.invalid", "A misspelled property, or one of v2, must not pass unnoticed. So v2 has it."),
+    Stricter(
+        "json.field.invalid",
+        "A misspelled property, one of v2, or a password beside single sign-on must not pass unnoticed.",
+    ),
     Stricter("json.field.missing", "The product asks for it: a request without it, or with a blank, has lost it."),
     Stricter("json.email.invalid", "The guide asks for a valid address.", frozenset({"contact_email"})),
     Stricter("json.value.invalid", "Characters, choices and parts of the username are in the guide's words only."),
