@@ -1,9 +1,9 @@
 """What Constant Contact accepts as the value of each property of an account, as one table.
 
-The sign-up form, its hints to the browser, the model's columns, corrections by staff and the stand-in provider all read
-the table in `document`, so they cannot disagree. Names, limits and reasons are those of the vendor's page «Create a
-Toolkit Account» (v2 endpoint `POST /v2/partner/accounts`); where the contract of v3 (`POST /v3/partner/accounts`) asks
-for something else, `APIS` has its rules. Properties have their v2 names in both.
+The sign-up form, its hints to the browser, the model's columns, corrections by staff and the sandbox all read the table
+in `document`, so they cannot disagree. Names, limits and reasons are those of the vendor's v2 page
+`docs/account-management/create-account.html` (`POST /v2/partner/accounts`). Where the contract of v3
+(`POST /v3/partner/accounts`) asks for something else, `APIS` has its rules. Properties have their v2 names in both.
 """
 
 from __future__ import annotations
