@@ -157,21 +157,21 @@ def _count(sources: dict[str, str], call: uuid.UUID, traits: dict[str, str] | No
     compared = {name: key(name, trait) for name, trait in (traits or {}).items() if trait}
     verdicts = {name: key(name, "") for name in (burst.PASSED, burst.HELD)}
     if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
-        numbers = sorted(int(key[:15], 16) for key in limited.values())
+        numbers = sorted(int(visited[:15], 16) for visited in limited.values())
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number", [numbers])
     counted = _counted(call, limited.values(), [*compared.values(), *verdicts.values()])
-    for name, key in limited.items():
-        in_an_hour, in_a_day = counted.get(key, (0, 0))
+    for name, visited in limited.items():
+        in_an_hour, in_a_day = counted.get(visited, (0, 0))
         if in_a_day >= LIMITS[name].a_day:
             raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again tomorrow."))
         if in_an_hour >= LIMITS[name].an_hour:
             raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again in an hour."))
     hold = bool(traits) and burst.holds(
-        {name: counted.get(key, (0, 0))[0] for name, key in {**compared, **verdicts}.items()}
+        {name: counted.get(visited, (0, 0))[0] for name, visited in {**compared, **verdicts}.items()}
     )
     keys = [*limited.values(), *compared.values(), verdicts[burst.HELD if hold else burst.PASSED]]
-    Visit.objects.bulk_create((Visit(key=key, submission=call) for key in keys), ignore_conflicts=True)
+    Visit.objects.bulk_create((Visit(key=visited, submission=call) for visited in keys), ignore_conflicts=True)
     if hold:
         burst.note()
     return hold
