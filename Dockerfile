@@ -1,4 +1,7 @@
-FROM python:3.12-slim AS build
+# Pin it in your own build: --build-arg PYTHON=python:3.12-slim@sha256:…
+ARG PYTHON=python:3.12-slim
+
+FROM ${PYTHON} AS build
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
 WORKDIR /app
@@ -7,7 +10,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY . .
 RUN python manage.py collectstatic --no-input && python -m compileall -q signup provisioning
 
-FROM python:3.12-slim
+FROM ${PYTHON}
 RUN useradd --uid 10001 --no-create-home signup && install -d -o signup -g signup /data
 COPY --from=build /venv /venv
 COPY --from=build /app /app

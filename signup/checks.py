@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -211,6 +212,23 @@ def _links() -> Iterator[checks.CheckMessage]:
                 hint="Give a public key as PEM, in a file named by SIGNUP_LINK_KEY_FILE: RSA of 2048 bits, or P-256.",
                 id="signup.E019",
             )
+
+
+def check_files(**options: Any) -> list[checks.CheckMessage]:
+    """Where there are files with personal data or secrets that others on this machine can read or change."""
+    database = settings.DATABASES["default"]
+    name = database["NAME"] if database["ENGINE"].endswith("sqlite3") else ""
+    paths = [Path(f"{name}{suffix}") for suffix in ("", "-wal", "-shm") if name not in ("", ":memory:")]
+    paths += [settings.BASE_DIR / "sandbox.jsonl", settings.BASE_DIR / ".env"]
+    return [
+        checks.Warning(
+            f"Other users of this machine can read or change {path.name}.",
+            hint=f"Keep it to yourself: chmod 600 {path.name}",
+            id="signup.W005",
+        )
+        for path in paths
+        if path.exists() and path.stat().st_mode & 0o077
+    ]
 
 
 def check_static_files(**options: Any) -> list[checks.CheckMessage]:

@@ -18,6 +18,7 @@ from csp.constants import NONCE
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
+from signup.sqlite import PrivateConnection
 from signup.version import VERSION as VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -136,7 +137,10 @@ DATABASES = {"default": read("DATABASE_URL", database("sqlite:///db.sqlite3"), d
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers queue up (IMMEDIATE, busy time-out) instead of failing; readers never wait for a writer (WAL).
     DATABASES["default"].setdefault("OPTIONS", {}).update(
-        timeout=20, transaction_mode="IMMEDIATE", init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        timeout=20,
+        transaction_mode="IMMEDIATE",
+        init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        factory=PrivateConnection,
     )
     if DATABASES["default"]["NAME"] != ":memory:":
         DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])

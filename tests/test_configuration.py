@@ -24,13 +24,13 @@ def section(title: str) -> str:
 
 
 def test_the_example_names_every_setting_once() -> None:
-    assert sorted(re.findall(r"^#?([A-Z0-9_]+)=", EXAMPLE, re.MULTILINE)) == sorted([*NAMES, *FOR_COMPOSE])
+    assert sorted(re.findall(r"^#?([A-Z0-9_]+)=", EXAMPLE, re.MULTILINE)) == sorted({*NAMES, *FOR_COMPOSE})
 
 
 def test_the_readme_names_every_setting_once() -> None:
     table = re.findall(r"^\| `([A-Z0-9_]+)` \|", section("Configuration"), re.MULTILINE)
 
-    assert sorted(table) == sorted([*NAMES, *FOR_COMPOSE])
+    assert sorted(table) == sorted({*NAMES, *FOR_COMPOSE})
 
 
 def test_the_readme_gives_a_reason_for_every_dependency() -> None:
@@ -79,6 +79,7 @@ def test_the_example_with_fresh_secrets_and_credentials_is_fit_for_production(ch
     secrets = checkout.run("manage.py", "generate_secrets").stdout
     credentials = "".join(f"CONSTANT_CONTACT_{name}=given\n" for name in ("API_KEY", "USERNAME", "PASSWORD"))
     (checkout.directory / ".env").write_text(EXAMPLE + secrets + credentials)
+    (checkout.directory / ".env").chmod(0o600)
     assert checkout.run("manage.py", "collectstatic", "--no-input").returncode == 0
 
     checked = checkout.run("manage.py", "check", "--deploy", "--fail-level=WARNING")

@@ -101,8 +101,12 @@ def _time_in(seconds: float) -> float:
     return time.time() + seconds if seconds else 0
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _append(file: Path, account: Account) -> None:
-    with file.open("ab") as lines:
+    with open(file, "ab", opener=_private) as lines:
         lines.write(json.dumps(asdict(account)).encode() + b"\n")
         lines.flush()
         os.fsync(lines.fileno())
@@ -110,7 +114,7 @@ def _append(file: Path, account: Account) -> None:
 
 def _read(file: Path) -> list[Account]:
     """The accounts in the file. A last line that a crash has torn was never answered for, and is cut off."""
-    file.touch()
+    file.touch(0o600)
     whole, newline, torn = file.read_bytes().rpartition(b"\n")
     try:
         accounts = [Account(**json.loads(line)) for line in whole.splitlines()]

@@ -1,0 +1,92 @@
+"""What the containers may do, and what they know. Docker itself is not needed."""
+
+import os
+import re
+import subprocess
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.conf import settings
+from pytest_django import Settings
+
+from signup.checks import check_configuration
+from tests.checkout import ROOT, Checkout
+from tests.postgresql import PostgreSQL, find_programs
+
+COMPOSE = (ROOT / "compose.yaml").read_text()
+
+
+def service(name: str) -> str:
+    """A service of compose.yaml, as text."""
+    found = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("name", ["database", "migrate", "web", "worker"])
+def test_every_container_is_locked_down(name: str) -> None:
+    assert re.search(r"<<: \*(app|locked-down)\n", service(name))
+    for rule in ("cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]'):
+        assert rule in COMPOSE.partition("x-app:")[0]
+    assert "<<: *locked-down" in COMPOSE.partition("x-app:")[2].partition("\n\n")[0]
+
+
+@pytest.mark.parametrize("name", ["migrate", "web"])
+def test_only_the_worker_knows_the_credentials(name: str) -> None:
+    assert "environment: *without-credentials" in service(name)
+    assert "without-credentials" not in service("worker")
+    assert "OIDC_CLIENT_SECRET: ${OIDC_CLIENT_SECRET:+" in service("worker")
+
+
+def test_the_checks_are_content_with_what_stands_in_for_secrets(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_API_KEY = settings.CONSTANT_CONTACT_PASSWORD = "only the worker has it"
+    assert check_configuration() == []
+    settings.OIDC_STAFF_CLAIM, settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID = (
+        "groups",
+        "https://id.example.com",
+        "page",
+    )
+    settings.OIDC_CLIENT_SECRET = "only the web server has it"
+    assert check_configuration() == []
+
+
+@pytest.fixture
+def signup(database: PostgreSQL) -> str:
+    """The database of the application, as the container makes it."""
+    server = urlsplit(database.url)
+    environment = os.environ | {
+        "PATH": f"{find_programs()}:{os.environ['PATH']}",
+        "PGHOST": str(server.hostname),
+        "PGPORT": str(server.port),
+        "POSTGRES_USER": "tests",
+        "POSTGRES_PASSWORD": "it's $ecret",
+    }
+    subprocess.run([ROOT / "deploy" / "role.sh"], env=environment, check=True)
+    return f"postgres://signup@{server.hostname}:{server.port}/signup"
+
+
+def test_the_applications_role_is_no_superuser_and_can_do_all_it_must(signup: str, checkout: Checkout) -> None:
+    with psycopg.connect(signup) as connection:
+        row = connection.execute(
+            "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles"
+            " WHERE rolname = 'signup'"
+        ).fetchone()
+    assert row == (False,) * 5
+    checkout.environment |= {
+        "DATABASE_URL": signup,
+        "DEBUG": "true",
+        "SECRET_KEY": "x" * 50,
+        "SEALING_KEYS": settings.SEALING_KEYS[0],
+        **{f"CONSTANT_CONTACT_{name}": "given" for name in ("API_KEY", "USERNAME", "PASSWORD")},
+    }
+    migrated = checkout.run("manage.py", "migrate", "-v0")
+    assert migrated.returncode == 0, migrated.stderr
+    seeded = checkout.run("manage.py", "seed", "3")
+    assert seeded.returncode == 0, seeded.stderr
+
+
+def test_nobody_logs_in_as_superuser_by_a_password(signup: str, database: PostgreSQL) -> None:
+    with psycopg.connect(database.url) as connection:
+        rows = connection.execute("SELECT rolname, rolpassword IS NULL FROM pg_authid WHERE rolcanlogin").fetchall()
+    assert dict(rows) == {"tests": True, "signup": False}

@@ -1,0 +1,84 @@
+"""Files that hold personal data or secrets are for the user who runs this, and for nobody else."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from provisioning.sandbox import Server
+from signup.checks import check_files
+from signup.sqlite import PrivateConnection
+from tests.checkout import Checkout
+from tests.provisioning.sandbox.partner import partner_of, provider
+
+
+@pytest.fixture(autouse=True)
+def usual_umask() -> None:
+    os.umask(0o022)
+
+
+def modes(directory: Path, pattern: str) -> dict[str, str]:
+    return {file.name: oct(file.stat().st_mode & 0o777) for file in directory.glob(pattern)}
+
+
+def test_the_database_is_private_and_so_is_what_sqlite_keeps_beside_it(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "db.sqlite3", factory=PrivateConnection)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE one (number)")
+        database.commit()
+        assert modes(tmp_path, "db.sqlite3*") == dict.fromkeys(
+            ("db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm"), "0o600"
+        )
+
+
+def test_a_database_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (":memory:", "file:x?mode=memory&cache=shared"):
+        sqlite3.connect(name, uri=True, factory=PrivateConnection).close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_accounts_of_the_sandbox_are_private(tmp_path: Path) -> None:
+    with Server(provider(file=tmp_path / "sandbox.jsonl")) as server, partner_of(server.url) as partner:
+        partner.create("anna")
+    assert modes(tmp_path, "*") == {"sandbox.jsonl": "0o600"}
+
+
+def test_an_installation_makes_private_files(checkout: Checkout) -> None:
+    secrets = checkout.run("manage.py", "generate_secrets").stdout
+    credentials = "".join(f"CONSTANT_CONTACT_{name}=given\n" for name in ("API_KEY", "USERNAME", "PASSWORD"))
+    (checkout.directory / ".env").write_text(f"DEBUG=true\n{secrets}{credentials}")
+    assert checkout.run("manage.py", "migrate", "-v0").returncode == 0
+    assert modes(checkout.directory, "db.sqlite3") == {"db.sqlite3": "0o600"}
+
+
+@pytest.mark.parametrize("name", ["db.sqlite3", "db.sqlite3-wal", "sandbox.jsonl", ".env"])
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, True), (0o644, True), (0o602, True)])
+def test_a_file_that_others_can_read_is_told(
+    tmp_path: Path, settings: Settings, name: str, mode: int, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BASE_DIR = tmp_path
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
+    monkeypatch.setitem(settings.DATABASES, "default", database)
+    (tmp_path / name).touch()
+    (tmp_path / name).chmod(mode)
+
+    messages = check_files()
+
+    assert [message.id for message in messages] == (["signup.W005"] if told else [])
+    assert all(name in message.msg and "chmod 600" in str(message.hint) for message in messages)
+
+
+def test_where_there_are_no_files_there_is_nothing_to_tell(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.BASE_DIR = tmp_path
+    for database in (
+        {"ENGINE": "django.db.backends.postgresql", "NAME": "signup"},
+        {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+    ):
+        monkeypatch.setitem(settings.DATABASES, "default", database)
+        assert check_files() == []
