@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.installation import Installation
+from tests.provisioning.sandbox.partner import until
 
 PASSWORD = "staff-word-1"
 
@@ -201,11 +202,7 @@ def test_a_morning_at_the_desk_without_javascript(desk: Callable[..., Page], sit
     expect(page.locator(".messagelist")).to_contain_text("corrected, and sent again")
     with site.worker():
         expect(page.locator(".outlook .state")).to_have_text("Queued")
-        for _ in range(100):
-            page.reload()
-            if page.locator(".outlook .state.created").count():
-                break
-            page.wait_for_timeout(100)
+        until(lambda: page.reload() and page.locator(".outlook .state.created").count())
     expect(page.locator(".timeline")).to_contain_text("Corrected (phone) and sent again by operator.")
     expect(page.locator(".timeline")).to_contain_text("Constant Contact created the account.")
     assert site.provider.accounts

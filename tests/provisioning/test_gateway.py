@@ -106,7 +106,7 @@ def test_a_rest_is_not_made_up_for_by_a_crowd(clock: Callable[[datetime], None])
         gateway.take_slot()
 
 
-def test_a_call_that_finds_the_gateway_idle_may_start_at_once_and_has_the_time_to_connect(
+def test_a_call_that_finds_the_gateway_idle_may_start_at_once(
     clock: Callable[[datetime], None],
 ) -> None:
     """The next one reckons with the latest start."""

@@ -64,7 +64,7 @@ def test_each_visitor_has_a_token_an_id_and_a_time_of_their_own(settings: Settin
 
 
 @pytest.mark.usefixtures("brand")
-def test_the_nonce_of_the_brands_style_is_new_each_time_and_the_one_that_the_header_allows() -> None:
+def test_the_style_has_a_new_nonce_each_time_and_the_header_allows_it() -> None:
     pages = [Client().get("/", headers={"host": "localhost"}) for _ in range(3)]
     nonces = [re.findall(r'<style nonce="([^"]+)"', page.content.decode()) for page in pages]
 

@@ -53,7 +53,7 @@ def test_in_test_mode_the_form_tells_and_takes_only_the_vendors_test_domain(sett
 
 
 @pytest.mark.parametrize("language", dict(configuration.LANGUAGES))
-def test_the_states_are_grouped_under_the_names_of_their_countries_as_the_country_field_spells_them(
+def test_states_are_grouped_by_the_country_names_of_the_country_field(
     language: str,
 ) -> None:
     """The script finds the states of the chosen country by that name."""
@@ -126,9 +126,7 @@ class TestCorrection:
             ("<script>", ' <q lang="en">&lt;script&gt;</q>'),
         ],
     )
-    def test_it_says_what_was_refused_and_why_in_the_providers_words_without_their_pointer(
-        self, reason: str, shown: str
-    ) -> None:
+    def test_it_quotes_the_providers_reason_without_its_pointer(self, reason: str, shown: str) -> None:
         errors = CorrectionForm(account("rejected"), {"email": reason}).errors
 
         assert errors == {"email": [f"Constant Contact does not accept this e-mail address.{shown}"]}

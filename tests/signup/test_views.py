@@ -209,7 +209,7 @@ def test_the_password_is_in_no_page_and_no_session(client: Client) -> None:
     assert all(CANARY not in str(session.get_decoded()) for session in Session.objects.all())
 
 
-def test_the_session_gets_a_new_key_with_the_account_so_that_nobody_can_have_planted_it(client: Client) -> None:
+def test_the_session_gets_a_new_key_with_the_account_against_fixation(client: Client) -> None:
     client.session["planted"] = True
     client.session.save()
     planted = client.session.session_key

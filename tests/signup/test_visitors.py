@@ -64,7 +64,7 @@ def test_the_last_hop_that_is_no_proxy_of_ours_is_the_visitor(
         ("10.0.0.2", VISITOR, "10.0.0.2"),  # A proxy that is not in TRUSTED_PROXIES: visitors have no such address.
     ],
 )
-def test_what_a_proxy_does_not_say_counts_as_the_last_hop_known_and_is_reported_once_an_hour(
+def test_a_silent_proxy_counts_as_the_last_hop_and_is_reported_once_an_hour(
     settings: Settings, caplog: pytest.LogCaptureFixture, peer: str, forwarded: str, counted_as: str
 ) -> None:
     settings.TRUSTED_PROXIES = PROXIES

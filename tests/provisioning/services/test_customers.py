@@ -97,7 +97,7 @@ def test_the_same_form_sent_a_hundred_times_at_once_is_one_account() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_those_who_want_the_same_user_name_at_once_one_gets_it_and_the_others_are_told() -> None:
+def test_of_many_who_want_one_username_one_gets_it_and_the_others_are_told() -> None:
     def submit(number: int) -> str:
         try:
             return str(sign_up(organization_name=f"Bakery {number}").organization_name)

@@ -77,9 +77,7 @@ LOOK_UP = {
 
 @BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_goes_wrong_with_the_call_that_creates_there_is_one_account_in_the_end(
-    fault: str, sandbox: Server
-) -> None:
+def test_whatever_goes_wrong_with_the_create_call_one_account_results(fault: str, sandbox: Server) -> None:
     account, course = sign_up(), CREATE[fault]
     sandbox.provider.fail_next("create", fault)
 
@@ -306,7 +304,7 @@ def test_a_user_name_that_somebody_else_has_is_the_customers_to_change(sandbox: 
     assert again(account).account_id == sandbox.provider.accounts["anna-2"].id
 
 
-def test_a_user_name_that_was_taken_between_two_calls_of_ours_is_looked_for_before_it_is_called_taken(
+def test_a_username_taken_between_two_calls_is_looked_for_first(
     sandbox: Server,
 ) -> None:
     account = sign_up()

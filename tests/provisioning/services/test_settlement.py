@@ -113,7 +113,7 @@ def test_what_created_nothing_is_tried_again_later(meaning: Meaning) -> None:
     assert waits(account) > timedelta()
 
 
-def test_what_could_not_be_sent_is_tried_again_after_longer_and_longer_times_but_within_minutes() -> None:
+def test_an_unsent_account_is_retried_with_backoff_of_at_most_minutes() -> None:
     account = account_in(State.SENDING)
     for tries in range(1, 15):
         account = settled(Answer(meaning=Meaning.UNSENT), account)

@@ -86,7 +86,7 @@ def test_what_is_unconfirmed_and_was_never_called_for_is_not_sent() -> None:
         services.retry(account_in(State.UNCONFIRMED))
 
 
-def test_what_was_rejected_is_sent_again_as_it_is_even_where_the_rules_have_changed_since() -> None:
+def test_a_rejected_account_is_sent_again_unchanged_under_changed_rules() -> None:
     """The provider is who decides; only what somebody enters now is judged by the rules of now."""
     account = account_in(State.REJECTED, phone="1")
     services.retry(account)

@@ -222,7 +222,7 @@ def test_who_has_given_an_account_up_can_sign_up_again(known: Client) -> None:
     assert Account.objects.living().get().idp_provider_id == "4711"
 
 
-def test_the_form_of_another_customer_at_the_same_computer_is_not_taken_for_the_own_one(known: Client) -> None:
+def test_another_customers_form_at_the_same_computer_is_refused(known: Client) -> None:
     form = ENTERED | {"submission": str(uuid.uuid4())}
     first = known.post("/", form)
     prove(known, "4712")
