@@ -27,10 +27,17 @@ def django_db_modify_db_settings(
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
 
 
+STARTS_PROGRAMS = {"checkout", "database", "openid_provider", "site", "start"}
+"""Fixtures that start programs, which takes seconds."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("django_db") or {"db", "transactional_db"} & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("django_db") or {"db", "transactional_db"} & fixtures:
             item.add_marker(pytest.mark.database)
+        if STARTS_PROGRAMS & fixtures:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ from tests.postgresql import PostgreSQL
 
 RUN = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c"]
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_was_committed_outlives_a_restart_and_connections_do_not(database: PostgreSQL) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.installation import Installation
+from tests.patience import PATIENCE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = [
@@ -53,7 +54,7 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     """Ends with its module: while Playwright runs, Django takes the thread for an asynchronous one."""
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=chromium, args=QUIET)
 
@@ -80,7 +81,7 @@ def visit(browser: Browser, site: Installation) -> Iterator[Open]:
             context.route("**/*.js", lambda route: route.abort())
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda said: faults.append(said.text) if "Policy" in said.text else None)
         page.goto(path)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -9,6 +10,12 @@ from pytest_django import Settings
 
 from provisioning.sandbox import Server
 from tests.provisioning.sandbox.partner import provider
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

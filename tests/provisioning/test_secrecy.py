@@ -25,7 +25,7 @@ from provisioning.services import workers
 from tests.provisioning.sandbox.partner import BOTH
 from tests.provisioning.work import State, pass_time, sign_up
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 PASSWORD = "goldfinch-Customer.1"
 

@@ -464,6 +464,7 @@ def pick_of(choices: Any, pick: int) -> Any:
     return list(choices)[pick % len(choices)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [15, pytest.param(100, marks=pytest.mark.long)])
 def test_no_sequence_of_events_breaks_a_promise(runs: int, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CONSTANT_CONTACT_RATE = 1e9

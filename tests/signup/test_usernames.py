@@ -61,6 +61,7 @@ def test_a_longer_minimum_asks_for_longer_names(settings: Settings) -> None:
     assert list(islice(candidates(ENTERED), 3)) == ["annas-bakery", "annas-bakery-anna", "annas-bakery2"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("api", ["v2", "v3"])
 @pytest.mark.parametrize("least", [1, 12])
 @hypothesis_settings(
