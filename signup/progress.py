@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
-from provisioning import gateway
+from provisioning import gateway, services
 from provisioning.models import Account
 
 if TYPE_CHECKING:
@@ -72,6 +72,13 @@ STAGES: dict[str, Stage] = {
     ),
 }
 
+CLOSED_IN_DOUBT = Stage(
+    _("This sign-up has been closed"),
+    _(
+        "We closed it before we could find out whether your account was created. If you get an email from Constant "
+        "Contact, it was. If you chose a password, we deleted it here."
+    ),
+)
 DELAYED = Stage(
     _("This takes longer than usual"),
     _(
@@ -84,6 +91,8 @@ DELAYED = Stage(
 
 def stage(account: Account) -> Stage:
     """What to tell the customer now."""
+    if account.state == Account.State.CLOSED and services.may_exist(account):
+        return CLOSED_IN_DOUBT
     now = timezone.now()
     closed = gateway.closure() if account.state == Account.State.QUEUED else None
     if closed and closed.until and closed.until - now > PATIENCE:

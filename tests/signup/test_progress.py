@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning import gateway, services
-from provisioning.models import Account, Gateway, MovedMeanwhile
+from provisioning.models import Account, Attempt, Gateway, MovedMeanwhile
 from signup.models import Mail
 from signup.progress import PATIENCE, STAGES
 from tests.signup.accounts import CANARY, account
@@ -36,6 +36,19 @@ def test_the_page_says_what_is_going_on(client: Client, page_of: PageOf, state: 
     assert page.status_code == 200
     assert str(STAGES[state].heading) in page.content.decode()
     assert CANARY not in page.content.decode()
+
+
+@pytest.mark.parametrize(("outcome", "certain"), [("refused", True), ("unknown", False), ("", False)])
+def test_a_closed_page_does_not_deny_an_account_that_may_exist(
+    client: Client, page_of: PageOf, outcome: str, certain: bool
+) -> None:
+    closed = account(State.CLOSED)
+    Attempt.objects.create(account=closed, kind="create", username=closed.username, outcome=outcome)
+
+    page = client.get(page_of(closed)).content.decode()
+
+    assert ("No account was created." in page) == certain
+    assert ("before we could find out whether your account was created" in page) != certain
 
 
 @pytest.mark.parametrize("state", State)
