@@ -91,8 +91,17 @@ def check(form: SignupForm, request: HttpRequest) -> bool:
 
     A form that has become an account already always passes: sending it again changes nothing.
     """
-    if not settings.ABUSE_PROTECTION or Account.objects.filter(submission=form.submission).exists():
+    if not settings.ABUSE_PROTECTION:
         return False
+    try:
+        return _judge(form, request)
+    except ValidationError:
+        if Account.objects.filter(submission=form.submission).exists():
+            return False
+        raise
+
+
+def _judge(form: SignupForm, request: HttpRequest) -> bool:
     if form.data.get(DECOY):
         raise ValidationError(
             _("Something has filled in a field that people do not see, perhaps an add-on of your browser.")

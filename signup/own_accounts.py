@@ -14,9 +14,14 @@ OWN = "accounts"
 
 def claim(request: HttpRequest, account: Account) -> None:
     """Make the account this browser's own, under a new session key that nobody can have planted."""
-    request.session.cycle_key()
     reference = str(account.reference)
     request.session[OWN] = [*(own for own in _references(request) if own != reference), reference]
+    request.session.cycle_key()
+
+
+def are_there(request: HttpRequest) -> bool:
+    """Whether this browser has any: nearly nobody who sends the form has, and then nothing need be looked for."""
+    return bool(_references(request))
 
 
 def find(request: HttpRequest, reference: UUID) -> Account | None:

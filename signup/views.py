@@ -43,26 +43,34 @@ def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     form = SignupForm(kept_password.fill_in(request) if request.method == "POST" else None, proof.values)
     if form.is_valid():
         try:
-            account = proven or _submit(request, form, proof)
-            return _hand_over(request, account, resubmission.answer(request, form, account))
+            return _take(request, form, proof, proven)
         except ValidationError as problems:
             form.add_error(None, problems)
     return form_page.filled_in(form, request, abuse.status(form), proof)
 
 
+def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:
+    """Take a valid form in one transaction: account, limits, mail and session. Raises ValidationError."""
+    with transaction.atomic():
+        try:
+            account = proven or _submit(request, form, proof)
+            answer = resubmission.answer(request, form, account)
+        except ValidationError as problems:  # What has been counted of the form stays counted.
+            refused = problems
+        else:
+            return _hand_over(request, account, answer)
+    raise refused
+
+
 def _submit(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
     """The account that the form becomes, or has become before. Who has proven to be somebody has one of their own."""
-    if not proof.idp_provider_id:
+    if own_accounts.are_there(request) and not proof.idp_provider_id:
         if sent_before := resubmission.sent_before(request, form):
             return sent_before
         resubmission.check_second(request, form)
-    with transaction.atomic():
-        hold = abuse.check(form, request)
-    with transaction.atomic():
-        account = services.submit(
-            form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request), hold=hold
-        )
-        mails.expect(account, request)
+    hold = abuse.check(form, request)
+    account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request), hold=hold)
+    mails.expect(account, request)
     return account
 
 
@@ -192,6 +200,6 @@ def _corrected(request: HttpRequest, account: Account, form: CorrectionForm) -> 
 def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:
     """Make the account this browser's own, and answer with its page if there is no other response."""
     kept_password.forget(request)
-    own_accounts.claim(request, account)
     single_sign_on.forget_values(request)
+    own_accounts.claim(request, account)
     return response or redirect("progress", account.reference)

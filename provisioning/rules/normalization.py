@@ -118,7 +118,7 @@ def _ascii_host(name: str) -> str:
 
 
 def _visible(text: str) -> str:
-    return "".join(character for character in text if not is_invisible(character))
+    return text if text.isascii() else "".join(character for character in text if not is_invisible(character))
 
 
 def _joiner(text: str, run: re.Match[str]) -> str:

@@ -116,7 +116,7 @@ class Rule:
         return limits | dict(self.hints)
 
     def _problems(self, text: str) -> Iterator[ValidationError]:
-        if any(_is_forbidden(character) for character in normalization.FLAG.sub("", text)):
+        if any(map(_is_forbidden, _ORDINARY.sub("", normalization.FLAG.sub("", text)))):
             yield ValidationError(
                 _("Type this instead of pasting it: it contains a character that cannot be displayed."), code="unseen"
             )
@@ -213,6 +213,9 @@ def _is_forbidden(character: str) -> bool:
         or normalization.is_invisible(character)
     )
 
+
+_ORDINARY = re.compile("[ -~]+")
+"""What nearly every value consists of; no character of it needs a look of its own."""
 
 _NO_PUBLIC_DOMAINS = {"localhost", "local", "internal", "lan", "home"}
 

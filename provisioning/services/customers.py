@@ -44,24 +44,20 @@ def submit(
         raise ValueError("An id of single sign-on comes with single sign-on, and only then.")
     if single_sign_on:  # The same form sent by somebody else is another sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
-    if account := account_of(idp_provider_id) or Account.objects.filter(submission=submission).first():
-        return account
     only = {*rules.asked(single_sign_on=single_sign_on), "idp_provider_id"}
-    entered = _sealed(rules.clean({**values, "idp_provider_id": idp_provider_id}, only=only))
-    queued = {"state": Account.State.QUEUED, "due_at": Now()}
-    start = {"state": Account.State.HELD} if hold else queued
+    start = {"state": Account.State.HELD} if hold else {"state": Account.State.QUEUED, "due_at": Now()}
     try:
+        entered = _sealed(rules.clean({**values, "idp_provider_id": idp_provider_id}, only=only))
         with _username_held_once():
-            account, new = Account.objects.get_or_create(
-                submission=submission, defaults=entered | start | {"host": host}
-            )
+            account = Account.objects.create(submission=submission, host=host, **entered, **start)
     except (ValidationError, IntegrityError):
-        if account := account_of(idp_provider_id):  # The same person was faster, in another window.
-            return account
+        # Sent before, or by the same person in another window.
+        if sent := account_of(idp_provider_id) or Account.objects.filter(submission=submission).first():
+            return sent
         raise
-    if new:
-        log.info("account submitted reference=%s", account.reference)
-    account.refresh_from_db()
+    log.info("account submitted reference=%s", account.reference)
+    if not hold:
+        del account.due_at  # An expression, of which the database has made a time: read when somebody asks for it.
     return account
 
 

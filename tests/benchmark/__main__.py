@@ -71,7 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         installation = Installation(Path(directory), f"sqlite:///{directory}/db.sqlite3")
         try:
-            for work in [*get_page(), Work("POST / ", {}, 302, posts=True)]:
+            for work in [*get_page(), Work("POST /", {}, 302, posts=True)]:
                 if not options.only or any(word in work.name for word in options.only):
                     say(measure(work, installation, options.turns, options.seconds))
         finally:

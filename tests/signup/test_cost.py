@@ -1,0 +1,93 @@
+"""What a page and a sign-up cost: queries, transactions and function calls, which are the same on every machine."""
+
+import cProfile
+import pstats
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from signup import abuse
+from tests.signup.accounts import TYPED, hidden
+
+FORM = "/"
+
+
+@pytest.fixture(params=[True, False], ids=["protected", "unprotected"])
+def protection(request: pytest.FixtureRequest, settings: Settings) -> None:
+    settings.ABUSE_PROTECTION = request.param
+
+
+def typed() -> dict[str, str]:
+    """What another customer sends, long enough after the form was shown."""
+    name = f"anna-{uuid.uuid4().hex}"
+    shown = hidden(Client().get(FORM))
+    return TYPED | shown | {"username": name, "email": f"{name}@example.com"}
+
+
+def sign_up() -> None:
+    assert Client().post(FORM, typed()).status_code == 302
+
+
+def calls(request: Callable[[Client, dict[str, str]], Any]) -> int:
+    """How many functions are called for a request, once all is there that is kept for later ones."""
+    profile = cProfile.Profile()
+    for _ in range(2):
+        client, form = Client(), typed()
+        profile = cProfile.Profile()
+        profile.enable()
+        request(client, form)
+        profile.disable()
+    return pstats.Stats(profile).total_calls  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abuse, "MINIMUM_SECONDS", 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("protection")
+def test_a_sign_up_is_one_transaction() -> None:
+    sign_up()
+    form = typed()
+
+    with CaptureQueriesContext(connection) as queries:
+        assert Client().post(FORM, form).status_code == 302
+
+    said = [query["sql"].partition(" ")[0] for query in queries]
+    assert (said[0], said[-1]) == ("BEGIN", "COMMIT")
+    assert said.count("COMMIT") == 1
+    assert sorted(said[1:-1]) == sorted(statements())
+
+
+def statements() -> list[str]:
+    """What a sign-up takes: the account and the session, each of which may turn out to be there already."""
+    kept = ["SAVEPOINT", "INSERT", "RELEASE"] * 2
+    if not settings.ABUSE_PROTECTION:
+        return kept
+    limits = ["SELECT", "INSERT"]  # How often from there? It counts.
+    turn = ["SELECT"] if connection.vendor == "postgresql" else []
+    return [*turn, *limits, *kept]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("protection")
+@pytest.mark.parametrize(
+    ("most", "request_"),
+    [
+        (4_200, lambda client, _: client.get(FORM)),
+        (4_200, lambda client, _: client.get(FORM, headers={"Accept-Encoding": "gzip"})),
+        (17_500, lambda client, form: client.post(FORM, form)),
+        (40_000, lambda client, form: client.post(FORM, form | {"email": "anna@"})),
+    ],
+    ids=["form", "form, compressed", "sign-up", "problem"],
+)
+def test_so_many_functions_are_called_and_no_more(request_: Callable[[Client, dict[str, str]], Any], most: int) -> None:
+    assert calls(request_) <= most
