@@ -3,30 +3,30 @@ BIN = .venv/bin
 # On every core, so what is seen while they run is how far they are.
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
-.PHONY: run test test-quick test-sqlite test-postgresql test-browser test-long test-pace test-nightly check style messages requirements
+.PHONY: run test test-quick test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack check style messages requirements
 .DELETE_ON_ERROR:
 
 run: .venv/run  ## the page, a worker and a stand-in for Constant Contact on this machine
 	@$(BIN)/python manage.py demo
 
-# A certified OpenID provider to log in at.
-OPENID = $(if $(shell command -v npm),tests/openid/node_modules/.package-lock.json)
-tests/openid/node_modules/.package-lock.json: tests/openid/package-lock.json
-	npm ci --prefix tests/openid --ignore-scripts --no-audit --no-fund
+# A certified OpenID provider to log in at, and Mozilla's scanner of headers.
+NODE = $(if $(shell command -v npm),$(patsubst %,tests/%/node_modules/.package-lock.json,openid observatory))
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+	npm ci --prefix tests/$* --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 test: test-sqlite test-postgresql test-browser  ## what a change must pass: on SQLite, on PostgreSQL, and in a browser
 
 test-quick: .venv/dev  ## what is worth running at every save: a minute, on SQLite
-	$(PYTEST) -m "not slow and not browser and not long and not pace"
+	$(PYTEST) -m "not slow and not browser and not long and not pace and not attack"
 
-test-sqlite: .venv/dev $(OPENID)
-	$(PYTEST) -m "not browser and not long and not pace" --cov --cov-report=term
+test-sqlite: .venv/dev $(NODE)
+	$(PYTEST) -m "not browser and not long and not pace and not attack" --cov --cov-report=term
 
-test-postgresql: .venv/dev $(OPENID)
-	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace"
+test-postgresql: .venv/dev $(NODE)
+	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack"
 
-test-browser: .venv/dev $(OPENID)
+test-browser: .venv/dev $(NODE)
 	$(PYTEST) -m browser
 
 test-long: .venv/dev  ## the crash matrix, chaos and long sequences of events, on both databases
@@ -39,9 +39,13 @@ test-pace: .venv/dev  ## how well the rate is used and kept, on a machine that d
 
 test-nightly: test-pace test test-long  ## all there is, then three times what a change must pass, in other orders and with every core busy
 	for round in 1 2 3; do \
-		$(BIN)/python -m tests.stress $(PYTEST) -m "not long and not pace" && \
-		$(BIN)/python -m tests.stress $(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace" || exit 1; \
+		$(BIN)/python -m tests.stress $(PYTEST) -m "not long and not pace and not attack" && \
+		$(BIN)/python -m tests.stress $(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack" || exit 1; \
 	done
+
+test-attack: .venv/dev tests/naughty/node_modules/.package-lock.json  ## the Big List of Naughty Strings, and Wapiti against a real installation
+	$(PYTEST) -m attack
+	$(BIN)/python -m tests.wapiti
 
 check: style test  ## what a change must pass
 

@@ -25,6 +25,8 @@ from tests.deploy.nginx import HOST, Nginx
 from tests.patience import PATIENCE
 from tests.signup.accounts import TYPED
 
+pytestmark = pytest.mark.slow
+
 Behind = tuple[Installation, Nginx]
 FORGED = {
     "X-Forwarded-For": "198.51.100.66",

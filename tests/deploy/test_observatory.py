@@ -1,0 +1,50 @@
+"""What Mozilla's HTTP Observatory makes of the headers, with TLS and the documented proxy in front."""
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.browser.installation import Installation
+from tests.deploy.nginx import Nginx
+
+pytestmark = pytest.mark.slow
+
+SCANNER = Path(__file__).parent.parent / "observatory"
+AT_LEAST = 130
+"""An A+; 135 is the most that there is without being on browsers' own lists."""
+PAGES = {
+    "/": 200,
+    "/admin/login/": 200,
+    "/nowhere": 404,
+    f"/signup/{uuid.uuid4()}/": 404,
+    "/signup/open/": 404,
+    "/healthz": 200,
+}
+
+
+@pytest.fixture
+def scanner() -> Path:
+    """The scanner's script. Where it is not installed the test is skipped, except in CI, where it fails."""
+    if shutil.which("node") and (SCANNER / "node_modules").exists():
+        return SCANNER / "scan.mjs"
+    message = "No Observatory: where Node is (on Debian: apt-get install nodejs npm), `make test` installs it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def test_form_admin_and_errors_get_an_a_plus(behind: tuple[Installation, Nginx], scanner: Path) -> None:
+    _site, nginx = behind
+    command = ["node", str(scanner), str(nginx.http_port), str(nginx.port), *PAGES]
+    environment = os.environ | {"NODE_EXTRA_CA_CERTS": str(nginx.certificate)}
+
+    said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    scanned = [json.loads(line) for line in said.splitlines()]
+    assert {each["path"]: each["status"] for each in scanned} == PAGES
+    assert not [each for each in scanned if each["score"] < AT_LEAST], scanned
