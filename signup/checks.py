@@ -21,7 +21,7 @@ from provisioning.rules import APIS
 MARGIN = 10
 """Seconds that a worker's lease must outlast a call, to write down how the call ended."""
 
-_WHERE = "Set it in the environment or in .env; README.md explains each setting under «Configuration»."
+_WHERE = "Set it in the environment or in .env; docs/configuration.md explains each setting."
 _SECRETS = "`python manage.py generate_secrets` prints fresh ones, as lines for .env or the environment."
 _PARTNER = "Constant Contact gives it to its partners; to try the page without one, `make run` uses a stand-in."
 _HOSTS = "List the host names of your page with commas between them, like signup.example.com,www.example.com."

@@ -14,5 +14,5 @@ def hidden_visitors(**kwargs: Any) -> Task | None:
         "The reverse proxy does not say where visitors come from.",
         "",
         "They share one limit, so some are turned away. Whoever runs this installation must set X-Forwarded-For and"
-        ' TRUSTED_PROXIES as README.md says under "Going to production".',
+        " TRUSTED_PROXIES as docs/production.md says.",
     )

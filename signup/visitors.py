@@ -105,6 +105,4 @@ def _report(why: str) -> None:
     hour = uuid.uuid5(uuid.NAMESPACE_OID, f"{time.time() // 3600}")
     _visit, first = Visit.objects.get_or_create(key=HIDDEN, submission=hour)
     if first:
-        log.warning(
-            "X-Forwarded-For %s: visitors behind the proxy count as one; see 'Going to production' in README.md", why
-        )
+        log.warning("X-Forwarded-For %s: visitors behind the proxy count as one; see docs/production.md", why)

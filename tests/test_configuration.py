@@ -1,4 +1,4 @@
-"""The settings, the example and the README say the same."""
+"""The settings, the example and the documentation say the same."""
 
 import json
 import re
@@ -18,24 +18,24 @@ print(json.dumps({name: getattr(settings, name) for name in shown}, default=str)
 """
 
 
-def section(title: str) -> str:
-    """What the README says under a title."""
-    return (ROOT / "README.md").read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+def section(document: str, title: str) -> str:
+    """What a document says under a title."""
+    return (ROOT / "docs" / document).read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 def test_the_example_names_every_setting_once() -> None:
     assert sorted(re.findall(r"^#?([A-Z0-9_]+)=", EXAMPLE, re.MULTILINE)) == sorted({*NAMES, *FOR_COMPOSE})
 
 
-def test_the_readme_names_every_setting_once() -> None:
-    table = re.findall(r"^\| `([A-Z0-9_]+)` \|", section("Configuration"), re.MULTILINE)
+def test_the_documentation_names_every_setting_once() -> None:
+    table = re.findall(r"^\| `([A-Z0-9_]+)` \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE)
 
     assert sorted(table) == sorted({*NAMES, *FOR_COMPOSE})
 
 
-def test_the_readme_gives_a_reason_for_every_dependency() -> None:
+def test_the_documentation_gives_a_reason_for_every_dependency() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    table = re.findall(r"^\| ([\w-]+) \|", section("Dependencies"), re.MULTILINE)[1:]
+    table = re.findall(r"^\| ([\w-]+) \|", section("development.md", "Dependencies"), re.MULTILINE)[1:]
 
     assert [name.lower() for name in table] == sorted(re.split(r"[^\w-]", entry)[0] for entry in declared)
 

@@ -381,7 +381,7 @@ class TestCommand:
 
 def test_the_link_of_the_readme_works(client: Client, settings: Settings) -> None:
     """In another language, with no library, within five lines."""
-    program = re.search("```js\n(.+?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    program = re.search("```js\n(.+?)```", (ROOT / "docs/single-sign-on.md").read_text(), re.DOTALL)
     assert program
     assert program[1].count("\n") == 5
     node = shutil.which("node") or pytest.skip("Node is not found; on Debian: apt-get install nodejs")
