@@ -5,9 +5,11 @@ An account is created at Constant Contact exactly once, whatever breaks. Three t
 - an `Account` is always in one of the states below and moves only as `Account.MOVES` allows, by one conditional UPDATE;
 - an `Attempt` is committed before each call to Constant Contact and completed after it, so a crash leaves an attempt
   without an end, never silence;
-- every write of a worker is fenced by the claim under which it works: who has lost the claim can change nothing.
+- every write of a worker is fenced by the claim it works under: a worker that has lost the claim changes nothing, but
+  for a created account, whose ID and token are delivered however late they arrive.
 
-Only `provisioning.services` calls the verbs here.
+Where a call went unanswered, the account is looked for in the partner's list before anything else is done. What that
+list holds is in `provisioning.mirror`. Only `provisioning.services` calls the verbs here.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from django.db.models.functions import Lower, Now
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from provisioning.mirror.models import ListEntry as ListEntry
+from provisioning.mirror.models import ListPass as ListPass
 from provisioning.rules import RULES
 from provisioning.sealed import NOTHING, SealedField
 from provisioning.signals import moved
@@ -60,9 +64,11 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.exclude(state=Account.State.CLOSED)
 
     def waiting_for_staff(self) -> Self:
-        """Accounts that go nowhere without staff: held ones, and those that stay unconfirmed for a day or for good."""
-        lost = Q(due_at=None) | Q(submitted_at__lte=Now() - timedelta(days=1))
-        return self.filter(Q(state=Account.State.HELD) | Q(lost, state=Account.State.UNCONFIRMED))
+        """Accounts that go nowhere without staff: held ones, ones that nothing more happens to, and ones that have been
+        unconfirmed for an hour."""
+        state = Account.State
+        lost = Q(due_at=None) | Q(state_changed_at__lte=Now() - timedelta(hours=1))
+        return self.filter(Q(state=state.HELD) | Q(state=state.QUEUED, due_at=None) | Q(lost, state=state.UNCONFIRMED))
 
 
 class Account(models.Model):
@@ -72,28 +78,35 @@ class Account(models.Model):
         HELD = "held", _("Held")
         """Waits for staff to approve or decline it."""
         QUEUED = "queued", _("Queued")
-        """Waits for a worker to send it, at `due_at`."""
+        """Waits for a worker to send it, at `due_at`; null: for staff."""
         SENDING = "sending", _("Sending")
         """A worker holds it under `claim` until its lease ends at `due_at`; it may be at Constant Contact already."""
         CREATED = "created", _("Created")
-        """Constant Contact has made the account: `account_id` is its number there. Final."""
+        """Constant Contact has made the account: `account_id` is its ID there. Final."""
         REJECTED = "rejected", _("Rejected")
         """Refused for what was entered; waits for a correction, and is closed without one at `due_at`."""
         UNCONFIRMED = "unconfirmed", _("Unconfirmed")
-        """Nobody knows whether it was created; is looked for among the partner's accounts at `due_at`."""
+        """Nobody knows whether it was created. A pass over the partner's list that begins after `due_at` tells; null:
+        it waits for staff, but is still found once it is listed."""
         CLOSED = "closed", _("Closed")
-        """Given up: declined, never corrected, or closed by staff. Final; the username is free again."""
+        """Given up: declined, never corrected, or closed by staff. Final; the username is free again here."""
 
     MOVES: dict[str, frozenset[str]] = {
         State.HELD: frozenset({State.QUEUED, State.CLOSED}),
-        State.QUEUED: frozenset({State.SENDING, State.CLOSED}),
+        State.QUEUED: frozenset({State.SENDING, State.CREATED, State.CLOSED}),
         State.SENDING: frozenset({State.CREATED, State.REJECTED, State.QUEUED, State.UNCONFIRMED}),
         State.UNCONFIRMED: frozenset({State.CREATED, State.QUEUED, State.REJECTED, State.CLOSED}),
         State.REJECTED: frozenset({State.QUEUED, State.CLOSED}),
         State.CREATED: frozenset(),
         State.CLOSED: frozenset(),
     }
+    """State → the states that may follow. Queued → created: the answer to an earlier call arrived late."""
     FINAL = (State.CREATED, State.CLOSED)
+
+    class SettledBy(models.TextChoices):
+        ANSWER = "answer", "Constant Contact's answer"
+        LIST = "list", "Found in the list of accounts"
+        STAFF = "staff", "Staff"
 
     reference = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     """The public name of this sign-up, in addresses and in what customers tell the support."""
@@ -122,8 +135,10 @@ class Account(models.Model):
     host = models.CharField(_("signed up at"), max_length=253, blank=True, editable=False)
     """The host name of the page where the form was sent, by which brands are told apart."""
 
-    account_id = models.CharField(_("number at Constant Contact"), max_length=80, blank=True, editable=False)
-    """Constant Contact's number of the account (`id` in v2)."""
+    account_id = models.CharField(_("account ID"), max_length=80, blank=True, editable=False)
+    """Constant Contact's ID of the account (v2 `id`, v3 `encoded_account_id`). No two accounts have the same."""
+    settled_by = models.CharField(max_length=6, choices=SettledBy.choices, blank=True, editable=False)
+    """How we learned that the account exists; empty until it is created."""
     oauth2_token = SealedField()
     """The access token that Constant Contact returned with the account, where one was asked for. Lives ten years."""
 
@@ -154,7 +169,6 @@ class Account(models.Model):
             models.Index(fields=["due_at"], name="account_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["state", "-submitted_at"], name="account_state_submitted"),
             models.Index(fields=["-submitted_at"], name="account_submitted"),
-            models.Index(fields=["account_id"], name="account_account_id"),
             models.Index(fields=["idp_provider_id"], name="account_idp_provider_id"),
             models.Index(Lower("email"), name="account_email"),
             models.Index(Lower("username"), name="account_username"),
@@ -170,6 +184,9 @@ class Account(models.Model):
             models.CheckConstraint(
                 name="account_final_has_no_password",
                 condition=~Q(state__in=["created", "closed"]) | Q(password=NOTHING),
+            ),
+            models.UniqueConstraint(
+                fields=["account_id"], name="account_one_per_account_id", condition=~Q(account_id="")
             ),
             models.UniqueConstraint(Lower("username"), name=ONE_LIVING_PER_USERNAME, condition=~Q(state="closed")),
             models.UniqueConstraint(
@@ -214,6 +231,19 @@ class Account(models.Model):
         log.info("account moved reference=%s from=%s to=%s", self.reference, self.state, to)
         moved.send(Account, account=self, to=to)
 
+    def unanswered(self) -> models.QuerySet[Attempt]:
+        """The calls under its present username that may have created it, for all that we know, oldest first.
+
+        Among them is a call that did, but whose answer arrived too late to be acted on. A look-up that found the
+        username with somebody else proves that none of the calls before it did.
+        """
+        under_this_name = self.attempts.filter(username__iexact=self.username)
+        others = under_this_name.filter(outcome=Attempt.Outcome.OTHERS).order_by("pk").last()
+        doubtful = under_this_name.filter(
+            kind=Attempt.Kind.CREATE, outcome__in=["", Attempt.Outcome.UNKNOWN, Attempt.Outcome.CREATED]
+        )
+        return (doubtful.filter(pk__gt=others.pk) if others else doubtful).order_by("pk")
+
     def reschedule(self, *, due_in: timedelta | None, claim: uuid.UUID | None = None) -> None:
         """Let a worker see the account at another time, without a move. `claim` replaces the hold on it, if given.
 
@@ -240,7 +270,11 @@ class Account(models.Model):
 
 
 class Attempt(models.Model):
-    """Evidence: one call to Constant Contact for one account. Written before the call, completed once, never edited."""
+    """Evidence: one call to create the account, or what a pass over the partner's list told of it. Never edited.
+
+    A call is written down before it is made and completed once. A look-up is written down when it is settled, with the
+    time when its pass began: the calls of a pass are for all accounts alike.
+    """
 
     class Kind(models.TextChoices):
         CREATE = "create", _("Create the account")
@@ -251,9 +285,12 @@ class Attempt(models.Model):
         REFUSED = "refused", _("Refused for what was entered")
         TAKEN = "taken", _("User name in use")
         NOT_DONE = "not_done", _("Nothing created, not the customer's doing")
+        UNUSABLE = "unusable", "Nothing created: an answer that no account creation gives"
         UNKNOWN = "unknown", _("Unknown: the account may exist")
         FOUND = "found", _("Found among the partner's accounts")
         ABSENT = "absent", _("Not among the partner's accounts")
+        OTHERS = "others", "Username in use by somebody else"
+        DIFFERS = "differs", "In the list, but perhaps somebody else's"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attempts")
     kind = models.CharField(max_length=7, choices=Kind.choices)
@@ -277,7 +314,10 @@ class Attempt(models.Model):
 
     class Meta:
         ordering = ("started_at", "pk")
-        indexes = [models.Index(fields=["outcome", "-started_at"], name="attempt_outcome_started")]
+        indexes = [
+            models.Index(fields=["outcome", "-started_at"], name="attempt_outcome_started"),
+            models.Index(fields=["kind", "-ended_at"], name="attempt_kind_ended"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.get_outcome_display() or '…'}"
@@ -295,11 +335,26 @@ class Gateway(models.Model):
     day = models.DateField(null=True)
     """The UTC day that `calls` counts; the vendor's quota starts anew at 00:00 UTC."""
     calls = models.PositiveIntegerField(default=0)
+    pages = models.PositiveIntegerField(default=0)
+    """How many of `calls` read pages of the partner's list."""
+    since_page = models.PositiveIntegerField(default=0)
+    """Calls made since the last one that read a page."""
     paused_until = models.DateTimeField(null=True)
-    """No call before this time: over the rate or over the quota."""
+    """No call before this time: over the rate, over the quota, or `outages`."""
+    outages = models.PositiveSmallIntegerField(default=0)
+    """Pauses in a row because calls got no clear answer. While there are any, one call at a time probes."""
+    probe_until = models.DateTimeField(null=True)
+    """When the probe under way is given up."""
     stopped_at = models.DateTimeField(null=True)
     stop_reason = models.TextField(blank=True)
     """Why no call is made until staff resume; empty when calls are made."""
+
+    class ListNames(models.TextChoices):
+        USERNAME = "username", "Usernames: accounts are looked for by username."
+        ORGANIZATION = "organization", "No usernames: accounts are looked for by organization."
+
+    list_names = models.CharField("names in v3's list", max_length=12, choices=ListNames.choices, blank=True)
+    """What v3's list turned out to show as `site_owner_name`; empty until an account whose ID is known was in it."""
 
     class Meta:
         verbose_name_plural = _("gateway")

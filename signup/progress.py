@@ -94,7 +94,7 @@ def stage(account: Account) -> Stage:
     if account.state == Account.State.CLOSED and services.may_exist(account):
         return CLOSED_IN_DOUBT
     now = timezone.now()
-    closed = gateway.closure() if account.state == Account.State.QUEUED else None
+    closed = gateway.current_pause() if account.state == Account.State.QUEUED else None
     if closed and closed.until and closed.until - now > PATIENCE:
         return _in_the_queue(closed.until)
     is_stopped = closed and not closed.until

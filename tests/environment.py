@@ -29,4 +29,5 @@ os.environ.update(
     SECURE_SSL_REDIRECT="false",
     ABUSE_PROTECTION="false",
     CONSTANT_CONTACT_USERNAME="partner",
+    CONSTANT_CONTACT_LIST_HOURS="0",
 )

@@ -148,7 +148,7 @@ def _tasks(workers: int) -> list[Task]:
     late = Account.objects.filter(state=State.QUEUED, submitted_at__lte=Now() - LATE).count()
     possible = (
         (
-            gateway.closure(),
+            gateway.current_pause(),
             "Nothing is sent.",
             reverse("admin:provisioning_gateway_changelist"),
             "The reason stands above. Mend it, then resume.",

@@ -44,8 +44,8 @@ class Site(admin.AdminSite):
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request) | {"version": settings.VERSION}
-        if context["has_permission"] and (closure := gateway.closure()):
-            context |= {"closure": closure, "may_resume": request.user.has_perm("provisioning.resume_gateway")}
+        if context["has_permission"] and (pause := gateway.current_pause()):
+            context |= {"pause": pause, "may_resume": request.user.has_perm("provisioning.resume_gateway")}
         return context
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

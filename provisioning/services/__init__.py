@@ -1,10 +1,11 @@
 """The verbs: everything that happens to an account, and the only writers of its state.
 
-Customers submit, change and correct. Staff approve, decline, close, retry and look up. Workers claim what is due, then
-provision or reconcile, and expire what was left behind. What an answer of Constant Contact leads to stands in
-`settlement`.
+Customers submit, change and correct. Staff approve, decline, close, retry, look up and decide. Workers claim what is
+due, provision accounts, read the partner's list page by page, and expire what was left behind. What an answer of
+Constant Contact leads to is in `settlement`.
 """
 
+from provisioning.services.claims import AccountClaim, PageClaim, claim_account, claim_page
 from provisioning.services.customers import (
     TAKEN,
     account_of,
@@ -17,26 +18,20 @@ from provisioning.services.customers import (
     submit,
 )
 from provisioning.services.privacy import erase, purge, wipe_token
-from provisioning.services.staff import approve, close, decline, look_up, may_exist, retry
-from provisioning.services.workers import (
-    Claim,
-    claim_account,
-    claim_look_up,
-    expire,
-    provision,
-    reconcile,
-    report,
-    sign_off,
-)
+from provisioning.services.settlement import settle_complete_pass
+from provisioning.services.staff import approve, attach, close, decline, look_up, may_exist, reject_username, retry
+from provisioning.services.workers import expire, provision, read_page, report, sign_off
 
 __all__ = [
     "TAKEN",
-    "Claim",
+    "AccountClaim",
+    "PageClaim",
     "account_of",
     "approve",
+    "attach",
     "change",
     "claim_account",
-    "claim_look_up",
+    "claim_page",
     "close",
     "correct",
     "decline",
@@ -49,10 +44,12 @@ __all__ = [
     "may_exist",
     "provision",
     "purge",
-    "reconcile",
+    "read_page",
     "refused",
+    "reject_username",
     "report",
     "retry",
+    "settle_complete_pass",
     "sign_off",
     "submit",
     "wipe_token",

@@ -16,12 +16,19 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
+from provisioning.mirror.models import name_key
 from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, IllegalMove
 from provisioning.sealed import CannotOpen, Sealed
 
 log = logging.getLogger(__name__)
 
 TAKEN = ValidationError(_("This user name is taken. Choose another one."), code="taken")
+
+UNANSWERED = ValidationError(
+    _("This username can't be changed now: Constant Contact may have created an account with it already."),
+    code="unanswered",
+)
+REFUSALS = (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN, Attempt.Outcome.OTHERS)
 
 
 def submit(
@@ -94,7 +101,7 @@ def change(account: Account, values: Mapping[str, object]) -> None:
 def is_changeable(account: Account) -> bool:
     """Whether what was entered can still be changed here: Constant Contact surely has nothing of it."""
     if account.state in {Account.State.HELD, Account.State.QUEUED}:
-        return not _may_exist(account)
+        return not account.unanswered().exists()
     return account.state == Account.State.REJECTED
 
 
@@ -110,19 +117,24 @@ def correct(account: Account, values: Mapping[str, object]) -> None:
 
 def refused(account: Account) -> dict[str, str]:
     """Of a rejected account: property → why Constant Contact refused it; empty where it named no property."""
-    last = account.attempts.filter(kind=Attempt.Kind.CREATE).last()
+    last = account.attempts.filter(outcome__in=REFUSALS).last()
     return dict(last.refused) if last else {}
 
 
 def is_taken(account: Account) -> bool:
     """Of a rejected account: whether it was refused because its user name is in use."""
-    last = account.attempts.filter(kind=Attempt.Kind.CREATE).last()
-    return last is not None and last.outcome == Attempt.Outcome.TAKEN
+    last = account.attempts.filter(outcome__in=REFUSALS).last()
+    return last is not None and last.outcome != Attempt.Outcome.REFUSED
 
 
 def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
-    """The new values as columns, judged beside those that the account keeps."""
+    """The new values as columns, judged beside those that the account keeps.
+
+    The username stays while a call under it is unanswered: a call under another one could make a second account.
+    """
     together = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
+    if name_key(str(together["username"])) != name_key(account.username) and account.unanswered().exists():
+        raise ValidationError({"username": UNANSWERED})
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
     return _sealed(rules.clean(together, only=set(values).intersection(asked)))
 
@@ -136,12 +148,6 @@ def _kept(account: Account, name: str, otherwise: object) -> object:
         return value.open() or otherwise
     except CannotOpen:
         return otherwise
-
-
-def _may_exist(account: Account) -> bool:
-    """Whether a call for this account was not answered for sure, so that it may have been created as it was then."""
-    doubtful = ["", Attempt.Outcome.UNKNOWN, Attempt.Outcome.CREATED]
-    return account.attempts.filter(kind=Attempt.Kind.CREATE, outcome__in=doubtful).exists()
 
 
 def _sealed(entered: dict[str, Any]) -> dict[str, Any]:

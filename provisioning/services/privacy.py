@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models.functions import Now
 
-from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
+from provisioning.models import Account, Attempt, IllegalMove, ListEntry, MovedMeanwhile
 from provisioning.sealed import NOTHING
 from provisioning.services.staff import may_exist
 from provisioning.services.workers import expire
@@ -56,6 +56,9 @@ def erase(account: Account) -> None:
         for attempt in account.attempts.all():
             properties = dict.fromkeys(attempt.refused, "")
             Attempt.objects.filter(pk=attempt.pk).update(username="", error_message="", refused=properties, answer="")
+        ListEntry.objects.exclude(account_id="").filter(account_id=account.account_id).update(
+            username="", username_key="", organization_name="", organization_key=""
+        )
         kind = ContentType.objects.get_for_model(Account)
         entries = LogEntry.objects.filter(content_type=kind, object_id=str(account.pk))
         entries.update(object_repr=str(account.reference))

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from provisioning.models import Account, Attempt, IllegalMove
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from provisioning.models import Account, Attempt, IllegalMove, ListEntry
 from provisioning.services.customers import correct
+from provisioning.services.settlement import CORRECTION_TIME
 
 NOW = timedelta()
 State = Account.State
@@ -32,9 +36,7 @@ def close(account: Account) -> None:
 
 def may_exist(account: Account) -> bool:
     """Whether a call for this account went unanswered, so that closing it here may leave one at Constant Contact."""
-    doubtful = ["", Attempt.Outcome.UNKNOWN]
-    unanswered = account.attempts.filter(kind=Attempt.Kind.CREATE, outcome__in=doubtful)
-    return account.state == State.UNCONFIRMED or (account.state != State.CREATED and unanswered.exists())
+    return account.state == State.UNCONFIRMED or (account.state != State.CREATED and account.unanswered().exists())
 
 
 def retry(account: Account) -> None:
@@ -52,3 +54,29 @@ def look_up(account: Account) -> None:
     """Look now for an unconfirmed account among the partner's accounts."""
     account.require_state(State.UNCONFIRMED)
     account.reschedule(due_in=NOW)
+
+
+def attach(account: Account, entry: ListEntry) -> None:
+    """Decide that a listed account is the one that an unconfirmed account's call made."""
+    account.require_state(State.UNCONFIRMED)
+    try:
+        with transaction.atomic():
+            account.move(State.CREATED, account_id=entry.account_id, settled_by=Account.SettledBy.STAFF)
+    except IntegrityError:
+        raise IllegalMove(f"Account ID {entry.account_id} belongs to another sign-up.") from None
+
+
+def reject_username(account: Account) -> None:
+    """Decide that somebody else has an unconfirmed account's username: the customer is asked for another one."""
+    account.require_state(State.UNCONFIRMED)
+    with transaction.atomic():
+        Attempt.objects.create(
+            account=account,
+            kind=Attempt.Kind.LOOK_UP,
+            username=account.username,
+            outcome=Attempt.Outcome.OTHERS,
+            ended_at=Now(),
+            error_message="Decided by staff.",
+            refused={"username": ""},
+        )
+        account.move(State.REJECTED, due_in=CORRECTION_TIME)

@@ -1,8 +1,4 @@
-"""What workers do: claim what is due, make the call, settle what comes of it.
-
-The evidence is committed with the claim, before the call. Nothing here holds a connection to the database, or a lock,
-while a call is under way.
-"""
+"""What workers do: make the calls that they claimed and settle what comes of them, and the chores of the house."""
 
 from __future__ import annotations
 
@@ -11,107 +7,44 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.db.models.functions import Now
 
-from provisioning import gateway, rules
-from provisioning.constant_contact import Answer, Client, Credentials, Entry, Meaning, Problem, connect
-from provisioning.models import Account, Attempt, MovedMeanwhile, Worker
-from provisioning.sealed import CannotOpen
-from provisioning.services.settlement import grace, settle, settle_look_up
+from provisioning.constant_contact import Client, Credentials, connect
+from provisioning.models import Account, MovedMeanwhile, Worker
+from provisioning.services.claims import AccountClaim, PageClaim
+from provisioning.services.settlement import grace, settle, settle_page
 
-State, Kind = Account.State, Attempt.Kind
+State = Account.State
 
+AT_ONCE = 500
+"""Accounts that one round of chores takes on, so that it stays short."""
+CLOCK_WENT_BACK = timedelta(hours=2)
+"""No account is ever queued for a time this far ahead, but by a clock that was wrong."""
 
-MOST_SLOTS = 3
-"""Slots taken for one call by a machine that is too busy to keep to them, before the call is put off."""
-
-
-@dataclass
-class Claim:
-    """One call to make: the accounts it is for, claimed, each with its evidence, and the time for it."""
-
-    evidence: list[tuple[Account, Attempt]]
-    slot: gateway.Slot
-
-    def start(self) -> None:
-        """Wait until the call may start: who was held up, or has another page to read, takes another slot.
-
-        Raises MovedMeanwhile, gateway.Shut or TimeoutError when the call must not be made.
-        """
-        for _ in range(MOST_SLOTS):
-            if self.slot.wait():
-                return
-            self.slot = _next_slot(self.evidence)
-        raise TimeoutError
+ending = threading.Event()
+"""Set when this process is to end: what was learned is then written for the time of a lease, and no longer."""
 
 
-def claim_account() -> Claim | None:
-    """Claim the account that is longest due to be sent. Raises gateway.Shut when no call may start."""
-    return _claim(State.QUEUED, Kind.CREATE, most=1)
-
-
-def claim_look_up() -> Claim | None:
-    """Claim every unconfirmed account whose grace is over: one pass over the list settles them all."""
-    return _claim(State.UNCONFIRMED, Kind.LOOK_UP, most=500)
-
-
-def _claim(state: str, kind: Attempt.Kind, most: int) -> Claim | None:
-    due = Account.objects.filter(state=state).due()
-    if not due.exists():  # So that idle workers need no lock.
-        return None
-    claim, lease = uuid.uuid4(), timedelta(seconds=settings.PROVISION_LEASE)
-    with transaction.atomic():
-        accounts = list(due.select_for_update(skip_locked=True)[:most])
-        if not accounts:
-            return None
-        slot = gateway.take_slot()
-        for account in accounts:
-            if kind == Kind.CREATE:
-                account.move(State.SENDING, due_in=lease, claim=claim)
-            else:
-                account.reschedule(due_in=lease, claim=claim)
-        evidence = [
-            (account, _write_evidence(account, kind))
-            for account in Account.objects.filter(pk__in=[account.pk for account in accounts])
-        ]
-    return Claim(evidence, slot)
-
-
-def _write_evidence(account: Account, kind: Attempt.Kind) -> Attempt:
-    sent = _partners_properties(account) if kind == Kind.CREATE else {}
-    return Attempt.objects.create(account=account, kind=kind, username=account.username, sent=sent)
-
-
-def provision(claim: Claim) -> None:
+def provision(claim: AccountClaim) -> None:
     """Create the claimed account at Constant Contact, and settle what comes of it."""
-    ((account, attempt),) = claim.evidence
-    try:
-        properties = _properties(account, attempt)
-    except (CannotOpen, CannotSend) as problem:
-        answer = Answer(meaning=Meaning.UNSENT, problems=(Problem("", str(problem)),))
-    else:
-        answer = client().create(properties, claim.start)
-    retry_database_errors(partial(settle, account, attempt, answer))
+    answer = client().create(claim.properties, claim.start)
+    retry_database_errors(partial(settle, claim.account, claim.attempt, answer))
 
 
-def reconcile(claim: Claim) -> None:
-    """Look for the claimed accounts among the partner's, page by page, and settle each."""
-    answer = _read_list({account.username.lower() for account, _ in claim.evidence}, claim)
-    retry_database_errors(partial(gateway.heed, answer))
-    for account, attempt in claim.evidence:
-        retry_database_errors(partial(settle_look_up, account, attempt, answer))
+def read_page(claim: PageClaim) -> None:
+    """Read the claimed page of the partner's list, and settle the accounts that it tells of."""
+    answer = client().list_accounts(claim.list_pass.page, claim.start)
+    retry_database_errors(partial(settle_page, claim.list_pass, answer))
 
 
 def expire() -> None:
-    """Take back what dead workers left, for it may be at Constant Contact, and close what nobody corrected."""
-    for account in Account.objects.filter(state__in=[State.SENDING, State.REJECTED]).due()[:500]:
+    """Take back what dead workers left, for it may exist at Constant Contact, and close what nobody corrected."""
+    for account in Account.objects.filter(state__in=[State.SENDING, State.REJECTED]).due()[:AT_ONCE]:
         try:
             if account.state == State.SENDING:
                 account.move(State.UNCONFIRMED, due_in=grace(account), claim=uuid.uuid4())
@@ -119,6 +52,7 @@ def expire() -> None:
                 account.move(State.CLOSED)
         except MovedMeanwhile:
             continue
+    Account.objects.filter(state=State.QUEUED, due_at__gt=Now() + CLOCK_WENT_BACK).update(due_at=Now())
 
 
 def report(name: str) -> None:
@@ -132,54 +66,18 @@ def sign_off(name: str) -> None:
     Worker.objects.filter(name=name).delete()
 
 
-def _read_list(wanted: set[str], claim: Claim) -> Answer:
-    """The partner's accounts, as far as needed to find all those wanted; LISTED only if nothing was left unread."""
-    found: tuple[Entry, ...] = ()
-    page, read = "", set()
-    while True:
-        answer = client().list_accounts(page, claim.start)
-        found += answer.entries
-        read.add(page)
-        page = answer.next_page
-        if answer.meaning != Meaning.LISTED or not page or wanted <= {each.username.lower() for each in found}:
-            return replace(answer, entries=found)
-        if page in read:
-            problem = Problem("", "The list of accounts could not be read to its end.")
-            return Answer(meaning=Meaning.UNKNOWN, entries=found, problems=(problem,))
-
-
-def _next_slot(evidence: list[tuple[Account, Attempt]]) -> gateway.Slot:
-    """Renew the claim, and reserve another call for it; the database is let go afterwards.
-
-    Raises MovedMeanwhile when the claim is lost, gateway.Shut when there is none before half the lease is over.
-    """
-    account, lease = evidence[0][0], timedelta(seconds=settings.PROVISION_LEASE)
-    held = Account.objects.filter(pk__in=[each.pk for each, _ in evidence], state=account.state, claim=account.claim)
-    give_up = time.monotonic() + lease.total_seconds() / 2
-    try:
-        while True:
-            try:
-                with transaction.atomic():
-                    if not held.update(due_at=Now() + lease):
-                        raise MovedMeanwhile(f"{account.reference} is no longer {account.state}")
-                    return gateway.take_slot()
-            except gateway.Shut as shut:
-                pause = shut.opens_in.total_seconds() if shut.opens_in else float("inf")
-                if time.monotonic() + pause > give_up:
-                    raise
-                time.sleep(pause)
-    finally:
-        close_old_connections()
-
-
 def retry_database_errors(write: Callable[[], None]) -> None:
-    """Write what was learned, even if the database has to be waited for; given up when the lease must be over."""
-    give_up = time.monotonic() + settings.PROVISION_LEASE
+    """Write what was learned, however long the database has to be waited for.
+
+    A lock, a database that is away, or a standby that is still read-only after a failover (an InternalError of
+    PostgreSQL) are all waited for. Gives up when the process is to end and a lease is over.
+    """
+    started = time.monotonic()
     while True:
         try:
             return write()
-        except (OperationalError, InterfaceError):
-            if time.monotonic() > give_up:
+        except (OperationalError, InterfaceError, InternalError):
+            if ending.is_set() and time.monotonic() > started + settings.PROVISION_LEASE:
                 raise
             connection.close()
             time.sleep(random.uniform(0.2, 1))  # noqa: S311
@@ -204,37 +102,3 @@ def client() -> Client:
             settings.CONSTANT_CONTACT_API, credentials, timeout=settings.CONSTANT_CONTACT_TIMEOUT
         )
     return known
-
-
-class CannotSend(Exception):
-    """By the settings as they are now, this account cannot be sent; the message says why."""
-
-
-def _properties(account: Account, attempt: Attempt) -> dict[str, Any]:
-    """What is sent: the customer's properties, and the partner's as they are on record."""
-    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
-    return {**{name: getattr(account, name) for name in asked}, **_credentials(account, attempt), **attempt.sent}
-
-
-def _credentials(account: Account, attempt: Attempt) -> dict[str, str]:
-    """How the customer will log in, as they signed up: by single sign-on, or with a password."""
-    if not account.idp_provider_id:
-        return {"password": account.password.open()}
-    if "idp_provider" not in attempt.sent:
-        raise CannotSend("Signed up by single sign-on: set CONSTANT_CONTACT_IDP_PROVIDER again.")
-    return {"idp_provider_id": account.idp_provider_id}
-
-
-def _partners_properties(account: Account) -> dict[str, Any]:
-    """What the partner adds to a sign-up, by the settings as they are now; what is not set is left out.
-
-    «If single_billing=true, managed_site_owner is automatically set to true», says the v2 document.
-    """
-    properties = {
-        "billing_locale": settings.CONSTANT_CONTACT_BILLING_LOCALE,
-        "idp_provider": settings.CONSTANT_CONTACT_IDP_PROVIDER if account.idp_provider_id else "",
-        "managed_site_owner": settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING,
-        "partner_account_id": str(account.reference) if settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID else "",
-        "single_billing": settings.CONSTANT_CONTACT_SINGLE_BILLING,
-    }
-    return {name: value for name, value in properties.items() if value}

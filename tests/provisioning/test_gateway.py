@@ -23,13 +23,13 @@ from pytest_django import Settings
 
 from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning, Problem
-from provisioning.gateway import AHEAD, LATE, SLACK, Shut, Slot, TooSoon
-from provisioning.models import Account, Gateway, Worker
+from provisioning.gateway import AHEAD, LATE, SLACK, NoSlot, RateLimited, Slot
+from provisioning.models import Account, Attempt, Gateway, Worker
 from provisioning.sandbox import Server
 from tests.conftest import Say
 from tests.patience import PATIENCE
 from tests.provisioning.sandbox.partner import provider, until
-from tests.provisioning.work import at_once, database_url, now, pass_time, sign_up
+from tests.provisioning.work import account_in, at_once, database_url, now, pass_time, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -66,10 +66,10 @@ def taken(times: int = 1) -> None:
 
 def closed_for() -> timedelta | None:
     """For how long the gateway says that it is closed."""
-    with pytest.raises(Shut) as shut:
+    with pytest.raises(NoSlot) as shut:
         gateway.take_slot()
-    assert not isinstance(shut.value, TooSoon)
-    return shut.value.opens_in
+    assert not isinstance(shut.value, RateLimited)
+    return shut.value.retry_in
 
 
 # The pace
@@ -89,10 +89,10 @@ def test_a_slot_is_given_so_early_that_its_evidence_can_be_written_and_no_earlie
     the_row(next_call_at=NOON)
     clock(NOON - AHEAD - timedelta(milliseconds=30))
 
-    with pytest.raises(TooSoon) as too_soon:
+    with pytest.raises(RateLimited) as too_soon:
         gateway.take_slot()
 
-    assert too_soon.value.opens_in == timedelta(milliseconds=30)
+    assert too_soon.value.retry_in == timedelta(milliseconds=30)
     assert gateway.state().next_call_at == NOON
     assert gateway.state().calls == 0
 
@@ -102,7 +102,7 @@ def test_a_rest_is_not_made_up_for_by_a_crowd(clock: Callable[[datetime], None])
     clock(NOON)
     taken()
 
-    with pytest.raises(TooSoon):
+    with pytest.raises(RateLimited):
         gateway.take_slot()
 
 
@@ -152,8 +152,8 @@ def test_the_database_keeps_the_time_not_the_worker(monkeypatch: pytest.MonkeyPa
     for wrong in (timedelta(hours=-5), timedelta(hours=5)):
         monkeypatch.setattr(timezone, "now", lambda wrong=wrong: truth + wrong)
         monkeypatch.setattr(time, "time", lambda wrong=wrong: (truth + wrong).timestamp())
-        gateway.heed(Answer(meaning=Meaning.OVER_RATE))
-        closure = gateway.closure()
+        gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE))
+        closure = gateway.current_pause()
         assert closure is not None
         assert closure.until is not None
         assert timedelta() < closure.until - truth < timedelta(minutes=1)
@@ -167,7 +167,7 @@ def test_the_database_keeps_the_time_not_the_worker(monkeypatch: pytest.MonkeyPa
 @pytest.mark.django_db(transaction=True)
 def test_no_two_workers_are_given_the_same_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "AHEAD", timedelta(hours=1))
-    the_row(next_call_at=now() + timedelta(minutes=1))
+    the_row(next_call_at=now() + timedelta(seconds=30))
     first = gateway.state().next_call_at
 
     at_once(8, lambda _: taken(5))
@@ -198,14 +198,14 @@ def test_the_calls_of_a_day_end_with_the_quota_until_midnight_utc(
     taken(3)
 
     assert closed_for() == timedelta(hours=12) - SECOND
-    closure = gateway.closure()
+    closure = gateway.current_pause()
     assert closure is not None
     assert (closure.until, "used up" in closure.reason) == (datetime(2030, 2, 1, tzinfo=UTC), True)
 
     clock(datetime(2030, 2, 1, tzinfo=UTC) - SECOND)
     assert closed_for() == SECOND
     clock(datetime(2030, 2, 1, tzinfo=UTC))
-    assert gateway.closure() is None
+    assert gateway.current_pause() is None
     taken(3)
     assert closed_for() == timedelta(days=1)
     assert (gateway.state().calls, gateway.state().day) == (3, datetime(2030, 2, 1, tzinfo=UTC).date())
@@ -233,9 +233,9 @@ def test_the_quota_is_exact_with_many_workers(settings: Settings, no_pace: None)
         for count in range(100):
             try:
                 gateway.take_slot()
-            except TooSoon:
+            except RateLimited:
                 raise
-            except Shut:
+            except NoSlot:
                 return count
         raise AssertionError
 
@@ -267,7 +267,7 @@ def test_what_an_answer_says_about_all_calls_closes_the_gateway(
 ) -> None:
     clock(NOON)
     the_row(next_call_at=NOON)
-    gateway.heed(Answer(meaning=meaning, status=401))
+    gateway.apply_answer(Answer(meaning=meaning, status=401))
 
     if meaning in MEANINGS:
         assert closed_for() == MEANINGS[meaning]
@@ -279,7 +279,7 @@ def test_what_an_answer_says_about_all_calls_closes_the_gateway(
 def test_a_pause_ends_by_itself(clock: Callable[[datetime], None]) -> None:
     clock(NOON)
     the_row(next_call_at=NOON)
-    gateway.heed(Answer(meaning=Meaning.OVER_RATE))
+    gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE))
     clock(NOON + SECOND - timedelta(microseconds=1))
     assert closed_for() == timedelta(microseconds=1)
     clock(NOON + SECOND)
@@ -289,7 +289,7 @@ def test_a_pause_ends_by_itself(clock: Callable[[datetime], None]) -> None:
 def test_the_longer_pause_counts(clock: Callable[[datetime], None]) -> None:
     clock(NOON)
     for meaning in (Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.OVER_RATE):
-        gateway.heed(Answer(meaning=meaning))
+        gateway.apply_answer(Answer(meaning=meaning))
     assert closed_for() == timedelta(hours=12)
 
 
@@ -305,35 +305,187 @@ def test_who_is_paused_within_reach_of_the_next_slot_is_not_called_early(clock: 
 def test_a_stop_lasts_until_staff_resume_and_the_first_reason_stands(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     refusal = Answer(meaning=Meaning.STOP, status=401, problems=(Problem("auth", "Wrong"), Problem("more", "")))
-    gateway.heed(refusal)
-    gateway.heed(Answer(meaning=Meaning.STOP, status=405))
+    gateway.apply_answer(refusal)
+    gateway.apply_answer(Answer(meaning=Meaning.STOP, status=405))
     pass_time(timedelta(days=100))
 
     assert closed_for() is None
-    closure = gateway.closure()
+    closure = gateway.current_pause()
     assert closure is not None
-    assert (closure.until, closure.reason) == (None, "Constant Contact answered 401: auth Wrong; more")
+    assert closure.until is None
+    assert closure.reason == (
+        "Constant Contact answered 401: auth Wrong; more. "
+        "Check CONSTANT_CONTACT_USERNAME and CONSTANT_CONTACT_PASSWORD."
+    )
     assert gateway.state().stopped_at is not None
 
     gateway.resume()
-    assert gateway.closure() is None
+    assert gateway.current_pause() is None
     assert gateway.state().stopped_at is None
     taken()
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-        "gateway stopped reason='Constant Contact answered 401: auth Wrong; more'"
+        f"gateway stopped reason={closure.reason!r}"
     ]
     assert "gateway resumed" in caplog.messages
 
 
 def test_a_stop_without_a_reason_says_so() -> None:
-    gateway.heed(Answer(meaning=Meaning.STOP, status=406))
-    assert gateway.state().stop_reason == "Constant Contact answered 406: no reason given"
+    gateway.apply_answer(Answer(meaning=Meaning.STOP, status=406))
+    assert gateway.state().stop_reason == "Constant Contact answered 406: no reason given."
+
+
+class TestUnusableAnswers:
+    """404, a redirect, …: nothing was created, and something between here and the provider is set up wrongly."""
+
+    def answered(self, status: int, *accounts: Account, body: str = "") -> None:
+        for account in accounts:
+            attempt = Attempt.objects.create(account=account, kind="create", username=account.username)
+            attempt.complete(outcome="unusable", status=status)
+            gateway.apply_answer(Answer(meaning=Meaning.NOTHING_CREATED, status=status, body=body))
+
+    def test_three_accounts_in_a_row_stop_the_gateway_with_the_likely_cause(self) -> None:
+        first, second, third = (account_in("queued", username=f"anna-{n}") for n in range(3))
+        self.answered(404, first, second)
+        assert gateway.current_pause() is None
+        self.answered(404, third, body="<html><h1>Not Found</h1> The page is gone.</html>")
+        assert gateway.state().stop_reason == (
+            "Constant Contact answered 404: Not Found The page is gone. "
+            "Nothing answers at this address: check CONSTANT_CONTACT_URL."
+        )
+
+    def test_one_account_alone_stops_nothing(self) -> None:
+        account = account_in("queued")
+        self.answered(404, *[account] * 20)
+        assert gateway.current_pause() is None
+
+    def test_a_usable_answer_in_between_starts_the_count_again(self) -> None:
+        first, second, third = (account_in("queued", username=f"anna-{n}") for n in range(3))
+        self.answered(404, first, second)
+        Attempt.objects.create(account=first, kind="create", username="a").complete(outcome="refused", status=400)
+        self.answered(404, third)
+        assert gateway.current_pause() is None
+
+    @pytest.mark.parametrize(("status", "cause"), [(301, "leads elsewhere"), (403, "API_KEY"), (410, "410: no reason")])
+    def test_the_cause_is_told_by_the_status(self, status: int, cause: str) -> None:
+        self.answered(status, *(account_in("queued", username=f"anna-{n}") for n in range(3)))
+        assert cause in gateway.state().stop_reason
+
+
+class TestOutage:
+    """No clear answer: the account may exist, so each such call costs a look at the list."""
+
+    @pytest.fixture(autouse=True)
+    def accounts(self, no_pace: None) -> list[Account]:
+        return [account_in("queued", username=f"anna-{n}") for n in range(3)]
+
+    def answered(self, times: int, accounts: list[Account]) -> None:
+        for number in range(times):
+            account = accounts[number % len(accounts)]
+            attempt = Attempt.objects.create(account=account, kind="create", username=account.username)
+            attempt.complete(outcome="unknown", status=502)
+            gateway.apply_answer(Answer(meaning=Meaning.UNKNOWN, status=502))
+
+    def pause(self) -> timedelta:
+        paused = gateway.current_pause()
+        assert paused
+        assert paused.until
+        return paused.until - now()
+
+    def test_five_unclear_answers_pause_the_gateway(self, accounts: list[Account]) -> None:
+        self.answered(4, accounts)
+        assert gateway.current_pause() is None
+        self.answered(1, accounts)
+        assert timedelta(seconds=25) < self.pause() <= timedelta(seconds=30)
+
+    def test_not_if_they_are_for_two_accounts_only(self, accounts: list[Account]) -> None:
+        self.answered(20, accounts[:2])
+        assert gateway.current_pause() is None
+
+    def test_answers_to_calls_that_were_under_way_do_not_lengthen_the_pause(self, accounts: list[Account]) -> None:
+        self.answered(16, accounts)
+        assert self.pause() <= timedelta(seconds=30)
+
+    def test_each_pause_is_twice_as_long_up_to_ten_minutes(self, accounts: list[Account]) -> None:
+        self.answered(5, accounts)
+        for seconds in (60, 120, 240, 480, 600, 600):
+            pass_time(timedelta(minutes=11))
+            taken()
+            self.answered(1, accounts)
+            assert self.pause() == pytest.approx(timedelta(seconds=seconds), abs=timedelta(seconds=5))
+
+    def test_afterwards_one_call_at_a_time_probes(self, accounts: list[Account]) -> None:
+        self.answered(5, accounts)
+        pass_time(timedelta(minutes=1))
+        taken()
+        assert closed_for() == SECOND
+        gateway.apply_answer(Answer(meaning=Meaning.UNSENT))
+        taken()
+
+    def test_a_probe_that_is_never_answered_is_given_up_with_its_lease(self, accounts: list[Account]) -> None:
+        self.answered(5, accounts)
+        pass_time(timedelta(minutes=1))
+        taken()
+        pass_time(timedelta(seconds=61))
+        taken()
+
+    @pytest.mark.parametrize("meaning", [Meaning.CREATED, Meaning.REFUSED, Meaning.TAKEN])
+    def test_a_clear_answer_ends_it(self, meaning: Meaning, accounts: list[Account]) -> None:
+        self.answered(5, accounts)
+        pass_time(timedelta(minutes=1))
+        taken()
+        gateway.apply_answer(Answer(meaning=meaning))
+        taken(10)
+
+    def test_a_page_of_the_list_probes_but_does_not_end_it(self, accounts: list[Account]) -> None:
+        self.answered(5, accounts)
+        pass_time(timedelta(minutes=1))
+        gateway.take_slot(page=True)
+        gateway.apply_answer(Answer(meaning=Meaning.LISTED))
+        assert gateway.state().outages == 1
+        taken()
+        assert closed_for() == SECOND
+
+
+class TestClock:
+    """Set back, or that of a host that is behind: what lies absurdly far ahead heals itself."""
+
+    @pytest.mark.parametrize("column", ["next_call_at", "paused_until"])
+    def test_it_heals(self, column: str, caplog: pytest.LogCaptureFixture) -> None:
+        the_row(**{column: now() + timedelta(days=30)})
+        taken()
+        assert f"clock went back {column}=" in caplog.text
+        assert gateway.current_pause() is None
+
+    def test_a_pause_until_midnight_is_not_absurd(self) -> None:
+        the_row(paused_until=now() + timedelta(hours=23, minutes=59))
+        assert closed_for() is not None
+
+    def test_resuming_resets_both(self) -> None:
+        the_row(next_call_at=now() + timedelta(days=30), paused_until=now() + timedelta(days=30), outages=3)
+        gateway.resume()
+        assert gateway.state().next_call_at <= now()
+        assert (gateway.state().paused_until, gateway.state().outages) == (None, 0)
+
+
+@pytest.mark.parametrize(("seconds", "pause"), [(None, 1), (0.1, 1), (20, 20)])
+def test_a_wait_that_the_provider_names_is_kept(seconds: float | None, pause: int) -> None:
+    wait = timedelta(seconds=seconds) if seconds else None
+    gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE, status=429, retry_after=wait))
+    assert closed_for() == pytest.approx(timedelta(seconds=pause), abs=timedelta(seconds=1))
+
+
+def test_a_reset_of_the_quota_that_the_provider_names_is_believed() -> None:
+    gateway.apply_answer(Answer(meaning=Meaning.OVER_QUOTA, status=429, retry_after=timedelta(hours=24)))
+    paused = gateway.current_pause()
+    assert paused
+    assert paused.until
+    assert paused.until - now() > timedelta(hours=23)
 
 
 def test_resuming_ends_a_pause_too(clock: Callable[[datetime], None]) -> None:
     clock(NOON)
     the_row(next_call_at=NOON)
-    gateway.heed(Answer(meaning=Meaning.OVER_QUOTA))
+    gateway.apply_answer(Answer(meaning=Meaning.OVER_QUOTA))
     gateway.resume()
     taken()
 
@@ -343,7 +495,7 @@ def test_resuming_ends_a_pause_too(clock: Callable[[datetime], None]) -> None:
 def test_other_workers_learn_of_it_at_once(meaning: Meaning, no_pace: None) -> None:
     the_row(next_call_at=now())
     at_once(1, lambda _: taken())
-    gateway.heed(Answer(meaning=meaning, status=401))
+    gateway.apply_answer(Answer(meaning=meaning, status=401))
     at_once(2, lambda _: closed_for())
     gateway.resume()
     at_once(1, lambda _: taken())

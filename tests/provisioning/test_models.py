@@ -32,6 +32,7 @@ MOVES = [
     ("held", "queued"),
     ("held", "closed"),
     ("queued", "sending"),
+    ("queued", "created"),
     ("queued", "closed"),
     ("sending", "created"),
     ("sending", "rejected"),
@@ -118,11 +119,12 @@ def test_due_accounts_come_longest_overdue_first_and_the_others_not_at_all() -> 
 def test_held_and_lost_accounts_wait_for_staff() -> None:
     an_account("held", organization_name="held")
     an_account("unconfirmed", organization_name="given up", due_at=None)
+    an_account("unconfirmed", organization_name="an hour", due_at=Now(), state_changed_at=Now() - timedelta(minutes=61))
     an_account("unconfirmed", organization_name="a day", due_at=Now(), submitted_at=Now() - timedelta(hours=25))
-    an_account("unconfirmed", organization_name="an hour", due_at=Now(), submitted_at=Now() - timedelta(hours=1))
-    an_account("queued", organization_name="queued")
+    an_account("queued", organization_name="queued", due_at=Now())
+    an_account("queued", organization_name="stuck", due_at=None)
     waiting = Account.objects.all().waiting_for_staff()
-    assert {account.organization_name for account in waiting} == {"held", "given up", "a day"}
+    assert {account.organization_name for account in waiting} == {"held", "given up", "an hour", "stuck"}
 
 
 @pytest.mark.parametrize(

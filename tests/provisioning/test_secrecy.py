@@ -108,7 +108,7 @@ def fail(seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     sign_up(username="canary-last", password=PASSWORD)
     claim = services.claim_account()
     assert claim
-    account = claim.evidence[0][0]
+    account = claim.account
     client = workers.client()
     seen += [repr(each) for each in (claim, client, client.credentials, vars(client), account.password)]
     monkeypatch.setattr(workers, "settle", lambda account, attempt, answer: 1 / 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
 from collections.abc import Callable
@@ -16,13 +17,15 @@ from django.db.models.functions import Now
 
 from provisioning import gateway, services
 from provisioning.management.commands.provision import next_job
-from provisioning.models import Account, Gateway
+from provisioning.models import Account, Attempt, Gateway, ListEntry, ListPass
 from provisioning.sealed import NOTHING, Sealed
 from tests.provisioning.values import SIGN_UP
 
 State = Account.State
 NAME: str = SIGN_UP["username"]
 Result = TypeVar("Result")
+
+_account_ids = map(str, itertools.count(1_000_001))
 
 MOMENT = timedelta(milliseconds=10)
 
@@ -34,7 +37,11 @@ def sign_up(**changes: Any) -> Account:
 def account_in(state: str, **columns: Any) -> Account:
     """An account in a state that it would take a long way to come to."""
     values = SIGN_UP | {"password": NOTHING if state in Account.FINAL else Sealed.of(SIGN_UP["password"])}
-    values |= {"account_id": "1" if state == State.CREATED else "", "due_at": Now(), "claim": uuid.uuid4()}
+    values |= {
+        "account_id": next(_account_ids) if state == State.CREATED else "",
+        "due_at": Now(),
+        "claim": uuid.uuid4(),
+    }
     account = Account.objects.create(submission=uuid.uuid4(), state=state, **values | columns)
     account.refresh_from_db()
     return account
@@ -54,16 +61,29 @@ def now() -> datetime:
 
 def pass_time(time: timedelta = MOMENT) -> None:
     """Instead of waiting, move what is timed closer."""
-    Account.objects.update(due_at=F("due_at") - time, submitted_at=F("submitted_at") - time)
-    Gateway.objects.update(next_call_at=F("next_call_at") - time, paused_until=F("paused_until") - time)
+    Account.objects.update(
+        due_at=F("due_at") - time,
+        submitted_at=F("submitted_at") - time,
+        state_changed_at=F("state_changed_at") - time,
+        created_at=F("created_at") - time,
+    )
+    Attempt.objects.update(started_at=F("started_at") - time, ended_at=F("ended_at") - time)
+    Gateway.objects.update(
+        next_call_at=F("next_call_at") - time,
+        paused_until=F("paused_until") - time,
+        probe_until=F("probe_until") - time,
+    )
+    ListPass.objects.update(started_at=F("started_at") - time, ended_at=F("ended_at") - time, due_at=F("due_at") - time)
+    ListEntry.objects.update(first_seen_at=F("first_seen_at") - time, last_seen_at=F("last_seen_at") - time)
 
 
 def work(jobs: int | None = None) -> int:
     """Do what is due, as a worker does, until nothing is, no call may start, or `jobs` are done; says how many were."""
     done = 0
-    with suppress(gateway.Shut):
+    with suppress(gateway.NoSlot):
         while done != jobs:
             services.expire()
+            services.settle_complete_pass()
             pass_time()
             if not (job := next_job()):
                 break

@@ -21,13 +21,13 @@ class Command(BaseCommand):
     def handle(self, *, do: str | None, **options: Any) -> None:
         if do == "resume":
             gateway.resume()
-        closure, row = gateway.closure(), gateway.state()
-        if closure is None:
+        pause, row = gateway.current_pause(), gateway.state()
+        if pause is None:
             self.stdout.write("Open: calls are made.")
-        elif closure.until:
-            self.stdout.write(f"Paused until {closure.until:{TIME}}: {closure.reason}")
+        elif pause.until:
+            self.stdout.write(f"Paused until {pause.until:{TIME}}: {pause.reason}")
         else:
-            self.stdout.write(f"Stopped since {row.stopped_at:{TIME}}: {closure.reason}")
+            self.stdout.write(f"Stopped since {row.stopped_at:{TIME}}: {pause.reason}")
             self.stdout.write("Once the cause is mended: manage.py gateway resume")
         self.stdout.write(f"Calls today: {gateway.calls_today()} of {settings.CONSTANT_CONTACT_DAILY_QUOTA}")
         self.stdout.write(f"Rate: {settings.CONSTANT_CONTACT_RATE:g} a second")

@@ -54,6 +54,7 @@ class Command(BaseCommand):
         if self.ending:
             os._exit(1)
         self.ending = True
+        services.workers.ending.set()
 
     def work(self, pool: ThreadPoolExecutor, threads: int, once: bool) -> None:
         calls: set[Future[None]] = set()
@@ -65,10 +66,10 @@ class Command(BaseCommand):
                 if len(calls) < threads and (job := next_job()):
                     calls.add(pool.submit(run, job))
                     continue
-            except gateway.TooSoon as pace:
-                time.sleep(min(pace.opens_in.total_seconds(), IDLE))
+            except gateway.RateLimited as rate:
+                time.sleep(min(rate.retry_in.total_seconds(), IDLE))
                 continue
-            except gateway.Shut:
+            except gateway.NoSlot:
                 pass
             except Error as error:
                 log.error("database unreachable error=%s", type(error).__name__)
@@ -82,18 +83,26 @@ class Command(BaseCommand):
         if time.monotonic() >= self.chores_at:
             services.report(self.name)
             services.expire()
+            services.settle_complete_pass()
             services.purge()
             chores.send_robust(type(self))
             self.chores_at = time.monotonic() + CHORES
 
 
 def next_job() -> Callable[[], None] | None:
-    """Claim what is due: accounts to look for first, since one pass settles them all."""
-    if claim := services.claim_look_up():
-        return partial(services.reconcile, claim)
-    if claim := services.claim_account():
-        return partial(services.provision, claim)
-    return None
+    """Claim what is due: an account to create first, but for every fourth call, which reads the partner's list."""
+    first, second = (_next_page, _next_account) if gateway.is_turn_of_page() else (_next_account, _next_page)
+    return first() or second()
+
+
+def _next_account() -> Callable[[], None] | None:
+    claim = services.claim_account()
+    return partial(services.provision, claim) if claim else None
+
+
+def _next_page() -> Callable[[], None] | None:
+    claim = services.claim_page()
+    return partial(services.read_page, claim) if claim else None
 
 
 def run(job: Callable[[], None]) -> None:

@@ -187,7 +187,12 @@ def test_the_questions_of_staff_are_filters(desk: Client, make: Make, question: 
     now = timezone.now()
     make(State.HELD, username="held")
     make(State.REJECTED, username="rejected")
-    make(State.UNCONFIRMED, username="lost", submitted_at=now - timedelta(days=2))
+    make(
+        State.UNCONFIRMED,
+        username="lost",
+        submitted_at=now - timedelta(days=2),
+        state_changed_at=now - timedelta(days=1),
+    )
     make(State.UNCONFIRMED, username="given-to-staff", due_at=None)
     make(State.UNCONFIRMED, username="new")
     make(State.CREATED, username="slow", submitted_at=now - timedelta(minutes=2), created_at=now)

@@ -72,7 +72,7 @@ def kill_worker(make: Make) -> None:
         (lambda make: make(State.UNCONFIRMED), "", ""),
         (lambda make: make(State.UNCONFIRMED, due_at=None), "1 account may or may not exist.", f"{Q}?show=lost"),
         (
-            lambda make: make(State.UNCONFIRMED, submitted_at=ago(days=2)),
+            lambda make: make(State.UNCONFIRMED, submitted_at=ago(days=2), state_changed_at=ago(days=1)),
             "1 account may or may not exist.",
             f"{Q}?show=lost",
         ),

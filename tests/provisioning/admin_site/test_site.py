@@ -57,7 +57,7 @@ def test_the_gateway_is_resumed_by_who_may(as_role: AsRole, role: str) -> None:
     assert ('action="/admin/resume/"' in client.get("/admin/").content.decode()) == may
     response = client.post("/admin/resume/", follow=True)
     assert response.status_code == (200 if may else 403)
-    assert (gateway.closure() is None) == may
+    assert (gateway.current_pause() is None) == may
     assert LogEntry.objects.filter(change_message="Resumed").exists() == may
 
 

@@ -52,7 +52,7 @@ def test_a_stop_tells_since_when_and_why_and_what_to_do() -> None:
 def test_it_resumes_and_tells_so() -> None:
     gateway.stop("for a test")
     assert told("resume")[0] == "Open: calls are made."
-    assert gateway.closure() is None
+    assert gateway.current_pause() is None
 
 
 def test_it_takes_no_other_word() -> None:

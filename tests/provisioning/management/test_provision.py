@@ -90,13 +90,14 @@ def test_once_does_not_wait_for_a_closed_gateway() -> None:
     assert states() == [State.QUEUED]
 
 
-def test_what_may_exist_is_looked_for_before_others_are_sent(sandbox: Server) -> None:
-    sign_up()
+def test_new_sign_ups_are_sent_before_others_are_looked_for(sandbox: Server) -> None:
     account_in(State.UNCONFIRMED, username="berta-1")
+    for number in range(3):
+        sign_up(username=f"anna-{number}")
 
     call_command("provision", "--once", "--threads=1")
 
-    assert [call.method for call in sandbox.provider.calls][:2] == ["GET", "POST"]
+    assert [call.method for call in sandbox.provider.calls][:4] == ["POST", "POST", "POST", "GET"]
 
 
 def test_no_more_calls_are_under_way_than_there_are_threads(sandbox: Server) -> None:
@@ -174,7 +175,7 @@ def test_a_database_that_goes_away_and_comes_back_is_survived(
     sign_up()
     true, failures = services.claim_account, iter([OperationalError("canary of the database"), OperationalError()])
 
-    def claim_account() -> services.Claim | None:
+    def claim_account() -> services.AccountClaim | None:
         if failure := next(failures, None):
             raise failure
         return true()
@@ -194,8 +195,8 @@ def test_a_job_that_fails_does_not_keep_others_from_being_done(
     poisoned, other = sign_up(username="anna-1"), sign_up(username="anna-2")
     true = services.provision
 
-    def fail_for_one(claim: services.Claim) -> None:
-        if claim.evidence[0][0] == poisoned:
+    def fail_for_one(claim: services.AccountClaim) -> None:
+        if claim.account == poisoned:
             raise ZeroDivisionError
         true(claim)
 

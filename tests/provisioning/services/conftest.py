@@ -2,7 +2,8 @@ import pytest
 from pytest_django import Settings
 
 from provisioning import gateway
-from provisioning.services import workers
+from provisioning.models import Gateway
+from provisioning.services import claims
 
 
 @pytest.fixture(autouse=True)
@@ -14,4 +15,10 @@ def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.PROVISION_RECHECK = 0.0
     monkeypatch.setattr(gateway, "LATE", 60.0)
     # A test's own transaction lives on the one connection that a worker would let go of.
-    monkeypatch.setattr(workers, "close_old_connections", lambda: None)
+    monkeypatch.setattr(claims, "close_old_connections", lambda: None)
+
+
+@pytest.fixture
+def calibrated(db: None) -> None:
+    """It is known that v3's list shows usernames."""
+    Gateway.objects.update_or_create(pk=1, defaults={"list_names": Gateway.ListNames.USERNAME})

@@ -180,7 +180,7 @@ def test_what_was_refused_is_what_the_last_call_was_refused_for() -> None:
     account = account_in(State.REJECTED)
     assert services.refused(account) == {}
     for refused in ({"email": "Not valid"}, {"phone": "Too short"}):
-        Attempt.objects.create(account=account, kind="create", refused=refused)
+        Attempt.objects.create(account=account, kind="create", outcome="refused", refused=refused)
     Attempt.objects.create(account=account, kind="look_up")
     assert services.refused(account) == {"phone": "Too short"}
 

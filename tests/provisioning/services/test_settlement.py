@@ -9,10 +9,11 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from provisioning import services
-from provisioning.constant_contact import Answer, Entry, Meaning, Problem
-from provisioning.models import Account, Attempt
-from provisioning.services.settlement import CORRECTION_TIME, MOST_UNANSWERED, grace, settle, settle_look_up
-from tests.provisioning.work import State, account_in, again, now
+from provisioning.constant_contact import Answer, Meaning, Problem
+from provisioning.mirror import passes
+from provisioning.models import Account, Attempt, ListPass
+from provisioning.services.settlement import CORRECTION_TIME, MOST_UNANSWERED, grace, settle, settle_complete_pass
+from tests.provisioning.work import State, account_in, again, now, pass_time
 
 pytestmark = pytest.mark.django_db
 Kind, Outcome = Attempt.Kind, Attempt.Outcome
@@ -25,9 +26,11 @@ def settled(answer: Answer, account: Account | None = None) -> Account:
     return again(account)
 
 
-def looked_for(answer: Answer, account: Account) -> Account:
-    attempt = Attempt.objects.create(account=account, kind=Kind.LOOK_UP, username=account.username)
-    settle_look_up(account, attempt, answer)
+def missing(account: Account) -> Account:
+    """The account after a pass over the whole list that does not show it."""
+    pass_time()
+    ListPass.objects.create(outcome=ListPass.Outcome.COMPLETE, source=passes.source(), ended_at=Now())
+    settle_complete_pass()
     return again(account)
 
 
@@ -84,14 +87,6 @@ def test_a_success_wipes_the_password_and_seals_the_token() -> None:
     assert account.created_at is not None
 
 
-def test_what_is_found_is_created_without_a_token() -> None:
-    listed = Answer(meaning=Meaning.LISTED, entries=(Entry("7", "Anna", "Anna's"),))
-    account = looked_for(listed, account_in(State.UNCONFIRMED, username="anna"))
-    assert (account.state, account.account_id) == (State.CREATED, "7")
-    assert not account.oauth2_token
-    assert not account.password
-
-
 # How long it waits
 
 
@@ -134,21 +129,27 @@ def test_the_time_of_grace_grows_with_each_look_that_was_in_vain(settings: Setti
     settings.PROVISION_RECHECK = 30.0
     account = settled(Answer(meaning=Meaning.UNKNOWN))
     assert waits(account) == about(30 * SECOND)
-    for expected in (1, 2, 4, 8, 16, 32, 60, 60):
-        account = looked_for(Answer(meaning=Meaning.UNKNOWN), account)
-        assert account.state == State.UNCONFIRMED
-        assert waits(account) == about(expected * MINUTE)
+    for minutes in (1, 2, 4, 8, 16, 32, 60, 60):
+        Attempt.objects.create(account=account, kind=Kind.LOOK_UP, username=account.username.upper())
+        assert grace(account) == minutes * MINUTE
+
+
+def test_what_the_provider_asks_to_wait_for_is_waited_for() -> None:
+    for meaning in (Meaning.UNKNOWN, Meaning.UNSENT):
+        account = account_in(State.SENDING, username=f"anna-{meaning}")
+        assert waits(settled(Answer(meaning=meaning, retry_after=10 * MINUTE), account)) == about(10 * MINUTE)
 
 
 def test_the_time_of_grace_has_an_end_after_however_many_looks(settings: Settings) -> None:
     settings.PROVISION_RECHECK = 30.0
     account = account_in(State.UNCONFIRMED)
-    Attempt.objects.bulk_create([Attempt(account=account, kind=Kind.LOOK_UP) for _ in range(2000)])
+    name = account.username
+    Attempt.objects.bulk_create([Attempt(account=account, kind=Kind.LOOK_UP, username=name) for _ in range(2000)])
     assert grace(account) == timedelta(hours=1)
 
 
 def test_what_is_absent_is_sent_again_at_once() -> None:
-    account = looked_for(Answer(meaning=Meaning.LISTED), account_in(State.UNCONFIRMED, due_at=Now() + MINUTE))
+    account = missing(account_in(State.UNCONFIRMED))
     assert account.state == State.QUEUED
     assert waits(account) <= timedelta()
 
@@ -159,15 +160,31 @@ def test_staff_are_asked_after_five_calls_without_an_answer(unanswered: int) -> 
     for number in range(unanswered):
         outcome = Outcome.UNKNOWN if number else ""
         Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username, outcome=outcome)
-    account = looked_for(Answer(meaning=Meaning.LISTED), account)
+    account = missing(account)
 
     asked = unanswered >= 5
     assert account.state == (State.UNCONFIRMED if asked else State.QUEUED)
     assert (account.due_at is None) == asked
 
 
-def test_staff_are_asked_about_what_nobody_could_confirm_for_a_day() -> None:
+def test_staff_are_asked_about_what_nobody_could_confirm_for_an_hour() -> None:
     account_in(State.UNCONFIRMED)
     old = account_in(State.UNCONFIRMED, username="berta")
-    Account.objects.filter(pk=old.pk).update(submitted_at=Now() - timedelta(hours=25))
+    Account.objects.filter(pk=old.pk).update(state_changed_at=Now() - timedelta(minutes=61))
     assert list(Account.objects.waiting_for_staff()) == [old]
+
+
+def test_staff_are_asked_after_five_answers_that_no_account_creation_gives() -> None:
+    account = account_in(State.SENDING)
+    for tries in range(1, MOST_UNANSWERED + 1):
+        account = settled(Answer(meaning=Meaning.NOTHING_CREATED, status=404), account)
+        assert account.state == State.QUEUED
+        assert (account.due_at is None) == (tries == MOST_UNANSWERED)
+        Account.objects.update(state=State.SENDING)
+        account = again(account)
+    assert [attempt.outcome for attempt in account.attempts.all()] == [Outcome.UNUSABLE] * MOST_UNANSWERED
+
+
+def test_every_unclear_answer_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    account = settled(Answer(meaning=Meaning.UNKNOWN, status=502))
+    assert f"unclear answer reference={account.reference} status=502" in caplog.messages

@@ -1,0 +1,130 @@
+"""Whether an entry of the list is the account that an unanswered call of ours made.
+
+By the name alone it can't be said: the list held accounts before our call, and others may get the name between two
+calls of ours. So an entry is *ours* only if it belongs to no other account of ours, was not listed before our first
+unanswered call, and carries the customer's organization. If the name is there, but not all of this holds, it is
+somebody else's where that is certain; otherwise staff decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
+
+from provisioning import gateway
+from provisioning.constant_contact import Entry
+from provisioning.mirror import passes
+from provisioning.mirror.models import ListEntry, ListPass, name_key, organization_key
+from provisioning.models import Account, Gateway
+
+
+class Verdict(Enum):
+    OURS = auto()
+    """The entry is the account that our call made."""
+    OTHERS = auto()
+    """The username is somebody else's, and was before our call: nothing was created."""
+    DIFFERS = auto()
+    """The entry may be either: staff decide."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    verdict: Verdict
+    entry: ListEntry
+
+
+def find(account: Account) -> Finding | None:
+    """What the list, as it has been read since, tells of an account with an unanswered call; None: it shows nothing."""
+    first = account.unanswered().first()
+    since = first.started_at if first else account.state_changed_at
+    entries = list(related(account).filter(last_seen_at__gt=since))
+    attached = set(
+        Account.objects.exclude(pk=account.pk)
+        .filter(account_id__in=[entry.account_id for entry in entries])
+        .values_list("account_id", flat=True)
+    )
+    is_provable = _was_complete_before(since)
+    findings = [
+        Finding(verdict, entry)
+        for entry in entries
+        if (verdict := _judge(account, entry, since, is_attached=entry.account_id in attached, is_provable=is_provable))
+    ]
+    for verdict in Verdict:
+        if matching := [finding for finding in findings if finding.verdict == verdict]:
+            if verdict == Verdict.OURS and len(matching) > 1:
+                return Finding(Verdict.DIFFERS, matching[0].entry)
+            return matching[0]
+    return None
+
+
+def related(account: Account) -> QuerySet[ListEntry]:
+    """The listed accounts that have an account's username or, where the list shows no usernames, its organization."""
+    same_name = Q(username_key=name_key(account.username))
+    same_organization = Q(organization_key=organization_key(account.organization_name))
+    match names():
+        case Gateway.ListNames.USERNAME:
+            return ListEntry.objects.filter(same_name)
+        case Gateway.ListNames.ORGANIZATION:
+            return ListEntry.objects.filter(same_organization)
+    return ListEntry.objects.filter(same_name | same_organization)
+
+
+def names() -> str:
+    """What names the list shows; empty where that is not known yet."""
+    return Gateway.ListNames.USERNAME if settings.CONSTANT_CONTACT_API == "v2" else gateway.state().list_names
+
+
+def waiting_for(entries: list[Entry]) -> list[Account]:
+    """The unconfirmed accounts that a page may be about."""
+    unconfirmed = Account.objects.filter(state=Account.State.UNCONFIRMED)
+    usernames = {name_key(entry.username) for entry in entries}
+    if names() == Gateway.ListNames.USERNAME:
+        return list(unconfirmed.alias(key=Lower("username")).filter(key__in=usernames))
+    organizations = {organization_key(entry.organization_name) for entry in entries}
+    return [
+        account
+        for account in unconfirmed
+        if name_key(account.username) in usernames or organization_key(account.organization_name) in organizations
+    ]
+
+
+def calibrate(entries: list[Entry]) -> None:
+    """Learn from an account whose ID is known whether v3's list shows usernames, if a page holds one."""
+    if passes.is_calibrated():
+        return
+    usernames = {entry.account_id: name_key(entry.username) for entry in entries}
+    known = Account.objects.filter(
+        state=Account.State.CREATED,
+        settled_by=Account.SettledBy.ANSWER,
+        erased_at__isnull=True,
+        account_id__in=usernames.keys(),
+    ).order_by("created_at")
+    if account := known.first():
+        is_username = usernames[account.account_id] == name_key(account.username)
+        finding = Gateway.ListNames.USERNAME if is_username else Gateway.ListNames.ORGANIZATION
+        Gateway.objects.filter(pk=1, list_names="").update(list_names=finding)
+
+
+def _judge(
+    account: Account, entry: ListEntry, since: datetime, *, is_attached: bool, is_provable: bool
+) -> Verdict | None:
+    """`is_provable`: a complete pass before our call would have shown an elder account."""
+    is_elder = entry.first_seen_at <= since
+    has_name = entry.username_key == name_key(account.username)
+    has_organization = entry.organization_key == organization_key(account.organization_name)
+    has_username = has_name and names() == Gateway.ListNames.USERNAME
+    if is_attached or is_elder:
+        return Verdict.OTHERS if has_username else None
+    if has_organization and (has_name or is_provable):
+        return Verdict.OURS
+    return Verdict.DIFFERS
+
+
+def _was_complete_before(moment: datetime) -> bool:
+    complete = ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=passes.source())
+    return complete.filter(ended_at__lt=moment).exists()

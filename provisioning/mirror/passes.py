@@ -1,0 +1,249 @@
+"""Passes over the partner's list: when one is due, which page comes next, and when one has failed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from provisioning import gateway
+from provisioning.constant_contact import Entry
+from provisioning.mirror.models import ListEntry, ListPass, name_key, organization_key
+from provisioning.models import Account, Gateway
+
+log = logging.getLogger(__name__)
+
+MOST_PAGES = 5_000
+"""More pages than any partner's list has: 250,000 accounts at v3's 50 a page."""
+MOST_FAILURES = 10
+"""Failures to read one page, in a row, after which the pass has failed: more than half an hour."""
+LONGEST_PAGE_BACK_OFF, LONGEST_PASS_BACK_OFF = timedelta(minutes=5), timedelta(hours=1)
+CALIBRATION_PAUSE = timedelta(minutes=10)
+"""Between two passes that look for an account whose ID is known, to learn what names v3's list shows."""
+KEPT = timedelta(days=30)
+"""How long passes, and entries that are no longer listed, are kept."""
+WAITING_SHARE, IDLE_SHARE = 2, 5
+"""Pages may spend half of the day's quota while an account waits to be found, and a fifth while none does."""
+
+
+class PassLost(Exception):
+    """Another worker reads this page, or the pass has ended."""
+
+
+def is_page_due() -> bool:
+    """Whether a page is to be read now: of the pass under way, or of a new one."""
+    current = ListPass.objects.filter(outcome="").first()
+    if current is None:
+        return _is_pass_due() and _is_in_budget()
+    is_free = ListPass.objects.filter(pk=current.pk, due_at__lte=Now()).exists()
+    return is_free and _is_in_budget()
+
+
+def claim() -> ListPass | None:
+    """Take hold of the next page for the time of a lease, in the caller's transaction; None if another worker has it.
+
+    Starts a new pass where none is under way; one of another partner's list, or another API, is given up.
+    """
+    current = ListPass.objects.filter(outcome="").select_for_update(skip_locked=True).first()
+    if current and current.source != source():
+        fail(current, "The list of another partner or another API is configured now.")
+        current = None
+    if current is None:
+        with transaction.atomic():
+            current, _new = ListPass.objects.get_or_create(outcome="", defaults={"source": source()})
+        _forget_other_sources()
+    lease, hold = timedelta(seconds=settings.PROVISION_LEASE), uuid.uuid4()
+    if not ListPass.objects.filter(pk=current.pk, outcome="", due_at__lte=Now()).update(
+        due_at=Now() + lease, claim=hold
+    ):
+        return None
+    return ListPass.objects.get(pk=current.pk)
+
+
+def renew(held: ListPass) -> None:
+    """Let the lease start again. Raises PassLost."""
+    _update(held, due_at=Now() + timedelta(seconds=settings.PROVISION_LEASE))
+
+
+def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str) -> None:
+    """Keep what a page shows, and go on to the next one or end the pass. Raises PassLost."""
+    entries = list(entries)
+    with transaction.atomic():
+        known = {e.account_id: e for e in ListEntry.objects.filter(account_id__in=[e.account_id for e in entries])}
+        if problem := _problem_with(held, entries, skipped, next_page, known):
+            fail(held, problem)
+            return
+        changes = {
+            "page": next_page,
+            "pages": held.pages + 1,
+            "entries": held.entries + len(entries),
+            "skipped": held.skipped + skipped,
+            "failures": 0,
+            "problem": "",
+            "due_at": Now(),
+        }
+        if not next_page:
+            changes |= {"outcome": ListPass.Outcome.COMPLETE, "ended_at": Now(), "due_at": None}
+        _update(held, **changes)
+        _keep(held, entries)
+        if not next_page:
+            _tidy_up()
+            log.info(
+                "list read pages=%s entries=%s skipped=%s", changes["pages"], changes["entries"], changes["skipped"]
+            )
+
+
+def put_off(held: ListPass, problem: str, wait: timedelta | None = None) -> None:
+    """Read the page again later, after `wait` if the provider has named a time; after many failures the pass fails."""
+    if held.failures + 1 >= MOST_FAILURES:
+        fail(held, problem)
+        return
+    wait = wait or min(LONGEST_PAGE_BACK_OFF, _back_off(held.failures))
+    _update(held, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
+
+
+def release(held: ListPass) -> None:
+    """Let the page be read as soon as the gateway lets it. Raises PassLost."""
+    _update(held, due_at=Now())
+
+
+def fail(held: ListPass, problem: str) -> None:
+    """End the pass: the list can't be read to its end, which proves nothing. Raises PassLost."""
+    _update(held, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
+    log.error("list not read page=%s problem=%r", held.pages + 1, problem)
+
+
+def newest_complete() -> ListPass | None:
+    """The complete pass of this partner's list that began last."""
+    return ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=source()).order_by("-pk").first()
+
+
+def source() -> str:
+    """Names whose list is read, without telling a secret."""
+    whose = (settings.CONSTANT_CONTACT_API, settings.CONSTANT_CONTACT_URL, settings.CONSTANT_CONTACT_USERNAME)
+    return hashlib.sha256("\0".join(whose).encode()).hexdigest()
+
+
+def is_calibrated() -> bool:
+    """Whether it is known what names the list shows: v2's shows usernames, v3's tells by an account we know."""
+    return settings.CONSTANT_CONTACT_API == "v2" or bool(gateway.state().list_names)
+
+
+def _is_pass_due() -> bool:
+    """Whether a new pass is to begin: for an account that waits to be found, to learn the names, or as a routine."""
+    last = ListPass.objects.filter(source=source()).order_by("-pk").first()
+    now = gateway.now()
+    if last and last.ended_at and now < last.ended_at + _rest_after(last):
+        return False
+    if _waiting().filter(due_at__lte=Now()).exists():
+        return True
+    if last is None or last.ended_at is None:
+        return bool(settings.CONSTANT_CONTACT_LIST_HOURS)
+    if not is_calibrated() and now > last.started_at + CALIBRATION_PAUSE:
+        created = Account.objects.filter(state=Account.State.CREATED, settled_by=Account.SettledBy.ANSWER)
+        return created.filter(created_at__gte=now - timedelta(days=1)).exists()
+    hours: float = settings.CONSTANT_CONTACT_LIST_HOURS
+    return bool(hours) and now > last.started_at + timedelta(hours=hours)
+
+
+def _rest_after(last: ListPass) -> timedelta:
+    """After a pass as long as it took, so that passes never follow each other without end; longer after failures."""
+    if last.outcome == ListPass.Outcome.COMPLETE:
+        return (last.ended_at or last.started_at) - last.started_at
+    complete = ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=last.source).order_by("-pk").first()
+    failed = ListPass.objects.filter(source=last.source, pk__gt=complete.pk if complete else 0).count()
+    return _back_off(failed)
+
+
+def _back_off(failures: int) -> timedelta:
+    return min(LONGEST_PASS_BACK_OFF, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(failures, 30))
+
+
+def _is_in_budget() -> bool:
+    share = WAITING_SHARE if _waiting().exists() else IDLE_SHARE
+    quota: int = settings.CONSTANT_CONTACT_DAILY_QUOTA
+    return gateway.pages_today() < quota / share
+
+
+def _waiting() -> QuerySet[Account]:
+    return Account.objects.filter(state=Account.State.UNCONFIRMED)
+
+
+def _problem_with(
+    held: ListPass, entries: list[Entry], skipped: int, next_page: str, known: dict[str, ListEntry]
+) -> str:
+    """Why the list has no end, going by this page; empty if nothing says so."""
+    if not next_page:
+        return ""
+    if not entries and not skipped:
+        return "A page shows no account, and names a next page."
+    if next_page == held.page or (entries and all(_was_read(known.get(e.account_id), held) for e in entries)):
+        return "A page comes again."
+    if held.pages + 1 >= MOST_PAGES:
+        return f"There are more than {MOST_PAGES} pages."
+    return ""
+
+
+def _was_read(entry: ListEntry | None, held: ListPass) -> bool:
+    return entry is not None and entry.last_pass_id == held.pk
+
+
+def _keep(held: ListPass, entries: list[Entry]) -> None:
+    """Of an account that was erased here, only the ID is kept."""
+    erased = set(
+        Account.objects.filter(account_id__in=[e.account_id for e in entries], erased_at__isnull=False).values_list(
+            "account_id", flat=True
+        )
+    )
+    rows = {e.account_id: _row(held, e, is_erased=e.account_id in erased) for e in entries}
+    ListEntry.objects.bulk_create(
+        rows.values(),
+        update_conflicts=True,
+        unique_fields=["account_id"],
+        update_fields=[
+            "username",
+            "organization_name",
+            "status",
+            "username_key",
+            "organization_key",
+            "last_seen_at",
+            "last_pass",
+        ],
+    )
+
+
+def _row(held: ListPass, entry: Entry, *, is_erased: bool) -> ListEntry:
+    row = ListEntry(account_id=entry.account_id, status=entry.status, last_pass=held)
+    if not is_erased:
+        row.username, row.organization_name = entry.username, entry.organization_name
+        row.username_key, row.organization_key = name_key(entry.username), organization_key(entry.organization_name)
+    return row
+
+
+def _update(held: ListPass, **changes: object) -> None:
+    """Change the pass, if it is still under way and held as it was read. Raises PassLost."""
+    if ListPass.objects.filter(pk=held.pk, outcome="", claim=held.claim).update(**changes) != 1:
+        raise PassLost
+
+
+def _forget_other_sources() -> None:
+    """What another partner's list held, or the sandbox's, says nothing of this one."""
+    others = ListPass.objects.exclude(source=source())
+    if others.exists():
+        ListEntry.objects.filter(Q(last_pass__in=others) | Q(last_pass=None)).delete()
+        Gateway.objects.filter(pk=1).update(list_names="")
+        others.delete()
+
+
+def _tidy_up() -> None:
+    ListEntry.objects.filter(last_seen_at__lt=Now() - KEPT).delete()
+    old = ListPass.objects.filter(ended_at__lt=Now() - KEPT)
+    newest = newest_complete()
+    (old.exclude(pk=newest.pk) if newest else old).delete()
