@@ -206,6 +206,17 @@ def now() -> datetime:
     return _now()
 
 
+def failing_calls() -> str:
+    """What the newest calls got while none was answered clearly, in words; empty while calls fare well."""
+    hour = now() - timedelta(hours=1)
+    calls = list(Attempt.objects.filter(kind=Attempt.Kind.CREATE, ended_at__gte=hour).order_by("-ended_at")[:12])
+    failed = list(takewhile(lambda call: call.outcome in (Outcome.UNKNOWN, Outcome.UNUSABLE), calls))
+    if len(failed) < UNUSABLE_ACCOUNTS:
+        return ""
+    got = {f"HTTP {call.status}" if call.status else "no answer" for call in failed}
+    return f"{len(failed)} of the last {len(calls)} calls got {' or '.join(sorted(got))}."
+
+
 def _pause(gateway: Gateway, at: datetime) -> Pause | None:
     if gateway.stop_reason:
         return Pause(None, gateway.stop_reason)

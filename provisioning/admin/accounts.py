@@ -19,6 +19,7 @@ from provisioning.admin.action_views import do, do_in_bulk, stamp
 from provisioning.admin.actions import VERBS, offered
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.correction import correct
+from provisioning.admin.decision import decide
 from provisioning.admin.exports import export
 from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
@@ -80,6 +81,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         return [
             path("export.<str:kind>", view(partial(export, self)), name="provisioning_account_export"),
             path("<int:pk>/correct/", view(correct), name="provisioning_account_correct"),
+            path("<int:pk>/decide/", view(decide), name="provisioning_account_decide"),
             path("<int:pk>/token/", view(token), name="provisioning_account_token"),
             *verbs,
             *super().get_urls(),
@@ -122,6 +124,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             "outlook": outlook(obj),
             "verbs": offered(obj, request),
             "may_correct": request.user.has_perm("provisioning.correct_account") and obj.state == State.REJECTED,
+            "may_decide": request.user.has_perm("provisioning.correct_account") and obj.state == State.UNCONFIRMED,
             "may_reveal": obj.has_token and request.user.has_perm("provisioning.reveal_oauth2_token"),
             "seen": stamp(obj),
         }

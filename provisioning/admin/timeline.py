@@ -35,6 +35,10 @@ CALLS: dict[tuple[str, str], tuple[str, str]] = {
         "It could not be sent, through no fault of the customer. Nothing was created.",
         "",
     ),
+    (Kind.CREATE, Outcome.UNUSABLE): (
+        "It was sent, but the answer was not one that an account creation gives. Nothing was created.",
+        "bad",
+    ),
     (Kind.CREATE, Outcome.UNKNOWN): (
         "It was sent, but no answer came that can be relied on: the account may exist.",
         "unsure",
@@ -44,8 +48,13 @@ CALLS: dict[tuple[str, str], tuple[str, str]] = {
         "good",
     ),
     (Kind.LOOK_UP, Outcome.ABSENT): ("It was looked for, and is not among your accounts.", ""),
-    (Kind.LOOK_UP, Outcome.UNKNOWN): (
-        "It was looked for, but your list of accounts could not be read.",
+    (Kind.LOOK_UP, Outcome.UNKNOWN): ("It was looked for, but the list proves nothing.", "unsure"),
+    (Kind.LOOK_UP, Outcome.OTHERS): (
+        "The username is somebody else's. Nothing was created; the customer can choose another one.",
+        "bad",
+    ),
+    (Kind.LOOK_UP, Outcome.DIFFERS): (
+        "An account is listed that may be this one, or somebody else's. You have to decide.",
         "unsure",
     ),
 }
@@ -107,7 +116,7 @@ def outlook(account: Account) -> str:
         case State.HELD:
             return "It came in an unusual burst of sign-ups, and waits for you to approve or decline it."
         case State.QUEUED:
-            return "Waits to be sent."
+            return "Waits to be sent." if due else "Can't be sent, and nothing more is tried: it waits for you."
         case State.SENDING:
             return "Is being sent right now."
         case State.CREATED:

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from provisioning import gateway
 from provisioning.admin_site.chart import Chart, Share, shares
+from provisioning.mirror import passes
 from provisioning.models import Account, Attempt, Worker
 from provisioning.signals import to_do
 
@@ -36,6 +37,7 @@ NEWEST = 1000
 FRESH_FOR = timedelta(minutes=15)
 """So long what was found out about the past is good."""
 LATE = timedelta(minutes=10)
+UNCONFIRMED_LATE, LOST_AFTER = timedelta(minutes=5), timedelta(hours=1)
 
 UNDER_WAY = (State.HELD, State.QUEUED, State.SENDING)
 
@@ -146,6 +148,9 @@ def _tasks(workers: int) -> list[Task]:
     rejected = Account.objects.filter(state=State.REJECTED).count()
     lost = Account.objects.waiting_for_staff().filter(state=State.UNCONFIRMED).count()
     late = Account.objects.filter(state=State.QUEUED, submitted_at__lte=Now() - LATE).count()
+    unconfirmed = Account.objects.filter(state=State.UNCONFIRMED, state_changed_at__lte=Now() - UNCONFIRMED_LATE)
+    unclear = unconfirmed.filter(state_changed_at__gt=Now() - LOST_AFTER, due_at__isnull=False).count()
+    failing, unread = gateway.failing_calls(), passes.problem()
     possible = (
         (
             gateway.current_pause(),
@@ -160,6 +165,24 @@ def _tasks(workers: int) -> list[Task]:
             "Whoever runs this installation must start one.",
         ),
         (
+            failing,
+            failing,
+            f"{accounts}?show=attention",
+            "Open the newest to see the whole answer.",
+        ),
+        (
+            unread,
+            f"Your list of accounts at Constant Contact could not be read: {unread}",
+            reverse("admin:provisioning_listpass_changelist"),
+            "Until it can, nobody knows whether unconfirmed accounts exist. It is tried again on its own.",
+        ),
+        (
+            unclear,
+            f"{unclear} account{pluralize(unclear, ' is,s are')} unconfirmed for more than five minutes.",
+            f"{accounts}?state__exact={State.UNCONFIRMED}",
+            "They are being looked for. After an hour they wait for you.",
+        ),
+        (
             late,
             f"{late} account{pluralize(late, ' is,s are')} late in the queue.",
             f"{accounts}?state__exact={State.QUEUED}",
@@ -169,7 +192,7 @@ def _tasks(workers: int) -> list[Task]:
             lost,
             f"{lost} account{pluralize(lost)} may or may not exist.",
             f"{accounts}?show=lost",
-            "Have them looked for; send again what is surely not there.",
+            "Open each to see what is known, and decide.",
         ),
         (
             held,

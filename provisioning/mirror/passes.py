@@ -125,6 +125,12 @@ def newest_complete() -> ListPass | None:
     return ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=source()).order_by("-pk").first()
 
 
+def problem() -> str:
+    """Why the list can't be read now; empty while it can."""
+    newest = ListPass.objects.filter(source=source()).order_by("-pk").first()
+    return newest.problem if newest else ""
+
+
 def source() -> str:
     """Names whose list is read, without telling a secret."""
     whose = (settings.CONSTANT_CONTACT_API, settings.CONSTANT_CONTACT_URL, settings.CONSTANT_CONTACT_USERNAME)

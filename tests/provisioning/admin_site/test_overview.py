@@ -14,7 +14,8 @@ from django.utils import timezone
 from provisioning import gateway
 from provisioning.admin_site.chart import Chart, shares
 from provisioning.admin_site.overview import overview
-from provisioning.models import Account, Attempt, Gateway, Worker
+from provisioning.mirror import passes
+from provisioning.models import Account, Attempt, Gateway, ListPass, Worker
 from tests.provisioning.admin.conftest import Make, State, attempt
 
 AsRole = Callable[[str], Client]
@@ -61,6 +62,10 @@ def kill_worker(make: Make) -> None:
     Worker.objects.update(seen_at=ago(minutes=2))
 
 
+def failing_list(make: Make) -> None:
+    ListPass.objects.create(source=passes.source(), outcome=ListPass.Outcome.FAILED, problem="HTTP 404: Not here.")
+
+
 @pytest.mark.parametrize(
     ("happen", "text", "path"),
     [
@@ -75,6 +80,16 @@ def kill_worker(make: Make) -> None:
             lambda make: make(State.UNCONFIRMED, submitted_at=ago(days=2), state_changed_at=ago(days=1)),
             "1 account may or may not exist.",
             f"{Q}?show=lost",
+        ),
+        (
+            lambda make: make(State.UNCONFIRMED, state_changed_at=ago(minutes=6)),
+            "1 account is unconfirmed for more than five minutes.",
+            f"{Q}?state__exact=unconfirmed",
+        ),
+        (
+            failing_list,
+            "Your list of accounts at Constant Contact could not be read: HTTP 404: Not here.",
+            "/admin/provisioning/listpass/",
         ),
         (lambda make: make(State.QUEUED), "", ""),
         (
@@ -94,6 +109,30 @@ def test_what_waits_for_staff_is_to_do_with_a_link_to_it(
     assert (text or "Nothing waits for you.") in page
     if path.startswith(Q):
         assert len(desk.get(path).context["cl"].result_list) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        (["unknown"] * 2, ""),
+        (["unknown", "unusable", "unknown"], "3 of the last 3 calls got HTTP 404."),
+        (["created"] + ["unusable"] * 12, "12 of the last 12 calls got HTTP 404."),
+        (["unknown"] * 3 + ["created"], ""),
+    ],
+)
+def test_calls_that_all_fail_are_said(outcomes: list[str], words: str, desk: Client, make: Make) -> None:
+    account = make(State.QUEUED)
+    account.attempts.all().delete()
+    for outcome in outcomes:
+        Attempt.objects.create(account=account, kind="create").complete(outcome=outcome, status=404)
+    assert [task.text for task in overview().tasks] == ([words] if words else [])
+
+
+def test_calls_without_any_answer_are_said_to_have_none(make: Make) -> None:
+    account = make(State.QUEUED)
+    for _ in range(3):
+        Attempt.objects.create(account=account, kind="create").complete(outcome="unknown")
+    assert overview().tasks[0].text == "3 of the last 3 calls got no answer."
 
 
 def test_the_quota_used_is_that_of_the_utc_day() -> None:

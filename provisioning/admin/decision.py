@@ -1,0 +1,80 @@
+"""Deciding about an account that may or may not exist: what was sent beside what the partner's list shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+
+from provisioning import services
+from provisioning.admin.action_views import page, require_permissions, stamp, tell_meanwhile
+from provisioning.admin_site import record
+from provisioning.mirror import matching, passes
+from provisioning.models import Account, IllegalMove, ListEntry, MovedMeanwhile
+
+OTHERS = "others"
+
+
+class DecisionForm(forms.Form):
+    """Which listed account is the customer's, if any."""
+
+    seen = forms.CharField(widget=forms.HiddenInput)
+    choice = forms.ChoiceField(widget=forms.RadioSelect)
+
+    def __init__(self, account: Account, entries: list[ListEntry], data: Any) -> None:
+        super().__init__(data, initial={"seen": stamp(account)})
+        listed = [(str(entry.pk), f"It is the customer's: account ID {entry.account_id}") for entry in entries]
+        nobody = (OTHERS, "The username is somebody else's. Ask the customer for another one.")
+        self.fields["choice"].choices = [*listed, nobody]  # type: ignore[attr-defined]
+
+
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say of an unconfirmed account whether it is one of those listed, or its username is somebody else's."""
+    require_permissions(request, "provisioning.correct_account")
+    account = get_object_or_404(Account, pk=pk)
+    back = redirect("admin:provisioning_account_change", pk)
+    if account.state != Account.State.UNCONFIRMED:
+        tell_meanwhile(request, account)
+        return back
+    related = list(matching.related(account))
+    owners = {each.account_id: each for each in Account.objects.filter(account_id__in=[e.account_id for e in related])}
+    free = [entry for entry in related if entry.account_id not in owners]
+    form = DecisionForm(account, free, request.POST or None)
+    if form.is_valid():
+        try:
+            done = _decide(request, account, form, free)
+        except (IllegalMove, MovedMeanwhile):
+            tell_meanwhile(request, account)
+        else:
+            messages.success(request, f"{account}: {done}.")
+        return back
+    context = {
+        "listed": [(entry, owners.get(entry.account_id)) for entry in related],
+        "calls": account.unanswered(),
+        "newest": passes.newest_complete(),
+        "calibrated": passes.is_calibrated(),
+        "names": matching.names(),
+        "form": form,
+    }
+    return page(request, "decide", account, title="Does this account exist?", **context)
+
+
+def _decide(request: HttpRequest, account: Account, form: DecisionForm, free: list[ListEntry]) -> str:
+    """Carry the decision out and record it; gives what was done. Raises IllegalMove or MovedMeanwhile."""
+    if form.cleaned_data["seen"] != stamp(account):
+        raise MovedMeanwhile
+    choice = form.cleaned_data["choice"]
+    with transaction.atomic():
+        if choice == OTHERS:
+            services.reject_username(account)
+            done = "Said that the username is somebody else's"
+        else:
+            entry = next(entry for entry in free if str(entry.pk) == choice)
+            services.attach(account, entry)
+            done = f"Said that it is account ID {entry.account_id}"
+        record(request, account, done)
+    return done

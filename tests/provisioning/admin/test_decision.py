@@ -1,0 +1,100 @@
+"""The page on which staff decide whether an unconfirmed account exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from provisioning.models import Account, Attempt
+from tests.provisioning.admin.conftest import page_of, told
+from tests.provisioning.mirror.conftest import entry, read, unanswered
+from tests.provisioning.services.conftest import quick
+from tests.provisioning.work import State, account_in, again
+
+__all__ = ["quick"]
+pytestmark = pytest.mark.django_db
+THEIRS = "Another Bakery"
+
+
+@pytest.fixture
+def doubtful() -> Account:
+    """Its username is listed, with another organization."""
+    account = unanswered()
+    read(entry(organization_name=THEIRS))
+    return again(account)
+
+
+def url(account: Account) -> str:
+    return reverse("admin:provisioning_account_decide", args=[account.pk])
+
+
+def decided(client: Client, account: Account, choice: str, **data: Any) -> Any:
+    seen = {"seen": account.state_changed_at.isoformat()}
+    return client.post(url(account), seen | {"choice": choice} | data, follow=True)
+
+
+def test_what_was_sent_stands_beside_what_is_listed(desk: Client, doubtful: Account) -> None:
+    page = desk.get(url(doubtful)).content.decode()
+    for words in (doubtful.username, doubtful.organization_name, THEIRS, "7", "no sign-up here"):
+        assert words.replace("'", "&#x27;") in page
+
+
+def test_its_page_leads_there_and_its_timeline_says_why(desk: Client, doubtful: Account) -> None:
+    page = desk.get(page_of(doubtful)).content.decode()
+    assert url(doubtful) in page
+    assert "You have to decide." in page
+
+
+def test_a_listed_account_can_be_said_to_be_the_customers(desk: Client, doubtful: Account) -> None:
+    choice = next(value for value, _label in desk.get(url(doubtful)).context["form"].fields["choice"].choices)
+    assert "Said that it is account ID 7." in told(decided(desk, doubtful, choice))
+    account = again(doubtful)
+    assert (account.state, account.account_id, account.settled_by) == (State.CREATED, "7", "staff")
+    assert "Said that it is account ID 7 by dora." in desk.get(page_of(account)).content.decode()
+
+
+def test_the_username_can_be_said_to_be_somebody_elses(desk: Client, doubtful: Account) -> None:
+    assert "somebody else" in told(decided(desk, doubtful, "others"))
+    assert again(doubtful).state == State.REJECTED
+    assert doubtful.attempts.latest("pk").outcome == Attempt.Outcome.OTHERS
+
+
+def test_an_account_of_another_sign_up_is_not_on_offer(desk: Client, doubtful: Account) -> None:
+    other = account_in(State.CREATED, username="other", account_id="7", organization_name="Other Corp")
+    page = desk.get(url(doubtful))
+    assert len(page.context["form"].fields["choice"].choices) == 1
+    assert page_of(other) in page.content.decode()
+
+
+def test_nothing_is_decided_without_a_choice(desk: Client, doubtful: Account) -> None:
+    assert "This field is required." in decided(desk, doubtful, "").content.decode()
+    assert again(doubtful).state == State.UNCONFIRMED
+
+
+@pytest.mark.parametrize("seen", ["2001-01-01T00:00:00+00:00", "nonsense"])
+def test_nobody_decides_about_what_they_have_not_seen(seen: str, desk: Client, doubtful: Account) -> None:
+    assert "somebody was faster" in told(decided(desk, doubtful, "others", seen=seen))
+    assert again(doubtful).state == State.UNCONFIRMED
+
+
+def test_an_account_that_is_no_longer_unconfirmed_is_not_decided_about(desk: Client) -> None:
+    account = account_in(State.CREATED)
+    assert "somebody was faster" in told(desk.get(url(account), follow=True))
+
+
+def test_where_nothing_is_listed_the_page_says_so(desk: Client) -> None:
+    page = desk.get(url(unanswered())).content.decode()
+    assert "No account of this username." in page
+    assert "has not been read to its end yet" in page
+
+
+def test_a_list_that_is_not_calibrated_is_said_to_prove_nothing(desk: Client, v3: None) -> None:
+    assert "not known yet whether that list shows usernames" in desk.get(url(unanswered())).content.decode()
+
+
+@pytest.fixture
+def v3(settings: Any) -> None:
+    settings.CONSTANT_CONTACT_API = "v3"
