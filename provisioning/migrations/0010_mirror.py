@@ -24,7 +24,7 @@ def tell_by_what_they_were_settled(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0008_sent'),
+        ('provisioning', '0009_staff_sessions'),
     ]
 
     operations = [
