@@ -305,11 +305,7 @@ def test_a_user_name_that_somebody_else_has_is_the_customers_to_change(sandbox: 
     assert again(account).account_id == sandbox.provider.accounts["anna-2"].id
 
 
-<<<<<<< HEAD
-def test_a_username_taken_between_two_calls_is_looked_for_first(
-=======
-def test_a_username_in_use_after_an_unanswered_call_is_for_staff_to_call_taken(
->>>>>>> 06a718c (Settle unanswered calls from a mirror of the partner's list)
+def test_a_username_in_use_after_an_unanswered_call_is_for_staff(
     sandbox: Server,
 ) -> None:
     account = sign_up()
