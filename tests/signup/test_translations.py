@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils.translation.template import templatize
 
 CATALOGS = [settings.BASE_DIR / app / "locale" for app in ("provisioning", "signup")]
-LANGUAGES = ["fr", "es"]
+LANGUAGES = [code for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE]
 TEMPLATES = [*settings.BASE_DIR.glob("templates/*.html"), *settings.BASE_DIR.glob("templates/signup/*.html")]
 MODULES = [
     *settings.BASE_DIR.glob("signup/*.py"),
