@@ -22,6 +22,7 @@ from provisioning.admin.correction import correct
 from provisioning.admin.decision import decide
 from provisioning.admin.exports import export
 from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter
+from provisioning.admin.held import held
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import outlook, timeline
 from provisioning.admin.token import token
@@ -80,6 +81,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         ]
         return [
             path("export.<str:kind>", view(partial(export, self)), name="provisioning_account_export"),
+            path("held/", view(held), name="provisioning_account_held"),
             path("<int:pk>/correct/", view(correct), name="provisioning_account_correct"),
             path("<int:pk>/decide/", view(decide), name="provisioning_account_decide"),
             path("<int:pk>/token/", view(token), name="provisioning_account_token"),

@@ -74,6 +74,12 @@ def do_in_bulk(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accoun
         return None
     if verb.warning and "sure" not in request.POST:
         return _ask(request, verb, accounts, {"action": verb.name})
+    carry_out_each(request, accounts, verb)
+    return None
+
+
+def carry_out_each(request: HttpRequest, accounts: list[Account], verb: Verb) -> None:
+    """Carry a verb out for each account that it is for, and say for how many, and which were left as they are."""
     left = [account for account in accounts if not _done(account, request, verb)]
     if done := len(accounts) - len(left):
         messages.success(request, f"{verb.done}: {done} account{pluralize(done)}.")
@@ -82,7 +88,6 @@ def do_in_bulk(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accoun
         more = " …" if len(left) > 10 else ""
         as_is = "account was left as it is" if len(left) == 1 else "accounts were left as they are"
         messages.warning(request, f"{len(left)} {as_is}: {names}{more}")
-    return None
 
 
 def tell_meanwhile(request: HttpRequest, account: Account) -> None:

@@ -197,7 +197,7 @@ def _tasks(workers: int) -> list[Task]:
         (
             held,
             f"{held} account{pluralize(held, ' waits,s wait')} for approval.",
-            f"{accounts}?state__exact={State.HELD}",
+            reverse("admin:provisioning_account_held"),
             "Approve or decline them.",
         ),
         (

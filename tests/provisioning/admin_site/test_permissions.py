@@ -63,6 +63,7 @@ provisioning_account_decline    LFF... LFF...
 provisioning_account_delete     LFFFFF LFFFFF
 provisioning_account_erase      LFFF.. LFFF..
 provisioning_account_export     LFF... LFF...
+provisioning_account_held       LF.... LFFFFF
 provisioning_account_history    LF.... LF....
 provisioning_account_look_up    LFF... LFFRRR
 provisioning_account_retry      LFF... LFFRRR
@@ -139,7 +140,7 @@ def address(name: str, there: dict[str, str]) -> str:
     if name == "provisioning_account_export":
         return reverse(f"admin:{name}", args=["csv"])
     of = next((pk for model, pk in there.items() if name.startswith(f"{model}_")), "")
-    alone = not of or name.endswith(("_changelist", "_add", "_resume"))
+    alone = not of or name.endswith(("_changelist", "_add", "_resume", "_held"))
     return reverse(f"admin:{name}", args=[] if alone else [of])
 
 

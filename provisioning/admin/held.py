@@ -1,0 +1,35 @@
+"""All that is held at once: what a burst held up is approved in one press, and what was an attack declined in one."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.defaultfilters import pluralize
+
+from provisioning.admin.action_views import MOST_AT_ONCE, carry_out_each, page, require_permissions
+from provisioning.admin.actions import VERBS
+from provisioning.models import Account
+
+
+def held(request: HttpRequest) -> HttpResponse:
+    """Show how many are held, and do with all of them what the pressed button says, the oldest first."""
+    require_permissions(request)
+    verbs = {
+        verb.name: verb
+        for verb in VERBS
+        if Account.State.HELD in verb.states and verb.name in {"approve", "decline"}
+        if request.user.has_perm(verb.permission)
+    }
+    accounts = Account.objects.filter(state=Account.State.HELD).order_by("submitted_at")
+    if request.method == "POST":
+        verb = verbs.get(request.POST.get("verb", ""))
+        if not verb:
+            raise PermissionDenied
+        carry_out_each(request, list(accounts[:MOST_AT_ONCE]), verb)
+        if left := accounts.count():
+            messages.warning(request, f"{left} more {pluralize(left, 'is,are')} held. Press again to go on.")
+            return redirect("admin:provisioning_account_held")
+        return redirect("admin:index")
+    return page(request, "held", None, title="Held sign-ups", count=accounts.count(), verbs=verbs.values())
