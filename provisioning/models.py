@@ -17,22 +17,18 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils.text import capfirst
-from django.utils.translation import gettext_lazy as _
 
 from provisioning.mirror.models import ListEntry as ListEntry
 from provisioning.mirror.models import ListPass as ListPass
 from provisioning.rules import RULES
 from provisioning.sealed import NOTHING, SealedField
 from provisioning.signals import moved
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +44,7 @@ class MovedMeanwhile(Exception):
     """Somebody else moved or claimed the account first; read it again to see what happened."""
 
 
-def _text(name: str, label: StrPromise, **options: Any) -> models.CharField[str, str]:
+def _text(name: str, label: str, **options: Any) -> models.CharField[str, str]:
     """A column for the vendor's property `name`, as wide as the vendor allows."""
     rule = RULES[name]
     return models.CharField(label, max_length=rule.max_length, blank=not rule.required, **options)
@@ -75,20 +71,20 @@ class Account(models.Model):
     """One sign-up, and the account that comes of it. Property names are those of Constant Contact's v2 document."""
 
     class State(models.TextChoices):
-        HELD = "held", _("Held")
+        HELD = "held", "Held"
         """Waits for staff to approve or decline it."""
-        QUEUED = "queued", _("Queued")
+        QUEUED = "queued", "Queued"
         """Waits for a worker to send it, at `due_at`; null: for staff."""
-        SENDING = "sending", _("Sending")
+        SENDING = "sending", "Sending"
         """A worker holds it under `claim` until its lease ends at `due_at`; it may be at Constant Contact already."""
-        CREATED = "created", _("Created")
+        CREATED = "created", "Created"
         """Constant Contact has made the account: `account_id` is its ID there. Final."""
-        REJECTED = "rejected", _("Rejected")
+        REJECTED = "rejected", "Rejected"
         """Refused for what was entered; waits for a correction, and is closed without one at `due_at`."""
-        UNCONFIRMED = "unconfirmed", _("Unconfirmed")
+        UNCONFIRMED = "unconfirmed", "Unconfirmed"
         """Nobody knows whether it was created. A pass over the partner's list that begins after `due_at` tells; null:
         it waits for staff, but is still found once it is listed."""
-        CLOSED = "closed", _("Closed")
+        CLOSED = "closed", "Closed"
         """Given up: declined, never corrected, or closed by staff. Final; the username is free again here."""
 
     MOVES: dict[str, frozenset[str]] = {
@@ -118,31 +114,31 @@ class Account(models.Model):
     claim = models.UUIDField(null=True, editable=False)
     """Names the worker's hold on this account; replaced by each new hold, which fences the old one's late writes."""
 
-    organization_name = _text("organization_name", _("organization"))
-    website = _text("website", _("website"))
-    country_code = _text("country_code", _("country"))
-    state_code = _text("state_code", _("state or province"))
-    first_name = _text("first_name", _("first name"))
-    last_name = _text("last_name", _("last name"))
-    email = _text("email", _("e-mail address"))
-    phone = _text("phone", _("phone"))
-    username = _text("username", _("user name"))
-    password = SealedField(_("password"))
+    organization_name = _text("organization_name", "organization")
+    website = _text("website", "website")
+    country_code = _text("country_code", "country")
+    state_code = _text("state_code", "state or province")
+    first_name = _text("first_name", "first name")
+    last_name = _text("last_name", "last name")
+    email = _text("email", "e-mail address")
+    phone = _text("phone", "phone")
+    username = _text("username", "user name")
+    password = SealedField("password")
     """Kept, sealed, until the account is created or given up; wiped by the same UPDATE."""
-    gdpr_opt_out = models.BooleanField(_("no marketing by Constant Contact"), default=False)
-    idp_provider_id = _text("idp_provider_id", _("id at single sign-on"), editable=False)
+    gdpr_opt_out = models.BooleanField("no marketing by Constant Contact", default=False)
+    idp_provider_id = _text("idp_provider_id", "id at single sign-on", editable=False)
     """With single sign-on: who the customer has proven to be, by the partner's word. Then there is no password."""
-    host = models.CharField(_("signed up at"), max_length=253, blank=True, editable=False)
+    host = models.CharField("signed up at", max_length=253, blank=True, editable=False)
     """The host name of the page where the form was sent, by which brands are told apart."""
 
-    account_id = models.CharField(_("account ID"), max_length=80, blank=True, editable=False)
+    account_id = models.CharField("account ID", max_length=80, blank=True, editable=False)
     """Constant Contact's ID of the account (v2 `id`, v3 `encoded_account_id`). No two accounts have the same."""
     settled_by = models.CharField(max_length=6, choices=SettledBy.choices, blank=True, editable=False)
     """How we learned that the account exists; empty until it is created."""
     oauth2_token = SealedField()
     """The access token that Constant Contact returned with the account, where one was asked for. Lives ten years."""
 
-    submitted_at = models.DateTimeField(_("date of sign-up"), db_default=Now(), editable=False)
+    submitted_at = models.DateTimeField("date of sign-up", db_default=Now(), editable=False)
     state_changed_at = models.DateTimeField(db_default=Now(), editable=False)
     created_at = models.DateTimeField(null=True, editable=False)
     """When we learned that Constant Contact had made the account."""
@@ -277,24 +273,24 @@ class Attempt(models.Model):
     """
 
     class Kind(models.TextChoices):
-        CREATE = "create", _("Create the account")
-        LOOK_UP = "look_up", _("Look for the account")
+        CREATE = "create", "Create the account"
+        LOOK_UP = "look_up", "Look for the account"
 
     class Outcome(models.TextChoices):
-        CREATED = "created", _("Created")
-        REFUSED = "refused", _("Refused for what was entered")
-        TAKEN = "taken", _("User name in use")
-        NOT_DONE = "not_done", _("Nothing created, not the customer's doing")
+        CREATED = "created", "Created"
+        REFUSED = "refused", "Refused for what was entered"
+        TAKEN = "taken", "User name in use"
+        NOT_DONE = "not_done", "Nothing created, not the customer's doing"
         UNUSABLE = "unusable", "Nothing created: an answer that no account creation gives"
-        UNKNOWN = "unknown", _("Unknown: the account may exist")
-        FOUND = "found", _("Found among the partner's accounts")
-        ABSENT = "absent", _("Not among the partner's accounts")
+        UNKNOWN = "unknown", "Unknown: the account may exist"
+        FOUND = "found", "Found among the partner's accounts"
+        ABSENT = "absent", "Not among the partner's accounts"
         OTHERS = "others", "Username in use by somebody else"
         DIFFERS = "differs", "In the list, but perhaps somebody else's"
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attempts")
     kind = models.CharField(max_length=7, choices=Kind.choices)
-    username = _text("username", _("user name"))
+    username = _text("username", "user name")
     """The user name that was sent or looked for; a correction may have changed the account's since."""
     sent = models.JSONField(default=dict)
     """What the partner added to a call that creates: property → value. It tells who pays and who may log in."""
@@ -357,12 +353,12 @@ class Gateway(models.Model):
     """What v3's list turned out to show as `site_owner_name`; empty until an account whose ID is known was in it."""
 
     class Meta:
-        verbose_name_plural = _("gateway")
+        verbose_name_plural = "gateway"
         permissions = [("resume_gateway", "Can resume the gateway")]
         constraints = [models.CheckConstraint(name="gateway_is_one_row", condition=Q(pk=1))]
 
     def __str__(self) -> str:
-        return str(_("Gateway to Constant Contact"))
+        return "Gateway to Constant Contact"
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):

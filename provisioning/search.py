@@ -20,11 +20,10 @@ from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
-from django.utils.translation import gettext_lazy as _
 
 from provisioning.models import Account
 
-HELP = _("Beginnings of names, e-mail address, user name, number at Constant Contact, or reference.")
+HELP = "Beginnings of names, e-mail address, user name, number at Constant Contact, or reference."
 BEGINNINGS = range(3, 9)
 """So many first letters of each word are in the index by themselves, for it takes long to gather all that go on so."""
 COLUMNS = ("organization_name", "first_name", "last_name", "email", "username", "account_id")
