@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -32,6 +34,27 @@ def test_the_database_is_private_and_so_is_what_sqlite_keeps_beside_it(tmp_path:
         assert modes(tmp_path, "db.sqlite3*") == dict.fromkeys(
             ("db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm"), "0o600"
         )
+
+
+OTHER_PROCESS = """
+import sqlite3, sys
+sqlite3.connect(sys.argv[1], timeout=0).execute("BEGIN IMMEDIATE")
+"""
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_one_more_connection_breaks_no_lock(tmp_path: Path, mode: str) -> None:
+    """A process that closes a file loses all its locks on it: https://www.sqlite.org/howtocorrupt.html"""
+    path = tmp_path / "db.sqlite3"
+    with closing(sqlite3.connect(path, factory=PrivateConnection, isolation_level=None)) as database:
+        database.execute(f"PRAGMA journal_mode={mode}")
+        database.execute("CREATE TABLE one (number)")
+        database.execute("BEGIN IMMEDIATE")
+        sqlite3.connect(path, factory=PrivateConnection).close()
+
+        other = subprocess.run([sys.executable, "-c", OTHER_PROCESS, path], capture_output=True, text=True, check=False)
+
+    assert "database is locked" in other.stderr
 
 
 def test_a_database_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
