@@ -24,9 +24,12 @@ def are_there(request: HttpRequest) -> bool:
     return bool(_references(request))
 
 
-def find(request: HttpRequest, reference: UUID) -> Account | None:
-    """The account, if it is this browser's own."""
-    return Account.objects.filter(reference=reference).first() if str(reference) in _references(request) else None
+def find(request: HttpRequest, reference: UUID, only: tuple[str, ...] = ()) -> Account | None:
+    """The account, if it is this browser's own; with `only`, these columns of it are read."""
+    if str(reference) not in _references(request):
+        return None
+    accounts = Account.objects.filter(reference=reference)
+    return (accounts.only(*only) if only else accounts).first()
 
 
 def living(request: HttpRequest) -> AccountQuerySet:

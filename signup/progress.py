@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(seconds=30)
 """After this time a customer is told that it takes longer than usual."""
 
+LONGEST_PAUSE = 300
+"""Seconds: ten thousand customers who wait for tomorrow's quota then ask 33 times a second."""
+
 STEPS = (_("Received"), _("Creating"), _("Ready"))
 
 
@@ -26,7 +29,7 @@ STEPS = (_("Received"), _("Creating"), _("Ready"))
 class Stage:
     """`step` is the index in STEPS that is being worked on; past the last one all is done.
 
-    `reload_every` is after how many seconds a page without JavaScript loads itself anew; 0 where nothing changes by
+    `reload_every` is after how many seconds a page without JavaScript reloads at first; 0 where nothing changes by
     waiting.
     """
 
@@ -90,7 +93,18 @@ DELAYED = Stage(
 
 
 def stage(account: Account) -> Stage:
-    """What to tell the customer now."""
+    """What to tell the customer now, and when the page should reload."""
+    now = _stage(account)
+    return replace(now, reload_every=pause(account, now.reload_every)) if now.reload_every else now
+
+
+def pause(account: Account, least: int = 1) -> int:
+    """Seconds until a page should ask again: the longer its customer has waited, the less a few more matter."""
+    waited = timezone.now() - account.state_changed_at
+    return max(least, min(LONGEST_PAUSE, int(waited.total_seconds() / 4)))
+
+
+def _stage(account: Account) -> Stage:
     if account.state == Account.State.CLOSED and services.may_exist(account):
         return CLOSED_IN_DOUBT
     now = timezone.now()

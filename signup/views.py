@@ -25,7 +25,7 @@ from provisioning import services
 from provisioning.models import Account, MovedMeanwhile
 from signup import abuse, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on
 from signup.forms import CorrectionForm, SignupForm
-from signup.progress import STEPS, stage
+from signup.progress import STEPS, pause, stage
 from signup.single_sign_on import Proof
 
 
@@ -154,10 +154,13 @@ def reopen(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def status(request: HttpRequest, reference: UUID) -> JsonResponse:
-    account = own_accounts.find(request, reference)
+    """Tell a script that waits how it is, and in how many seconds to ask again. Writes nothing."""
+    account = own_accounts.find(request, reference, only=("state", "state_changed_at"))
     if account is None:
         raise Http404
-    return JsonResponse({"state": account.state, "final": account.state in Account.FINAL})
+    return JsonResponse(
+        {"state": account.state, "final": account.state in Account.FINAL, "ask_again_in": pause(account)}
+    )
 
 
 def host_name(request: HttpRequest) -> str:

@@ -136,23 +136,26 @@ async function renew() {
   enhance();
 }
 
-/** Ask for the state each second, by and by each five, and not at all in a hidden tab; now and then look in full. */
-async function follow(pause = 1000, looked = performance.now()) {
-  await new Promise((resolve) => setTimeout(resolve, pause));
+/**
+ * Ask for the state when the server says so, which is ever less often, and not at all in a hidden tab. Every fourth time
+ * look in full, for what has changed besides.
+ */
+async function follow(pause = 1, asked = 1) {
+  await new Promise((resolve) => setTimeout(resolve, pause * 1000));
   if (document.hidden) await new Promise((shown) => document.addEventListener("visibilitychange", shown, { once: true }));
   const { state, status } = one("main").dataset;
   if (!status) return;
   try {
     const response = await fetch(status);
-    const now = response.ok ? (await response.json()).state : "unknown";
-    if (now !== state || performance.now() - looked > 15000) {
-      await renew();
-      looked = performance.now();
-    }
+    if (response.status >= 500) throw new Error(response.status);
+    const now = response.ok ? await response.json() : {};
+    pause = now.ask_again_in ?? pause;
+    if (now.state !== state || asked % 4 === 0) await renew();
   } catch {
-    // Offline, or the server starts anew: ask again later.
+    // Offline, or the server starts or is overloaded: ask again later.
+    pause = Math.min(pause * 2, 60);
   }
-  follow(Math.min(pause * 1.15, 5000), looked);
+  follow(pause, asked + 1);
 }
 
 enhance();

@@ -49,7 +49,8 @@ def measure(work: Work, installation: Installation, turns: int, seconds: int) ->
             headers = HEADERS | {"Host": "plain.example.com"} | work.headers
             load = drive(urljoin(url, work.path), seconds, headers, work.status, bodies)
             if load.errors:
-                raise SystemExit(f"{work.name}: {load.errors} wrong answers of {url}")
+                said = installation.webs[url].said.splitlines()[-40:]
+                raise SystemExit("\n".join([*said, f"{work.name}: {load.errors} wrong answers of {url}"]))
             got.append(load)
     (ours, p99), (bare, bare_p99) = (
         (median(load.rate for load in of), median(load.p99 for load in of)) for of in loads.values()

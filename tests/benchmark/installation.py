@@ -52,19 +52,21 @@ class Installation:
         for command in (["migrate"], ["collectstatic", "--no-input"], ["shell", "-c", BRAND]):
             done = self.checkout.run("manage.py", *command)
             assert done.returncode == 0, done.stderr
-        self.ours, self.web = self.serve("signup.wsgi")
+        self.webs: dict[str, Program] = {}
+        self.ours = self.serve("signup.wsgi")
         page = re.sub(r'<input type="hidden" name="csrfmiddlewaretoken"[^>]*>', "", fetch(self.ours))
         (directory / "page.html").write_text(page.replace("</form>", "{% csrf_token %}</form>", 1))
-        self.bare, _web = self.serve("bare")
+        self.bare = self.serve("bare")
 
-    def serve(self, application: str) -> tuple[str, Program]:
-        """Start a web server as the product starts its own; its URL and its program."""
+    def serve(self, application: str) -> str:
+        """Start a web server as the product starts its own, and return its URL."""
         port = free_port()
         web = self.checkout.start("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", f"{application}:application")
         web.find("Booting worker[^$]*Booting worker")
         url = f"http://127.0.0.1:{port}/"
         fetch(url)
-        return url, web
+        self.webs[url] = web
+        return url
 
 
 def fetch(url: str, headers: Mapping[str, str] | None = None) -> str:

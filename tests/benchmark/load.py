@@ -20,6 +20,7 @@ end
 
 wrong, at, bodies = 0, 0, {}
 function init()
+  math.randomseed(os.time() + number)
   local name = os.getenv("BODIES")
   if name then
     for line in io.lines(name .. number) do table.insert(bodies, line) end
@@ -28,6 +29,7 @@ end
 if os.getenv("BODIES") then
   function request()
     at = at + 1
+    wrk.headers["X-Forwarded-For"] = string.format("10.%d.%d.%d", math.random(0, 255), math.random(0, 255), number)
     return wrk.format("POST", nil, nil, bodies[at])
   end
 end

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from provisioning import gateway, services
 from provisioning.models import Account, Attempt, Gateway, MovedMeanwhile
@@ -63,7 +63,30 @@ def test_the_page_loads_itself_anew_just_where_waiting_helps(client: Client, pag
 def test_the_status_tells_the_state_and_whether_it_is_final(client: Client, page_of: PageOf, state: State) -> None:
     response = client.get(f"{page_of(account(state))}status/")
 
-    assert response.json() == {"state": state, "final": state in {"created", "closed"}}
+    assert response.json() == {"state": state, "final": state in {"created", "closed"}, "ask_again_in": 1}
+
+
+@pytest.mark.parametrize(
+    ("waited", "script", "page"), [(0, 1, 3), (9, 2, 3), (62, 15, 15), (602, 150, 150), (100_000, 300, 300)]
+)
+def test_the_longer_a_customer_has_waited_the_less_often_the_page_asks(
+    client: Client, page_of: PageOf, waited: int, script: int, page: int
+) -> None:
+    url = page_of(account("sending", state_changed_at=timezone.now() - timedelta(seconds=waited)))
+
+    assert client.get(f"{url}status/").json()["ask_again_in"] == script
+    assert f'<meta http-equiv="refresh" content="{page}">' in client.get(url).content.decode()
+
+
+def test_asking_reads_two_rows_and_writes_nothing(
+    client: Client, page_of: PageOf, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    url = f"{page_of(account('queued'))}status/"
+
+    with django_assert_num_queries(2) as queries:  # The session, and the account.
+        client.get(url)
+
+    assert all(query["sql"].startswith("SELECT") for query in queries)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SENDING])
