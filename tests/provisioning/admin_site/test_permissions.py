@@ -18,7 +18,7 @@ from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning import gateway
-from provisioning.models import Account, Worker
+from provisioning.models import Account, ListEntry, ListPass, Worker
 from signup.models import Brand, Mail
 from tests.provisioning.admin.conftest import Make, State
 
@@ -59,6 +59,7 @@ provisioning_account_change     LF.... LFFFFF
 provisioning_account_changelist LF.... LF....
 provisioning_account_close      LFF... LFF...
 provisioning_account_correct    LFFRRR LFFRRR
+provisioning_account_decide     LFFRRR LFFRRR
 provisioning_account_decline    LFF... LFF...
 provisioning_account_delete     LFFFFF LFFFFF
 provisioning_account_erase      LFFF.. LFFF..
@@ -75,6 +76,16 @@ provisioning_gateway_changelist LF.... LF....
 provisioning_gateway_delete     LFFFFF LFFFFF
 provisioning_gateway_history    LF.... LF....
 provisioning_gateway_resume     LMMMMM LFFRRR
+provisioning_listentry_add      LFFFFF LFFFFF
+provisioning_listentry_change   LF.... LFFFFF
+provisioning_listentry_changelist LF.... LF....
+provisioning_listentry_delete   LFFFFF LFFFFF
+provisioning_listentry_history  LF.... LF....
+provisioning_listpass_add       LFFFFF LFFFFF
+provisioning_listpass_change    LF.... LFFFFF
+provisioning_listpass_changelist LF.... LF....
+provisioning_listpass_delete    LFFFFF LFFFFF
+provisioning_listpass_history   LF.... LF....
 provisioning_worker_add         LFFFFF LFFFFF
 provisioning_worker_change      LF.... LFFFFF
 provisioning_worker_changelist  LF.... LF....
@@ -122,6 +133,8 @@ def there(make: Make) -> dict[str, str]:
     rows = {
         "provisioning_account": account,
         "provisioning_gateway": gateway.state(),
+        "provisioning_listentry": ListEntry.objects.create(account_id="1"),
+        "provisioning_listpass": ListPass.objects.create(source="sandbox"),
         "provisioning_worker": Worker.objects.create(name="one"),
         "auth_user": colleague,
         "auth_group": Group.objects.get(name="Viewer"),
