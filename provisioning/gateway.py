@@ -47,6 +47,9 @@ MOST_AHEAD = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=25)
 """No pause is ever this long: the quota is reset within a day."""
 
+RESERVE = 0.2
+"""The part of the day's quota that corrections leave to new sign-ups, however many there are."""
+
 UNUSABLE_ACCOUNTS = 3
 """Different accounts in a row with an unusable answer after which the gateway stops."""
 UNCLEAR_ANSWERS, UNCLEAR_ACCOUNTS = 5, 3
@@ -187,6 +190,12 @@ def calls_today() -> int:
     """How many calls of this UTC day are spent."""
     gateway = state()
     return gateway.calls if gateway.day == now().date() else 0
+
+
+def is_down_to_reserve() -> bool:
+    """Whether nothing is left of the day's quota but what is kept for customers who have not been refused yet."""
+    quota: int = settings.CONSTANT_CONTACT_DAILY_QUOTA
+    return calls_today() >= (1 - RESERVE) * quota
 
 
 def pages_today() -> int:

@@ -102,9 +102,14 @@ class PageClaim(Claim):
 
 
 def claim_account() -> AccountClaim | None:
-    """Claim the account that is longest due to be sent. Raises gateway.NoSlot when no call may start."""
+    """Claim the account that is longest due to be sent. Raises gateway.NoSlot when no call may start.
+
+    What was refused before is not sent again from the reserve of the day's quota, which is for new sign-ups.
+    """
     due = Account.objects.filter(state=State.QUEUED).due()
     while due.exists():  # Asked first, so that idle workers need no lock.
+        if gateway.is_down_to_reserve():
+            due = due.exclude(attempts__outcome__in=(Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN))
         with transaction.atomic():
             account = due.select_for_update(skip_locked=True).first()
             if account is None:
