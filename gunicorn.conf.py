@@ -1,5 +1,6 @@
 """How the web server runs, whether as a part of `manage.py serve` or alone, as `gunicorn signup.wsgi`."""
 
+import gc
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -28,3 +29,8 @@ class AccessLogger(Logger):
 logger_class = AccessLogger
 accesslog = "-"
 access_log_format = "%(t)s %(m)s %(U)s %(s)s %(B)s bytes %(L)s s"
+
+
+def pre_fork(server: object, worker: object) -> None:
+    """Leave alone what was loaded before the fork: the garbage collector would write to it, and so copy it."""
+    gc.freeze()
