@@ -57,6 +57,23 @@ def test_one_more_connection_breaks_no_lock(tmp_path: Path, mode: str) -> None:
     assert "database is locked" in other.stderr
 
 
+def test_one_more_connection_takes_no_log_away(tmp_path: Path) -> None:
+    """Whoever is the last to close a database in WAL mode deletes its log: a lock says who is."""
+    path = tmp_path / "db.sqlite3"
+    with closing(sqlite3.connect(path, factory=PrivateConnection, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE one (number)")
+        sqlite3.connect(path, factory=PrivateConnection).close()
+        come_and_go = (
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT * FROM one').connection.close()"
+        )
+
+        subprocess.run([sys.executable, "-c", come_and_go, path], check=True)
+
+        assert (tmp_path / "db.sqlite3-wal").exists()
+        database.execute("INSERT INTO one VALUES (1)")
+
+
 def test_a_database_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in (":memory:", "file:x?mode=memory&cache=shared"):
