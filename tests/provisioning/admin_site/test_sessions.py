@@ -27,15 +27,14 @@ LOGGED_OUT = "/admin/login/?next=/admin/"
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    """Moves the clock."""
-    moved = timedelta()
-    real = timezone.now
+    """Moves the clock, which stands still from then on."""
+    moved, start = timedelta(), timezone.now()
 
     def on(time: timedelta) -> None:
         nonlocal moved
         moved += time
         for module in (timezone, sessions):
-            monkeypatch.setattr(module, "now", lambda: real() + moved)
+            monkeypatch.setattr(module, "now", lambda: start + moved)
 
     return on
 
