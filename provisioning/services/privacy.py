@@ -23,7 +23,7 @@ State = Account.State
 
 ERASABLE = frozenset(State) - {State.SENDING}
 """All but what a worker holds: a call for it may be under way."""
-AT_ONCE = 500
+AT_ONCE = 25
 """So many accounts are purged in one go, so that the chores of a worker stay short."""
 
 

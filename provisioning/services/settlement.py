@@ -36,7 +36,7 @@ LOOKS_FOR_LATER = 2
 """How often an account is looked for after such an answer, before it is sent again."""
 LOOKED_FOR = timedelta(hours=1)
 """How long an account is looked for whose absence proves nothing, before staff are asked."""
-AT_ONCE = 500
+AT_ONCE = 50
 """Accounts settled in one go, so that the chores of a worker stay short."""
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome

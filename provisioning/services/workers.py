@@ -21,7 +21,7 @@ from provisioning.services.settlement import grace, settle, settle_page
 
 State = Account.State
 
-AT_ONCE = 500
+AT_ONCE = 50
 """Accounts that one round of chores takes on, so that it stays short."""
 CLOCK_WENT_BACK = timedelta(hours=2)
 """No account is ever queued for a time this far ahead, but by a clock that was wrong."""

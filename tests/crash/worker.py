@@ -90,9 +90,9 @@ def _work(
 def _unhurried(next_job: Callable[[], Any]) -> Any:
     """By SQLite's clock, which counts milliseconds, what is due at once is due in the next one only."""
 
-    def slow() -> Any:
+    def slow(**options: Any) -> Any:
         time.sleep(0.002)
-        return next_job()
+        return next_job(**options)
 
     return slow
 

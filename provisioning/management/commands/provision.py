@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,8 +23,12 @@ from provisioning.signals import chores
 
 log = logging.getLogger(__name__)
 
-BUSY, IDLE = 0.05, 0.25
+BUSY, IDLE = 0.05, 0.1
 """Seconds between two looks at the queue, while there is work and while there is none."""
+PAGES = 1.0
+"""Seconds between two looks whether the partner's list is to be read, while it isn't."""
+SWITCH = 0.001
+"""Seconds after which a thread lets another one run: a call that starts late misses its slot."""
 AWAY = 1.0
 """Seconds before a database that could not be reached is tried again."""
 CHORES = 1.0
@@ -38,7 +43,8 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="end when nothing is due")
 
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
-        self.ending, self.chores_at = False, 0.0
+        self.ending, self.chores_at, self.pages_at = False, 0.0, 0.0
+        sys.setswitchinterval(SWITCH)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.end)
@@ -63,7 +69,7 @@ class Command(BaseCommand):
             pause = BUSY if calls else IDLE
             try:
                 self.do_chores()
-                if len(calls) < threads and (job := next_job()):
+                if len(calls) < threads and (job := self.next_job(once)):
                     calls.add(pool.submit(run, job))
                     continue
             except gateway.RateLimited as rate:
@@ -79,6 +85,13 @@ class Command(BaseCommand):
                 return
             time.sleep(pause)
 
+    def next_job(self, once: bool) -> Callable[[], None] | None:
+        with_pages = once or time.monotonic() >= self.pages_at
+        job = next_job(with_pages=with_pages)
+        if with_pages and job is None:
+            self.pages_at = time.monotonic() + PAGES
+        return job
+
     def do_chores(self) -> None:
         if time.monotonic() >= self.chores_at:
             services.report(self.name)
@@ -89,8 +102,10 @@ class Command(BaseCommand):
             self.chores_at = time.monotonic() + CHORES
 
 
-def next_job() -> Callable[[], None] | None:
+def next_job(*, with_pages: bool = True) -> Callable[[], None] | None:
     """Claim what is due: an account to create first, but for every fourth call, which reads the partner's list."""
+    if not with_pages:
+        return _next_account()
     first, second = (_next_page, _next_account) if gateway.is_turn_of_page() else (_next_account, _next_page)
     return first() or second()
 
