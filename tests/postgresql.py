@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200 -c fsync=off"
+OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
 
 
 class PostgreSQL:
@@ -22,7 +22,9 @@ class PostgreSQL:
     Raises FileNotFoundError where none is installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """With `durable` it waits for the disk at each commit, as it does in production, and is as slow."""
+        self._options = OPTIONS if durable else f"{OPTIONS} -c fsync=off"
         self._programs = find_programs()
         self._user = find_user()
         self._home = Path(tempfile.mkdtemp(prefix="postgresql-"))
@@ -45,7 +47,7 @@ class PostgreSQL:
         shutil.rmtree(self._home)
 
     def start(self) -> None:
-        self._run("pg_ctl", "start", "--wait", "--log=log", f"--options={OPTIONS} -p {self._port}")
+        self._run("pg_ctl", "start", "--wait", "--log=log", f"--options={self._options} -p {self._port}")
 
     def stop(self) -> None:
         """End it like a power cut: connections drop, and the next start recovers what was committed."""

@@ -11,14 +11,16 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from urllib.parse import urljoin
 
 import tests.environment  # noqa: F401
-from tests.benchmark.installation import HEADERS, Installation, forms
+from tests.benchmark.installation import HEADERS, Installation, forms, sign_up
 from tests.benchmark.load import Load, drive
+from tests.postgresql import PostgreSQL
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Work:
     headers: dict[str, str] = field(default_factory=dict)
     status: int = 200
     posts: bool = False
-    path: str = ""
+    asks: bool = False
+    """For the state of an account, as a waiting page does."""
 
 
 def get_page() -> Iterator[Work]:
@@ -47,7 +50,12 @@ def measure(work: Work, installation: Installation, turns: int, seconds: int) ->
         for url, got in loads.items():
             bodies = forms(seconds * 1200) if work.posts else ()
             headers = HEADERS | {"Host": "plain.example.com"} | work.headers
-            load = drive(urljoin(url, work.path), seconds, headers, work.status, bodies)
+            address = url
+            if work.asks:
+                path, cookies = sign_up(url)
+                address = urljoin(url, path if path.startswith("/status/") else f"{path}status/")
+                headers = headers | {"Cookie": cookies}
+            load = drive(address, seconds, headers, work.status, bodies)
             if load.errors:
                 said = installation.webs[url].said.splitlines()[-40:]
                 raise SystemExit("\n".join([*said, f"{work.name}: {load.errors} wrong answers of {url}"]))
@@ -68,11 +76,17 @@ def main() -> None:
     parser.add_argument("only", nargs="*", help="kinds of requests: those whose name has one of these words in it")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of a turn")
+    parser.add_argument("--postgresql", action="store_true", help="instead of SQLite")
+    parser.add_argument("--unprotected", action="store_true", help="with ABUSE_PROTECTION=false")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        installation = Installation(Path(directory), f"sqlite:///{directory}/db.sqlite3")
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        url = f"sqlite:///{directory}/db.sqlite3"
+        if options.postgresql:
+            url = stack.enter_context(PostgreSQL(durable=True)).url
+        installation = Installation(Path(directory), url, abuse_protection=not options.unprotected)
         try:
-            for work in [*get_page(), Work("POST /", {}, 302, posts=True)]:
+            for work in [*get_page(), Work("POST /", status=302, posts=True), Work("GET /status/", asks=True)]:
                 if not options.only or any(word in work.name for word in options.only):
                     say(measure(work, installation, options.turns, options.seconds))
         finally:

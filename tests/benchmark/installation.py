@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -74,6 +75,15 @@ def fetch(url: str, headers: Mapping[str, str] | None = None) -> str:
     with urlopen(request, timeout=60) as response:
         text: str = response.read().decode()
         return text
+
+
+def sign_up(url: str) -> tuple[str, str]:
+    """Send a form; the path of the page that it leads to, and the cookies of the browser that may see it."""
+    connection = HTTPConnection(url.split("/")[2])
+    connection.request("POST", "/", next(forms(1)), HEADERS | {"Host": "plain.example.com"})
+    response = connection.getresponse()
+    cookies = [cookie.partition(";")[0] for cookie in response.headers.get_all("Set-Cookie", [])]
+    return response.headers["Location"], "; ".join(cookies)
 
 
 def forms(number: int) -> Iterator[str]:
