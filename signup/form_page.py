@@ -52,7 +52,12 @@ def blank(request: HttpRequest) -> HttpResponse:
 def context(form: SignupForm) -> dict[str, object]:
     """What the form's template needs besides the brand, and who has proven to be whom."""
     partner_can_log_in = settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING
-    return {"form": form, "guard": abuse.guard(form), "partner_can_log_in": partner_can_log_in}
+    return {
+        "form": form,
+        "guard": abuse.guard(form),
+        "partner_can_log_in": partner_can_log_in,
+        "reminds": bool(settings.EMAIL_URL),
+    }
 
 
 def _with_gaps(brand: Brand) -> str:

@@ -43,6 +43,8 @@ LABELS = {
 
 WEAK = _("This password is easy to guess. Enter a better one, or the same one again to keep it.")
 
+KEEP = _("Leave this empty to keep the one you chose.")
+
 LOG_IN = _("You will log in with it.")
 """What to know of a user name besides its rule, where it comes with a password."""
 
@@ -118,14 +120,17 @@ class PropertiesForm(forms.Form):
         super().__init__(data, initial=dict(initial or {}))
         self.known = known or {}
         self.is_name_taken = False
+        self.keeps_password = False
         active, asked = rules.active(), rules.asked(single_sign_on=single_sign_on)
         self.fields.update({name: PropertyField(active[name]) for name in properties if name in asked})
         if "username" in self.fields and not single_sign_on:
             self.fields["username"].help_text += f" {LOG_IN}"
 
     def clean(self) -> dict[str, Any]:
+        is_kept = self.keeps_password and not self.cleaned_data.get("password")
+        asked = set(self.fields) - ({"password"} if is_kept else set())
         try:
-            cleaned = rules.clean({**self.known, **self.cleaned_data}, only=set(self.fields))
+            cleaned = rules.clean({**self.known, **self.cleaned_data}, only=asked)
         except ValidationError as problems:
             self.add_error(None, problems)
             return self.cleaned_data
@@ -139,10 +144,18 @@ class PropertiesForm(forms.Form):
         """Whether the customer knows that the password is weak: the next one is taken as it is."""
         return "insist" in self.data or self.has_error("password", "weak")
 
+    @property
+    def is_taken(self) -> bool:
+        return self.is_name_taken or self.has_error("username", "taken")
+
     def suggestions(self) -> list[str]:
-        """User names to choose from in the place of a taken one."""
-        is_taken = self.is_name_taken or self.has_error("username", "taken")
-        return usernames.suggestions({**self.known, **self.data}) if is_taken else []
+        """Usernames to choose from in the place of a taken one."""
+        return usernames.suggestions({**self.known, **self.data}) if self.is_taken else []
+
+    def likely_email(self) -> str:
+        """The address that was probably meant; empty where the one entered looks right."""
+        asks = self.is_bound and "email" in self.fields
+        return rules.likely_email(str(self["email"].value() or "")) if asks else ""
 
 
 class SignupForm(PropertiesForm):
@@ -193,6 +206,34 @@ class CorrectionForm(PropertiesForm):
             for name in set(self.fields) & set(refused):
                 reason = refused[name]
                 self.add_error(name, _in_plain_words(name, reason) if isinstance(reason, str) else reason)
+
+
+class ChangeForm(PropertiesForm):
+    """Asks once more for everything, or for `names` only, filled in with what the account has.
+
+    The password is asked for only `with_password`, and may be left empty to keep the one there is.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        data: Mapping[str, Any] | None,
+        *,
+        names: Iterable[str] = (),
+        with_password: bool = False,
+    ) -> None:
+        kept = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES if name != "password"}
+        shown = [*kept, *(["password"] if with_password else [])]
+        super().__init__(
+            names or [name for name in rules.CUSTOMER_PROPERTIES if name in shown],
+            data,
+            single_sign_on=bool(account.idp_provider_id),
+            known=kept,
+            initial=kept,
+        )
+        self.keeps_password = True
+        if "password" in self.fields:
+            self.fields["password"].help_text = f"{self.fields['password'].help_text} {KEEP}"
 
 
 def _in_plain_words(name: str, reason: str) -> str:

@@ -60,6 +60,15 @@ def answer(request: HttpRequest, form: SignupForm, account: Account) -> HttpResp
     if account.state == Account.State.CLOSED or not changes:
         is_password_known = account.state != Account.State.CREATED or account.idp_provider_id
         return redirect(page if is_password_known else f"{page}?sent=before")
+    return change(request, account, changes)
+
+
+def change(request: HttpRequest, account: Account, changes: dict[str, Any]) -> HttpResponse:
+    """Take the changes and lead to the account, or say why they come too late.
+
+    Raises ValidationError where a changed value cannot be taken.
+    """
+    page = reverse("progress", args=[account.reference])
     if services.is_changeable(account):
         abuse.check_correction(account, request, changes.get("email", account.email))
         with suppress(IllegalMove, MovedMeanwhile):  # A worker may be faster still.

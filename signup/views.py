@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import UUID
 
 from django.conf import settings
@@ -21,10 +22,10 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.i18n import set_language
 
-from provisioning import services
+from provisioning import rules, services
 from provisioning.models import Account, MovedMeanwhile
 from signup import abuse, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on
-from signup.forms import CorrectionForm, SignupForm
+from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
 from signup.progress import STEPS, pause, stage
 from signup.single_sign_on import Proof
 
@@ -46,6 +47,8 @@ def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             return _take(request, form, proof, proven)
         except ValidationError as problems:
             form.add_error(None, problems)
+            if form.has_error("username", "taken"):
+                mails.remind(form.data["username"], form.data["email"])
     return form_page.filled_in(form, request, abuse.status(form), proof)
 
 
@@ -118,8 +121,8 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     if account is None:
         return render(request, "signup/not_yours.html", status=404)
     form = _correction(request, account)
-    if request.method == "POST" and (form is None or _corrected(request, account, form)):
-        return redirect("progress", reference)
+    if request.method == "POST" and (response := _take(request, account, form)):
+        return response
     return render(
         request,
         "signup/progress.html",
@@ -129,6 +132,8 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
             "stage": stage(account),
             "steps": STEPS,
             "note": resubmission.note(request),
+            "is_changeable": services.is_changeable(account),
+            "likely_email": rules.likely_email(account.email),
         },
         status=abuse.status(form),
     )
@@ -174,30 +179,44 @@ def _as_typed(request: HttpRequest) -> SignupForm:
     return form
 
 
-def _correction(request: HttpRequest, account: Account) -> CorrectionForm | None:
-    """The form for what was refused; None where nothing was, or nothing that the customer could enter otherwise."""
+def _correction(request: HttpRequest, account: Account) -> PropertiesForm | None:
+    """The form for what was refused, or for what the customer wants to change; None where there is nothing to enter."""
+    data = request.POST if request.method == "POST" else None
     if account.state != Account.State.REJECTED:
-        return None
+        wanted = request.GET.get("change")
+        if not wanted or not services.is_changeable(account):
+            return None
+        return ChangeForm(account, data, names=["email"] if wanted == "email" else ())
     reasons: dict[str, str | ValidationError] = {**services.refused(account)}
     if services.is_taken(account):
         reasons["username"] = services.TAKEN
-    form = CorrectionForm(account, reasons, request.POST if request.method == "POST" else None)
+    if not reasons:
+        return ChangeForm(account, data, with_password=True)
+    form = CorrectionForm(account, reasons, data)
     return form if form.fields else None
 
 
-def _corrected(request: HttpRequest, account: Account, form: CorrectionForm) -> bool:
-    """Whether there is nothing left to correct: it was sent, or somebody else moved the account first."""
+def _take(request: HttpRequest, account: Account, form: PropertiesForm | None) -> HttpResponse | None:
+    """The answer to what was entered; None where something is wrong with it."""
+    page = redirect("progress", account.reference)
+    if form is None:
+        return page
     if not form.is_valid():
-        return False
+        return None
     try:
-        abuse.check_correction(account, request, form.cleaned_data.get("email", account.email))
-        services.correct(account, form.cleaned_data)
+        if account.state != Account.State.REJECTED:
+            changes = services.differences(account, form.cleaned_data)
+            return (
+                resubmission.change(request, account, changes) if changes else redirect("progress", account.reference)
+            )
+        with transaction.atomic():
+            abuse.check_correction(account, request, form.cleaned_data.get("email", account.email))
+        with suppress(MovedMeanwhile):
+            services.correct(account, form.cleaned_data)
     except ValidationError as problems:
         form.add_error(None, problems)
-        return False
-    except MovedMeanwhile:
-        pass
-    return True
+        return None
+    return page
 
 
 def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:

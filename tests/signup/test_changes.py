@@ -1,0 +1,199 @@
+"""What customers can still do about a sign-up that waits, was refused without a reason, or has a mistyped address."""
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning.models import Account
+from signup import mails
+from signup.models import Mail
+from tests.signup.accounts import CANARY, TYPED, account
+
+pytestmark = pytest.mark.django_db
+PageOf = Callable[[Account], str]
+
+
+class TestWaiting:
+    @pytest.mark.parametrize("state", ["held", "queued"])
+    def test_the_page_leads_to_a_form_with_everything_but_the_password(
+        self, client: Client, page_of: PageOf, state: str
+    ) -> None:
+        address = page_of(account(state))
+        assert '<a href="?change=email">Wrong address?</a>' in client.get(address).content.decode()
+
+        page = client.get(f"{address}?change=all").content.decode()
+
+        assert 'name="organization_name"' in page
+        assert 'name="password"' not in page
+        assert "data-status" not in page
+        assert "http-equiv" not in page
+
+    def test_what_is_entered_there_is_taken(self, client: Client, page_of: PageOf) -> None:
+        waiting = account("held")
+        address = page_of(waiting)
+
+        response = client.post(f"{address}?change=email", {"email": "ann@nullmailer.com"})
+
+        assert response.headers["Location"] == f"{address}?changed=email"
+        waiting.refresh_from_db()
+        assert (waiting.email, waiting.phone, waiting.password.open()) == ("ann@nullmailer.com", TYPED["phone"], CANARY)
+
+    def test_a_wrong_value_is_told_at_its_field(self, client: Client, page_of: PageOf) -> None:
+        response = client.post(f"{page_of(account('held'))}?change=email", {"email": "ann@"})
+
+        assert list(response.context["form"].errors) == ["email"]
+
+    def test_no_change_is_none(self, client: Client, page_of: PageOf) -> None:
+        address = page_of(account("held"))
+
+        assert client.post(f"{address}?change=email", {"email": TYPED["email"]}).headers["Location"] == address
+
+    @pytest.mark.parametrize("wanted", ["country_code", "password", "state", "\0", "x" * 5000])
+    def test_whatever_else_is_asked_for_gives_the_whole_form(
+        self, client: Client, page_of: PageOf, wanted: str
+    ) -> None:
+        response = client.get(page_of(account("held")), {"change": wanted})
+
+        assert "phone" in response.context["form"].fields
+        assert "password" not in response.context["form"].fields
+
+    @pytest.mark.parametrize("state", ["sending", "unconfirmed", "created", "closed"])
+    def test_nothing_is_offered_to_change_once_it_was_sent(self, client: Client, page_of: PageOf, state: str) -> None:
+        sent = account(state)
+        address = page_of(sent)
+
+        page = client.get(f"{address}?change=all").content.decode()
+        client.post(f"{address}?change=email", {"email": "ann@nullmailer.com"})
+
+        assert "?change=" not in page
+        assert 'name="email"' not in page
+        sent.refresh_from_db()
+        assert sent.email == TYPED["email"]
+
+
+class TestRefusedWithoutAReason:
+    def test_everything_can_be_checked_and_sent_again(self, client: Client, page_of: PageOf) -> None:
+        rejected = account("rejected", {})
+        address = page_of(rejected)
+
+        page = client.get(address).content.decode()
+        assert "did not say which of your answers is the reason" in page
+        assert "Leave this empty to keep the one you chose." in page
+        assert "Send again" in page
+
+        client.post(address, TYPED | {"phone": "555-555-1234", "password": ""})
+
+        rejected.refresh_from_db()
+        assert (rejected.state, rejected.phone, rejected.password.open()) == ("queued", "555-555-1234", CANARY)
+
+    def test_another_password_can_be_chosen(self, client: Client, page_of: PageOf) -> None:
+        rejected = account("rejected", {})
+
+        client.post(page_of(rejected), TYPED | {"password": "another-horse"})
+
+        rejected.refresh_from_db()
+        assert rejected.password.open() == "another-horse"
+
+
+class TestMistypedAddress:
+    TYPO = "anna@gmial.con"
+
+    def test_it_is_never_stopped_for_that(self, client: Client) -> None:
+        assert client.post("/", TYPED | {"email": self.TYPO}).status_code == 302
+
+    def test_a_form_that_comes_back_for_something_else_offers_the_likely_one(self, client: Client) -> None:
+        form = TYPED | {"email": self.TYPO, "phone": "1", "submission": str(uuid.uuid4())}
+
+        page = client.post("/", form).content.decode()
+        assert '<button name="email" value="anna@gmail.com"' in page
+
+        client.post("/", form | {"phone": "12345", "email": [self.TYPO, "anna@gmail.com"]})
+        assert Account.objects.get().email == "anna@gmail.com"
+
+    def test_on_the_waiting_page_one_press_corrects_it(self, client: Client, page_of: PageOf) -> None:
+        waiting = account("queued", email=self.TYPO)
+        address = page_of(waiting)
+        assert '<button name="email" value="anna@gmail.com"' in client.get(address).content.decode()
+
+        page = client.post(f"{address}?change=email", {"email": "anna@gmail.com"}, follow=True).content.decode()
+
+        assert "Changed: E-mail address." in page
+        assert "Did you mean" not in page
+
+    def test_the_finished_page_says_what_to_do(self, client: Client, page_of: PageOf) -> None:
+        page = client.get(page_of(account("created", email=self.TYPO))).content.decode()
+
+        assert "Did you mean <strong>anna@gmail.com</strong>?" in page
+        assert "correct the address there" in page
+
+    def test_nothing_is_said_about_a_right_one(self, client: Client, page_of: PageOf) -> None:
+        for state in ("queued", "created"):
+            page = client.get(page_of(account(state))).content.decode()
+            assert "Did you mean" not in page
+
+
+class TestTheSamePersonInAnotherBrowser:
+    @pytest.fixture(autouse=True)
+    def with_mails(self, settings: Settings) -> None:
+        settings.EMAIL_URL = {"EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend"}
+
+    @pytest.fixture
+    def mine(self) -> Account:
+        mine = account("created", username=TYPED["username"])
+        Mail.objects.create(
+            account=mine, origin="https://signup.example.com/", language="en", event="created", sent_at=timezone.now()
+        )
+        return mine
+
+    def page(self, client: Client, **typed: Any) -> str:
+        return str(client.post("/", TYPED | typed | {"submission": "x"}).content.decode())
+
+    def test_the_way_to_the_account_stands_beside_the_taken_username(self, client: Client, mine: Account) -> None:
+        page = self.page(client)
+
+        assert 'Is this you? <a href="https://login.constantcontact.com">Log in to Constant Contact</a>' in page
+        assert "we have just sent you a link" in page
+
+    def test_a_link_goes_to_the_address_on_file(self, client: Client, mine: Account) -> None:
+        self.page(client, username=f" {mine.username.upper()}", email=TYPED["email"].upper())
+        mails.send_due()
+
+        (message,) = mail.outbox
+        assert message.to == [mine.email]
+        assert "/signup/open/?token=" in message.body
+
+    def test_not_for_anybody_elses_address_and_the_page_does_not_tell(self, client: Client, mine: Account) -> None:
+        known, unknown = self.page(client), self.page(client, email="other@nullmailer.com")
+        Mail.objects.update(due_at=None)
+        self.page(client, email="other@nullmailer.com")
+        mails.send_due()
+
+        assert not mail.outbox
+        assert ("we have just sent" in known) == ("we have just sent" in unknown)
+
+    def test_a_mailbox_is_not_flooded(self, client: Client, mine: Account) -> None:
+        for _ in range(5):
+            self.page(client)
+            mails.send_due()
+            Mail.objects.update(due_at=timezone.now() - timedelta(minutes=1))
+        mails.send_due()
+
+        assert len(mail.outbox) == 1
+
+    def test_without_a_mail_server_none_is_spoken_of(self, client: Client, mine: Account, settings: Settings) -> None:
+        settings.EMAIL_URL = {}
+
+        page = self.page(client)
+
+        assert "Is this you?" in page
+        assert "sent you a link" not in page
+
+    def test_nor_where_the_username_is_free(self, client: Client) -> None:
+        assert "Is this you?" not in self.page(client, phone="1")
