@@ -121,7 +121,7 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     if account is None:
         return render(request, "signup/not_yours.html", status=404)
     form = _correction(request, account)
-    if request.method == "POST" and (response := _take(request, account, form)):
+    if request.method == "POST" and (response := _apply(request, account, form)):
         return response
     return render(
         request,
@@ -196,7 +196,7 @@ def _correction(request: HttpRequest, account: Account) -> PropertiesForm | None
     return form if form.fields else None
 
 
-def _take(request: HttpRequest, account: Account, form: PropertiesForm | None) -> HttpResponse | None:
+def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) -> HttpResponse | None:
     """The answer to what was entered; None where something is wrong with it."""
     page = redirect("progress", account.reference)
     if form is None:

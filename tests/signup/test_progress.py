@@ -270,7 +270,7 @@ class TestRejected:
         assert client.post(page, {"username": "bob"}).headers["Location"] == page
         assert Account.objects.get().username == "anna"
 
-    @pytest.mark.parametrize("refused", [{}, {"billing_locale": "No."}])
+    @pytest.mark.parametrize("refused", [{"billing_locale": "No."}])
     def test_a_refusal_that_the_customer_cannot_mend_leads_to_help_with_a_reference(
         self, client: Client, page_of: PageOf, settings: Settings, refused: dict[str, str]
     ) -> None:
