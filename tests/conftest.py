@@ -27,7 +27,7 @@ def django_db_modify_db_settings(
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
 
 
-STARTS_PROGRAMS = {"checkout", "database", "openid_provider", "site", "start"}
+STARTS_PROGRAMS = {"checkout", "database", "openid_provider", "prepared", "site", "start"}
 """Fixtures that start programs, which takes seconds."""
 
 
