@@ -199,6 +199,12 @@ class Account(models.Model):
     def __str__(self) -> str:
         return f"{self.organization_name} ({self.username})"
 
+    @property
+    def short_reference(self) -> str:
+        """The beginning of the reference, for people to read out and copy; staff find the account by it."""
+        digits = self.reference.hex[:8].upper()
+        return f"{digits[:4]}-{digits[4:]}"
+
     @classmethod
     def label(cls, name: str) -> str:
         """What people call a property, at the beginning of a line."""

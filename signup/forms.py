@@ -233,6 +233,7 @@ class ChangeForm(PropertiesForm):
         )
         self.keeps_password = True
         if "password" in self.fields:
+            self.fields["password"].widget.attrs.pop("aria-required")
             self.fields["password"].help_text = f"{self.fields['password'].help_text} {KEEP}"
 
 
@@ -244,8 +245,12 @@ def _in_plain_words(name: str, reason: str) -> str:
 
 def _widget(rule: rules.Rule) -> forms.Widget:
     attributes: dict[str, Any] = {**rule.attributes()}
+    if rule.required or rule.codes:  # Not `required`, for which some screen readers call an empty field invalid.
+        attributes["aria-required"] = "true"
     if rule.characters:
         attributes["data-wrong-characters"] = rule.wrong_characters
+    if "data-max-length" in attributes:
+        attributes["data-too-long"] = rule.too_long("{length}")
     if rule.kind is bool:
         return forms.CheckboxInput(attributes)
     if rule.codes:

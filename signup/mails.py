@@ -52,7 +52,7 @@ TEXTS: dict[str, tuple[Text, Text]] = {
     ),
     State.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),
-        _("Constant Contact has not accepted everything. This page shows how to go on; what you entered is kept:"),
+        _("There is one more thing to fix. This page shows what it is; everything you entered is kept:"),
     ),
 }
 """Subject and text of each. Fixed words: nothing in them comes from a form."""

@@ -1,5 +1,6 @@
 """What comes with every answer and has no setting of Django's own."""
 
+import re
 from collections.abc import Callable
 
 from django.conf import settings
@@ -40,7 +41,15 @@ class CustomersLanguageMiddleware(LocaleMiddleware):
         if request.path_info.startswith(reverse("admin:index")):
             translation.activate(settings.LANGUAGE_CODE)
         else:
+            _drop_unwanted_languages(request)
             super().process_request(request)
+
+
+def _drop_unwanted_languages(request: HttpRequest) -> None:
+    """Django offers a language that the browser refuses (`fr;q=0`, RFC 9110, section 12.4.2) like any other."""
+    wanted = request.META.get("HTTP_ACCEPT_LANGUAGE", "").split(",")
+    refused = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*$", re.IGNORECASE)
+    request.META["HTTP_ACCEPT_LANGUAGE"] = ",".join(each.strip() for each in wanted if not refused.search(each))
 
 
 def policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.utils import timezone
 from django.utils.timesince import timeuntil
@@ -22,12 +23,14 @@ PATIENCE = timedelta(seconds=30)
 LONGEST_PAUSE = 300
 """Seconds: ten thousand customers who wait for tomorrow's quota then ask 33 times a second."""
 
-STEPS = (_("Received"), _("Creating"), _("Ready"))
+RECEIVED, CREATING, READY = _("Received"), _("Creating"), _("Ready")
+NEEDS_YOU = _("Needs you")
+"""In the place of what we are doing, where it goes on only when the customer does something."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`step` is the index in STEPS that is being worked on; past the last one all is done.
+    """`step` is the index in `steps` that is being worked on; past the last one all is done.
 
     `reload_every` is after how many seconds a page without JavaScript reloads at first; 0 where nothing changes by
     waiting.
@@ -37,6 +40,11 @@ class Stage:
     text: Text
     step: int = 1
     reload_every: int = 0
+    needs_customer: bool = False
+
+    @property
+    def steps(self) -> tuple[Text, Text, Text]:
+        return RECEIVED, NEEDS_YOU if self.needs_customer else CREATING, READY
 
     @property
     def takes_long(self) -> bool:
@@ -69,7 +77,7 @@ STAGES: dict[str, Stage] = {
         reload_every=10,
     ),
     Account.State.CREATED: Stage(_("Your account is ready"), "", step=3),
-    Account.State.REJECTED: Stage(_("Constant Contact has not accepted everything"), ""),
+    Account.State.REJECTED: Stage(_("One more thing to fix"), "", needs_customer=True),
     Account.State.CLOSED: Stage(
         _("This sign-up has been closed"), _("No account was created. If you chose a password, it was deleted.")
     ),
@@ -90,6 +98,13 @@ DELAYED = Stage(
     ),
     reload_every=10,
 )
+
+
+def help_address(support_url: str, account: Account) -> str:
+    """The partner's page for help, which learns by `reference` what the question is about."""
+    parts = urlsplit(support_url)
+    query = [*parse_qsl(parts.query, keep_blank_values=True), ("reference", account.short_reference)]
+    return parts._replace(query=urlencode(query)).geturl() if support_url else ""
 
 
 def stage(account: Account) -> Stage:

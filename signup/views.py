@@ -15,7 +15,6 @@ from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import translation
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.gzip import gzip_page
@@ -24,9 +23,10 @@ from django.views.i18n import set_language
 
 from provisioning import rules, services
 from provisioning.models import Account, MovedMeanwhile
-from signup import abuse, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on
+from signup import abuse, csrf, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on
+from signup.brand.context_processors import brand_of
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
-from signup.progress import STEPS, pause, stage
+from signup.progress import help_address, pause, stage
 from signup.single_sign_on import Proof
 
 
@@ -34,8 +34,12 @@ from signup.single_sign_on import Proof
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @sensitive_post_parameters("password")
+def sign_up(request: HttpRequest) -> HttpResponse:
+    return language(request) if "language" in request.POST else _sign_up(request)
+
+
 @single_sign_on.proof_required
-def sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
+def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     proven = services.account_of(proof.idp_provider_id)
     if proven and request.method != "POST":
         return _hand_over(request, proven)
@@ -81,9 +85,9 @@ def _submit(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
 @sensitive_post_parameters("password")
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form as it was filled in, to be sent again; for any other page, the way back to it."""
+    why = csrf.explain(request, reason)
     if request.path not in {reverse("sign_up"), reverse("language")}:
-        return render(request, "403_csrf.html", status=403)
-    why = _("Nothing has been sent yet: this page was open for too long, or your browser has cookies switched off.")
+        return render(request, "403_csrf.html", {"why": why}, status=403)
     proof = single_sign_on.proven(request)
     if proof is None:
         if reason == REASON_NO_CSRF_COOKIE:  # Not from another site: that has been ruled out before.
@@ -130,8 +134,8 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
             "account": account,
             "form": form,
             "stage": stage(account),
-            "steps": STEPS,
             "note": resubmission.note(request),
+            "help_address": help_address(brand_of(request).support_url, account),
             "is_changeable": services.is_changeable(account),
             "likely_email": rules.likely_email(account.email),
         },

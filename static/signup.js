@@ -1,6 +1,10 @@
 // What the sign-up page does better with JavaScript. Every page works without it.
 
+const PATIENCE = 30000; // Milliseconds to wait for an answer; a slow line has it by then, or never.
+
 const one = (selector, root = document) => root.querySelector(selector);
+
+let plain = one("main").innerHTML; // The page as the server sent it, before this script adds to it.
 
 /** Problems are read first: the focus goes to their summary. */
 function showProblems() {
@@ -40,74 +44,129 @@ function matchStates() {
   match();
 }
 
-/** Says so while a character is typed that the server would refuse. */
+/** Say so at once when something is typed or pasted that the server would refuse. Nothing is ever cut off. */
 function hintWhileTyping() {
-  for (const input of document.querySelectorAll("[data-wrong-characters]")) {
+  for (const input of document.querySelectorAll("[data-max-length]")) {
     const hint = document.getElementById(`${input.id}_hint`);
     input.addEventListener("input", (event) => {
-      if (!event.isComposing) useSmallLetters(input);
-      hint.textContent = input.validity.patternMismatch ? input.dataset.wrongCharacters : "";
+      if (!event.isComposing) useLowercase(input);
+      hint.textContent = problemOf(input);
     });
   }
+  const name = document.getElementById("id_username");
+  name?.addEventListener("change", () => (name.value = name.value.trim()));
 }
 
-/** Capital letters where only small ones are allowed are no reason to stop anybody. */
-function useSmallLetters(input) {
-  if (!input.validity.patternMismatch || !new RegExp(`^${input.pattern}$`, "v").test(input.value.toLowerCase())) return;
+/** A phone's keyboard begins with a capital letter: where none is allowed, that is no reason to stop anybody. */
+function useLowercase(input) {
+  const value = input.value.toLowerCase();
+  if (matches(input, input.value.trim()) || !matches(input, value.trim())) return;
   const caret = input.selectionStart;
-  input.value = input.value.toLowerCase();
+  input.value = value;
   input.setSelectionRange(caret, caret);
 }
 
-/** The organization's name gives a user name, until another one is typed. */
-function suggestUserName() {
+function problemOf(input) {
+  const value = input.name === "password" ? input.value : input.value.trim();
+  const length = [...value].length;
+  if (length > Number(input.dataset.maxLength)) return input.dataset.tooLong.replace("{length}", length);
+  return matches(input, value) ? "" : input.dataset.wrongCharacters;
+}
+
+function matches(input, value) {
+  return !input.pattern || new RegExp(`^(?:${input.pattern})$`, "v").test(value);
+}
+
+/** The organization's name gives a username, until another one is typed. Other scripts than Latin give none. */
+function suggestUsername() {
   const organization = document.getElementById("id_organization_name");
   const name = document.getElementById("id_username");
   if (!organization || !name) return;
   let suggested = "";
   organization.addEventListener("input", () => {
     if (name.value !== suggested) return;
-    const letters = organization.value.normalize("NFKD").toLowerCase().replace(/['’\u0300-\u036f]/g, "");
-    const slug = letters.match(/[a-z0-9]+/g)?.join("-").slice(0, name.maxLength) ?? "";
+    const letters = organization.value.normalize("NFKD").toLowerCase().replace(/['’\p{M}]/gu, "");
+    const words = /[^\x00-\x7f]/.test(letters.replace(/[^\p{L}]/gu, "")) ? null : letters.match(/[a-z0-9]+/g);
+    const slug = words?.join("-").slice(0, Number(name.dataset.maxLength)) ?? "";
     name.value = suggested = slug.length < name.minLength ? "" : slug;
   });
 }
 
-/** A free user name is filled in where the password is still to be typed; anywhere else its button sends it at once. */
+/** What is suggested is filled in where the password is still to be typed; anywhere else its button sends it at once. */
 function fillInSuggestion() {
   const password = document.getElementById("id_password");
   for (const button of document.querySelectorAll(".suggestions button")) {
     button.addEventListener("click", (event) => {
       if (!password) return;
       event.preventDefault();
-      document.getElementById("id_username").value = button.value;
+      document.getElementById(`id_${button.name}`).value = button.value;
       password.focus();
     });
   }
 }
 
-/** One press sends once, and not before the server would take it: nobody is to be refused for being quick. */
-function sendOnce() {
+/**
+ * One press sends once, and not before the server would take it: nobody is to be refused for being quick. The page
+ * stays until there is an answer, so that a lost line or an impatient customer loses nothing that was typed. Sending
+ * again is safe: the form carries an id by which the server knows it.
+ */
+function sendInPlace() {
   for (const form of document.querySelectorAll("main form")) {
     const button = one(".primary", form);
+    if (!button) continue;
     const words = button.textContent;
     const opens = performance.now() + Number(one("[data-wait]", form)?.dataset.wait ?? 0);
-    const sendAgain = (submitter) => {
-      button.removeAttribute("aria-disabled");
-      form.requestSubmit(submitter);
-    };
-    form.addEventListener("submit", (event) => {
-      if (event.submitter?.name === "language") return;
-      const early = opens - performance.now();
-      if (early > 0 || button.getAttribute("aria-disabled")) event.preventDefault();
-      if (button.getAttribute("aria-disabled")) return;
-      if (early > 0) setTimeout(() => sendAgain(event.submitter), early);
-      button.setAttribute("aria-disabled", "true");
-      button.textContent = button.dataset.busy;
-    });
-    addEventListener("pageshow", () => {
+    const restore = () => {
       button.removeAttribute("aria-disabled");
       button.textContent = words;
+    };
+    form.addEventListener("submit", async (event) => {
+      if (event.submitter?.name === "language") return;
+      event.preventDefault();
+      if (button.getAttribute("aria-disabled")) return;
+      const entered = new URLSearchParams(new FormData(form, event.submitter));
+      button.setAttribute("aria-disabled", "true");
+      button.textContent = button.dataset.busy;
+      one(".unsent", form)?.remove();
+      await new Promise((open) => setTimeout(open, opens - performance.now()));
+      try {
+        const response = await send(form, entered);
+        if (response.redirected) return location.assign(response.url);
+        show(await pageOf(response));
+      } catch {
+        restore();
+        button.before(alertOf(navigator.onLine ? button.dataset.unanswered : button.dataset.offline));
+      }
+    });
+    addEventListener("pageshow", restore);
+  }
+}
+
+/** The answer to a form. An error of the server's, or none within the time, is thrown. */
+async function send(form, entered) {
+  const patience = new AbortController();
+  const end = setTimeout(() => patience.abort(), PATIENCE);
+  const response = await fetch(form.action, { method: "POST", body: entered, signal: patience.signal });
+  clearTimeout(end);
+  if (response.status >= 500) throw new Error(response.status);
+  return response;
+}
+
+function alertOf(text) {
+  const alert = document.createElement("p");
+  alert.className = "error unsent";
+  alert.setAttribute("role", "alert");
+  alert.textContent = text;
+  return alert;
+}
+
+/** A button that puts what is beside it on the clipboard, where the browser has one for us. */
+function copyAtOnce() {
+  for (const button of document.querySelectorAll(".copy")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.textContent = one("#announcement").textContent = button.dataset.done;
     });
   }
 }
@@ -117,23 +176,33 @@ function enhance() {
   revealPassword();
   matchStates();
   hintWhileTyping();
-  suggestUserName();
+  suggestUsername();
   fillInSuggestion();
-  sendOnce();
+  sendInPlace();
+  copyAtOnce();
 }
 
-/** Put the page as it is now in the place of the page as it was, and say what is new. */
-async function renew() {
-  const response = await fetch(location.href);
-  if (!response.ok && response.status !== 404) throw new Error(response.status);
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+async function pageOf(response) {
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+/** Put a page in the place of the one that is shown, and say what is new. */
+function show(page) {
   const [old, main] = [one("main"), one("main", page)];
-  if (old.innerHTML === main.innerHTML) return;
   const news = one("h1", main).textContent;
   if (news !== one("h1", old).textContent) one("#announcement").textContent = news;
   document.title = page.title;
+  plain = main.innerHTML;
   old.replaceWith(main);
   enhance();
+}
+
+/** Show the page as it is now. */
+async function renew() {
+  const response = await fetch(location.href);
+  if (!response.ok && response.status !== 404) throw new Error(response.status);
+  const page = await pageOf(response);
+  if (plain !== one("main", page).innerHTML) show(page);
 }
 
 /**

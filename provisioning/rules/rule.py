@@ -70,6 +70,8 @@ class Rule:
     """Part of a person's name, where a web address is somebody's advertisement."""
     domain: str = ""
     is_secret: bool = False
+    generated: str = "ascii-printable"
+    """Of what a password manager may make it up (https://developer.apple.com/password-rules/)."""
     without: str = ""
     """The property whose value, or a word of it, must not be part of this one."""
     help_text: Text = ""
@@ -96,7 +98,7 @@ class Rule:
             raise ValidationError(_("Enter text."), code="type")
         text = value or ""
         if len(text) > MOST_READ:
-            raise self._too_long(text)
+            raise ValidationError(self.too_long(len(text)), code="max_length")
         text = self.normalize(text)
         if not text:
             if self.required:
@@ -108,12 +110,24 @@ class Rule:
 
     def attributes(self) -> dict[str, str]:
         """The rule as HTML attributes of an input, for browsers and for hints while typing."""
-        limits = {} if self.kind is bool or self.codes else {"maxlength": str(self.max_length)}
+        # Not `maxlength`, by which browsers cut off what is pasted without a word, passwords too.
+        limits = {} if self.kind is bool or self.codes else {"data-max-length": str(self.max_length)}
         if self.min_length > 1:
             limits["minlength"] = str(self.min_length)
         if self.characters:
             limits["pattern"] = f"[{self.characters}]*"
+        if self.is_secret:
+            limits["passwordrules"] = (
+                f"minlength: {self.min_length}; maxlength: {self.max_length}; allowed: {self.generated};"
+            )
         return limits | dict(self.hints)
+
+    def too_long(self, length: int | str) -> str:
+        """What to tell about a value of this length, or of a length that a browser fills in."""
+        return _("Use at most %(limit)d characters; this has %(length)s.") % {
+            "limit": self.max_length,
+            "length": length,
+        }
 
     def _problems(self, text: str) -> Iterator[ValidationError]:
         if any(map(_is_forbidden, _ORDINARY.sub("", normalization.FLAG.sub("", text)))):
@@ -121,7 +135,7 @@ class Rule:
                 _("Type this instead of pasting it: it contains a character that cannot be displayed."), code="unseen"
             )
         if len(text) > self.max_length:
-            yield self._too_long(text)
+            yield ValidationError(self.too_long(len(text)), code="max_length")
         if len(text) < self.min_length:
             yield ValidationError(
                 ngettext_lazy("Use at least %d character.", "Use at least %d characters.", self.min_length)
@@ -146,10 +160,6 @@ class Rule:
     def _has_shape(self, text: str) -> bool:
         shape = self.shape or (f"[{self.characters}]*" if self.characters else "")
         return not shape or re.fullmatch(shape, text) is not None
-
-    def _too_long(self, text: str) -> ValidationError:
-        limit = {"limit": self.max_length, "length": len(text)}
-        return ValidationError(_("Use at most %(limit)d characters; this has %(length)d.") % limit, code="max_length")
 
 
 def flatten(choices: Choices) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""A real Chromium in front of a real installation."""
+"""Real browsers of two makers in front of a real installation."""
 
 import os
 import shutil
@@ -10,10 +10,16 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from tests.browser import firefox
 from tests.browser.installation import Installation
 from tests.patience import PATIENCE
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "firefox": ("firefox-esr", "firefox"),
+}
+BOTH_ENGINES = pytest.mark.parametrize("browser", list(NAMES), indirect=True, scope="module")
+"""For tests of what the engines could do differently; all others run in Chromium."""
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -33,16 +39,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of a Chromium on this machine. Without one these tests are skipped, except in CI, where they fail."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+def installed(engine: str) -> str:
+    """The path of that browser. Without one the test is skipped, except in CI, where it fails."""
+    path = next(filter(None, map(shutil.which, NAMES[engine])), None)
     if path:
         return path
-    message = f"No Chromium found (looked for {', '.join(NAMES)}): install one to run the tests in a browser."
+    message = f"No {engine} found (looked for {', '.join(NAMES[engine])}): install one to run the tests in a browser."
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    return installed("chromium")
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +62,20 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    """Ends with its module: while Playwright runs, Django takes the thread for an asynchronous one."""
+def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium, or the other engine of `BOTH_ENGINES`.
+
+    Ends with its module: while Playwright runs, Django takes the thread for an asynchronous one.
+    """
+    engine = getattr(request, "param", "chromium")
+    program = installed(engine)
     expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        if engine == "firefox":
+            program = str(firefox.starter(program, tmp_path_factory.mktemp("firefox")))
+            yield playwright.firefox.launch(channel="moz-firefox", executable_path=program)
+        else:
+            yield playwright.chromium.launch(executable_path=program, args=QUIET)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import sqlite3
@@ -80,6 +81,18 @@ class Installation:
         update = f"UPDATE provisioning_account SET {', '.join(f'{name} = ?' for name in changed)} WHERE reference = ?"
         with closing(sqlite3.connect(self.directory / "db.sqlite3", timeout=20)) as database, database:
             assert database.execute(update, [*changed.values(), UUID(reference).hex]).rowcount == 1
+
+    def refuse(self, reference: str, **reasons: str) -> None:
+        """Let Constant Contact have refused these properties of an account, with its reasons."""
+        self.change(reference, state="rejected")
+        insert = (
+            "INSERT INTO provisioning_attempt"
+            " (account_id, kind, username, sent, outcome, refused, error_key, error_message, answer)"
+            " SELECT id, 'create', username, '{}', 'refused', ?, '', '', ''"
+            " FROM provisioning_account WHERE reference = ?"
+        )
+        with closing(sqlite3.connect(self.directory / "db.sqlite3", timeout=20)) as database, database:
+            assert database.execute(insert, [json.dumps(reasons), UUID(reference).hex]).rowcount == 1
 
     def take(self, username: str) -> None:
         """Let that user name be somebody else's at the provider."""

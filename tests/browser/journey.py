@@ -38,3 +38,9 @@ def send(page: Page) -> None:
 
 def expect_heading(page: Page, text: str | re.Pattern[str]) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def reference_of(page: Page) -> str:
+    """Of the account whose page this is."""
+    page.wait_for_url("**/signup/**")
+    return page.url.split("/")[-2]

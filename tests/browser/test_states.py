@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.installation import Installation
-from tests.browser.journey import expect_heading, fill_in, fresh_name, send
+from tests.browser.journey import expect_heading, fill_in, fresh_name, reference_of, send
 
 Check = Callable[[Page], None]
 
@@ -24,9 +24,13 @@ LOOKS: list[dict[str, Any]] = [
     {"width": 1280, "locale": "es-MX"},
 ]
 
+FORCED: dict[str, Any] = {"width": 375, "forced_colors": "active"}
+
 
 def fits(page: Page) -> bool:
-    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
+    """Whether the page is no wider than the screen, which a phone would make room for by showing all of it smaller."""
+    assert page.viewport_size
+    return bool(page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"])
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
@@ -56,7 +60,7 @@ STATES: dict[str, dict[str, str]] = {
     "This takes longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z"},
     "We have received your sign-up": {"state": "held"},
     "We are making sure that your account is there": {"state": "unconfirmed"},
-    "Constant Contact has not accepted everything": {"state": "rejected"},
+    "One more thing to fix": {"state": "rejected"},
     "Your account is ready": {"state": "created", "account_id": "1"},
     "This sign-up has been closed": {"state": "closed", "account_id": ""},
 }
@@ -97,3 +101,15 @@ def test_the_suggestions_in_the_place_of_a_taken_user_name(
     expect(page.locator(".suggestions")).to_be_visible()
     accessible(page)
     assert fits(page)
+
+
+def test_how_far_it_is_can_be_seen_in_forced_colors(site: Installation, visit: Open) -> None:
+    page = visit("/", **FORCED)
+    fill_in(page, fresh_name())
+    send(page)
+    reference_of(page)
+
+    bars = page.evaluate(
+        "[...document.querySelectorAll('.steps li')].map((step) => getComputedStyle(step, '::before').backgroundColor)"
+    )
+    assert len({*bars, page.evaluate("getComputedStyle(document.body).backgroundColor")}) == 4

@@ -308,7 +308,8 @@ def test_in_test_mode_only_the_vendors_test_domain_is_accepted(settings: Setting
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_hints_to_the_browser_say_what_the_rule_says(rule: Rule) -> None:
     hints = rule.attributes()
-    assert hints.get("maxlength", str(rule.max_length)) == str(rule.max_length)
+    assert hints.get("data-max-length", str(rule.max_length)) == str(rule.max_length)
+    assert "maxlength" not in hints  # Browsers cut off by it what is pasted.
     if "pattern" in hints:
         assert re.fullmatch(hints["pattern"], "abc.1-x_@y")
         assert not re.fullmatch(hints["pattern"], "a!")
@@ -319,7 +320,13 @@ def test_hints_let_phones_and_password_managers_help() -> None:
     assert RULES["username"].attributes()["autocapitalize"] == "none"
     assert RULES["password"].attributes()["autocomplete"] == "new-password"
     assert RULES["password"].attributes()["minlength"] == "6"
-    assert "maxlength" not in RULES["country_code"].attributes()
+    assert "data-max-length" not in RULES["country_code"].attributes()
+    assert RULES["password"].attributes()["passwordrules"] == (
+        "minlength: 6; maxlength: 80; allowed: upper, lower, digit, [-@._];"
+    )
+    assert rules.APIS["v3"]["password"].attributes()["passwordrules"] == (
+        "minlength: 8; maxlength: 80; allowed: ascii-printable;"
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ WORDS = {"en": "Create my account", "fr": "Créer mon compte", "es": "Crear mi c
         ("de", "en"),
         ("*", "en"),
         ("nonsense;q=x", "en"),
+        ("fr;q=0, de", "en"),
+        ("fr;q=0, es", "es"),
+        ("fr ; Q=0.000", "en"),
+        ("fr;q=0.001", "fr"),
     ],
 )
 def test_the_browser_says_which_language_is_read(client: Client, wanted: str, language: str) -> None:
@@ -58,7 +62,7 @@ def test_a_choice_leads_back_to_the_page_and_lasts(client: Client) -> None:
 def test_a_form_that_is_being_filled_in_comes_along_as_it_is(client: Client) -> None:
     form = TYPED | {"email": "anna@", "submission": str(uuid.uuid4()), "language": "fr"}
 
-    response = client.post("/language/", form)
+    response = client.post("/", form)
 
     page = response.content.decode()
     assert WORDS["fr"] in page

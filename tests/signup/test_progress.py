@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from provisioning import gateway, services
+from provisioning import gateway, search, services
 from provisioning.models import Account, Attempt, Gateway, MovedMeanwhile
 from signup.models import Mail
 from signup.progress import PATIENCE, STAGES
@@ -174,7 +175,7 @@ class TestRejected:
     def test_the_page_asks_for_just_what_was_refused(self, client: Client, page_of: PageOf) -> None:
         page = client.get(page_of(account(State.REJECTED, {"email": "It is blocked."}))).content.decode()
 
-        assert '<a href="#id_email">Constant Contact does not accept this e-mail address. <q' in page
+        assert '<a href="#id_email">E-mail address: Constant Contact does not accept this e-mail address. <q' in page
         assert "It is blocked." in page
         assert 'name="username"' not in page
         assert 'name="password"' not in page
@@ -224,7 +225,7 @@ class TestRejected:
 
         assert "This user name is taken. Choose another one." in told.content.decode()
         assert "Gone" not in told.content.decode()
-        assert '<button name="username" value="annas-bakery-anna">' in told.content.decode()
+        assert '<button name="username" value="annas-bakery-anna" translate="no">' in told.content.decode()
         assert 'value="anna.jones"' not in told.content.decode()
         assert Account.objects.filter(state=State.QUEUED, username="annas-bakery-anna").exists()
 
@@ -234,7 +235,7 @@ class TestRejected:
         told = client.post(page, {"username": "Ånna!"}).content.decode()
 
         assert "This user name is taken" not in told
-        assert '<button name="username" value="anna.jones">' in told
+        assert '<button name="username" value="anna.jones" translate="no">' in told
 
     def test_a_user_name_refused_for_another_reason_comes_without_suggestions(
         self, client: Client, page_of: PageOf
@@ -270,19 +271,42 @@ class TestRejected:
         assert client.post(page, {"username": "bob"}).headers["Location"] == page
         assert Account.objects.get().username == "anna"
 
-    @pytest.mark.parametrize("refused", [{"billing_locale": "No."}])
-    def test_a_refusal_that_the_customer_cannot_mend_leads_to_help_with_a_reference(
-        self, client: Client, page_of: PageOf, settings: Settings, refused: dict[str, str]
+    def test_a_refusal_that_the_customer_cannot_correct_leads_to_help_with_a_reference(
+        self, client: Client, page_of: PageOf, settings: Settings
     ) -> None:
         settings.BRAND_SUPPORT_EMAIL = "help@example.com"
-        rejected = account(State.REJECTED, refused)
+        rejected = account(State.REJECTED, {"billing_locale": "No."})
 
         page = client.get(page_of(rejected)).content.decode()
 
         assert 'name="submission"' not in page
         assert "Send again" not in page
-        assert str(rejected.reference) in page
-        assert f"mailto:help@example.com?subject=Reference%20{rejected.reference}" in page
+        assert f'<code translate="no">{rejected.short_reference}</code>' in page
+        assert f"mailto:help@example.com?subject=Reference%20{rejected.short_reference}" in page
+
+    @pytest.mark.parametrize("address", ["https://help.example.com/", "https://help.example.com/?topic=sign-up&x="])
+    def test_the_page_for_help_learns_the_reference(
+        self, client: Client, page_of: PageOf, settings: Settings, address: str
+    ) -> None:
+        settings.BRAND_SUPPORT_URL = address
+        rejected = account(State.REJECTED, {"billing_locale": "No."})
+
+        page = client.get(page_of(rejected)).content.decode()
+
+        passed_on = f"{address}{'&' if '?' in address else '?'}reference={rejected.short_reference}"
+        assert page.count(f'href="{escape(passed_on)}"') == 2
+
+    def test_the_short_reference_finds_the_account(self) -> None:
+        rejected = account(State.REJECTED, {})
+
+        assert list(search.matching(Account.objects.all(), rejected.short_reference)) == [rejected]
+        assert len(rejected.short_reference) == 9
+
+    def test_the_step_that_needs_the_customer_is_told_apart(self, client: Client, page_of: PageOf) -> None:
+        page = client.get(page_of(account(State.REJECTED, {"email": "No."}))).content.decode()
+
+        assert '<li class="current waiting" aria-current="step">Needs you</li>' in page
+        assert "Creating" not in page
 
     def test_such_a_sign_up_cannot_be_sent_again_as_it_is(self, client: Client, page_of: PageOf) -> None:
         client.post(page_of(account(State.REJECTED, {})), {})

@@ -89,7 +89,7 @@ def test_each_problem_stands_in_the_summary_and_at_its_field_in_the_same_words(c
     page = client.post(FORM, TYPED | {"email": "anna@"}).content.decode()
 
     message = "Enter an e-mail address like name@example.com."
-    assert f'<a href="#id_email">{message}</a>' in page
+    assert f'<a href="#id_email">E-mail address: {message}</a>' in page
     assert f'id="id_email_error"><span class="visually-hidden">Error:</span> {message}</p>' in page
     assert 'aria-describedby="id_email_helptext id_email_error"' in page
     assert "<title>Error: " in page
@@ -238,6 +238,44 @@ class TestWithoutACsrfToken:
         again = browser.post(FORM, TYPED | {"csrfmiddlewaretoken": str(form.context["csrf_token"])})
 
         assert again.status_code == 302
+
+    def test_a_lost_cookie_is_told_apart_from_an_old_page(self) -> None:
+        assert "did not keep our cookie" in Client(enforce_csrf_checks=True).post(FORM, TYPED).content.decode()
+
+        browser = Client(enforce_csrf_checks=True)
+        browser.get(FORM)
+        old = browser.post(FORM, TYPED | {"csrfmiddlewaretoken": "x" * 64}).content.decode()
+        assert "this page was open for too long" in old
+
+    @pytest.mark.parametrize(
+        ("origin", "told", "logged"),
+        [
+            ("null", "hides which page the form comes from", "Referrer-Policy"),
+            ("https://other.example", "seems to come from another page", "'https://other.example'"),
+        ],
+    )
+    def test_what_really_failed_is_told_to_the_customer_and_to_the_operator(
+        self, caplog: pytest.LogCaptureFixture, origin: str, told: str, logged: str
+    ) -> None:
+        browser = Client(enforce_csrf_checks=True)
+        token = browser.get(FORM).cookies[configuration.CSRF_COOKIE_NAME].value
+
+        sent = TYPED | {"csrfmiddlewaretoken": token}
+        page = browser.post(FORM, sent, headers={"Origin": origin}).content.decode()
+        other = browser.post(f"/signup/{uuid.uuid4()}/", sent, headers={"Origin": origin}).content.decode()
+
+        assert told in page
+        assert told in other
+        assert "too long" not in page
+        assert logged in caplog.text
+
+    def test_without_an_origin_and_a_referrer_a_secure_form_is_told_so(self) -> None:
+        browser = Client(enforce_csrf_checks=True)
+        token = browser.get(FORM, secure=True).cookies[configuration.CSRF_COOKIE_NAME].value
+
+        page = browser.post(FORM, TYPED | {"csrfmiddlewaretoken": token}, secure=True)
+
+        assert "hides which page the form comes from" in page.content.decode()
 
     def test_any_other_page_leads_back_to_the_form(self) -> None:
         response = Client(enforce_csrf_checks=True).post(f"/signup/{uuid.uuid4()}/", {})

@@ -180,8 +180,8 @@ class TestTheLogo:
     @pytest.mark.parametrize(
         ("logo", "image"),
         [
-            (SVG, 'width="240" height="40" alt="Alder &amp; Co"></a>'),
-            (svg(attributes='viewBox="0 0 32 32"'), 'width="40" height="40" alt="">Alder &amp; Co</a>'),
+            (SVG, 'width="240" height="40" alt="Alder &amp; Co"></span>'),
+            (svg(attributes='viewBox="0 0 32 32"'), 'width="40" height="40" alt="">Alder &amp; Co</span>'),
         ],
         ids=["that spells the name", "that is a mere emblem"],
     )

@@ -1,0 +1,43 @@
+"""Why Django refused a form that may be forged, told to the customer and to the operator."""
+
+from __future__ import annotations
+
+import logging
+
+from django.http import HttpRequest
+from django.middleware.csrf import REASON_NO_CSRF_COOKIE
+from django.utils.translation import gettext as _
+
+log = logging.getLogger(__name__)
+
+HIDDEN = "null"
+"""The origin that a browser names where a policy or an add-on keeps it from telling (RFC 6454, section 7.1)."""
+
+
+def explain(request: HttpRequest, reason: str) -> str:
+    """What really failed, and what the customer can do. Where the operator can do more, the log says what."""
+    origin = request.headers.get("Origin") or request.headers.get("Referer")
+    if not reason.startswith(("Origin checking", "Referer checking")):
+        return _no_cookie() if reason == REASON_NO_CSRF_COOKIE else _old_page()
+    own = f"{request.scheme}://{request.META.get('HTTP_HOST', '')}"
+    if origin in (None, HIDDEN):
+        log.warning("form refused: the browser hides its origin; does a proxy add Referrer-Policy: no-referrer?")
+        return _(
+            "Nothing has been sent yet: your browser, an add-on, or a program between it and us hides which page the "
+            "form comes from. Please use another browser or network."
+        )
+    log.warning(
+        "form refused: it comes from %r, and this page is %r; see TRUSTED_PROXIES and CSRF_TRUSTED_ORIGINS", origin, own
+    )
+    return _(
+        "Nothing has been sent yet: the form seems to come from another page than this one. Please open this page by "
+        "its own address. If that does not help, it is a fault on our side: please tell us."
+    )
+
+
+def _no_cookie() -> str:
+    return _("Nothing has been sent yet: your browser did not keep our cookie. Please allow cookies for this page.")
+
+
+def _old_page() -> str:
+    return _("Nothing has been sent yet: this page was open for too long, or comes from an earlier visit.")

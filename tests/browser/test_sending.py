@@ -1,0 +1,112 @@
+"""Sending the form where the line, the server or the customer's patience gives out: nothing that was typed is lost."""
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import BOTH_ENGINES, Open
+from tests.browser.installation import Installation
+from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, send
+
+NO_ANSWER = "There was no answer."
+
+
+def on_post(page: Page, answer: object) -> None:
+    """Let `answer` deal with whatever the page sends; all else goes its way."""
+    page.route("**/*", lambda route: answer(route) if route.request.method == "POST" else route.continue_())  # type: ignore[operator]
+
+
+def expect_to_go_on(page: Page, told: str) -> None:
+    """The page says what happened, has everything still, and can send it."""
+    expect(page.locator(".unsent")).to_contain_text(told)
+    expect(page.locator(".unsent")).to_have_role("alert")
+    expect(page.get_by_role("button", name="Create my account")).to_be_enabled()
+    expect(page.get_by_label("Password", exact=True)).to_have_value(PASSWORD)
+    page.unroute_all()
+    send(page)
+    expect_heading(page, "We are creating your account")
+
+
+def filled_in(visit: Open) -> Page:
+    page = visit("/")
+    fill_in(page, fresh_name())
+    return page
+
+
+@BOTH_ENGINES
+def test_a_lost_line(visit: Open) -> None:
+    page = filled_in(visit)
+    on_post(page, lambda route: route.abort())
+    send(page)
+
+    expect_to_go_on(page, NO_ANSWER)
+
+
+@BOTH_ENGINES
+def test_no_line_at_all(visit: Open) -> None:
+    page = filled_in(visit)
+    page.evaluate("Object.defineProperty(navigator, 'onLine', { get: () => false })")
+    on_post(page, lambda route: route.abort())
+    send(page)
+
+    expect_to_go_on(page, "You are offline.")
+
+
+@BOTH_ENGINES
+def test_no_answer_within_the_time(visit: Open) -> None:
+    page = filled_in(visit)
+    page.clock.install()
+    on_post(page, lambda route: None)
+    with page.expect_request(lambda request: request.method == "POST"):
+        send(page)
+    expect(page.get_by_role("button", name="Sending…")).to_have_attribute("aria-disabled", "true")
+
+    page.clock.fast_forward(31_000)
+
+    page.clock.resume()
+    expect_to_go_on(page, NO_ANSWER)
+
+
+def test_a_press_on_stop(visit: Open) -> None:
+    page = filled_in(visit)
+    on_post(page, lambda route: None)
+    with page.expect_request(lambda request: request.method == "POST"):
+        send(page)
+    page.evaluate("window.stop()")
+
+    expect_to_go_on(page, NO_ANSWER)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_fault_of_the_server_or_of_a_proxy(visit: Open, status: int) -> None:
+    page = filled_in(visit)
+    on_post(page, lambda route: route.fulfill(status=status, body="<h1>Bad gateway</h1>", content_type="text/html"))
+    send(page)
+
+    expect_to_go_on(page, NO_ANSWER)
+
+
+@BOTH_ENGINES
+def test_a_page_of_somebody_in_between(visit: Open) -> None:
+    page = filled_in(visit)
+    on_post(page, lambda route: route.fulfill(body="<p>Welcome to our hotel's network", content_type="text/html"))
+    send(page)
+
+    expect_to_go_on(page, NO_ANSWER)
+
+
+def test_an_answer_that_got_lost_makes_no_second_account(site: Installation, visit: Open) -> None:
+    page = visit("/")
+    name = fresh_name()
+    fill_in(page, name)
+
+    def lose(route: Route) -> None:
+        route.fetch(max_redirects=0)
+        route.abort()
+
+    on_post(page, lose)
+    send(page)
+    expect_to_go_on(page, NO_ANSWER)
+    with site.worker():
+        expect_heading(page, "Your account is ready")
+
+    assert len([call for call in site.provider.calls if call.username == name]) == 1
