@@ -1,7 +1,7 @@
-"""The client of Constant Contact's partner API: `connect()` gives one, each of its calls returns an `Answer`.
+"""A client for Constant Contact's partner API: `connect()` returns one, and each call on it returns an `Answer`.
 
-It knows no model and no settings, raises nothing for what the provider or the network does, and lets out no secret:
-what leaves is an `Answer` whose texts are masked.
+It uses no models and no settings, raises no exception for provider or network failures, and leaks no secrets: all
+text in an `Answer` is masked.
 """
 
 from provisioning.constant_contact.answers import Answer, Entry, Meaning, Problem
@@ -16,5 +16,5 @@ DIALECTS = {"v2": V2, "v3": V3}
 
 
 def connect(api: str, credentials: Credentials, *, timeout: float) -> Client:
-    """A client of the API `v2` or `v3` for one thread; `timeout` is the longest that a call may take, in seconds."""
+    """Return a client for the API `v2` or `v3`, for one thread; `timeout` limits each call as a whole, in seconds."""
     return DIALECTS[api](credentials, timeout=timeout)

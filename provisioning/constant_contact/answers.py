@@ -1,4 +1,4 @@
-"""What each answer of Constant Contact means, as one table. Closed by default: what is not in it is unknown."""
+"""What each of Constant Contact's answers means, in one table. Anything the table does not list is unknown."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from typing import Any
 
 
 class Meaning(StrEnum):
-    """What has to be concluded from an answer, or from there being none."""
+    """What to conclude from an answer, or from not getting one."""
 
     CREATED = "created"
-    """The account exists; the answer has its `account_id`."""
+    """The account exists; `account_id` is in the answer."""
     LISTED = "listed"
     """A page of the partner's accounts."""
     REFUSED = "refused"
-    """Nothing created, for what the request said; `problems` tell what."""
+    """Nothing created: values in the request were refused; `problems` lists them."""
     TAKEN = "taken"
-    """Nothing created by this call: the user name is in use."""
+    """Nothing created by this call: the username is in use."""
     UNSENT = "unsent"
-    """Nothing created, and the next call may fare better: the request did not reach the endpoint."""
+    """Nothing created: the request did not reach the endpoint. Another call may succeed."""
     NOTHING_CREATED = "nothing_created"
-    """Nothing created, and it is nobody's fault that the answer names: retry later, with backoff."""
+    """Nothing created, and the answer blames neither the values nor the partner: retry later, with backoff."""
     OVER_RATE = "over_rate"
-    """Nothing created: too many calls in this second."""
+    """Nothing created: too many calls per second."""
     OVER_QUOTA = "over_quota"
-    """Nothing created: too many calls on this UTC day."""
+    """Nothing created: the quota for this UTC day is used up."""
     STOP = "stop"
-    """Nothing created, and the next call would fare no better: the partner has to act first."""
+    """Nothing created, and every further call would fail too until the partner acts."""
     UNKNOWN = "unknown"
-    """The account may exist. Look for it before sending it again."""
+    """The account may exist. Look for it before sending the request again."""
 
 
 ANY = ""
@@ -46,35 +46,35 @@ TABLE: dict[tuple[int, str], Meaning] = {
     (406, ANY): Meaning.NOTHING_CREATED,
     (409, ANY): Meaning.TAKEN,
     (415, ANY): Meaning.NOTHING_CREATED,
-    # The vendor's API gateway, whose errors come before those of the endpoint: a 403 never comes from behind it
+    # Mashery, the vendor's API front end. It answers before the endpoint does; the endpoint itself never sends a 403
     (403, ANY): Meaning.NOTHING_CREATED,
     (403, "mashery.not.authorized.over.qps"): Meaning.OVER_RATE,
     (403, "mashery.not.authorized.over.ratelimit"): Meaning.OVER_QUOTA,
     (403, "mashery.not.authorized.inactive"): Meaning.STOP,
-    # The same in its header X-Mashery-Error-Code, or as the heading of a page
+    # The same codes, from the X-Mashery-Error-Code header or a page's heading
     (403, "DEVELOPER_OVER_QPS"): Meaning.OVER_RATE,
     (403, "DEVELOPER_OVER_RATE"): Meaning.OVER_QUOTA,
     (403, "DEVELOPER_OVER_RATELIMIT"): Meaning.OVER_QUOTA,
     (403, "DEVELOPER_INACTIVE"): Meaning.STOP,
-    # https://developer.constantcontact.com/api_guide/glossary_responses.html, v3's form of the same
+    # The v3 equivalents: https://developer.constantcontact.com/api_guide/glossary_responses.html
     (403, "forbidden"): Meaning.STOP,
     (429, ANY): Meaning.OVER_RATE,
     (429, "throttled"): Meaning.OVER_RATE,
     (429, "quota_exceeded"): Meaning.OVER_QUOTA,
-    # RFC 9110, 15.4 and 15.5: the request was meant for another address, or stopped on the way to this one
+    # RFC 9110, 15.4 and 15.5: the request belongs at another address, or did not get through to this one
     **{(status, ANY): Meaning.NOTHING_CREATED for status in (*range(300, 400), 404, 407, 410)},
 }
-"""(HTTP status, error_key) → meaning; `ANY` stands for every error_key that has no line of its own."""
+"""(HTTP status, error_key) → meaning; `ANY` covers every error_key without a row of its own."""
 
-LONGEST_RETRY_AFTER = timedelta(days=1)
-"""What a `Retry-After` beyond the next reset of the daily quota is cut to."""
-LONGEST_TEXT = 255
-"""Characters of a listed name that are kept."""
+MAX_RETRY_AFTER = timedelta(days=1)
+"""Upper limit for `Retry-After`: the daily quota has been reset by then."""
+MAX_TEXT_LENGTH = 255
+"""Longer names in the list are cut to this many characters."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One error of an answer: the vendor's key and message, and the property it names ("" where it names none)."""
+    """One error in an answer: the vendor's key and message, and the property it names ("" if none)."""
 
     error_key: str
     error_message: str
@@ -83,18 +83,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """One account in the partner's list, its texts as listed."""
+    """One account in the partner's list, with its text as listed."""
 
     account_id: str
     username: str
-    """v2 `username`, v3 `site_owner_name`: by the contract the username, by the guide a person's name."""
+    """v2 `username`, v3 `site_owner_name`: a username according to the contract, a person's name in the guide."""
     organization_name: str
     status: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The outcome of one call. `status` is None where no HTTP answer came; `body` is masked; the token is not shown."""
+    """The outcome of one call. `status` is None if there was no HTTP answer. `body` is masked; repr hides the token."""
 
     meaning: Meaning
     status: int | None = None
@@ -104,41 +104,42 @@ class Answer:
     account_id: str = ""
     oauth2_token: str = field(default="", repr=False)
     lifetime: float = 0.0
-    """Of an access token to the API itself, in seconds."""
+    """How long an access token to the API itself is valid, in seconds."""
     retry_after: timedelta | None = None
-    """How long the provider asks to wait before the next call; None where it does not say."""
+    """How long the provider asks us to wait before the next call; None if it does not say."""
     entries: tuple[Entry, ...] = field(default=(), repr=False)
-    """On a page of the list: the accounts that could be read."""
+    """List pages only: the accounts that could be read."""
     skipped: int = 0
-    """On a page of the list: how many entries could not be read."""
+    """List pages only: how many entries could not be read."""
     next_page: str = ""
-    """On a page of the list: where the next one is; empty on the last."""
+    """List pages only: the link to the next page; empty on the last page."""
 
 
-def judge(status: int, problems: tuple[Problem, ...], gateway_code: str = "") -> Meaning:
-    """What an answer that is not a success means."""
-    for key in (*(problem.error_key for problem in problems), gateway_code, ANY):
+def classify(status: int, problems: tuple[Problem, ...], mashery_code: str = "") -> Meaning:
+    """Return what an answer other than a success means."""
+    for key in (*(problem.error_key for problem in problems), mashery_code, ANY):
         if meaning := TABLE.get((status, key)):
             return meaning
     return Meaning.UNKNOWN
 
 
 def parse_problems(body: Any) -> tuple[Problem, ...]:
-    """The errors of an answer: an array of objects, one object, or (from gateways) nothing of the kind."""
+    """Return the errors in a body: an array of objects, one object, or (from a proxy or front end) neither."""
     entries = body if isinstance(body, list) else [body]
     return tuple(_problem(entry) for entry in entries if isinstance(entry, dict) and "error_key" in entry)
 
 
 def _problem(entry: dict[str, Any]) -> Problem:
-    key, message = plain(str(entry["error_key"])), plain(str(entry.get("error_message") or ""))
+    key, message = storable(str(entry["error_key"])), storable(str(entry.get("error_message") or ""))
     named = re.match(r"#/([a-z0-9_]+)", message)
     return Problem(key, message, named[1] if named else key.rpartition(".")[2])
 
 
-def read_gateway_code(headers: Mapping[str, str], text: str) -> str:
-    """The code with which the API gateway itself refuses a call, like `DEVELOPER_INACTIVE`; empty where it is not it.
+def read_mashery_code(headers: Mapping[str, str], text: str) -> str:
+    """Return the code with which Mashery, the vendor's API front end, refused a call; empty if it did not.
 
-    It is in a header, `ERR_403_DEVELOPER_INACTIVE`, or the heading of a page, `<h1>Developer Inactive</h1>`.
+    `DEVELOPER_INACTIVE`, for example, comes in a header, `ERR_403_DEVELOPER_INACTIVE`, or as a page's heading,
+    `<h1>Developer Inactive</h1>`.
     """
     code = re.search(r"DEVELOPER_\w+", headers.get("X-Mashery-Error-Code", ""))
     heading = re.search(r"<h1>[^<]*\b(Developer [\w ]+?)\s*</h1>", text[:1000], re.IGNORECASE)
@@ -146,14 +147,14 @@ def read_gateway_code(headers: Mapping[str, str], text: str) -> str:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """RFC 9110, 10.2.3: seconds, or a date, which counts from the answer's own `Date` where it has one."""
-    said = headers.get("Retry-After", "").strip()
-    if re.fullmatch("[0-9]+", said):
-        return min(timedelta(seconds=float(said[:9])), LONGEST_RETRY_AFTER)
-    if (until := _read_date(said)) is None:
+    """Read a number of seconds or a date (RFC 9110, 10.2.3); a date is relative to the answer's `Date`, if any."""
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch("[0-9]+", value):
+        return min(timedelta(seconds=float(value[:9])), MAX_RETRY_AFTER)
+    if (until := _read_date(value)) is None:
         return None
     wait = until - (_read_date(headers.get("Date", "")) or datetime.now(UTC))
-    return min(max(wait, timedelta()), LONGEST_RETRY_AFTER)
+    return min(max(wait, timedelta()), MAX_RETRY_AFTER)
 
 
 def _read_date(text: str) -> datetime | None:
@@ -165,7 +166,7 @@ def _read_date(text: str) -> datetime | None:
 
 
 def read_page(entries: Any, next_page: Any, *, account_id: str, username: str, status: str) -> Answer | None:
-    """A page of the list, whose entries have these names for what is read; None where it is no such page."""
+    """Return a page of the list; None if it is not one. The keywords name the fields in the vendor's entries."""
     if not isinstance(entries, list) or not isinstance(next_page, str):
         return None
     read = [_read_entry(entry, account_id, username, status) for entry in entries]
@@ -176,30 +177,30 @@ def read_page(entries: Any, next_page: Any, *, account_id: str, username: str, s
 def _read_entry(entry: Any, account_id: str, username: str, status: str) -> Entry | None:
     if not isinstance(entry, dict):
         return None
-    number, name = read_id(entry.get(account_id)), _read_text(entry.get(username))
-    if not number or not name:
+    listed_id, name = read_id(entry.get(account_id)), _read_text(entry.get(username))
+    if not listed_id or not name:
         return None
-    return Entry(number, name, _read_text(entry.get("organization_name")), _read_text(entry.get(status)))
+    return Entry(listed_id, name, _read_text(entry.get("organization_name")), _read_text(entry.get(status)))
 
 
 def _read_text(value: Any) -> str:
-    return plain(value)[:LONGEST_TEXT] if isinstance(value, str) else ""
+    return storable(value)[:MAX_TEXT_LENGTH] if isinstance(value, str) else ""
 
 
 def read_id(value: Any) -> str:
-    """An account ID as the vendor gives it, 1 to 80 characters; empty where it is not one."""
-    is_one = isinstance(value, str | int) and not isinstance(value, bool)
-    return plain(str(value)) if is_one and 0 < len(str(value).strip()) <= 80 else ""
+    """Return an account ID as the vendor sends it, 1 to 80 characters; empty if `value` is not one."""
+    is_id = isinstance(value, str | int) and not isinstance(value, bool)
+    return storable(str(value)) if is_id and 0 < len(str(value).strip()) <= 80 else ""
 
 
 def parse_json(text: str) -> Any:
-    """The value that `text` says, or None where it is not JSON."""
+    """Return the value of `text`, or None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def plain(text: str) -> str:
-    """`text` as any database can store it: without NUL characters and lone surrogates."""
+def storable(text: str) -> str:
+    """Return `text` as any database can store it: without NUL characters and lone surrogates."""
     return text.encode(errors="replace").decode().replace("\0", "�")

@@ -1,4 +1,4 @@
-"""What every dialect of the API has in common: the session, the deadline, and the way from an answer to its meaning."""
+"""What both versions of the API share: the session, the deadline, and turning an HTTP answer into an `Answer`."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ from provisioning.constant_contact.answers import (
     Answer,
     Meaning,
     Problem,
-    judge,
+    classify,
     parse_json,
     parse_problems,
-    plain,
-    read_gateway_code,
+    read_mashery_code,
     read_retry_after,
+    storable,
 )
-from provisioning.constant_contact.transport import CalledOff, Transport
+from provisioning.constant_contact.transport import CallCanceled, Transport
 
 log = logging.getLogger(__name__)
 
 USER_AGENT = f"constant-contact-signup {requests.utils.default_user_agent()}"
-LARGEST_ANSWER = 5_000_000
-"""Bytes; the longest page of the account list is far below it."""
-LONGEST_EVIDENCE = 10_000
-"""Characters of an answer's body that are kept."""
+MAX_BODY_SIZE = 5_000_000
+"""Bytes read of a body. The longest page of the account list is far smaller."""
+MAX_STORED_BODY = 10_000
+"""Characters of a body that are stored."""
 MASK = "•••"
 
 Reader = Callable[[Any], Answer | None]
-"""Gives what the JSON body of a 2xx answer says, or None where it is not what the vendor's page promises."""
+"""Reads the JSON body of a 2xx answer; returns None if it is not what the vendor documents."""
 
 Start = Callable[[], None]
-"""Called when the first byte of a call is about to go out. It may wait; what it raises calls the call off."""
+"""Called just before the first byte of a call goes out. It may wait; raising an exception cancels the call."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Where the provider is, who the partner is, and whether each created account shall come with a token.
+    """Where the provider is, who the partner is, and whether to request a token with each new account.
 
-    For v3 `username` and `password` are the partner's client id and secret, with which `token_url` gives access tokens.
+    For v3, `username` and `password` are the partner's client ID and secret; `token_url` trades them for access tokens.
     """
 
     url: str
@@ -65,7 +65,7 @@ class Credentials:
 
 
 class Client(ABC):
-    """The partner API as one thread uses it. No call is repeated, no redirect followed, nothing raised."""
+    """The partner API, for use by one thread. Repeats no call, follows no redirect, raises no exception."""
 
     def __init__(self, credentials: Credentials, *, timeout: float) -> None:
         self.credentials = credentials
@@ -78,11 +78,11 @@ class Client(ABC):
 
     @abstractmethod
     def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
-        """Create one account of these properties, named as in the v2 document. What is not set is not sent."""
+        """Create one account. Properties are named as in v2; empty ones are not sent."""
 
     @abstractmethod
     def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
-        """One page of the partner's accounts: the first, or the `next_page` of the answer before."""
+        """Read one page of the partner's accounts: the first, or the `next_page` of the previous answer."""
 
     def close(self) -> None:
         self._session.close()
@@ -99,31 +99,31 @@ class Client(ABC):
         start: Start | None = None,
         **request: Any,
     ) -> Answer:
-        """Make one call, whose body `read` understands where the status says success.
+        """Make one call; if the status is a success, `read` reads the body.
 
-        `secrets` are masked in what is kept of the answer, like the partner's own, and so is the customer's `password`.
-        `timeout` is the client's, if not given. `request` is what `requests` takes.
+        `secrets`, the customer's `password` and the partner's own secrets are masked in the answer. `timeout` defaults
+        to the client's. `request` holds further arguments for `requests`.
         """
         started = time.monotonic()
         timeout = timeout or self._timeout
         try:
             with self._transport.call(timeout, start):
                 status, headers, text = self._exchange(method, url, timeout=(min(10.0, timeout), timeout), **request)
-            answer = _understand(status, headers, text, read)
-        except Exception as error:  # Whatever went wrong: once something was sent, the account may exist.
-            answer = self._explain(error)
+            answer = _interpret(status, headers, text, read)
+        except Exception as error:  # Whatever failed, the account may exist once a byte was sent.
+            answer = self._failed(error)
         duration = timedelta(seconds=time.monotonic() - started)
         hidden = (*self._own_secrets(), *secrets, answer.oauth2_token)
         return replace(
             answer,
             duration=duration,
-            body=mask(answer.body, hidden, password)[:LONGEST_EVIDENCE],
+            body=mask(answer.body, hidden, password)[:MAX_STORED_BODY],
             problems=tuple(_masked(each, hidden, password) for each in answer.problems),
         )
 
     @property
     def basic(self) -> tuple[bytes, bytes]:
-        """The partner's log-in, for HTTP Basic authentication in UTF-8 (RFC 7617)."""
+        """The partner's login for HTTP Basic authentication, in UTF-8 (RFC 7617)."""
         return self.credentials.username.encode(), self.credentials.password.encode()
 
     def _exchange(self, method: str, url: str, **request: Any) -> tuple[int, Mapping[str, str], str]:
@@ -131,13 +131,13 @@ class Client(ABC):
             body = b""
             for chunk in response.iter_content(65536):
                 body += chunk
-                if len(body) > LARGEST_ANSWER:
+                if len(body) > MAX_BODY_SIZE:
                     break
             return response.status_code, response.headers, decode(body, response.headers.get("Content-Type", ""))
 
-    def _explain(self, error: Exception) -> Answer:
+    def _failed(self, error: Exception) -> Answer:
         meaning = Meaning.UNSENT if self._transport.unsent else Meaning.UNKNOWN
-        return Answer(meaning=meaning, problems=(Problem("", _root(error)),))
+        return Answer(meaning=meaning, problems=(Problem("", _describe_failure(error)),))
 
     def _own_secrets(self) -> tuple[str, ...]:
         own = self.credentials
@@ -147,7 +147,7 @@ class Client(ABC):
 
 @dataclass(frozen=True)
 class Bearer(requests.auth.AuthBase):
-    """An access token as `auth`. As a header alone, an entry for the host in `.netrc` would replace it."""
+    """An access token for `auth`. If it were only a header, an entry for the host in `.netrc` would replace it."""
 
     token: str = field(repr=False)
 
@@ -156,19 +156,19 @@ class Bearer(requests.auth.AuthBase):
         return request
 
 
-def _understand(status: int, headers: Mapping[str, str], text: str, read: Reader) -> Answer:
-    body, kept = parse_json(text), plain(text)
+def _interpret(status: int, headers: Mapping[str, str], text: str, read: Reader) -> Answer:
+    body, kept = parse_json(text), storable(text)
     if 200 <= status < 300:
         return replace(read(body) or Answer(meaning=Meaning.UNKNOWN), status=status, body=kept)
     problems = parse_problems(body)
-    meaning = judge(status, problems, read_gateway_code(headers, text))
+    meaning = classify(status, problems, read_mashery_code(headers, text))
     return Answer(meaning=meaning, status=status, problems=problems, body=kept, retry_after=read_retry_after(headers))
 
 
 def decode(body: bytes, content_type: str) -> str:
-    """The text of an answer. JSON is UTF-8 (RFC 8259, 8.1), but a gateway's page can be in any encoding.
+    """Return the text of a body. JSON is UTF-8 (RFC 8259, 8.1); an HTML page from a proxy can have any encoding.
 
-    A body that can be UTF-8 is taken for it whatever `content_type` says, so that secrets are recognized in it.
+    A body that is valid UTF-8 is read as UTF-8, whatever `content_type` says, so that secrets in it are recognized.
     """
     encoding: str = json.detect_encoding(body)
     if encoding == "utf-8":
@@ -180,24 +180,24 @@ def decode(body: bytes, content_type: str) -> str:
             encoding = described.get_content_charset("utf-8")
     try:
         return body.decode(encoding, errors="replace").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
-    except (LookupError, UnicodeError):  # An encoding that does not exist, or is none of text.
+    except (LookupError, UnicodeError):  # An encoding that does not exist, or is not for text.
         return body.decode(errors="replace")
 
 
 def mask(text: str, secrets: tuple[str, ...], password: str = "") -> str:
-    """`text` without any of `secrets`, however they are spelled, and without what calls itself a token or password.
+    """Mask `secrets` in `text`, in every spelling, and the value of every field named like a token or password.
 
-    A customer's `password` may be a word that the answer needs, like `organization`: it is masked where it is a word of
-    its own, and left where it is part of another one, or the name of a property.
+    A customer's `password` may be a word that the answer needs, like `organization`. It is masked where it is a whole
+    word, and left alone inside other words and in property names.
     """
     for secret in filter(None, secrets):
         for spelling in _spellings(secret):
             text = text.replace(spelling, MASK)
     for spelling in _spellings(password) if password else ():
-        text = re.sub(_as_a_word(spelling), MASK, text)
+        text = re.sub(_whole_word(spelling), MASK, text)
     bare = re.sub("[\0�]", "", text)
     if bare != text and any(secret in bare for secret in (*secrets, password) if secret):
-        return MASK  # It is there in another encoding than the rest.
+        return MASK  # The secret has a different encoding from the rest of the text.
     return re.sub(r'("[^"]*(?:token|password)"\s*:\s*")(?:[^"\\]|\\.)*', rf"\g<1>{MASK}", text)
 
 
@@ -214,11 +214,11 @@ def _spellings(secret: str) -> set[str]:
     }
 
 
-def _as_a_word(secret: str) -> str:
-    """A regular expression for the secret where it stands for itself."""
+def _whole_word(secret: str) -> str:
+    """Return a regular expression that matches the secret as a whole word."""
     before = r"(?<![\w@-])(?<!\w\.)" if re.match(r"\w", secret) else ""
     after = r"(?![\w@-])(?!\.\w)" if re.search(r"\w$", secret) else ""
-    if re.fullmatch("[a-z_]+", secret):  # Then a key, or a pointer to a property, may be called the same.
+    if re.fullmatch("[a-z_]+", secret):  # It may also be a key, or the name of a property in a pointer.
         before, after = before + "(?<!#/)", after + r'(?!"\s*:)'
     return before + re.escape(secret) + after
 
@@ -228,13 +228,13 @@ def _masked(problem: Problem, secrets: tuple[str, ...], password: str) -> Proble
     return Problem(key, message, mask(problem.property, secrets))
 
 
-def _root(error: BaseException) -> str:
-    """Why there was no answer, without the URL that the outer exceptions carry."""
+def _describe_failure(error: BaseException) -> str:
+    """Say why there was no answer, without the URL, which is in the outer exceptions."""
     seen = [error]
     while inner := seen[-1].__cause__ or seen[-1].__context__:
         seen.append(inner)
     for each in seen:
-        if isinstance(each, CalledOff):
+        if isinstance(each, CallCanceled):
             return str(each)
     if not any(isinstance(each, OSError | HTTPError) for each in seen):
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -243,4 +243,4 @@ def _root(error: BaseException) -> str:
         return f"The proxy refused to connect to the provider (HTTP {refused[1]}). Check HTTPS_PROXY and the proxy."
     by = "No answer from the proxy" if any(isinstance(each, ProxyError) for each in seen) else "No answer"
     text = getattr(seen[-1], "strerror", None)
-    return f"{by}: {type(seen[-1]).__name__}" + (f" ({plain(str(text))})" if text else "")
+    return f"{by}: {type(seen[-1]).__name__}" + (f" ({storable(str(text))})" if text else "")

@@ -1,7 +1,8 @@
-"""A line to the provider that knows two things `requests` does not tell.
+"""A transport for `requests` that adds two things.
 
-Whether any byte of a request went out: what was surely never sent may be sent again. And when to give up: the time-outs
-of `requests` start anew with each byte, so a peer that trickles could hold a call for ever.
+It knows whether any byte of a request went out: a request that was never sent can safely be sent again. And it enforces
+a deadline for the whole call: the timeouts of `requests` restart with every byte, so a peer that sends its answer
+slowly enough could keep a call open forever.
 """
 
 from __future__ import annotations
@@ -18,35 +19,35 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 IDLE = 30.0
-"""Seconds after which a connection is not used again: something on the way may have dropped it without a word."""
+"""Seconds after which an idle connection is not reused: something on the way may have dropped it silently."""
 
 
-class CalledOff(Exception):
-    """A call was given up before its request could go out."""
+class CallCanceled(Exception):
+    """The call was canceled before its request was sent."""
 
 
 class Transport(HTTPAdapter):
-    """The transport of one thread's session: at most one connection, and one call at a time."""
+    """The transport for one thread's session: at most one connection, and one call at a time."""
 
     def __init__(self) -> None:
         self._connection: HTTPConnection | None = None
         self._start: Callable[[], None] | None = None
         self._deadline = self._used_at = 0.0
         self.unsent = True
-        """Of the last call: surely no byte of it went out to the provider. Where in doubt, False."""
+        """Whether it is certain that no byte of the last call went out to the provider."""
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     @contextmanager
     def call(self, timeout: float, start: Callable[[], None] | None) -> Iterator[None]:
-        """Within it one request runs, and its connection is cut `timeout` seconds after the start.
+        """Run one request in this context, and cut its connection after `timeout` seconds.
 
-        `start` is called when the connection stands and the first byte is about to go out; it may raise to call it off.
+        `start` is called once the connection is established, just before the first byte; raising cancels the call.
         """
         now = time.monotonic()
         if now - self._used_at > IDLE:
             self.close()
         self.unsent, self._deadline, self._start = True, now + timeout, start
-        watchdog = threading.Timer(timeout, self._hang_up)
+        watchdog = threading.Timer(timeout, self._disconnect)
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -73,20 +74,20 @@ class Transport(HTTPAdapter):
             try:
                 start()
             except Exception as reason:
-                raise CalledOff("The call was called off before it could be sent.") from reason
+                raise CallCanceled("The call was canceled before it was sent.") from reason
         if time.monotonic() >= self._deadline:
-            raise CalledOff("The time for the call was over before it could be sent.")
+            raise CallCanceled("The call timed out before it was sent.")
         self.unsent, self._connection = False, connection
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         sock = self._connection and self._connection.sock
         if sock:
-            with suppress(OSError):  # The peer was faster.
-                # The plain socket's method: SSLSocket's own would take its state from under the reading thread.
+            with suppress(OSError):  # The peer has already closed it.
+                # The plain socket's method: SSLSocket's would discard state that the reading thread still uses.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def _watch(self, manager: PoolManager) -> None:
-        """Let every connection that `manager` makes report to this line."""
+        """Make every connection from `manager` report to this transport."""
         http = type("Http", (_Reporting, HTTPConnection), {"transport": self})
         https = type("Https", (_Reporting, HTTPSConnection), {"transport": self})
         manager.pool_classes_by_scheme = {
@@ -96,9 +97,9 @@ class Transport(HTTPAdapter):
 
 
 class _Reporting(HTTPConnection):
-    """A connection that tells its line when it connects and before it sends.
+    """A connection that tells its transport when it connects and before it sends.
 
-    What it says to a proxy to be connected (CONNECT) is part of connecting: no request has gone out yet.
+    A CONNECT request to a proxy is part of connecting: nothing has gone out to the provider yet.
     """
 
     transport: Transport

@@ -1,4 +1,4 @@
-"""The v2 dialect, from the page `docs/account-management/create-account.html` of the vendor's v2 developer site."""
+"""The v2 API, as documented in `docs/account-management/create-account.html` on the vendor's v2 developer site."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from provisioning.constant_contact.answers import Answer, Meaning, plain, read_id, read_page
+from provisioning.constant_contact.answers import Answer, Meaning, read_id, read_page, storable
 from provisioning.constant_contact.client import Client, Start
 
 ACCOUNTS = "/v2/partner/accounts"
 PAGE = 500
-"""Accounts on a page of the list: the most the vendor allows."""
+"""Accounts on a page of the list: the vendor's maximum."""
 
 
 class V2(Client):
     def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
         request = {name: value for name, value in properties.items() if value not in (None, "", False)}
         if request.get("single_billing"):
-            # «If single_billing=true, managed_site_owner is automatically set to true»
+            # "If single_billing=true, managed_site_owner is automatically set to true"
             request["managed_site_owner"] = True
         asked = {"oauth2_token_provided": "true"} if self.credentials.oauth2_token else {}
         return self.call(
@@ -43,7 +43,7 @@ def _read_created(body: Any) -> Answer | None:
     if not isinstance(body, dict):
         return None
     account_id, token = read_id(body.get("id")), body.get("oauth2_token")
-    token = plain(token) if isinstance(token, str) else ""
+    token = storable(token) if isinstance(token, str) else ""
     return Answer(meaning=Meaning.CREATED, account_id=account_id, oauth2_token=token) if account_id else None
 
 

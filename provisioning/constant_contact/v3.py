@@ -1,4 +1,4 @@
-"""The v3 dialect, from the vendor's contract and the pages at https://developer.constantcontact.com/api_guide/:
+"""The v3 API, as documented in the vendor's contract and at https://developer.constantcontact.com/api_guide/:
 
 partners_auth.html, partners_accts_create.html, partners_accts_get.html, glossary_responses.html.
 """
@@ -14,20 +14,20 @@ from math import isfinite
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from provisioning.constant_contact.answers import Answer, Meaning, Problem, parse_json, plain, read_id, read_page
+from provisioning.constant_contact.answers import Answer, Meaning, Problem, parse_json, read_id, read_page, storable
 from provisioning.constant_contact.client import Bearer, Client, Credentials, Reader, Start
 
 ACCOUNTS = "/v3/partner/accounts"
 PAGE = 50
-"""Accounts on a page of the list: the most the vendor allows."""
+"""Accounts on a page of the list: the vendor's maximum."""
 RENEW_BEFORE = 60.0
-"""Seconds before its end from which a token is no longer used."""
+"""Seconds before it expires at which a token is no longer used."""
 FRESH = 60.0
-"""Seconds for which a token is taken to be good: a 401 then is not for its age."""
+"""Seconds during which a token cannot have expired: a 401 must have another cause."""
 TOKEN_TIMEOUT = 10.0
-"""Seconds for which a call waits for a token, at most."""
-LIFETIME = 300.0
-"""Seconds for which a token is good whose answer does not say for how long."""
+"""Maximum seconds that a call waits for a token."""
+DEFAULT_LIFETIME = 300.0
+"""Seconds for which a token is valid if the answer does not say."""
 NAMES = {
     "email": "contact_email",
     "phone": "contact_phone",
@@ -36,7 +36,7 @@ NAMES = {
     "idp_provider": "external_provider",
     "idp_provider_id": "external_id",
 }
-"""Name of a property in v2, by which this program calls it → its name in v3; all others are called the same."""
+"""Property name in v2, which this program uses → its name in v3; all others have the same name in both."""
 
 
 PROPERTIES = {v3: v2 for v2, v3 in NAMES.items()}
@@ -44,19 +44,19 @@ PROPERTIES = {v3: v2 for v2, v3 in NAMES.items()}
 
 @dataclass
 class Tokens:
-    """The access token that all threads of this process share; `fetching` lets one of them fetch it at a time."""
+    """The access token that all threads of this process share; with `fetching` only one thread fetches at a time."""
 
     fetching: threading.Lock = field(default_factory=threading.Lock)
     token: str = field(default="", repr=False)
     since: float = 0.0
     until: float = 0.0
-    """From and to when it may be used, by `time.monotonic()`."""
+    """When it was issued, and when it expires, by `time.monotonic()`."""
 
     def usable(self) -> bool:
         return bool(self.token) and time.monotonic() < self.until - RENEW_BEFORE
 
     def drop(self, token: str) -> None:
-        """Use this token no more; another thread may have fetched the next one already."""
+        """Stop using this token, unless another thread has already replaced it."""
         if self.token == token:
             self.token = ""
 
@@ -73,7 +73,7 @@ class V3(Client):
         request = {NAMES.get(name, name): value for name, value in properties.items() if value not in (None, "", False)}
         if request.get("enable_single_billing"):
             request["managed_site_owner"] = True
-        request["state_code"] = properties.get("state_code") or ""  # Required in the contract, blank outside US and CA.
+        request["state_code"] = properties.get("state_code") or ""  # Required by the contract, blank outside US and CA.
         password = request.get("password", "")
         return self._authorized("POST", _read_created, json=request, password=password, start=start)
 
@@ -97,24 +97,24 @@ class V3(Client):
         if answer.status == 401:
             self._tokens.drop(token)
             if time.monotonic() - since > FRESH:
-                # It may just have ended early. Nothing was created: the account's next call fetches a new one.
+                # The token may just have expired early. Nothing was created; the next call fetches a new token.
                 answer = replace(answer, meaning=Meaning.UNSENT)
         named = tuple(replace(each, property=PROPERTIES.get(each.property, each.property)) for each in answer.problems)
         return replace(answer, problems=named)
 
     def _fetch_token(self) -> Answer | None:
-        """See to it that there is a token; gives the answer that failed where there is none."""
+        """Make sure there is a token; if there is none, return the answer that explains why."""
         if self._tokens.usable():
             return None
         if not self._tokens.fetching.acquire(timeout=TOKEN_TIMEOUT):
-            return Answer(meaning=Meaning.UNSENT, problems=(Problem("", "No access token came in time."),))
+            return Answer(meaning=Meaning.UNSENT, problems=(Problem("", "Timed out waiting for an access token."),))
         try:
-            return None if self._tokens.usable() else self._ask_for_token()
+            return None if self._tokens.usable() else self._request_token()
         finally:
             self._tokens.fetching.release()
 
-    def _ask_for_token(self) -> Answer | None:
-        # Without `start`: the vendor's rate limit is that of the API, and this is another server.
+    def _request_token(self) -> Answer | None:
+        # No `start`: the rate limit applies to the API, and the token server is a different one.
         answer = self.call(
             "POST",
             self.credentials.token_url,
@@ -130,7 +130,7 @@ class V3(Client):
         return self._explain_missing_token(answer)
 
     def _explain_missing_token(self, answer: Answer) -> Answer:
-        """What a call for a token means that gave none: no account came of it. Errors as in RFC 6749, 5.2."""
+        """Return what a failed token request means for the account: none was created. Errors as in RFC 6749, 5.2."""
         body = parse_json(answer.body)
         error = (
             [str(body[name]) for name in ("error", "error_description") if name in body]
@@ -143,22 +143,24 @@ class V3(Client):
             meaning = Meaning.NOTHING_CREATED
         else:
             meaning = Meaning.UNSENT
-        said = [f"HTTP {answer.status}"] if answer.status else []
-        said += error or [problem.error_message for problem in answer.problems]
-        message = f"No access token from {self.credentials.token_url}: {'; '.join(said)}"
-        return replace(answer, meaning=meaning, problems=(Problem("", plain(message)),))
+        details = [f"HTTP {answer.status}"] if answer.status else []
+        details += error or [problem.error_message for problem in answer.problems]
+        message = f"No access token from {self.credentials.token_url}: {'; '.join(details)}"
+        return replace(answer, meaning=meaning, problems=(Problem("", storable(message)),))
 
 
 def _read_token(body: Any) -> Answer | None:
-    """RFC 6749, 5.1, where `expires_in` is optional."""
+    """Read an access token (RFC 6749, 5.1); `expires_in` is optional."""
     token = body.get("access_token") if isinstance(body, dict) else None
     if not isinstance(token, str) or not re.fullmatch(r"[\x20-\x7e]+", token):
         return None
     try:
         lifetime = float(body["expires_in"])
     except (KeyError, TypeError, ValueError, OverflowError):
-        lifetime = LIFETIME
-    return Answer(meaning=Meaning.CREATED, oauth2_token=token, lifetime=lifetime if isfinite(lifetime) else LIFETIME)
+        lifetime = DEFAULT_LIFETIME
+    return Answer(
+        meaning=Meaning.CREATED, oauth2_token=token, lifetime=lifetime if isfinite(lifetime) else DEFAULT_LIFETIME
+    )
 
 
 def _read_created(body: Any) -> Answer | None:

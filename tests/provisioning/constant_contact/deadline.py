@@ -1,4 +1,4 @@
-"""The deadline of a call, moved by what happens instead of by a clock."""
+"""Trigger a call's deadline by an event instead of by a clock."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 
 @contextmanager
 def deadline_once(happened: Callable[[], object]) -> Iterator[list[float]]:
-    """Within it the time for a call is over as soon as something has happened, whatever its timeout.
+    """End each call in this context as soon as `happened()` is true, whatever its timeout.
 
-    Gives the timeouts of the calls that were made.
+    Yields the timeouts of the calls.
     """
     timeouts: list[float] = []
 

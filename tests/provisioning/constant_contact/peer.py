@@ -1,4 +1,4 @@
-"""A peer on a socket that says exactly what a test wants said, right or wrong."""
+"""A peer on a socket that sends exactly what a test wants, valid or not."""
 
 import socket
 import threading
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 class Peer:
     url: str
     requests: list[str] = field(default_factory=list)
-    """Each request as it came in, head and body."""
+    """Each request as received, head and body."""
 
 
 @contextmanager
 def peer(say: Callable[[socket.socket], None]) -> Iterator[Peer]:
-    """Within it, each connection's first request is read whole and answered by `say(connection)`."""
+    """Read the first request of each connection in full and answer it with `say(connection)`."""
     listener = socket.create_server(("127.0.0.1", 0))
-    spoken_to = Peer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    server = Peer(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
     def serve() -> None:
         while True:
@@ -27,16 +27,16 @@ def peer(say: Callable[[socket.socket], None]) -> Iterator[Peer]:
             except OSError:
                 return
             with connection:
-                spoken_to.requests.append(_read(connection))
+                server.requests.append(_read(connection))
                 try:
                     say(connection)
                 except OSError:
-                    continue  # The client hung up, as it should.
+                    continue  # The client disconnected, as it should.
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield spoken_to
+        yield server
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

@@ -7,12 +7,12 @@ import pytest
 
 from provisioning.constant_contact import Meaning, Problem
 from provisioning.constant_contact.answers import (
-    judge,
+    classify,
     parse_json,
     parse_problems,
-    plain,
-    read_gateway_code,
+    read_mashery_code,
     read_retry_after,
+    storable,
 )
 
 GATEWAY = "mashery.not.authorized"
@@ -34,28 +34,28 @@ GATEWAY = "mashery.not.authorized"
         (415, "", Meaning.NOTHING_CREATED),
     ],
 )
-def test_an_answer_of_the_document_means_what_the_document_says(status: int, error_key: str, meaning: Meaning) -> None:
-    assert judge(status, (Problem(error_key, ""),)) == meaning
+def test_documented_answers_have_their_documented_meaning(status: int, error_key: str, meaning: Meaning) -> None:
+    assert classify(status, (Problem(error_key, ""),)) == meaning
 
 
 @pytest.mark.parametrize("status", [100, 402, 408, 418, 422, 500, 502, 503, 504, 596, 999])
-def test_an_answer_that_the_document_does_not_know_is_unknown(status: int) -> None:
-    assert judge(status, ()) == Meaning.UNKNOWN
+def test_undocumented_answers_are_unknown(status: int) -> None:
+    assert classify(status, ()) == Meaning.UNKNOWN
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 404, 405, 406, 407, 410, 415])
-def test_an_answer_that_never_came_from_the_endpoint_says_that_nothing_was_created(status: int) -> None:
-    assert judge(status, ()) == Meaning.NOTHING_CREATED
+def test_answers_from_before_the_endpoint_mean_nothing_was_created(status: int) -> None:
+    assert classify(status, ()) == Meaning.NOTHING_CREATED
 
 
-def test_a_403_without_a_known_key_says_that_nothing_was_created() -> None:
-    assert judge(403, ()) == Meaning.NOTHING_CREATED
-    assert judge(403, (Problem(f"{GATEWAY}.something.new", ""),)) == Meaning.NOTHING_CREATED
+def test_a_403_without_a_known_key_means_nothing_was_created() -> None:
+    assert classify(403, ()) == Meaning.NOTHING_CREATED
+    assert classify(403, (Problem(f"{GATEWAY}.something.new", ""),)) == Meaning.NOTHING_CREATED
 
 
-def test_a_429_without_a_known_key_is_over_the_rate() -> None:
-    assert judge(429, ()) == Meaning.OVER_RATE
-    assert judge(429, (Problem("new", ""),)) == Meaning.OVER_RATE
+def test_a_429_without_a_known_key_means_over_the_rate() -> None:
+    assert classify(429, ()) == Meaning.OVER_RATE
+    assert classify(429, (Problem("new", ""),)) == Meaning.OVER_RATE
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_a_429_without_a_known_key_is_over_the_rate() -> None:
         ("", "", Meaning.NOTHING_CREATED),
     ],
 )
-def test_a_403_of_the_gateway_is_read_from_its_header_or_its_page(header: str, page: str, meaning: Meaning) -> None:
+def test_mashery_codes_are_read_from_the_header_or_the_page(header: str, page: str, meaning: Meaning) -> None:
     headers = {"X-Mashery-Error-Code": header} if header else {}
-    assert judge(403, (), read_gateway_code(headers, page)) == meaning
+    assert classify(403, (), read_mashery_code(headers, page)) == meaning
 
 
 DATE = "Fri, 27 Nov 2026 12:00:00 GMT"
@@ -101,11 +101,11 @@ DATE = "Fri, 27 Nov 2026 12:00:00 GMT"
         ("Fri, 27 Nov 99999999999999999999 11:00:00 GMT", None),
     ],
 )
-def test_how_long_to_wait_is_said_in_seconds_or_by_a_date(said: str, wait: timedelta | None) -> None:
+def test_retry_after_is_a_number_of_seconds_or_a_date(said: str, wait: timedelta | None) -> None:
     assert read_retry_after({"Retry-After": said, "Date": DATE}) == wait
 
 
-def test_an_answer_without_a_date_is_from_now() -> None:
+def test_a_retry_after_date_counts_from_now_without_a_date_header() -> None:
     wait = read_retry_after({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(minutes=5), usegmt=True)})
     assert wait is not None
     assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
@@ -121,25 +121,25 @@ def test_an_answer_without_a_date_is_from_now() -> None:
         ({"error_key": "phone", "error_message": None}, "phone"),
     ],
 )
-def test_an_error_names_its_property_in_the_message_or_in_the_key(entry: dict[str, str], named: str) -> None:
+def test_an_error_names_its_property_in_its_message_or_key(entry: dict[str, str], named: str) -> None:
     assert parse_problems([entry])[0].property == named
 
 
-def test_errors_are_read_from_an_array_and_from_a_single_object() -> None:
+def test_errors_are_read_from_an_array_or_a_single_object() -> None:
     one = {"error_key": "k", "error_message": "m"}
     assert parse_problems([one, one]) == (Problem("k", "m", "k"),) * 2
     assert parse_problems(one) == (Problem("k", "m", "k"),)
 
 
 @pytest.mark.parametrize("body", [None, [], {}, "text", 3, [None, 1, "x"], {"message": "no key"}])
-def test_an_answer_without_errors_in_it_gives_none(body: object) -> None:
+def test_a_body_without_errors_has_no_problems(body: object) -> None:
     assert parse_problems(body) == ()
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "{", "[" * 100_000])
-def test_what_is_not_json_is_nothing(text: str) -> None:
+def test_invalid_json_is_read_as_none(text: str) -> None:
     assert parse_json(text) is None
 
 
-def test_texts_are_made_fit_for_every_database() -> None:
-    assert plain("a\0b\ud800c") == "a�b?c"
+def test_text_is_made_storable_in_every_database() -> None:
+    assert storable("a\0b\ud800c") == "a�b?c"

@@ -1,4 +1,4 @@
-"""The client over real HTTP: what it sends, what it makes of each answer, and what it never lets out."""
+"""The client over real HTTP: what it sends, how it interprets answers, and that it leaks no secrets."""
 
 import base64
 import contextlib
@@ -18,7 +18,7 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from provisioning.constant_contact import Answer, Client, Credentials, Entry, Meaning, connect, v3
-from provisioning.constant_contact.client import LARGEST_ANSWER, MASK, mask
+from provisioning.constant_contact.client import MASK, MAX_BODY_SIZE, mask
 from provisioning.constant_contact.transport import IDLE
 from provisioning.sandbox import Server
 from tests.patience import PATIENCE
@@ -51,23 +51,23 @@ def ask(say: Callable[[socket.socket], None], timeout: float = PATIENCE, **prope
         return client(provider.url, timeout=timeout).create(ANNA | properties)
 
 
-# What is sent
+# Requests
 
 
-def test_an_account_is_created_with_the_stand_in_provider(sandbox: Server) -> None:
+def test_an_account_is_created_in_the_sandbox(sandbox: Server) -> None:
     answer = client(sandbox.url).create(ANNA)
     assert (answer.meaning, answer.status, answer.oauth2_token) == (Meaning.CREATED, 201, "")
     assert sandbox.provider.accounts["anna"].id == answer.account_id
 
 
-def test_a_token_comes_where_one_was_asked_for(sandbox: Server) -> None:
+def test_a_token_is_returned_on_request(sandbox: Server) -> None:
     answer = client(sandbox.url, oauth2_token=True).create(ANNA)
     assert answer.oauth2_token
     assert answer.oauth2_token not in answer.body
     assert answer.oauth2_token not in repr(answer)
 
 
-def test_a_request_is_what_the_document_asks_for() -> None:
+def test_the_request_is_as_documented() -> None:
     with peer(answering(201, '{"id": "1"}')) as provider:
         client(provider.url, oauth2_token=True).create(ANNA)
     head, _, body = provider.requests[0].partition("\r\n\r\n")
@@ -79,20 +79,20 @@ def test_a_request_is_what_the_document_asks_for() -> None:
     assert json.loads(body) == {name: value for name, value in ANNA.items() if value}
 
 
-def test_no_token_is_asked_for_unless_it_is_wanted() -> None:
+def test_no_token_is_requested_unless_configured() -> None:
     with peer(answering(201, '{"id": "1"}')) as provider:
         client(provider.url).create(ANNA)
     assert "oauth2_token_provided" not in provider.requests[0]
 
 
-def test_single_billing_always_comes_with_the_managed_site_owner() -> None:
+def test_single_billing_always_sends_managed_site_owner() -> None:
     with peer(answering(201, '{"id": "1"}')) as provider:
         client(provider.url).create(ANNA | {"single_billing": True, "managed_site_owner": False})
     body = json.loads(provider.requests[0].partition("\r\n\r\n")[2])
     assert body["single_billing"] is body["managed_site_owner"] is True
 
 
-def test_a_call_is_made_once_whatever_comes_of_it() -> None:
+def test_a_call_is_made_once_whatever_the_result() -> None:
     with peer(answering(503, "")) as provider:
         client(provider.url).create(ANNA)
     assert len(provider.requests) == 1
@@ -104,11 +104,11 @@ def test_a_redirect_is_not_followed() -> None:
     assert (answer.meaning, answer.status, len(provider.requests)) == (Meaning.NOTHING_CREATED, 302, 1)
 
 
-# What an answer means
+# Answers
 
 
 @pytest.mark.parametrize("body", ['{"id": 123}', '{"id": "123", "surprise": [1]}'])
-def test_a_success_with_an_id_is_an_account(body: str) -> None:
+def test_a_success_with_an_id_means_created(body: str) -> None:
     answer = ask(answering(200, body))
     assert (answer.meaning, answer.account_id) == (Meaning.CREATED, "123")
 
@@ -117,12 +117,12 @@ def test_a_success_with_an_id_is_an_account(body: str) -> None:
     "body",
     ["", "{}", "[]", "null", "<html>", '{"id": ""}', '{"id": null}', '{"id": [1]}', '{"id": "' + "9" * 81 + '"}'],
 )
-def test_a_success_that_is_not_what_was_promised_is_unknown(body: str) -> None:
+def test_a_success_with_an_undocumented_body_is_unknown(body: str) -> None:
     answer = ask(answering(201, body))
     assert (answer.meaning, answer.status, answer.account_id) == (Meaning.UNKNOWN, 201, "")
 
 
-def test_a_refusal_tells_what_was_refused() -> None:
+def test_a_refusal_names_the_refused_properties() -> None:
     body = '[{"error_key": "json.email", "error_message": "#/email: not valid"}]'
     answer = ask(answering(400, body))
     assert answer.meaning == Meaning.REFUSED
@@ -130,7 +130,7 @@ def test_a_refusal_tells_what_was_refused() -> None:
     assert answer.body == body
 
 
-def test_the_evidence_of_an_answer_fits_every_database() -> None:
+def test_the_stored_body_fits_every_database() -> None:
     answer = ask(answering(400, rb'[{"error_key": "k\u0000", "error_message": "\ud800"}]' + b"\xff\0" + b"x" * 20_000))
     assert "\0" not in answer.body
     assert len(answer.body) == 10_000
@@ -138,15 +138,15 @@ def test_the_evidence_of_an_answer_fits_every_database() -> None:
     assert (answer.problems[0].error_key, answer.problems[0].error_message) == ("k�", "?")
 
 
-def test_an_answer_without_end_is_not_read_to_its_end() -> None:
-    answer = ask(answering(201, b" " * (LARGEST_ANSWER + 100_000) + b'{"id": "1"}'))
+def test_an_endless_body_is_not_read_to_its_end() -> None:
+    answer = ask(answering(201, b" " * (MAX_BODY_SIZE + 100_000) + b'{"id": "1"}'))
     assert answer.meaning == Meaning.UNKNOWN
 
 
-# What a silence means
+# No answer
 
 
-def test_nothing_was_sent_where_nobody_listens() -> None:
+def test_a_refused_connection_means_nothing_was_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     answer = client(f"http://127.0.0.1:{port}").create(ANNA)
@@ -154,12 +154,12 @@ def test_nothing_was_sent_where_nobody_listens() -> None:
     assert "refused" in answer.problems[0].error_message
 
 
-def test_nothing_was_sent_where_the_name_is_not_known() -> None:
+def test_an_unknown_host_name_means_nothing_was_sent() -> None:
     assert client("http://provider.invalid").create(ANNA).meaning == Meaning.UNSENT
 
 
-def test_nothing_was_sent_where_the_tls_handshake_fails() -> None:
-    """A server that speaks no TLS answers the client's hello with nonsense."""
+def test_a_failed_tls_handshake_means_nothing_was_sent() -> None:
+    """A server without TLS answers the ClientHello with garbage."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer_in_clear() -> None:
@@ -187,21 +187,21 @@ def test_a_broken_answer_is_unknown(say: Callable[[socket.socket], None]) -> Non
     assert ask(say).meaning == Meaning.UNKNOWN
 
 
-def test_a_connection_kept_open_serves_the_next_call(sandbox: Server) -> None:
+def test_a_kept_connection_is_reused_for_the_next_call(sandbox: Server) -> None:
     one = client(sandbox.url)
     assert one.create(ANNA).meaning == Meaning.CREATED
     assert one.create(ANNA).meaning == Meaning.TAKEN
 
 
-def test_what_fails_on_a_kept_connection_is_unknown_even_if_nothing_was_connected() -> None:
-    """Where nothing tells that no byte went out, it may have."""
+def test_a_failure_on_a_kept_connection_is_unknown() -> None:
+    """Unless it is certain that no byte went out, one may have."""
     with peer(lambda connection: connection.sendall(b"HTTP/1.1 409 X\r\nContent-Length: 2\r\n\r\n[]")) as provider:
         one = client(provider.url)
         assert one.create(ANNA).meaning == Meaning.TAKEN
         assert one.create(ANNA).meaning in (Meaning.UNKNOWN, Meaning.TAKEN)
 
 
-def test_a_connection_that_was_idle_for_long_is_not_trusted(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_idle_for_too_long_is_not_reused(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     one = client(sandbox.url)
     one.create(ANNA)
     closed: list[bool] = []
@@ -236,21 +236,21 @@ def trickle(connection: socket.socket, first: bytes, then: bytes) -> None:
     ],
     ids=["status line", "headers", "body", "silence"],
 )
-def test_a_call_ends_at_its_deadline_however_the_answer_trickles(say: Callable[[socket.socket], None]) -> None:
+def test_a_call_ends_at_its_deadline_however_slowly_bytes_arrive(say: Callable[[socket.socket], None]) -> None:
     with peer(say) as provider, deadline_once(lambda: provider.requests) as timeouts:
         answer = client(provider.url, timeout=77).create(ANNA)
     assert answer.meaning == Meaning.UNKNOWN
     assert timeouts == [77]
 
 
-def test_a_tls_handshake_that_never_ends_is_cut_off_and_nothing_was_sent() -> None:
+def test_an_endless_tls_handshake_is_cut_off_with_nothing_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         answer = client(f"https://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3).create(ANNA)
     assert answer.meaning == Meaning.UNSENT
 
 
-def test_nothing_is_sent_once_the_deadline_is_over(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looking up a host name can take longer than any time-out; by then another worker may have the account."""
+def test_nothing_is_sent_after_the_deadline(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolving a host name can take longer than any timeout; by then another worker may have the account."""
     one = client(sandbox.url, timeout=0.05)
     connecting = one._transport.connecting
 
@@ -261,11 +261,11 @@ def test_nothing_is_sent_once_the_deadline_is_over(sandbox: Server, monkeypatch:
     monkeypatch.setattr(one._transport, "connecting", connect_late)
     answer = one.create(ANNA)
     assert answer.meaning == Meaning.UNSENT
-    assert "before it could be sent" in answer.problems[0].error_message
+    assert "before it was sent" in answer.problems[0].error_message
     assert not sandbox.provider.calls
 
 
-def test_a_call_that_is_called_off_was_not_sent(sandbox: Server) -> None:
+def test_a_canceled_call_was_not_sent(sandbox: Server) -> None:
     one = client(sandbox.url)
 
     def call_off() -> None:
@@ -273,11 +273,11 @@ def test_a_call_that_is_called_off_was_not_sent(sandbox: Server) -> None:
 
     answer = one.create(ANNA, call_off)
     assert answer.meaning == Meaning.UNSENT
-    assert answer.problems[0].error_message == "The call was called off before it could be sent."
+    assert answer.problems[0].error_message == "The call was canceled before it was sent."
     assert not sandbox.provider.calls
 
 
-def test_a_mistake_of_our_own_is_logged_without_its_words(
+def test_a_bug_of_ours_is_logged_without_its_message(
     sandbox: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     one = client(sandbox.url)
@@ -287,7 +287,7 @@ def test_a_mistake_of_our_own_is_logged_without_its_words(
     assert SECRET not in caplog.text
 
 
-def test_credentials_of_any_language_log_in() -> None:
+def test_credentials_in_any_script_authenticate() -> None:
     with peer(answering(201, '{"id": "1"}')) as provider:
         one = connect("v2", replace(CREDENTIALS, url=provider.url, password="č" + PASSWORD), timeout=5)
         assert one.create(ANNA).meaning == Meaning.CREATED
@@ -295,21 +295,21 @@ def test_credentials_of_any_language_log_in() -> None:
 
 
 @pytest.mark.parametrize("key", ["канарейка", "canary\r\nkey"])
-def test_what_cannot_be_sent_at_all_was_not_sent(sandbox: Server, key: str) -> None:
-    """A header of v3 that no HTTP library lets out."""
+def test_a_request_that_cannot_be_sent_was_not_sent(sandbox: Server, key: str) -> None:
+    """A v3 header that no HTTP library will send."""
     v3._tokens.clear()
     one = connect("v3", replace(CREDENTIALS, url=sandbox.url, api_key=key), timeout=5)
     one._tokens.token, one._tokens.until = "token", time.monotonic() + 999  # type: ignore[attr-defined]
     assert one.create(ANNA).meaning == Meaning.UNSENT
 
 
-def test_a_mistake_of_our_own_after_the_request_leaves_it_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_ours_after_sending_leaves_the_result_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.constant_contact.client.decode", lambda *_: dict[str, str]()["canary"])
     assert ask(answering(201, '{"id": "1"}')).meaning == Meaning.UNKNOWN
 
 
 @pytest.mark.parametrize("status", [403, 405, 407, 502])
-def test_a_proxy_that_refuses_to_connect_has_sent_nothing(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_refuses_to_connect_sent_nothing(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[int] = []
     with peer(answering(status, "<h1>Not for you</h1>")) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
@@ -323,7 +323,7 @@ def test_a_proxy_that_refuses_to_connect_has_sent_nothing(status: int, monkeypat
     assert KEY not in repr(answer)
 
 
-def test_a_proxy_that_breaks_off_while_it_connects_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_disconnects_while_connecting_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with peer(lambda connection: None) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
@@ -331,7 +331,7 @@ def test_a_proxy_that_breaks_off_while_it_connects_has_sent_nothing(monkeypatch:
     assert answer.meaning == Meaning.UNSENT
 
 
-def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     answer = client("https://api.example.com").create(ANNA)
@@ -343,7 +343,7 @@ def test_a_proxy_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another log-in for the provider's host, as a curl user may have put it down."""
+    """Another login for the provider's host, as a curl user may have stored it."""
     file = tmp_path / "netrc"
     file.write_text("default login stranger password stranger\n")
     monkeypatch.setenv("NETRC", str(file))
@@ -363,7 +363,7 @@ def test_a_netrc_file_never_replaces_our_credentials() -> None:
     assert "\r\nAuthorization: Bearer canary-jwt\r\n" in provider.requests[1]
 
 
-def test_a_proxy_on_the_way_leaves_a_failure_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_behind_a_plain_http_proxy_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     with peer(lambda connection: None) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
@@ -405,7 +405,7 @@ def test_the_list_of_accounts_is_read_page_by_page(sandbox: Server) -> None:
         *(f'{{"meta": {{"pagination": {{}}}}, "results": {results}}}' for results in ("null", "1", "{}")),
     ],
 )
-def test_a_list_that_is_not_what_was_promised_tells_nothing(body: str) -> None:
+def test_a_list_with_an_undocumented_body_is_unknown(body: str) -> None:
     with peer(answering(200, body)) as provider:
         answer = client(provider.url).list_accounts()
     assert (answer.meaning, answer.entries) == (Meaning.UNKNOWN, ())
@@ -417,16 +417,16 @@ def listed(*entries: object) -> Answer:
         return client(provider.url).list_accounts()
 
 
-def test_an_entry_is_kept_as_listed() -> None:
+def test_an_entry_is_returned_as_listed() -> None:
     entry = {"id": 7, "username": "Anna", "organization_name": "Anna & Söhne", "status": "TRIAL", "last_login_date": 1}
     assert listed(entry).entries == (Entry("7", "Anna", "Anna & Söhne", "TRIAL"),)
 
 
-def test_an_entry_that_says_little_is_kept_with_what_it_says() -> None:
+def test_an_entry_with_missing_fields_is_kept() -> None:
     assert listed({"id": "7", "username": "anna", "status": None}).entries == (Entry("7", "anna", "", ""),)
 
 
-def test_a_listed_text_of_any_length_fits() -> None:
+def test_long_listed_text_is_cut_to_fit() -> None:
     (entry,) = listed({"id": "7", "username": "a" * 999, "organization_name": "o\0" * 999}).entries
     assert (len(entry.username), len(entry.organization_name)) == (255, 255)
     assert "\0" not in entry.organization_name
@@ -446,19 +446,19 @@ def test_a_listed_text_of_any_length_fits() -> None:
         *({"id": number, "username": "anna"} for number in (None, "", "  ", [1], True, 1.5, "9" * 81)),
     ],
 )
-def test_an_entry_that_cannot_be_read_is_skipped_and_counted(odd: object) -> None:
+def test_unreadable_entries_are_skipped_and_counted(odd: object) -> None:
     answer = listed(odd, {"id": "8", "username": "berta"})
     assert answer.meaning == Meaning.LISTED
     assert (answer.skipped, [each.account_id for each in answer.entries]) == (1, ["8"])
 
 
 @pytest.mark.parametrize("status", [302, 403, 429, 500, 503])
-def test_an_answer_tells_how_long_to_wait(status: int) -> None:
+def test_the_answer_includes_retry_after(status: int) -> None:
     assert ask(answering(status, "", "Retry-After: 30")).retry_after == timedelta(seconds=30)
     assert ask(answering(status, "")).retry_after is None
 
 
-def test_a_page_of_the_gateway_tells_that_the_key_is_inactive() -> None:
+def test_a_mashery_page_reports_an_inactive_key() -> None:
     assert ask(answering(403, "<h1>Developer Inactive</h1>", "Content-Type: text/html")).meaning == Meaning.STOP
     header = "x-mashery-error-code: ERR_403_DEVELOPER_OVER_QPS"
     assert ask(answering(403, "<h1>Forbidden</h1>", header)).meaning == Meaning.OVER_RATE
@@ -468,7 +468,7 @@ def test_a_page_of_the_gateway_tells_that_the_key_is_inactive() -> None:
 
 
 @pytest.mark.parametrize("status", [201, 400, 401, 409, 500])
-def test_an_answer_that_repeats_the_secrets_is_masked(status: int) -> None:
+def test_secrets_repeated_in_an_answer_are_masked(status: int) -> None:
     said = json.dumps(
         {
             "error_key": "k",
@@ -492,7 +492,7 @@ def test_a_secret_is_masked_in_every_spelling(secret: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["password", "organization", "error_key", "value"])
-def test_what_only_looks_like_the_password_stays_readable(password: str) -> None:
+def test_words_that_only_look_like_the_password_stay_readable(password: str) -> None:
     said = [
         {"error_key": "json.value.invalid", "error_message": "#/organization_name: Not a value.value"},
         {"error_key": "json.field.missing", "error_message": "#/password: 8 or more characters."},
@@ -512,12 +512,12 @@ def test_what_only_looks_like_the_password_stays_readable(password: str) -> None
 @pytest.mark.parametrize(
     "said", ["{}", "so {}.", "so {}, then", '"{}"', "password={}&x", "<b>{}</b>", "({})", '{{"{}": 1}}', "#/x: {}"]
 )
-def test_the_password_is_masked_wherever_it_is_a_word(password: str, said: str) -> None:
+def test_the_password_is_masked_wherever_it_is_a_whole_word(password: str, said: str) -> None:
     assert password not in mask(said.format(password), (), password)
 
 
 @pytest.mark.parametrize("secret", ["a/b", "<b>&'\"", "č/ß"])
-def test_a_secret_is_masked_in_the_spelling_of_any_page(secret: str) -> None:
+def test_a_secret_is_masked_in_the_spelling_of_any_body(secret: str) -> None:
     for spelled in (
         escape(secret),
         quote(secret, safe=""),
@@ -543,13 +543,13 @@ def test_a_page_in_any_encoding_is_masked(encoding: str, named: bool) -> None:
     assert "\0" not in answer.body
 
 
-def test_a_secret_in_another_encoding_than_the_rest_is_masked_with_all_of_it() -> None:
+def test_a_secret_in_a_different_encoding_masks_the_whole_text() -> None:
     answer = ask(answering(502, b"<p>proxy says: " + PASSWORD.encode("utf-16-le")))
     assert answer.body == MASK
 
 
 @pytest.mark.parametrize("charset", ["nonsense", "hex", "undefined", "idna", "", "utf-8"])
-def test_an_encoding_that_cannot_be_read_is_no_obstacle(charset: str) -> None:
+def test_an_invalid_encoding_does_not_break_the_call(charset: str) -> None:
     answer = ask(answering(400, b'{"error_key": "k"} \xff', f"Content-Type: application/json; charset={charset}"))
     assert answer.body.startswith('{"error_key": "k"}')
 
@@ -559,7 +559,7 @@ def test_json_is_read_whatever_its_encoding(encoding: str) -> None:
     assert ask(answering(201, '{"id": "Ž7"}'.encode(encoding))).account_id == "Ž7"
 
 
-def test_json_is_utf_8_whatever_its_header_says() -> None:
+def test_json_is_utf_8_whatever_the_header_says() -> None:
     said = "Content-Type: application/json; charset=iso-8859-1"
     assert ask(answering(201, '{"id": "Ž7"}'.encode(), said)).account_id == "Ž7"
 
@@ -568,14 +568,12 @@ def test_a_secret_in_an_error_key_is_masked() -> None:
     assert KEY not in repr(ask(answering(400, f'{{"error_key": "no.{KEY}"}}')))
 
 
-def test_half_a_body_hides_its_token_all_the_same() -> None:
+def test_the_token_in_a_truncated_body_is_masked() -> None:
     answer = ask(answering(201, f'{{"id": "1", "oauth2_token": "{TOKEN}'))
     assert TOKEN not in answer.body
 
 
-def test_no_log_line_shows_a_secret_even_when_everything_is_logged(
-    sandbox: Server, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_log_line_shows_a_secret_even_at_debug_level(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         client(sandbox.url, oauth2_token=True).create(ANNA)
         client("http://127.0.0.1:9", timeout=0.5).create(ANNA)
@@ -584,7 +582,7 @@ def test_no_log_line_shows_a_secret_even_when_everything_is_logged(
         assert secret not in logged
 
 
-def test_credentials_and_answers_do_not_show_their_secrets() -> None:
+def test_repr_of_credentials_and_answers_shows_no_secret() -> None:
     shown = repr(CREDENTIALS) + repr(Answer(meaning=Meaning.CREATED, oauth2_token=TOKEN))
     for secret in (KEY, PASSWORD, TOKEN):
         assert secret not in shown
@@ -599,10 +597,10 @@ def test_a_watchdog_leaves_no_thread_behind(sandbox: Server) -> None:
             assert not thread.is_alive()
 
 
-def test_a_peer_that_hangs_up_first_does_not_disturb_the_watchdog(sandbox: Server) -> None:
+def test_the_watchdog_tolerates_a_peer_that_disconnects_first(sandbox: Server) -> None:
     one = client(sandbox.url)
     one.list_accounts()
     with contextlib.closing(one):
-        one._transport._hang_up()
-        one._transport._hang_up()
-    one._transport._hang_up()
+        one._transport._disconnect()
+        one._transport._disconnect()
+    one._transport._disconnect()

@@ -1,4 +1,4 @@
-"""The v3 dialect: tokens, names, and its own answers."""
+"""The v3 API: tokens, property names, and its own answers."""
 
 import json
 import socket
@@ -41,7 +41,7 @@ def ask(tokens: Peer, say: Callable[[socket.socket], None]) -> Answer:
         return client(api, tokens).create(ANNA)
 
 
-def test_an_account_is_created_under_v3s_names(tokens: Peer) -> None:
+def test_an_account_is_created_with_v3_property_names(tokens: Peer) -> None:
     with peer(answering(201, CREATED)) as api:
         answer = client(api, tokens).create(ANNA | {"single_billing": True, "website": ""})
     assert (answer.meaning, answer.account_id) == (Meaning.CREATED, "p07e1")
@@ -62,13 +62,13 @@ def test_an_account_is_created_under_v3s_names(tokens: Peer) -> None:
 
 @pytest.mark.parametrize(("entered", "sent"), [({"state_code": "MA"}, "MA"), ({"state_code": ""}, ""), ({}, "")])
 def test_a_state_is_always_sent(tokens: Peer, entered: dict[str, str], sent: str) -> None:
-    """The contract requires it of every account, and the guide asks to leave it blank outside the US and Canada."""
+    """The contract requires it for every account; the guide says to leave it blank outside the US and Canada."""
     with peer(answering(201, CREATED)) as api:
         client(api, tokens).create(ANNA | entered)
     assert json.loads(api.requests[0].partition("\r\n\r\n")[2])["state_code"] == sent
 
 
-def test_a_token_is_asked_for_with_the_partners_credentials(tokens: Peer) -> None:
+def test_a_token_is_requested_with_the_partners_credentials(tokens: Peer) -> None:
     ask(tokens, answering(201, CREATED))
     head, _, body = tokens.requests[0].partition("\r\n\r\n")
     assert head.startswith("POST /token HTTP/1.1")
@@ -76,14 +76,14 @@ def test_a_token_is_asked_for_with_the_partners_credentials(tokens: Peer) -> Non
     assert body == "grant_type=client_credentials"
 
 
-def test_threads_share_a_token_and_never_fetch_two(tokens: Peer) -> None:
+def test_threads_share_a_token_and_fetch_it_once(tokens: Peer) -> None:
     with peer(answering(201, CREATED)) as api, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client(api, tokens).create(ANNA), range(16)))
     assert {answer.meaning for answer in answers} == {Meaning.CREATED}
     assert len(tokens.requests) == 1
 
 
-def test_a_token_is_renewed_before_it_ends(tokens: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_renewed_before_it_expires(tokens: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     with peer(answering(201, CREATED)) as api:
         one = client(api, tokens)
         one.create(ANNA)
@@ -94,10 +94,10 @@ def test_a_token_is_renewed_before_it_ends(tokens: Peer, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("age", "meaning"), [(0, Meaning.STOP), (v3.FRESH + 1, Meaning.UNSENT)])
-def test_a_401_for_a_token_makes_the_next_call_fetch_a_new_one(
+def test_after_a_401_the_next_call_fetches_a_new_token(
     age: float, meaning: Meaning, tokens: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only that of an old token says nothing about the partner's credentials."""
+    """A 401 for an old token says nothing about the partner's credentials."""
     with peer(answering(401, '{"error_key": "unauthorized", "error_message": "x"}')) as api:
         one = client(api, tokens)
         assert one._fetch_token() is None
@@ -108,7 +108,7 @@ def test_a_401_for_a_token_makes_the_next_call_fetch_a_new_one(
     assert (len(tokens.requests), len(api.requests)) == (2, 2)
 
 
-def test_a_401_that_comes_late_drops_no_newer_token() -> None:
+def test_a_late_401_does_not_drop_a_newer_token() -> None:
     tokens = v3.Tokens(token="new")
     tokens.drop("old")
     assert tokens.token == "new"
@@ -138,7 +138,7 @@ def test_without_a_token_no_account_is_sent(status: int, meaning: Meaning) -> No
         (200, Meaning.UNSENT),
     ],
 )
-def test_a_page_in_the_place_of_a_token_names_the_token_server(status: int, meaning: Meaning) -> None:
+def test_a_page_instead_of_a_token_names_the_token_server(status: int, meaning: Meaning) -> None:
     say = answering(status, "<h1>Gateway</h1>", "Content-Type: text/html\r\nRetry-After: 7")
     with peer(say) as tokens, peer(answering(201, CREATED)) as api:
         answer = client(api, tokens).create(ANNA)
@@ -147,7 +147,7 @@ def test_a_page_in_the_place_of_a_token_names_the_token_server(status: int, mean
     assert answer.retry_after == (None if status == 200 else timedelta(seconds=7))
 
 
-def test_a_token_server_that_does_not_answer_is_named() -> None:
+def test_an_unreachable_token_server_is_named() -> None:
     with peer(answering(201, CREATED)) as api:
         answer = client(api, Peer("http://127.0.0.1:9")).create(ANNA)
     assert answer.meaning == Meaning.UNSENT
@@ -158,9 +158,7 @@ def test_a_token_server_that_does_not_answer_is_named() -> None:
     "lifetime",
     ["", ', "expires_in": null', ', "expires_in": "?"', ', "expires_in": 1e999', f', "expires_in": {10**400}'],
 )
-def test_a_token_that_does_not_say_for_how_long_is_good_for_five_minutes(
-    lifetime: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_without_a_lifetime_is_used_for_five_minutes(lifetime: str, monkeypatch: pytest.MonkeyPatch) -> None:
     token = answering(200, f'{{"access_token": "x", "token_type": "Bearer"{lifetime}}}')
     with peer(token) as tokens, peer(answering(201, CREATED)) as api:
         one = client(api, tokens)
@@ -176,13 +174,13 @@ def test_a_token_that_does_not_say_for_how_long_is_good_for_five_minutes(
 @pytest.mark.parametrize(
     "body", ["", "[]", "{}", *(f'{{"access_token": {token}}}' for token in ("null", '""', "7", '"a\\nb"', '"č"'))]
 )
-def test_what_is_not_a_token_is_none(body: str) -> None:
+def test_invalid_token_answers_are_rejected(body: str) -> None:
     with peer(answering(200, body)) as tokens, peer(answering(201, CREATED)) as api:
         answer = client(api, tokens).create(ANNA)
     assert (answer.meaning, api.requests) == (Meaning.UNSENT, [])
 
 
-def test_a_token_that_takes_too_long_keeps_no_thread_waiting(monkeypatch: pytest.MonkeyPatch, tokens: Peer) -> None:
+def test_waiting_for_a_token_times_out(monkeypatch: pytest.MonkeyPatch, tokens: Peer) -> None:
     monkeypatch.setattr(v3, "TOKEN_TIMEOUT", 0.1)
     with peer(answering(201, CREATED)) as api:
         one = client(api, tokens)
@@ -191,7 +189,7 @@ def test_a_token_that_takes_too_long_keeps_no_thread_waiting(monkeypatch: pytest
     assert (answer.meaning, tokens.requests, api.requests) == (Meaning.UNSENT, [], [])
 
 
-def test_a_refusal_names_the_property_as_this_program_calls_it(tokens: Peer) -> None:
+def test_a_refusal_names_properties_as_in_v2(tokens: Peer) -> None:
     answer = ask(tokens, answering(400, '[{"error_key": "k", "error_message": "#/contact_email: no"}]'))
     assert (answer.meaning, answer.problems[0].property) == (Meaning.REFUSED, "email")
 
@@ -208,7 +206,7 @@ def test_a_refusal_names_the_property_as_this_program_calls_it(tokens: Peer) -> 
         (403, "unheard_of", Meaning.NOTHING_CREATED),
     ],
 )
-def test_an_answer_of_v3_means_what_its_contract_says(tokens: Peer, status: int, key: str, meaning: Meaning) -> None:
+def test_v3_answers_mean_what_the_contract_says(tokens: Peer, status: int, key: str, meaning: Meaning) -> None:
     assert ask(tokens, answering(status, json.dumps({"error_key": key, "error_message": "m"}))).meaning == meaning
 
 
@@ -234,19 +232,19 @@ def test_the_list_is_read_page_by_page(tokens: Peer) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"site_owner_list": {}}'])
-def test_a_list_that_is_not_what_was_promised_tells_nothing(tokens: Peer, body: str) -> None:
+def test_a_list_with_an_undocumented_body_is_unknown(tokens: Peer, body: str) -> None:
     with peer(answering(200, body)) as api:
         assert client(api, tokens).list_accounts().meaning == Meaning.UNKNOWN
 
 
-def test_an_entry_that_cannot_be_read_is_skipped_and_counted(tokens: Peer) -> None:
+def test_unreadable_entries_are_skipped_and_counted(tokens: Peer) -> None:
     with peer(answering(200, '{"site_owner_list": [{}, {"encoded_account_id": "p1"}]}')) as api:
         answer = client(api, tokens).list_accounts()
     assert (answer.meaning, answer.entries, answer.skipped) == (Meaning.LISTED, (), 2)
 
 
-def test_only_the_calls_of_the_api_are_started(tokens: Peer) -> None:
-    """The rate limit is that of the API, and the token server is another one."""
+def test_start_is_called_for_api_calls_only(tokens: Peer) -> None:
+    """The rate limit applies to the API; the token server is a different one."""
     started: list[int] = []
     with peer(answering(201, CREATED)) as api:
         client(api, tokens).create(ANNA, lambda: started.append(len(tokens.requests)))
@@ -254,13 +252,13 @@ def test_only_the_calls_of_the_api_are_started(tokens: Peer) -> None:
 
 
 @pytest.mark.parametrize("links", ["null", "{}", '{"next": null}', '{"next": {}}'])
-def test_the_last_page_leads_nowhere(tokens: Peer, links: str) -> None:
+def test_the_last_page_has_no_next_page(tokens: Peer, links: str) -> None:
     with peer(answering(200, f'{{"site_owner_list": [], "_links": {links}}}')) as api:
         answer = client(api, tokens).list_accounts()
     assert (answer.meaning, answer.next_page) == (Meaning.LISTED, "")
 
 
-def test_an_odd_link_to_the_next_page_is_no_list(tokens: Peer) -> None:
+def test_an_invalid_next_link_is_not_a_list(tokens: Peer) -> None:
     with peer(answering(200, '{"site_owner_list": [], "_links": {"next": {"href": 7}}}')) as api:
         assert client(api, tokens).list_accounts().meaning == Meaning.UNKNOWN
 
