@@ -219,7 +219,7 @@ def now() -> datetime:
 def failing_calls() -> str:
     """What the newest calls got while none was answered clearly, in words; empty while calls fare well."""
     hour = now() - timedelta(hours=1)
-    calls = list(Attempt.objects.filter(kind=Attempt.Kind.CREATE, ended_at__gte=hour).order_by("-ended_at")[:12])
+    calls = list(Attempt.objects.filter(kind=Attempt.Kind.CREATE, ended_at__gte=hour).order_by("-ended_at", "-pk")[:12])
     failed = list(takewhile(lambda call: call.outcome in (Outcome.UNKNOWN, Outcome.UNUSABLE), calls))
     if len(failed) < UNUSABLE_ACCOUNTS:
         return ""
