@@ -76,7 +76,7 @@ def url(text: str) -> str:
     return text
 
 
-def colour(text: str) -> str:
+def color(text: str) -> str:
     if not re.fullmatch("#[0-9a-fA-F]{6}", text):
         raise ValueError("must look like #2454d6")
     return text.lower()
@@ -207,7 +207,7 @@ SIGNUP_LINK_URL = read("SIGNUP_LINK_URL", "", url)
 
 BRAND_NAME = read("BRAND_NAME", "")
 BRAND_HEADLINE = read("BRAND_HEADLINE", "")
-BRAND_COLOR = read("BRAND_COLOR", "", colour)
+BRAND_COLOR = read("BRAND_COLOR", "", color)
 BRAND_TRIAL_DAYS = read("BRAND_TRIAL_DAYS", 60, number(int, 0))
 BRAND_SUPPORT_EMAIL = read("BRAND_SUPPORT_EMAIL", "")
 BRAND_SUPPORT_URL = read("BRAND_SUPPORT_URL", "", url)

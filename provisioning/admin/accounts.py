@@ -15,8 +15,8 @@ from django.utils.timesince import timesince
 from django.utils.timezone import localtime
 
 from provisioning import rules, search
-from provisioning.admin.action_views import do, do_in_bulk, stamp
-from provisioning.admin.actions import VERBS, offered
+from provisioning.admin.action_views import account_action, bulk_action, stamp
+from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.correction import correct
 from provisioning.admin.decision import decide
@@ -34,7 +34,7 @@ State = Account.State
 
 @admin.register(Account)
 class AccountAdmin(ReadOnly, ModelAdmin):
-    """Accounts change by the verbs of `services` only; the admin itself edits nothing."""
+    """Accounts change by the actions of `services` only; the admin itself edits nothing."""
 
     list_display = ("colored_state", "submitted", "customer", "email", "country", "last_answer")
     list_display_links = ("customer",)
@@ -75,9 +75,13 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
-        verbs = [
-            path(f"<int:pk>/{verb.name}/", view(partial(do, verb=verb)), name=f"provisioning_account_{verb.name}")
-            for verb in VERBS
+        actions = [
+            path(
+                f"<int:pk>/{action.name}/",
+                view(partial(account_action, action=action)),
+                name=f"provisioning_account_{action.name}",
+            )
+            for action in ACTIONS
         ]
         return [
             path("export.<str:kind>", view(partial(export, self)), name="provisioning_account_export"),
@@ -85,16 +89,16 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             path("<int:pk>/correct/", view(correct), name="provisioning_account_correct"),
             path("<int:pk>/decide/", view(decide), name="provisioning_account_decide"),
             path("<int:pk>/token/", view(token), name="provisioning_account_token"),
-            *verbs,
+            *actions,
             *super().get_urls(),
         ]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         state = request.GET.get("state__exact")
         return {
-            verb.name: (partial(do_in_bulk, verb=verb), verb.name, verb.label)
-            for verb in VERBS
-            if request.user.has_perm(verb.permission) and (not state or state in verb.states)
+            action.name: (partial(bulk_action, action=action), action.name, action.label)
+            for action in ACTIONS
+            if request.user.has_perm(action.permission) and (not state or state in action.states)
         }
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AccountList]:
@@ -124,7 +128,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             "subtitle": None,
             "timeline": timeline(obj),
             "outlook": outlook(obj),
-            "verbs": offered(obj, request),
+            "actions": offered(obj, request),
             "may_correct": request.user.has_perm("provisioning.correct_account") and obj.state == State.REJECTED,
             "may_decide": request.user.has_perm("provisioning.correct_account") and obj.state == State.UNCONFIRMED,
             "may_reveal": obj.has_token and request.user.has_perm("provisioning.reveal_oauth2_token"),

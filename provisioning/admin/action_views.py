@@ -1,4 +1,4 @@
-"""Staff's verbs on the pages of the admin: one at a time on an account's page, in bulk on the list."""
+"""Staff's actions on the pages of the admin: one at a time on an account's page, in bulk on the list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 
 from provisioning import services
-from provisioning.admin.actions import Verb
+from provisioning.admin.actions import Action
 from provisioning.admin.timeline import timeline
 from provisioning.admin_site import ask_for_proof
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
@@ -44,45 +44,45 @@ def stamp(account: Account) -> str:
     return account.state_changed_at.isoformat()
 
 
-def do(request: HttpRequest, pk: int, verb: Verb) -> HttpResponse:
-    """Carry a verb out for one account, if it still is as the page showed it."""
-    require_permissions(request, verb.permission)
+def account_action(request: HttpRequest, pk: int, action: Action) -> HttpResponse:
+    """Carry a action out for one account, if it still is as the page showed it."""
+    require_permissions(request, action.permission)
     account = get_object_or_404(Account, pk=pk)
-    if verb.grave and (asked := ask_for_proof(request)):
+    if action.needs_proof and (asked := ask_for_proof(request)):
         return asked
     seen = request.POST.get("seen", stamp(account))
-    if request.method != "POST" or (verb.warning and "sure" not in request.POST):
-        return _ask(request, verb, [account], {"seen": seen})
+    if request.method != "POST" or (action.warning and "confirmed" not in request.POST):
+        return _ask(request, action, [account], {"seen": seen})
     try:
         if seen != stamp(account):
             raise MovedMeanwhile
-        verb.carry_out(account, request)
+        action.carry_out(account, request)
     except (IllegalMove, MovedMeanwhile):
         tell_meanwhile(request, account)
     else:
-        messages.success(request, f"{account}: {verb.done}.")
+        messages.success(request, f"{account}: {action.done}.")
     return redirect("admin:provisioning_account_change", pk)
 
 
-def do_in_bulk(model_admin: Any, request: HttpRequest, queryset: QuerySet[Account], *, verb: Verb) -> Any:
-    """Carry a verb out for each of the selected accounts that it is for; the others stay as they are."""
-    if verb.grave and (asked := ask_for_proof(request)):
+def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Account], *, action: Action) -> Any:
+    """Carry a action out for each of the selected accounts that it is for; the others stay as they are."""
+    if action.needs_proof and (asked := ask_for_proof(request)):
         return asked
     accounts = list(queryset[: MOST_AT_ONCE + 1])
     if len(accounts) > MOST_AT_ONCE:
         messages.error(request, f"Nothing was done: choose at most {MOST_AT_ONCE} accounts at once.")
         return None
-    if verb.warning and "sure" not in request.POST:
-        return _ask(request, verb, accounts, {"action": verb.name})
-    carry_out_each(request, accounts, verb)
+    if action.warning and "confirmed" not in request.POST:
+        return _ask(request, action, accounts, {"action": action.name})
+    carry_out_each(request, accounts, action)
     return None
 
 
-def carry_out_each(request: HttpRequest, accounts: list[Account], verb: Verb) -> None:
-    """Carry a verb out for each account that it is for, and say for how many, and which were left as they are."""
-    left = [account for account in accounts if not _done(account, request, verb)]
+def carry_out_each(request: HttpRequest, accounts: list[Account], action: Action) -> None:
+    """Carry a action out for each account that it is for, and say for how many, and which were left as they are."""
+    left = [account for account in accounts if not _done(account, request, action)]
     if done := len(accounts) - len(left):
-        messages.success(request, f"{verb.done}: {done} account{pluralize(done)}.")
+        messages.success(request, f"{action.done}: {done} account{pluralize(done)}.")
     if left:
         names = "; ".join(f"{account}: {account.get_state_display()}" for account in left[:10])
         more = " …" if len(left) > 10 else ""
@@ -97,26 +97,26 @@ def tell_meanwhile(request: HttpRequest, account: Account) -> None:
     messages.warning(request, f"Nothing was done, for somebody was faster. {account} is now {state}: {happened}")
 
 
-def _done(account: Account, request: HttpRequest, verb: Verb) -> bool:
+def _done(account: Account, request: HttpRequest, action: Action) -> bool:
     try:
-        verb.carry_out(account, request)
+        action.carry_out(account, request)
     except (IllegalMove, MovedMeanwhile):
         account.refresh_from_db()
         return False
     return True
 
 
-def _ask(request: HttpRequest, verb: Verb, accounts: Iterable[Account], fields: Mapping[str, str]) -> HttpResponse:
-    accounts = [account for account in accounts if verb.is_for(account)]
+def _ask(request: HttpRequest, action: Action, accounts: Iterable[Account], fields: Mapping[str, str]) -> HttpResponse:
+    accounts = [account for account in accounts if action.is_for(account)]
     original = accounts[0] if "seen" in fields and accounts else None
     return page(
         request,
-        "sure",
+        "confirm",
         original,
-        title=f"{verb.label}?",
-        verb=verb,
+        title=f"{action.label}?",
+        action=action,
         accounts=accounts,
-        doubtful={account.pk for account in accounts if verb.doubt and services.may_exist(account)},
+        doubtful={account.pk for account in accounts if action.doubt and services.may_exist(account)},
         fields=fields,
         checkbox=ACTION_CHECKBOX_NAME,
     )

@@ -16,7 +16,7 @@ State = Account.State
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verb:
+class Action:
     """One thing that staff do. What has a `warning` asks for confirmation first.
 
     What is `grave` takes fresh proof of who they are. `doubt` is added where one of the accounts may exist at Constant
@@ -27,16 +27,16 @@ class Verb:
     label: str
     done: str
     states: frozenset[str]
-    do: Callable[[Account], None]
-    given: Callable[[Account], bool] = lambda account: True
+    service: Callable[[Account], None]
+    condition: Callable[[Account], bool] = lambda account: True
     warning: str = ""
     doubt: str = ""
-    needs: str = ""
-    grave: bool = False
+    codename: str = ""
+    needs_proof: bool = False
 
     @property
     def permission(self) -> str:
-        return f"provisioning.{self.needs or f'{self.name}_account'}"
+        return f"provisioning.{self.codename or f'{self.name}_account'}"
 
     @property
     def url(self) -> str:
@@ -44,17 +44,17 @@ class Verb:
 
     def is_for(self, account: Account) -> bool:
         """Whether it can be offered for an account as it is."""
-        return account.state in self.states and self.given(account)
+        return account.state in self.states and self.condition(account)
 
     def carry_out(self, account: Account, request: HttpRequest) -> None:
-        """Do it and record who did it. Raises as the verb of `services` does; then nothing has happened."""
+        """Do it and record who did it. Raises as the action of `services` does; then nothing has happened."""
         with transaction.atomic():
-            self.do(account)
+            self.service(account)
             account.refresh_from_db()  # So that the record of an erasure does not bring the name back.
             record(request, account, str(self.done))
 
 
-def _surely_absent(account: Account) -> bool:
+def _is_safe_to_retry(account: Account) -> bool:
     """Sending again can do no harm: an unconfirmed account was last looked for in vain."""
     last = account.attempts.last()
     return account.state != State.UNCONFIRMED or (last is not None and last.outcome == Attempt.Outcome.ABSENT)
@@ -65,64 +65,64 @@ DOUBT = (
     " find out any more: look for its username in your list of accounts there, and cancel it if you don't want it."
 )
 
-VERBS = (
-    Verb(
+ACTIONS = (
+    Action(
         name="approve",
         label="Approve",
         done="Approved",
         states=frozenset({State.HELD}),
-        do=services.approve,
+        service=services.approve,
     ),
-    Verb(
+    Action(
         name="look_up",
         label="Look for it now",
         done="Had it looked for",
         states=frozenset({State.UNCONFIRMED}),
-        do=services.look_up,
+        service=services.look_up,
     ),
-    Verb(
+    Action(
         name="retry",
         label="Send again now",
         done="Sent again",
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
-        given=_surely_absent,
-        do=services.retry,
+        condition=_is_safe_to_retry,
+        service=services.retry,
     ),
-    Verb(
+    Action(
         name="decline",
         label="Decline",
         done="Declined",
         states=frozenset({State.HELD}),
-        do=services.decline,
+        service=services.decline,
         warning="It is given up for good and its password is wiped. The customer would have to sign up anew.",
     ),
-    Verb(
+    Action(
         name="close",
         label="Give up",
         done="Given up",
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
-        do=services.close,
+        service=services.close,
         warning="It is given up for good and its password is wiped. The customer would have to sign up anew.",
         doubt=DOUBT,
     ),
-    Verb(
+    Action(
         name="wipe_token",
-        needs="wipe_oauth2_token",
+        codename="wipe_oauth2_token",
         label="Wipe the access token",
         done="Access token wiped",
         states=frozenset({State.CREATED}),
-        given=lambda account: bool(account.oauth2_token),
-        do=services.wipe_token,
+        condition=lambda account: bool(account.oauth2_token),
+        service=services.wipe_token,
         warning="Constant Contact gives it out only once: wiped here, it is gone for good.",
     ),
-    Verb(
+    Action(
         name="erase",
         label="Erase personal data",
         done="Personal data erased",
         states=frozenset(State) - {State.SENDING},
-        given=lambda account: account.erased_at is None,
-        do=services.erase,
-        grave=True,
+        condition=lambda account: account.erased_at is None,
+        service=services.erase,
+        needs_proof=True,
         warning=(
             "Names, addresses and secrets are erased here for good; what was not created yet is given up."
             " An account at Constant Contact is not touched: that is to be closed there."
@@ -133,6 +133,6 @@ VERBS = (
 """In the order in which they are offered: first what is done most, last what cannot be undone."""
 
 
-def offered(account: Account, request: HttpRequest) -> list[Verb]:
+def offered(account: Account, request: HttpRequest) -> list[Action]:
     """What this member of staff can do to this account now."""
-    return [verb for verb in VERBS if request.user.has_perm(verb.permission) and verb.is_for(account)]
+    return [action for action in ACTIONS if request.user.has_perm(action.permission) and action.is_for(account)]

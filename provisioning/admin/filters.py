@@ -61,7 +61,7 @@ class ValueFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         values = Account.objects.order_by().values_list(self.parameter_name, flat=True).distinct()
-        there = cache.get_or_set(f"desk.{self.parameter_name}", lambda: list(values), 600) or []
+        there = cache.get_or_set(f"filters.{self.parameter_name}", lambda: list(values), 600) or []
         return sorted(((value, self.name(value)) for value in there if value), key=lambda choice: choice[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:

@@ -9,27 +9,27 @@ from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 
 from provisioning.admin.action_views import MOST_AT_ONCE, carry_out_each, page, require_permissions
-from provisioning.admin.actions import VERBS
+from provisioning.admin.actions import ACTIONS
 from provisioning.models import Account
 
 
 def held(request: HttpRequest) -> HttpResponse:
     """Show how many are held, and do with all of them what the pressed button says, the oldest first."""
     require_permissions(request)
-    verbs = {
-        verb.name: verb
-        for verb in VERBS
-        if Account.State.HELD in verb.states and verb.name in {"approve", "decline"}
-        if request.user.has_perm(verb.permission)
+    actions = {
+        action.name: action
+        for action in ACTIONS
+        if Account.State.HELD in action.states and action.name in {"approve", "decline"}
+        if request.user.has_perm(action.permission)
     }
     accounts = Account.objects.filter(state=Account.State.HELD).order_by("submitted_at")
     if request.method == "POST":
-        verb = verbs.get(request.POST.get("verb", ""))
-        if not verb:
+        action = actions.get(request.POST.get("action", ""))
+        if not action:
             raise PermissionDenied
-        carry_out_each(request, list(accounts[:MOST_AT_ONCE]), verb)
+        carry_out_each(request, list(accounts[:MOST_AT_ONCE]), action)
         if left := accounts.count():
             messages.warning(request, f"{left} more {pluralize(left, 'is,are')} held. Press again to go on.")
             return redirect("admin:provisioning_account_held")
         return redirect("admin:index")
-    return page(request, "held", None, title="Held sign-ups", count=accounts.count(), verbs=verbs.values())
+    return page(request, "held", None, title="Held sign-ups", count=accounts.count(), actions=actions.values())

@@ -40,7 +40,7 @@ def may_manage(request: HttpRequest, user: User) -> bool:
     return not user.is_superuser and not more.exists()
 
 
-class Grave:
+class ProofRequired:
     """Mixed into an admin: whoever may change something here proves first who they are, one thing at a time."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Grave:
 
 
 @admin.register(User)
-class StaffAdmin(Grave, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Whoever leaves is made inactive."""
 
     list_filter = ("is_staff", "is_active", "groups")
@@ -128,12 +128,12 @@ class ForSuperusers:
 
 
 @admin.register(Group)
-class RoleAdmin(ForSuperusers, Grave, GroupAdmin):
+class RoleAdmin(ForSuperusers, ProofRequired, GroupAdmin):
     """Whoever could change what a group may do could do anything."""
 
 
 @admin.register(TOTPDevice)
-class SecondFactorAdmin(ReadOnly, Grave, ModelAdmin):
+class SecondFactorAdmin(ReadOnly, ProofRequired, ModelAdmin):
     """Who has a second factor. Administrators reset it for whoever has lost their phone."""
 
     list_display = ("user", "confirmed", "created_at", "last_used_at")

@@ -134,7 +134,7 @@ def _start(day: date) -> datetime:
 
 def _remembered(name: str, find_out: Callable[[], T]) -> T:
     """What was found out less than a quarter of an hour ago, or is now."""
-    return cache.get_or_set(f"desk.{name}", find_out, FRESH_FOR.total_seconds())  # type: ignore[return-value]
+    return cache.get_or_set(f"overview.{name}", find_out, FRESH_FOR.total_seconds())  # type: ignore[return-value]
 
 
 def _last(days: dict[date, Counts], number: int) -> Counts:

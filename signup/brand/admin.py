@@ -109,7 +109,7 @@ class BrandAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if "_look" in request.POST and (brand := self._as_typed(request, object_id)):
+        if "_preview" in request.POST and (brand := self._as_typed(request, object_id)):
             return self.preview(request, brand)
         return super().changeform_view(request, object_id, form_url, extra_context)
 

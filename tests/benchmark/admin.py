@@ -1,4 +1,4 @@
-"""`python -m tests.benchmark.admin [FEW MANY]`: how much slower the desk is with many accounts than with few.
+"""`python -m tests.benchmark.admin [FEW MANY]`: how much slower the admin is with many accounts than with few.
 
 Two installations are filled, each with a database of its own: SQLite in temporary files, or two new databases of the
 server that DATABASE_URL points at, like in `python -m tests.postgresql python -m tests.benchmark.admin`. They are asked
@@ -46,8 +46,8 @@ def database(number: str, directory: Path) -> str:
     import psycopg
 
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE desk_{number}")
-    return f"{server.rpartition('/')[0]}/desk_{number}"
+        connection.execute(f"CREATE DATABASE admin_{number}")
+    return f"{server.rpartition('/')[0]}/admin_{number}"
 
 
 def start(number: str, url: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""A morning at the desk, in a real Chromium."""
+"""A morning in the admin, in a real Chromium."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -54,14 +54,14 @@ for key in Session.objects.values_list("session_key", flat=True):
 
 @pytest.fixture(scope="module")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with Installation(tmp_path_factory.mktemp("desk"), DEBUG="true") as installation:
+    with Installation(tmp_path_factory.mktemp("admin"), DEBUG="true") as installation:
         installation.manage("seed", "300", "--days=40")
         installation.manage("shell", "-v0", "-c", STAFF_AND_THEIR_WORK)
         yield installation
 
 
 @pytest.fixture
-def desk(visit: Open) -> Callable[..., Page]:
+def open_admin(visit: Open) -> Callable[..., Page]:
     """Logs a member of staff in."""
 
     def logged_in(role: str, **options: Any) -> Page:
@@ -75,7 +75,7 @@ def desk(visit: Open) -> Callable[..., Page]:
 
 
 def go_round(page: Page, look: Callable[[Page], None]) -> None:
-    """Look at every page of the desk, in each of its states."""
+    """Look at every page of the admin, in each of its states."""
     accounts = "/admin/provisioning/account/"
     machinery = (
         "/admin/provisioning/gateway/",
@@ -118,14 +118,14 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_of_the_desk_is_accessible(
-    desk: Callable[..., Page], accessible: Callable[[Page], None], scheme: str
+def test_every_page_of_the_admin_is_accessible(
+    open_admin: Callable[..., Page], accessible: Callable[[Page], None], scheme: str
 ) -> None:
-    go_round(desk("Administrator", color_scheme=scheme, bypass_csp=True), accessible)
+    go_round(open_admin("Administrator", color_scheme=scheme, bypass_csp=True), accessible)
 
 
-def test_every_page_of_the_desk_does_without_inline_scripts_and_styles(desk: Callable[..., Page]) -> None:
-    go_round(desk("Administrator"), lambda page: None)
+def test_every_page_of_the_admin_does_without_inline_scripts_and_styles(open_admin: Callable[..., Page]) -> None:
+    go_round(open_admin("Administrator"), lambda page: None)
 
 
 def test_the_log_in_is_accessible(visit: Open, accessible: Callable[[Page], None]) -> None:
@@ -147,9 +147,9 @@ def test_the_log_in_is_accessible(visit: Open, accessible: Callable[[Page], None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_stopped_gateway_is_told_accessibly(
-    desk: Callable[..., Page], site: Installation, accessible: Callable[[Page], None], scheme: str
+    open_admin: Callable[..., Page], site: Installation, accessible: Callable[[Page], None], scheme: str
 ) -> None:
-    page = desk("Operator", color_scheme=scheme, bypass_csp=True)
+    page = open_admin("Operator", color_scheme=scheme, bypass_csp=True)
     site.manage("shell", "-v0", "-c", "from provisioning import gateway; gateway.stop('401: no such user')")
     page.reload()
     expect(page.get_by_text("No account is sent")).to_be_visible()
@@ -160,17 +160,17 @@ def test_a_stopped_gateway_is_told_accessibly(
 
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("path", ["/admin/", "/admin/provisioning/account/", "/admin/two-factor/", "/admin/sessions/"])
-def test_no_page_is_wider_than_the_window(desk: Callable[..., Page], path: str, width: int) -> None:
-    page = desk("Viewer", width=width)
+def test_no_page_is_wider_than_the_window(open_admin: Callable[..., Page], path: str, width: int) -> None:
+    page = open_admin("Viewer", width=width)
     page.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("javascript", [True, False])
 def test_the_token_of_an_account_is_shown_for_fresh_proof(
-    desk: Callable[..., Page], site: Installation, javascript: bool
+    open_admin: Callable[..., Page], site: Installation, javascript: bool
 ) -> None:
-    page = desk("Administrator", javascript=javascript)
+    page = open_admin("Administrator", javascript=javascript)
     page.goto("/admin/provisioning/account/?q=theta")
     page.get_by_role("link", name="Theta Yoga").click()
     site.manage("shell", "-v0", "-c", PROOF_IS_OLD)
@@ -186,8 +186,8 @@ def test_the_token_of_an_account_is_shown_for_fresh_proof(
     expect(page.locator(".timeline")).to_contain_text("Access token shown by administrator.")
 
 
-def test_a_morning_at_the_desk_without_javascript(desk: Callable[..., Page], site: Installation) -> None:
-    page = desk("Operator", javascript=False)
+def test_a_morning_in_the_admin_without_javascript(open_admin: Callable[..., Page], site: Installation) -> None:
+    page = open_admin("Operator", javascript=False)
     page.get_by_role("link", name="to be corrected").click()
     page.get_by_label("Search").fill("zeta cyc")
     page.get_by_role("button", name="Search").click()

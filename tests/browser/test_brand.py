@@ -26,7 +26,7 @@ POINTS = "Free onboarding by our own people\nTemplates made for bakeries\nCancel
 LOOKS: list[dict[str, Any]] = [{"width": 320}, {"width": 1280, "color_scheme": "dark"}]
 DOWNLOADS = "links => new Set(links.map(link => link.href ?? link.src)).size"
 
-Desk = Callable[..., Page]
+OpenAdmin = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 
 @pytest.fixture
-def desk(visit: Open) -> Desk:
+def open_admin(visit: Open) -> OpenAdmin:
     """Logs the administrator in, and opens the page of the first brand."""
 
     def opened(**options: Any) -> Page:
@@ -74,10 +74,10 @@ def fits(page: Page) -> bool:
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
-def test_the_brands_pages_of_the_desk_are_accessible(
-    desk: Desk, accessible: Callable[[Page], None], look: dict[str, Any]
+def test_the_brands_pages_of_the_admin_are_accessible(
+    open_admin: OpenAdmin, accessible: Callable[[Page], None], look: dict[str, Any]
 ) -> None:
-    page = desk(bypass_csp=True, **look)
+    page = open_admin(bypass_csp=True, **look)
     accessible(page)
     assert fits(page)
 
@@ -95,9 +95,9 @@ def test_the_brands_pages_of_the_desk_are_accessible(
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_the_page_with_the_brand_is_accessible(
-    desk: Desk, visit: Open, accessible: Callable[[Page], None], look: dict[str, Any]
+    open_admin: OpenAdmin, visit: Open, accessible: Callable[[Page], None], look: dict[str, Any]
 ) -> None:
-    desk()
+    open_admin()
     page = visit("/", bypass_csp=True, **look)
 
     expect(page.get_by_role("img", name="Alder & Co")).to_be_visible()
@@ -106,8 +106,10 @@ def test_the_page_with_the_brand_is_accessible(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_what_is_typed_can_be_looked_at_before_customers_see_it(desk: Desk, visit: Open, javascript: bool) -> None:
-    page = desk(javascript=javascript)
+def test_what_is_typed_can_be_looked_at_before_customers_see_it(
+    open_admin: OpenAdmin, visit: Open, javascript: bool
+) -> None:
+    page = open_admin(javascript=javascript)
     page.get_by_label("Headline:").fill("Not yet for everybody")
     choose(page, LOGO.replace("#7a1f4b", "#1f7a4b").encode())
     with page.expect_popup() as popup:
@@ -120,8 +122,8 @@ def test_what_is_typed_can_be_looked_at_before_customers_see_it(desk: Desk, visi
     expect(visit("/").get_by_role("heading", level=1)).to_have_text("Bring your regulars back")
 
 
-def test_the_page_has_the_brands_colour_and_logo(desk: Desk, visit: Open) -> None:
-    desk()
+def test_the_page_has_the_brands_color_and_logo(open_admin: OpenAdmin, visit: Open) -> None:
+    open_admin()
     page = visit("/")
 
     button = page.get_by_role("button", name="Create my account")
@@ -130,8 +132,8 @@ def test_the_page_has_the_brands_colour_and_logo(desk: Desk, visit: Open) -> Non
     expect(page.get_by_role("listitem").nth(1)).to_have_text("Free onboarding by our own people")
 
 
-def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(desk: Desk, visit: Open) -> None:
-    desk()
+def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(open_admin: OpenAdmin, visit: Open) -> None:
+    open_admin()
     page = visit("about:blank")
     loaded: list[Request] = []
     page.on("requestfinished", lambda request: loaded.append(request))
@@ -145,8 +147,8 @@ def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(desk: Desk, visi
     assert page.evaluate(SHIFTS) == 0
 
 
-def test_a_logo_opened_by_itself_runs_nothing(desk: Desk, visit: Open, tmp_path: Path) -> None:
-    desk()
+def test_a_logo_opened_by_itself_runs_nothing(open_admin: OpenAdmin, visit: Open, tmp_path: Path) -> None:
+    open_admin()
     page = visit("/")
     address = page.get_by_role("img", name="Alder & Co").get_attribute("src")
     response = page.goto(str(address))

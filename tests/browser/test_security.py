@@ -19,7 +19,7 @@ def log_in(page: Page) -> None:
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
-def test_no_page_of_the_desk_breaks_its_own_policy(site: Installation, visit: Open) -> None:
+def test_no_page_of_the_admin_breaks_its_own_policy(site: Installation, visit: Open) -> None:
     page = visit("/")
     fill_in(page, fresh_name())
     send(page)

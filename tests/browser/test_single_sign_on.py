@@ -234,8 +234,8 @@ def test_every_page_is_accessible_and_fits(
 
 class TestStaff:
     @pytest.fixture
-    def at_the_desk(self, visit: Open) -> Callable[..., Page]:
-        """Somebody who has gone to the desk and logged in at the provider."""
+    def in_the_admin(self, visit: Open) -> Callable[..., Page]:
+        """Somebody who has gone to the admin and logged in at the provider."""
 
         def come(name: str, **options: Any) -> Page:
             page = visit("/admin/", **options)
@@ -249,9 +249,9 @@ class TestStaff:
         return come
 
     def test_who_has_a_group_works_with_what_it_allows(
-        self, at_the_desk: Callable[..., Page], accessible: Callable[[Page], None]
+        self, in_the_admin: Callable[..., Page], accessible: Callable[[Page], None]
     ) -> None:
-        page = at_the_desk(fresh_name("operator"), bypass_csp=True)
+        page = in_the_admin(fresh_name("operator"), bypass_csp=True)
         expect_heading(page, "Overview")
         expect(page.locator("#user-tools")).to_contain_text("Olga")
         expect(page.get_by_role("link", name="Users")).to_have_count(0)
@@ -259,9 +259,9 @@ class TestStaff:
         accessible(page)
 
     def test_who_has_none_is_told_so(
-        self, at_the_desk: Callable[..., Page], accessible: Callable[[Page], None]
+        self, in_the_admin: Callable[..., Page], accessible: Callable[[Page], None]
     ) -> None:
-        page = at_the_desk(fresh_name("nobody"), bypass_csp=True)
+        page = in_the_admin(fresh_name("nobody"), bypass_csp=True)
         expect(page.get_by_text("no group that may work here is yours")).to_be_visible()
         expect(page.get_by_label("Password")).to_be_visible()
         accessible(page)

@@ -140,7 +140,7 @@ def test_a_fault_of_ours_is_told_in_the_language(client: Client, monkeypatch: py
     assert "de notre côté" in page
 
 
-def test_the_desk_is_in_english(client: Client) -> None:
+def test_the_admin_is_in_english(client: Client) -> None:
     page = client.get("/admin/login/", headers={"Accept-Language": "fr"}).content.decode()
 
     assert '<html lang="en' in page

@@ -1,4 +1,4 @@
-"""What the tests of the desk share: accounts in every state with their evidence, and the people who look at them."""
+"""What the tests of the admin share: accounts in every state with their evidence, and the people who look at them."""
 
 import uuid
 from collections.abc import Callable
@@ -70,8 +70,8 @@ def attempt(
 
 
 @pytest.fixture
-def desk(db: None, client: Client) -> Client:
-    """The browser of a superuser at the desk."""
+def admin_client(db: None, client: Client) -> Client:
+    """The browser of a superuser at the admin."""
     client.force_login(User.objects.create_superuser("dora", "dora@example.com", "dora-desk-1"))
     return client
 

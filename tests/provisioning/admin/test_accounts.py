@@ -16,24 +16,24 @@ from tests.provisioning.admin.conftest import PASSWORD, TOKEN, Make, State, atte
 LIST = "/admin/provisioning/account/"
 
 
-def listed(desk: Client, **query: str) -> set[str]:
+def listed(admin_client: Client, **query: str) -> set[str]:
     """The user names on the list."""
-    return {account.username for account in desk.get(LIST, query).context["cl"].result_list}
+    return {account.username for account in admin_client.get(LIST, query).context["cl"].result_list}
 
 
-def test_the_list_shows_each_account_with_its_state_in_words(desk: Client, make: Make) -> None:
+def test_the_list_shows_each_account_with_its_state_in_words(admin_client: Client, make: Make) -> None:
     for state in State:
         make(state)
-    page = desk.get(LIST).content.decode()
+    page = admin_client.get(LIST).content.decode()
     for state in State:
         assert f'<span class="state {state}">{state.label}</span>' in page
     assert "Alder Bakery" in page
     assert "ana@example.com" in page
 
 
-def test_the_age_is_how_long_ago_the_form_was_sent(desk: Client, make: Make) -> None:
+def test_the_age_is_how_long_ago_the_form_was_sent(admin_client: Client, make: Make) -> None:
     make(submitted_at=timezone.now() - timedelta(hours=3, minutes=5))
-    assert "3\xa0hours" in desk.get(LIST).content.decode()
+    assert "3\xa0hours" in admin_client.get(LIST).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_the_age_is_how_long_ago_the_form_was_sent(desk: Client, make: Make) -> 
     ],
     ids=str,
 )
-def test_filters_and_search_find_the_account_asked_for(desk: Client, make: Make, query: dict[str, str]) -> None:
+def test_filters_and_search_find_the_account_asked_for(admin_client: Client, make: Make, query: dict[str, str]) -> None:
     make(State.CREATED, host="signup.example.com")
     make(
         state=State.REJECTED if "state__exact" in query else State.CREATED,
@@ -65,28 +65,28 @@ def test_filters_and_search_find_the_account_asked_for(desk: Client, make: Make,
         email="wanted@example.com",
         reference="9a0c1f9e-1111-4c5d-8f00-0123456789ab",
     )
-    assert listed(desk, **query) == {"wanted.name"}
+    assert listed(admin_client, **query) == {"wanted.name"}
 
 
-def test_the_country_filter_offers_the_countries_there_are_by_name(desk: Client, make: Make) -> None:
+def test_the_country_filter_offers_the_countries_there_are_by_name(admin_client: Client, make: Make) -> None:
     make(country_code="CA")
-    page = desk.get(LIST).content.decode()
+    page = admin_client.get(LIST).content.decode()
     assert "?country_code=CA" in page
     assert "Canada" in page
     assert "?country_code=US" not in page
 
 
-def test_brands_are_a_filter_where_there_are_several(desk: Client, make: Make) -> None:
+def test_brands_are_a_filter_where_there_are_several(admin_client: Client, make: Make) -> None:
     make(host="signup.example.com")
-    assert "?host=" not in desk.get(LIST).content.decode()
+    assert "?host=" not in admin_client.get(LIST).content.decode()
     cache.clear()
     make(host="trial.example.com")
-    page = desk.get(LIST).content.decode()
+    page = admin_client.get(LIST).content.decode()
     assert "?host=signup.example.com" in page
     assert "?host=trial.example.com" in page
 
 
-def test_the_page_of_an_account_shows_every_call_and_its_answer(desk: Client, make: Make) -> None:
+def test_the_page_of_an_account_shows_every_call_and_its_answer(admin_client: Client, make: Make) -> None:
     account = make(State.REJECTED)
     attempt(
         account,
@@ -97,7 +97,7 @@ def test_the_page_of_an_account_shows_every_call_and_its_answer(desk: Client, ma
         answer='[{"error_key": "json.min.invalid"}]',
     )
     Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP)
-    page = desk.get(page_of(account)).content.decode()
+    page = admin_client.get(page_of(account)).content.decode()
     for words in (
         "refused what was entered",
         "HTTP 400",
@@ -109,53 +109,55 @@ def test_the_page_of_an_account_shows_every_call_and_its_answer(desk: Client, ma
 
 
 @pytest.mark.parametrize("state", [State.CREATED, State.CLOSED])
-def test_a_token_shows_only_as_present_or_absent(desk: Client, make: Make, state: str) -> None:
-    page = desk.get(page_of(make(state))).content.decode()
+def test_a_token_shows_only_as_present_or_absent(admin_client: Client, make: Make, state: str) -> None:
+    page = admin_client.get(page_of(make(state))).content.decode()
     assert ("<dt>Access token</dt><dd>kept</dd>" in page) == (state == State.CREATED)
 
 
 @pytest.mark.parametrize("model", [Account, Gateway, Worker])
-def test_nothing_is_added_edited_or_deleted(desk: Client, make: Make, model: Any) -> None:
+def test_nothing_is_added_edited_or_deleted(admin_client: Client, make: Make, model: Any) -> None:
     make(State.CREATED)
     Gateway.objects.get_or_create(pk=1)
     Worker.objects.create(name="host:1")
     name = f"admin:provisioning_{model._meta.model_name}"
     row = model.objects.get()
-    assert desk.get(reverse(f"{name}_add")).status_code == 403
-    assert desk.get(reverse(f"{name}_delete", args=[row.pk])).status_code == 403
-    assert desk.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
-    assert desk.post(reverse(f"{name}_change", args=[row.pk]), {"organization_name": "Other"}).status_code == 403
-    assert "delete_selected" not in desk.get(reverse(f"{name}_changelist")).content.decode()
+    assert admin_client.get(reverse(f"{name}_add")).status_code == 403
+    assert admin_client.get(reverse(f"{name}_delete", args=[row.pk])).status_code == 403
+    assert admin_client.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
+    assert (
+        admin_client.post(reverse(f"{name}_change", args=[row.pk]), {"organization_name": "Other"}).status_code == 403
+    )
+    assert "delete_selected" not in admin_client.get(reverse(f"{name}_changelist")).content.decode()
 
 
-def test_the_story_says_that_no_token_came_with_an_account_that_was_found(desk: Client, make: Make) -> None:
+def test_the_story_says_that_no_token_came_with_an_account_that_was_found(admin_client: Client, make: Make) -> None:
     account = make(State.CREATED)
     attempt(account, Attempt.Outcome.FOUND, Attempt.Kind.LOOK_UP)
 
-    assert "Their list tells no access token." in desk.get(page_of(account)).content.decode()
+    assert "Their list tells no access token." in admin_client.get(page_of(account)).content.decode()
 
 
-def test_no_secret_is_on_any_page(desk: Client, make: Make) -> None:
+def test_no_secret_is_on_any_page(admin_client: Client, make: Make) -> None:
     queued, created = make(State.QUEUED), make(State.CREATED)
     attempt(created)
     secrets = [PASSWORD, TOKEN, queued.password.ciphertext, created.oauth2_token.ciphertext, "Sealed"]
     pages = [reverse("admin:index"), LIST, f"{LIST}?q=alder", page_of(queued), page_of(created)]
     for page in pages:
-        text = desk.get(page).content.decode()
+        text = admin_client.get(page).content.decode()
         assert not [secret for secret in secrets if secret in text], page
 
 
-def test_the_list_does_not_even_read_the_secrets(desk: Client, make: Make) -> None:
+def test_the_list_does_not_even_read_the_secrets(admin_client: Client, make: Make) -> None:
     make(State.QUEUED)
     with CaptureQueriesContext(connection) as captured:
-        desk.get(LIST)
+        admin_client.get(LIST)
     assert not [query for query in captured if '"provisioning_account"."password"' in query["sql"]]
 
 
-def test_the_number_of_queries_does_not_grow_with_the_list(desk: Client, make: Make) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_list(admin_client: Client, make: Make) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            desk.get(LIST)
+            admin_client.get(LIST)
         return len(captured)
 
     attempt(make(State.CREATED))
@@ -183,7 +185,7 @@ def test_the_site_carries_its_own_name(client: Client) -> None:
         ("anything else", set()),
     ],
 )
-def test_the_questions_of_staff_are_filters(desk: Client, make: Make, question: str, found: set[str]) -> None:
+def test_the_questions_of_staff_are_filters(admin_client: Client, make: Make, question: str, found: set[str]) -> None:
     now = timezone.now()
     make(State.HELD, username="held")
     make(State.REJECTED, username="rejected")
@@ -200,5 +202,5 @@ def test_the_questions_of_staff_are_filters(desk: Client, make: Make, question: 
     make(State.QUEUED, username="waits-long", submitted_at=now - timedelta(minutes=2))
     make(State.CREATED, username="no-token", oauth2_token=NOTHING)
     make(State.CREATED, username="test", email="ana@Nullmailer.com")
-    shown = listed(desk, show=question)
+    shown = listed(admin_client, show=question)
     assert shown == (found or {account.username for account in Account.objects.all()})

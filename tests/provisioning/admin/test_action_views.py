@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from provisioning.admin.actions import VERBS, Verb
+from provisioning.admin.actions import ACTIONS, Action
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import ROLES, Make, State, attempt, page_of, told
@@ -33,18 +33,18 @@ LEADS_TO = {
     ("erase", State.CREATED): State.CREATED,
     ("erase", State.CLOSED): State.CLOSED,
 }
-"""Every verb in every state where it is legal, and the state after it."""
+"""Every action in every state where it is legal, and the state after it."""
 
-VERB = {verb.name: verb for verb in VERBS}
+BY_NAME = {action.name: action for action in ACTIONS}
 ONCE = {"approve", "decline", "close", "wipe_token", "erase"}
 """Verbs that have nothing to do a second time."""
 
 
-def may(role: str, verb: Verb) -> bool:
-    return role == "Administrator" or (role == "Operator" and verb.name not in {"erase", "wipe_token"})
+def may(role: str, action: Action) -> bool:
+    return role == "Administrator" or (role == "Operator" and action.name not in {"erase", "wipe_token"})
 
 
-verbs = pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+actions = pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
 states = pytest.mark.parametrize("state", list(State))
 
 
@@ -56,17 +56,21 @@ def made(make: Make, state: State) -> Account:
     return account
 
 
-def do(client: Client, verb: Verb, account: Account, **fields: str) -> Any:
+def act(client: Client, action: Action, account: Account, **fields: str) -> Any:
     seen = account.state_changed_at.isoformat()
     return client.post(
-        reverse(f"admin:provisioning_account_{verb.name}", args=[account.pk]),
-        {"seen": seen, "sure": "yes"} | fields,
+        reverse(f"admin:provisioning_account_{action.name}", args=[account.pk]),
+        {"seen": seen, "confirmed": "yes"} | fields,
         follow=True,
     )
 
 
-def do_in_bulk(client: Client, verb: Verb, *accounts: Account, **fields: str) -> Any:
-    data = {"action": verb.name, "_selected_action": [account.pk for account in accounts], "sure": "yes"} | fields
+def act_in_bulk(client: Client, action: Action, *accounts: Account, **fields: str) -> Any:
+    data = {
+        "action": action.name,
+        "_selected_action": [account.pk for account in accounts],
+        "confirmed": "yes",
+    } | fields
     return client.post(LIST, data, follow=True)
 
 
@@ -76,21 +80,21 @@ def due_at(account: Account) -> Any:
 
 @pytest.mark.parametrize("role", ROLES)
 @states
-@verbs
-def test_a_verb_is_done_for_who_may_do_it_where_it_is_legal_and_for_nobody_else(
-    as_role: AsRole, make: Make, verb: Verb, state: State, role: str
+@actions
+def test_an_action_is_done_for_who_may_do_it_where_it_is_legal_and_for_nobody_else(
+    as_role: AsRole, make: Make, action: Action, state: State, role: str
 ) -> None:
     account = made(make, state)
     before = due_at(account)
-    response = do(as_role(role), verb, account)
-    if not may(role, verb):
+    response = act(as_role(role), action, account)
+    if not may(role, action):
         assert response.status_code == 403
         assert due_at(account) == before
-    elif (verb.name, state) in LEADS_TO:
+    elif (action.name, state) in LEADS_TO:
         account.refresh_from_db()
-        assert account.state == LEADS_TO[verb.name, state]
-        assert str(verb.done) in told(response)
-        assert LogEntry.objects.get().change_message == str(verb.done)
+        assert account.state == LEADS_TO[action.name, state]
+        assert str(action.done) in told(response)
+        assert LogEntry.objects.get().change_message == str(action.done)
     else:
         assert "Nothing was done" in told(response)
         assert due_at(account) == before
@@ -99,127 +103,131 @@ def test_a_verb_is_done_for_who_may_do_it_where_it_is_legal_and_for_nobody_else(
 
 @pytest.mark.parametrize("role", ROLES)
 @states
-@verbs
+@actions
 def test_the_page_of_an_account_offers_just_what_is_legal_to_who_may_do_it(
-    as_role: AsRole, make: Make, verb: Verb, state: State, role: str
+    as_role: AsRole, make: Make, action: Action, state: State, role: str
 ) -> None:
     account = made(make, state)
     page = as_role(role).get(page_of(account)).content.decode()
-    offered = reverse(f"admin:provisioning_account_{verb.name}", args=[account.pk]) in page
-    assert offered == (may(role, verb) and (verb.name, state) in LEADS_TO)
+    offered = reverse(f"admin:provisioning_account_{action.name}", args=[account.pk]) in page
+    assert offered == (may(role, action) and (action.name, state) in LEADS_TO)
 
 
-@verbs
-def test_a_verb_pressed_twice_is_done_once(desk: Client, make: Make, verb: Verb) -> None:
-    state = next(state for name, state in LEADS_TO if name == verb.name)
+@actions
+def test_an_action_pressed_twice_is_done_once(admin_client: Client, make: Make, action: Action) -> None:
+    state = next(state for name, state in LEADS_TO if name == action.name)
     account = made(make, state)
-    do(desk, verb, account)
+    act(admin_client, action, account)
     first = LogEntry.objects.count()
-    again = do(desk, verb, account)
+    again = act(admin_client, action, account)
     account.refresh_from_db()
-    assert account.state == LEADS_TO[verb.name, state]
-    if verb.name in ONCE:
+    assert account.state == LEADS_TO[action.name, state]
+    if action.name in ONCE:
         assert "Nothing was done" in told(again)
         assert LogEntry.objects.count() == first
 
 
-@verbs
-def test_a_verb_is_not_done_to_an_account_that_has_changed_since_the_page_showed_it(
-    desk: Client, make: Make, verb: Verb
+@actions
+def test_an_action_is_not_done_to_an_account_that_has_changed_since_the_page_showed_it(
+    admin_client: Client, make: Make, action: Action
 ) -> None:
-    account = made(make, next(state for name, state in LEADS_TO if name == verb.name))
+    account = made(make, next(state for name, state in LEADS_TO if name == action.name))
     before = due_at(account)
-    response = do(desk, verb, account, seen="2001-01-01T00:00:00+00:00")
+    response = act(admin_client, action, account, seen="2001-01-01T00:00:00+00:00")
     assert "Nothing was done, for somebody was faster" in told(response)
     assert due_at(account) == before
 
 
-def test_who_was_too_late_is_told_what_happened_meanwhile(desk: Client, make: Make) -> None:
+def test_who_was_too_late_is_told_what_happened_meanwhile(admin_client: Client, make: Make) -> None:
     account = make(State.HELD)
-    do(desk, VERB["approve"], account)
-    assert "is now Queued: Approved by dora." in told(do(desk, VERB["decline"], account))
+    act(admin_client, BY_NAME["approve"], account)
+    assert "is now Queued: Approved by dora." in told(act(admin_client, BY_NAME["decline"], account))
 
 
-@verbs
-def test_what_cannot_be_undone_is_asked_for_twice(desk: Client, make: Make, verb: Verb) -> None:
-    account = made(make, next(state for name, state in LEADS_TO if name == verb.name))
+@actions
+def test_what_cannot_be_undone_is_asked_for_twice(admin_client: Client, make: Make, action: Action) -> None:
+    account = made(make, next(state for name, state in LEADS_TO if name == action.name))
     data = {"seen": account.state_changed_at.isoformat()}
-    response = desk.post(reverse(f"admin:provisioning_account_{verb.name}", args=[account.pk]), data)
-    asked = response.status_code == 200 and str(verb.warning) in response.content.decode()
-    assert asked == bool(verb.warning)
-    assert asked == (verb.name in {"decline", "close", "wipe_token", "erase"})
+    response = admin_client.post(reverse(f"admin:provisioning_account_{action.name}", args=[account.pk]), data)
+    asked = response.status_code == 200 and str(action.warning) in response.content.decode()
+    assert asked == bool(action.warning)
+    assert asked == (action.name in {"decline", "close", "wipe_token", "erase"})
 
 
-def test_giving_up_wipes_the_password(desk: Client, make: Make) -> None:
+def test_giving_up_wipes_the_password(admin_client: Client, make: Make) -> None:
     account = make(State.REJECTED)
-    do(desk, VERB["close"], account)
+    act(admin_client, BY_NAME["close"], account)
     account.refresh_from_db()
     assert account.password == NOTHING
 
 
-def test_looking_at_the_confirmation_page_does_nothing(desk: Client, make: Make) -> None:
+def test_looking_at_the_confirmation_page_does_nothing(admin_client: Client, make: Make) -> None:
     account = make(State.REJECTED)
-    assert desk.get(reverse("admin:provisioning_account_close", args=[account.pk])).status_code == 200
+    assert admin_client.get(reverse("admin:provisioning_account_close", args=[account.pk])).status_code == 200
     assert due_at(account)[0] == State.REJECTED
 
 
-@verbs
-def test_in_bulk_a_verb_is_done_where_it_is_legal_and_the_rest_is_named(desk: Client, make: Make, verb: Verb) -> None:
+@actions
+def test_in_bulk_an_action_is_done_where_it_is_legal_and_the_rest_is_named(
+    admin_client: Client, make: Make, action: Action
+) -> None:
     accounts = {state: made(make, state) for state in State}
-    response = do_in_bulk(desk, verb, *accounts.values())
-    legal = {state for name, state in LEADS_TO if name == verb.name}
+    response = act_in_bulk(admin_client, action, *accounts.values())
+    legal = {state for name, state in LEADS_TO if name == action.name}
     for state, account in accounts.items():
         account.refresh_from_db()
-        assert account.state == LEADS_TO.get((verb.name, state), state)
+        assert account.state == LEADS_TO.get((action.name, state), state)
     assert f"{len(legal)} account" in told(response)
     assert re.search(rf"{len(State) - len(legal)} accounts? w(as|ere) left as", told(response))
     assert LogEntry.objects.count() == len(legal)
 
 
 @pytest.mark.parametrize("role", ROLES)
-@verbs
-def test_in_bulk_a_verb_is_for_who_may_do_it(as_role: AsRole, make: Make, verb: Verb, role: str) -> None:
-    state = next(state for name, state in LEADS_TO if name == verb.name)
+@actions
+def test_in_bulk_an_action_is_for_who_may_do_it(as_role: AsRole, make: Make, action: Action, role: str) -> None:
+    state = next(state for name, state in LEADS_TO if name == action.name)
     account = made(make, state)
     client = as_role(role)
-    do_in_bulk(client, verb, account)
-    assert LogEntry.objects.exists() == may(role, verb)
+    act_in_bulk(client, action, account)
+    assert LogEntry.objects.exists() == may(role, action)
     if role:
-        assert (f'value="{verb.name}"' in client.get(LIST).content.decode()) == may(role, verb)
+        assert (f'value="{action.name}"' in client.get(LIST).content.decode()) == may(role, action)
 
 
-def test_in_bulk_what_cannot_be_undone_is_asked_for_twice(desk: Client, make: Make) -> None:
+def test_in_bulk_what_cannot_be_undone_is_asked_for_twice(admin_client: Client, make: Make) -> None:
     rejected, created = make(State.REJECTED), make(State.CREATED)
     data = {"action": "close", "_selected_action": [rejected.pk, created.pk]}
-    page = desk.post(LIST, data).content.decode()
+    page = admin_client.post(LIST, data).content.decode()
     assert rejected.username in page
     assert created.username not in page
     assert due_at(rejected)[0] == State.REJECTED
 
 
-@pytest.mark.parametrize("verb", ["close", "erase"])
-def test_staff_are_told_that_an_account_given_up_may_exist_at_the_provider(desk: Client, make: Make, verb: str) -> None:
+@pytest.mark.parametrize("action", ["close", "erase"])
+def test_staff_are_told_that_an_account_given_up_may_exist_at_the_provider(
+    admin_client: Client, make: Make, action: str
+) -> None:
     warning = "may exist at Constant Contact"
     doubtful, certain = made(make, State.UNCONFIRMED), make(State.REJECTED)
 
     for account in (doubtful, certain):
-        page = desk.get(reverse(f"admin:provisioning_account_{verb}", args=[account.pk])).content.decode()
+        page = admin_client.get(reverse(f"admin:provisioning_account_{action}", args=[account.pk])).content.decode()
         assert (warning in page) == (account == doubtful)
 
-    data = {"action": verb, "_selected_action": [doubtful.pk, certain.pk]}
-    page = desk.post(LIST, data).content.decode()
+    data = {"action": action, "_selected_action": [doubtful.pk, certain.pk]}
+    page = admin_client.post(LIST, data).content.decode()
     assert page.count(f"<strong>{warning}") == 1
 
 
-def test_a_bulk_too_large_is_refused_whole(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bulk_too_large_is_refused_whole(admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.admin.action_views.MOST_AT_ONCE", 1)
     one, two = make(State.HELD), make(State.HELD)
-    assert "at most 1 accounts" in told(do_in_bulk(desk, VERB["approve"], one, two))
+    assert "at most 1 accounts" in told(act_in_bulk(admin_client, BY_NAME["approve"], one, two))
     assert {due_at(one)[0], due_at(two)[0]} == {State.HELD}
 
 
-def test_a_list_of_one_state_offers_only_what_is_legal_there(desk: Client, make: Make) -> None:
+def test_a_list_of_one_state_offers_only_what_is_legal_there(admin_client: Client, make: Make) -> None:
     make(State.HELD)
-    page = desk.get(LIST, {"state__exact": "held"}).content.decode()
+    page = admin_client.get(LIST, {"state__exact": "held"}).content.decode()
     assert 'value="approve"' in page
     assert 'value="close"' not in page

@@ -12,8 +12,8 @@ from tests.provisioning.admin.conftest import Make, State
 LIST = "/admin/provisioning/account/"
 
 
-def dates(desk: Client, **query: int) -> list[str]:
-    return [link.title for link in desk.get(LIST, query).context["cl"].dates()]
+def dates(admin_client: Client, **query: int) -> list[str]:
+    return [link.title for link in admin_client.get(LIST, query).context["cl"].dates()]
 
 
 @pytest.fixture
@@ -34,68 +34,74 @@ def three_years(make: Make) -> None:
     ],
 )
 def test_the_list_is_narrowed_down_to_years_months_and_days(
-    desk: Client, three_years: None, query: dict[str, int], titles: list[str]
+    admin_client: Client, three_years: None, query: dict[str, int], titles: list[str]
 ) -> None:
-    assert dates(desk, **query) == titles
+    assert dates(admin_client, **query) == titles
 
 
-def test_each_date_leads_to_its_accounts_and_keeps_the_filter(desk: Client, three_years: None) -> None:
-    (link,) = (link for link in desk.get(LIST, {"q": "alder"}).context["cl"].dates() if link.title == "2024")
+def test_each_date_leads_to_its_accounts_and_keeps_the_filter(admin_client: Client, three_years: None) -> None:
+    (link,) = (link for link in admin_client.get(LIST, {"q": "alder"}).context["cl"].dates() if link.title == "2024")
     assert "q=alder" in link.url
-    assert [account.submitted_at.year for account in desk.get(LIST + link.url).context["cl"].result_list] == [2024]
+    assert [account.submitted_at.year for account in admin_client.get(LIST + link.url).context["cl"].result_list] == [
+        2024
+    ]
 
 
 @pytest.mark.parametrize(
     "query", [{"submitted_at__year": "x"}, {"submitted_at__year": 0}, {"submitted_at__month": "x"}]
 )
-def test_a_date_that_is_none_is_no_error_of_ours(desk: Client, three_years: None, query: dict[str, Any]) -> None:
-    assert desk.get(LIST, query, follow=True).status_code == 200
+def test_a_date_that_is_none_is_no_error_of_ours(
+    admin_client: Client, three_years: None, query: dict[str, Any]
+) -> None:
+    assert admin_client.get(LIST, query, follow=True).status_code == 200
 
 
-def test_an_empty_list_has_no_dates_and_offers_nothing_to_do(desk: Client) -> None:
-    assert dates(desk) == []
-    assert 'name="action"' not in desk.get(LIST).content.decode()
+def test_an_empty_list_has_no_dates_and_offers_nothing_to_do(admin_client: Client) -> None:
+    assert dates(admin_client) == []
+    assert 'name="action"' not in admin_client.get(LIST).content.decode()
 
 
 def test_a_filter_of_what_was_found_looks_beyond_the_newest(
-    desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ShortPaginator, "MOST", 2)
     old = make(State.REJECTED)
     for _ in range(3):
         make(State.CREATED)
-    shown = desk.get(LIST, {"q": "alder", "state__exact": State.REJECTED}).context["cl"].result_list
+    shown = admin_client.get(LIST, {"q": "alder", "state__exact": State.REJECTED}).context["cl"].result_list
     assert [account.pk for account in shown] == [old.pk]
 
 
-def test_the_pages_of_the_list_follow_one_another(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pages_of_the_list_follow_one_another(
+    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("provisioning.admin.accounts.AccountAdmin.list_per_page", 2)
     names = [make(State.CREATED).username for _ in range(5)]
     shown = [
-        [account.username for account in desk.get(LIST, {"p": number, "q": "alder"}).context["cl"].result_list]
+        [account.username for account in admin_client.get(LIST, {"p": number, "q": "alder"}).context["cl"].result_list]
         for number in (1, 2, 3)
     ]
     assert shown == [[names[4], names[3]], [names[2], names[1]], [names[0]]]
 
 
 @pytest.mark.parametrize("query", [{}, {"q": "alder"}, {"o": "2"}, {"all": ""}])
-def test_the_list_asks_which_accounts_it_shows_once(desk: Client, make: Make, query: dict[str, str]) -> None:
+def test_the_list_asks_which_accounts_it_shows_once(admin_client: Client, make: Make, query: dict[str, str]) -> None:
     for _ in range(3):
         make(State.CREATED)
-    desk.get(LIST)
+    admin_client.get(LIST)
     with CaptureQueriesContext(connection) as captured:
-        assert len(desk.get(LIST, query).context["cl"].result_list) == 3
+        assert len(admin_client.get(LIST, query).context["cl"].result_list) == 3
     assert len([each for each in captured if "LIMIT 1000" in each["sql"]]) == 1
     assert not [each for each in captured if "COUNT(" in each["sql"]]
 
 
-def test_a_long_list_is_counted_only_so_far(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_is_counted_only_so_far(admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ShortPaginator, "MOST", 3)
     for _ in range(2):
         make(State.CREATED)
-    assert "2 accounts" in desk.get(LIST).content.decode()
+    assert "2 accounts" in admin_client.get(LIST).content.decode()
     for _ in range(5):
         make(State.CREATED)
-    page = desk.get(LIST, {"q": "alder"}).content.decode()
+    page = admin_client.get(LIST, {"q": "alder"}).content.decode()
     assert "the newest 3 accounts; search or filter for others" in page
     assert "many found" in page

@@ -30,8 +30,8 @@ def rejected(make: Make) -> Account:
     return account
 
 
-def test_the_refused_value_comes_first_with_the_reason(desk: Client, rejected: Account) -> None:
-    form = desk.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).context["form"]
+def test_the_refused_value_comes_first_with_the_reason(admin_client: Client, rejected: Account) -> None:
+    form = admin_client.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).context["form"]
     field, reason = form.asked()[0]
     assert (field.name, reason) == ("phone", "Not a valid phone number")
 
@@ -44,23 +44,23 @@ def test_the_refused_value_comes_first_with_the_reason(desk: Client, rejected: A
         ({}, "Constant Contact named no field"),
     ],
 )
-def test_whatever_was_refused_is_said(desk: Client, make: Make, refused: dict[str, str], words: str) -> None:
+def test_whatever_was_refused_is_said(admin_client: Client, make: Make, refused: dict[str, str], words: str) -> None:
     account = make(State.REJECTED)
     attempt(account, Attempt.Outcome.REFUSED, refused=refused)
-    page = desk.get(reverse("admin:provisioning_account_correct", args=[account.pk])).content.decode()
+    page = admin_client.get(reverse("admin:provisioning_account_correct", args=[account.pk])).content.decode()
     assert words in page
     assert ("Only the customer can choose another password" in page) == ("password" in refused)
 
 
-def test_fields_have_names_and_hints_for_people(desk: Client, rejected: Account, settings: Any) -> None:
+def test_fields_have_names_and_hints_for_people(admin_client: Client, rejected: Account, settings: Any) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
-    page = desk.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).content.decode()
+    page = admin_client.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).content.decode()
     for words in ("Country:", "State or province:", "No marketing by Constant Contact", "At least 6 letters"):
         assert words in page
 
 
-def test_a_correction_changes_what_was_entered_and_sends_again(desk: Client, rejected: Account) -> None:
-    response = correct(desk, rejected, phone="555 010 0100")
+def test_a_correction_changes_what_was_entered_and_sends_again(admin_client: Client, rejected: Account) -> None:
+    response = correct(admin_client, rejected, phone="555 010 0100")
     assert "corrected, and sent again" in told(response)
     rejected.refresh_from_db()
     assert (rejected.state, rejected.phone) == (State.QUEUED, "555 010 0100")
@@ -68,8 +68,8 @@ def test_a_correction_changes_what_was_entered_and_sends_again(desk: Client, rej
     assert LogEntry.objects.get().change_message == "Corrected (phone) and sent again"
 
 
-def test_a_new_country_drops_a_state_that_is_not_in_it(desk: Client, rejected: Account) -> None:
-    correct(desk, rejected, country_code="DE")
+def test_a_new_country_drops_a_state_that_is_not_in_it(admin_client: Client, rejected: Account) -> None:
+    correct(admin_client, rejected, country_code="DE")
     rejected.refresh_from_db()
     assert (rejected.country_code, rejected.state_code) == ("DE", "")
 
@@ -85,10 +85,10 @@ def test_a_new_country_drops_a_state_that_is_not_in_it(desk: Client, rejected: A
     ],
 )
 def test_a_wrong_value_is_refused_beside_its_field_and_nothing_is_lost(
-    desk: Client, make: Make, rejected: Account, name: str, value: str, words: str
+    admin_client: Client, make: Make, rejected: Account, name: str, value: str, words: str
 ) -> None:
     make(State.QUEUED, username="held-already")
-    response = correct(desk, rejected, first_name="Bea", **{name: value})
+    response = correct(admin_client, rejected, first_name="Bea", **{name: value})
     assert response.status_code == 200
     assert words in " ".join(message for errors in response.context["form"].errors.values() for message in errors)
     assert 'value="Bea"' in response.content.decode()
@@ -96,25 +96,25 @@ def test_a_wrong_value_is_refused_beside_its_field_and_nothing_is_lost(
     assert rejected.state == State.REJECTED
 
 
-def test_a_correction_of_what_was_corrected_meanwhile_does_nothing(desk: Client, rejected: Account) -> None:
+def test_a_correction_of_what_was_corrected_meanwhile_does_nothing(admin_client: Client, rejected: Account) -> None:
     seen = Account.objects.get(pk=rejected.pk)
-    correct(desk, rejected, phone="555 010 0100")
-    assert "Nothing was done" in told(correct(desk, seen, phone="555 010 9999"))
+    correct(admin_client, rejected, phone="555 010 0100")
+    assert "Nothing was done" in told(correct(admin_client, seen, phone="555 010 9999"))
     rejected.refresh_from_db()
     assert rejected.phone == "555 010 0100"
 
 
 def test_a_correction_of_an_account_that_was_refused_again_meanwhile_does_nothing(
-    desk: Client, rejected: Account
+    admin_client: Client, rejected: Account
 ) -> None:
-    response = correct(desk, rejected, phone="555 010 0100", seen="2001-01-01T00:00:00+00:00")
+    response = correct(admin_client, rejected, phone="555 010 0100", seen="2001-01-01T00:00:00+00:00")
     assert "Nothing was done" in told(response)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.REJECTED])
-def test_only_a_rejected_account_can_be_corrected(desk: Client, make: Make, state: str) -> None:
+def test_only_a_rejected_account_can_be_corrected(admin_client: Client, make: Make, state: str) -> None:
     account = make(state)
-    assert "Nothing was done" in told(correct(desk, account, phone="555 010 0100"))
+    assert "Nothing was done" in told(correct(admin_client, account, phone="555 010 0100"))
     account.refresh_from_db()
     assert (account.state, account.phone) == (state, "555 0100")
 
@@ -131,8 +131,8 @@ def test_correcting_is_for_operators_and_administrators(as_role: AsRole, rejecte
     assert (rejected.state == State.QUEUED) == may
 
 
-def test_the_password_is_neither_shown_nor_asked_for(desk: Client, rejected: Account) -> None:
-    page = desk.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).content.decode()
+def test_the_password_is_neither_shown_nor_asked_for(admin_client: Client, rejected: Account) -> None:
+    page = admin_client.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).content.decode()
     assert 'name="password"' not in page
     for secret in (PASSWORD, Sealed(rejected.password.ciphertext).ciphertext):
         assert secret not in page

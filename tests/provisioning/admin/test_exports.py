@@ -25,26 +25,26 @@ def csv_rows(client: Client, **query: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(exported(client, "csv", **query).removeprefix("\ufeff"))))
 
 
-def test_both_formats_hold_what_the_list_shows_for_the_same_filter(desk: Client, make: Make) -> None:
+def test_both_formats_hold_what_the_list_shows_for_the_same_filter(admin_client: Client, make: Make) -> None:
     wanted = [make(State.CREATED, country_code="CA"), make(State.CREATED, country_code="CA")]
     make(State.REJECTED, country_code="CA")
     make(State.CREATED)
     query = {"state__exact": "created", "country_code": "CA", "q": "alder"}
-    for rows in (csv_rows(desk, **query), json.loads(exported(desk, "json", **query))):
+    for rows in (csv_rows(admin_client, **query), json.loads(exported(admin_client, "json", **query))):
         assert {row["username"] for row in rows} == {account.username for account in wanted}
         assert {row["account_id"] for row in rows} == {account.account_id for account in wanted}
 
 
-def test_all_pages_of_the_list_are_exported(desk: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_pages_of_the_list_are_exported(admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.admin.accounts.AccountAdmin.list_per_page", 2)
     for _ in range(5):
         make(State.QUEUED)
-    assert len(csv_rows(desk)) == 5
+    assert len(csv_rows(admin_client)) == 5
 
 
-def test_an_empty_list_is_a_valid_file(desk: Client) -> None:
-    assert csv_rows(desk) == []
-    assert json.loads(exported(desk, "json")) == []
+def test_an_empty_list_is_a_valid_file(admin_client: Client) -> None:
+    assert csv_rows(admin_client) == []
+    assert json.loads(exported(admin_client, "json")) == []
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "=HYPERLINK(1)"])  # noqa: RUF001
@@ -54,35 +54,37 @@ def test_no_cell_starts_a_formula(text: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
-def test_no_secret_is_exported(desk: Client, make: Make, kind: str) -> None:
+def test_no_secret_is_exported(admin_client: Client, make: Make, kind: str) -> None:
     accounts = [make(State.CREATED), make(State.QUEUED)]
-    text = exported(desk, kind)
+    text = exported(admin_client, kind)
     secrets = [
         secret.ciphertext for account in accounts for secret in (account.password, account.oauth2_token) if secret
     ]
     assert not [secret for secret in (PASSWORD, TOKEN, *secrets) if secret in text]
 
 
-def test_what_the_partner_sent_is_exported_and_found_whatever_the_settings_say_now(desk: Client, make: Make) -> None:
+def test_what_the_partner_sent_is_exported_and_found_whatever_the_settings_say_now(
+    admin_client: Client, make: Make
+) -> None:
     ours, theirs, never_sent = make(State.CREATED), make(State.CREATED), make(State.QUEUED)
     attempt(ours, Attempt.Outcome.NOT_DONE, sent={"billing_locale": "en_US"})
     attempt(ours, sent={"single_billing": True, "managed_site_owner": True, "partner_account_id": "4711"})
     attempt(theirs, sent={"billing_locale": "en_GB", "idp_provider": "alder"})
     attempt(never_sent, Attempt.Outcome.NOT_DONE, sent={"single_billing": True})
 
-    rows = {row["username"]: row for row in json.loads(exported(desk, "json"))}
+    rows = {row["username"]: row for row in json.loads(exported(admin_client, "json"))}
     names = ("single_billing", "managed_site_owner", "billing_locale", "idp_provider", "partner_account_id")
     assert [rows[ours.username][name] for name in names] == [True, True, None, None, "4711"]
     assert [rows[theirs.username][name] for name in names] == [None, None, "en_GB", "alder", None]
     assert [rows[never_sent.username][name] for name in names] == [None] * 5
-    assert [row["username"] for row in csv_rows(desk, show="paid")] == [ours.username]
+    assert [row["username"] for row in csv_rows(admin_client, show="paid")] == [ours.username]
 
-    page = desk.get(page_of(ours)).content.decode()
+    page = admin_client.get(page_of(ours)).content.decode()
     assert "sent with single_billing true, managed_site_owner true, partner_account_id 4711" in page
 
 
-def test_a_browser_saves_the_file_and_keeps_no_copy(desk: Client) -> None:
-    headers = desk.get(EXPORT + "csv").headers
+def test_a_browser_saves_the_file_and_keeps_no_copy(admin_client: Client) -> None:
+    headers = admin_client.get(EXPORT + "csv").headers
     assert headers["Content-Disposition"].startswith('attachment; filename="accounts-')
     assert "no-store" in headers["Cache-Control"]
 
@@ -99,5 +101,5 @@ def test_exporting_is_for_operators_and_administrators(as_role: AsRole, make: Ma
 
 
 @pytest.mark.parametrize(("path", "status"), [("pdf", 404), ("csv?submitted_at__year=x", 302)])
-def test_a_wrong_address_is_no_error_of_ours(desk: Client, path: str, status: int) -> None:
-    assert desk.get(EXPORT + path).status_code == status
+def test_a_wrong_address_is_no_error_of_ours(admin_client: Client, path: str, status: int) -> None:
+    assert admin_client.get(EXPORT + path).status_code == status

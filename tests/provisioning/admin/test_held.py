@@ -25,12 +25,12 @@ def states() -> list[str]:
     return sorted(Account.objects.values_list("state", flat=True))
 
 
-@pytest.mark.parametrize(("verb", "state"), [("approve", "queued"), ("decline", "closed")])
-def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, verb: str, state: str) -> None:
+@pytest.mark.parametrize(("action", "state"), [("approve", "queued"), ("decline", "closed")])
+def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, action: str, state: str) -> None:
     client = as_role("Operator")
     assert "3 sign-ups wait for you" in client.get(PAGE).content.decode()
 
-    answer = client.post(PAGE, {"verb": verb}, follow=True)
+    answer = client.post(PAGE, {"action": action}, follow=True)
 
     assert "3 accounts" in answer.content.decode()
     assert states() == sorted([state] * 3 + ["rejected"])
@@ -38,12 +38,12 @@ def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, verb: s
     assert "Nothing is held" in client.get(PAGE).content.decode()
 
 
-@pytest.mark.parametrize(("role", "verb"), [("Viewer", "approve"), ("Operator", "erase"), ("Operator", "")])
-def test_who_may_not_does_nothing(three: None, as_role: AsRole, role: str, verb: str) -> None:
+@pytest.mark.parametrize(("role", "action"), [("Viewer", "approve"), ("Operator", "erase"), ("Operator", "")])
+def test_who_may_not_does_nothing(three: None, as_role: AsRole, role: str, action: str) -> None:
     client = as_role(role)
     assert ("Approve all" in client.get(PAGE).content.decode()) == (role == "Operator")
 
-    assert client.post(PAGE, {"verb": verb}).status_code == 403
+    assert client.post(PAGE, {"action": action}).status_code == 403
     assert states() == ["held", "held", "held", "rejected"]
 
 
@@ -52,7 +52,7 @@ def test_more_than_one_press_can_take_are_said_to_be_left(
 ) -> None:
     monkeypatch.setattr(held, "MOST_AT_ONCE", 2)
 
-    answer = as_role("Operator").post(PAGE, {"verb": "approve"}, follow=True)
+    answer = as_role("Operator").post(PAGE, {"action": "approve"}, follow=True)
 
     assert "1 more is held. Press again to go on." in answer.content.decode()
     assert states() == ["held", "queued", "queued", "rejected"]

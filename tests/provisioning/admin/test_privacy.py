@@ -27,7 +27,7 @@ PERSONAL = {
 
 
 @pytest.fixture
-def told(make: Make, desk: Client) -> Callable[[State], Account]:
+def told(make: Make, admin_client: Client) -> Callable[[State], Account]:
     """An account full of personal data, with evidence and entries in the log that repeat it."""
 
     def account(state: State) -> Account:
@@ -41,7 +41,7 @@ def told(make: Make, desk: Client) -> Callable[[State], Account]:
             refused={"email": "zora@zanzibar.example.com is wrong"},
             answer='{"email": "zora@zanzibar.example.com"}',
         )
-        LogEntry.objects.log_actions(desk.session["_auth_user_id"], [made], 2, "Sent again", single_object=True)
+        LogEntry.objects.log_actions(admin_client.session["_auth_user_id"], [made], 2, "Sent again", single_object=True)
         return made
 
     return account
@@ -96,19 +96,21 @@ def test_erased_accounts_free_their_user_names(told: Callable[..., Account], mak
     make(State.QUEUED, username="zanzibar")
 
 
-def test_the_page_of_an_erased_account_still_tells_what_happened(desk: Client, told: Callable[..., Account]) -> None:
+def test_the_page_of_an_erased_account_still_tells_what_happened(
+    admin_client: Client, told: Callable[..., Account]
+) -> None:
     account = told(State.CREATED)
     services.erase(account)
-    page = desk.get(page_of(account)).content.decode()
+    page = admin_client.get(page_of(account)).content.decode()
     assert "The personal data was erased." in page
     assert "Constant Contact refused what was entered." in page
     assert "Zora" not in page
 
 
-def test_staff_who_erase_do_not_write_the_name_down_again(desk: Client, told: Callable[..., Account]) -> None:
+def test_staff_who_erase_do_not_write_the_name_down_again(admin_client: Client, told: Callable[..., Account]) -> None:
     account = told(State.CLOSED)
     seen = account.state_changed_at.isoformat()
-    desk.post(f"/admin/provisioning/account/{account.pk}/erase/", {"seen": seen, "sure": "yes"})
+    admin_client.post(f"/admin/provisioning/account/{account.pk}/erase/", {"seen": seen, "confirmed": "yes"})
     assert LogEntry.objects.filter(change_message="Personal data erased").exists()
     assert not [value for value in PERSONAL.values() if value in everything()]
 

@@ -120,18 +120,18 @@ class TestAnAdministrator:
         assert administrator.get(change).status_code == 200
 
 
-def test_a_superuser_does_all_that(desk: Client, colleague: User) -> None:
-    save(desk, colleague, is_superuser="on", user_permissions=[Permission.objects.all()[0].pk])
+def test_a_superuser_does_all_that(admin_client: Client, colleague: User) -> None:
+    save(admin_client, colleague, is_superuser="on", user_permissions=[Permission.objects.all()[0].pk])
     colleague.refresh_from_db()
     assert colleague.is_superuser
     assert colleague.user_permissions.count() == 1
-    assert desk.post(f"{GROUPS}add/", {"name": "More", "permissions": []}).status_code == 302
+    assert admin_client.post(f"{GROUPS}add/", {"name": "More", "permissions": []}).status_code == 302
 
 
 class TestWhoComesFromTheIdentityProvider:
     """They can be locked out there, and so there is no other way in."""
 
-    @pytest.mark.parametrize("who", ["desk", "administrator"])
+    @pytest.mark.parametrize("who", ["admin_client", "administrator"])
     def test_gets_no_password_from_anybody(self, who: str, from_provider: User, request: pytest.FixtureRequest) -> None:
         client = request.getfixturevalue(who)
         for response in (

@@ -1,3 +1,3 @@
-from tests.provisioning.admin.conftest import as_role, desk, make, nothing_cached, quick_pages
+from tests.provisioning.admin.conftest import admin_client, as_role, make, nothing_cached, quick_pages
 
-__all__ = ["as_role", "desk", "make", "nothing_cached", "quick_pages"]
+__all__ = ["admin_client", "as_role", "make", "nothing_cached", "quick_pages"]

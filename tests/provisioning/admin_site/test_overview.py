@@ -101,14 +101,14 @@ def failing_list(make: Make) -> None:
     ],
 )
 def test_what_waits_for_staff_is_to_do_with_a_link_to_it(
-    desk: Client, make: Make, happen: Callable[[Make], object], text: str, path: str
+    admin_client: Client, make: Make, happen: Callable[[Make], object], text: str, path: str
 ) -> None:
     happen(make)
     assert [(task.text, task.url) for task in overview().tasks] == ([(text, path)] if text else [])
-    page = desk.get("/admin/").content.decode()
+    page = admin_client.get("/admin/").content.decode()
     assert (text or "Nothing waits for you.") in page
     if path.startswith(f"{Q}?"):
-        assert len(desk.get(path).context["cl"].result_list) == 1
+        assert len(admin_client.get(path).context["cl"].result_list) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_waits_for_staff_is_to_do_with_a_link_to_it(
         (["unknown"] * 3 + ["created"], ""),
     ],
 )
-def test_calls_that_all_fail_are_said(outcomes: list[str], words: str, desk: Client, make: Make) -> None:
+def test_calls_that_all_fail_are_said(outcomes: list[str], words: str, admin_client: Client, make: Make) -> None:
     account = make(State.QUEUED)
     account.attempts.all().delete()
     for outcome in outcomes:
@@ -154,14 +154,14 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
     assert shown == {"Phone": 2, "E-mail address": 1, "User name": 1, "no property named": 1}
 
 
-def test_shares_are_rounded_once(desk: Client) -> None:
+def test_shares_are_rounded_once(admin_client: Client) -> None:
     """Rounded to tenths first, 50.495 would be shown as 51."""
     assert [floatformat(share.per_cent, 0) for share in shares(Counter(phone=102, username=100))] == ["50", "50"]
 
 
-def test_an_account_is_found_from_the_overview(desk: Client, make: Make) -> None:
+def test_an_account_is_found_from_the_overview(admin_client: Client, make: Make) -> None:
     make(State.CREATED, organization_name="Blue Door")
-    form = desk.get("/admin/").content.decode().split('<form class="find"')[1].split("</form>")[0]
+    form = admin_client.get("/admin/").content.decode().split('<form class="find"')[1].split("</form>")[0]
     assert 'action="/admin/provisioning/account/"' in form
     assert 'name="q"' in form
 
@@ -174,10 +174,10 @@ def test_past_days_are_counted_once_in_a_while_and_today_always(make: Make) -> N
     assert [period.submitted for period in overview().periods] == [1, 2, 2]
 
 
-def test_the_overview_takes_as_many_queries_for_many_accounts_as_for_few(desk: Client, make: Make) -> None:
+def test_the_overview_takes_as_many_queries_for_many_accounts_as_for_few(admin_client: Client, make: Make) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
-            desk.get("/admin/")
+            admin_client.get("/admin/")
         return len(captured)
 
     attempt(make(State.REJECTED), Attempt.Outcome.REFUSED)
@@ -193,18 +193,18 @@ def test_the_overview_is_for_who_may_see_accounts(as_role: AsRole, role: str) ->
     assert ("Sign-ups by day" in as_role(role).get("/admin/").content.decode()) == (role == "Viewer")
 
 
-def test_an_empty_installation_has_an_overview_too(desk: Client) -> None:
-    page = desk.get("/admin/").content.decode()
+def test_an_empty_installation_has_an_overview_too(admin_client: Client) -> None:
+    page = admin_client.get("/admin/").content.decode()
     assert "Nothing waits for you." in page
     assert "Too few accounts yet." in page
     assert "Nobody has signed up in 30 days." in page
 
 
-def test_the_chart_is_well_formed_in_any_language(desk: Client, make: Make, settings: Any) -> None:
+def test_the_chart_is_well_formed_in_any_language(admin_client: Client, make: Make, settings: Any) -> None:
     settings.LANGUAGE_CODE = "fr"
     for _ in range(3):
         make(State.CREATED)
-    page = desk.get("/admin/").content.decode()
+    page = admin_client.get("/admin/").content.decode()
     svg = ElementTree.fromstring("<svg" + page.split('<svg class="chart"')[1].split("</svg>")[0] + "</svg>")
     heights = [float(bar.attrib["height"]) for bar in svg.iter("rect")]
     assert len(heights) == 1

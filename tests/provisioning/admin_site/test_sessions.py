@@ -48,96 +48,98 @@ def is_in(client: Client) -> bool:
     return bool(response.status_code == 200)
 
 
-def test_a_session_ends_hours_after_the_login_whatever_happens_in_it(desk: Client, passes: Passes) -> None:
+def test_a_session_ends_hours_after_the_login_whatever_happens_in_it(admin_client: Client, passes: Passes) -> None:
     for _ in range(23):
         passes(30 * MINUTE)
-        assert is_in(desk)
-        desk.post("/language/", {"language": "fr"})  # A page of the public, in the same browser.
+        assert is_in(admin_client)
+        admin_client.post("/language/", {"language": "fr"})  # A page of the public, in the same browser.
     passes(30 * MINUTE)
-    assert not is_in(desk)
+    assert not is_in(admin_client)
 
 
-def test_a_session_ends_when_nobody_uses_it(desk: Client, passes: Passes) -> None:
-    assert is_in(desk)
+def test_a_session_ends_when_nobody_uses_it(admin_client: Client, passes: Passes) -> None:
+    assert is_in(admin_client)
     passes(59 * MINUTE)
-    assert is_in(desk)
+    assert is_in(admin_client)
     passes(61 * MINUTE)
-    assert not is_in(desk)
+    assert not is_in(admin_client)
 
 
-def test_public_pages_do_not_keep_staff_logged_in(desk: Client, passes: Passes) -> None:
-    assert is_in(desk)
+def test_public_pages_do_not_keep_staff_logged_in(admin_client: Client, passes: Passes) -> None:
+    assert is_in(admin_client)
     for _ in range(3):
         passes(25 * MINUTE)
-        session = desk.session
+        session = admin_client.session
         session["something"] = "of the public"  # Any write used to renew the session.
         session.save()
-        desk.get("/")
-    assert not is_in(desk)
+        admin_client.get("/")
+    assert not is_in(admin_client)
 
 
-def test_both_limits_are_settings(desk: Client, passes: Passes, settings: Any) -> None:
+def test_both_limits_are_settings(admin_client: Client, passes: Passes, settings: Any) -> None:
     settings.STAFF_SESSION_HOURS, settings.STAFF_IDLE_MINUTES = 1, 5
-    assert is_in(desk)
+    assert is_in(admin_client)
     passes(6 * MINUTE)
-    assert not is_in(desk)
+    assert not is_in(admin_client)
 
 
-def test_a_session_from_before_there_were_limits_is_over(desk: Client) -> None:
-    session = desk.session
+def test_a_session_from_before_there_were_limits_is_over(admin_client: Client) -> None:
+    session = admin_client.session
     del session[sessions.SINCE]
     session.save()
-    assert not is_in(desk)
+    assert not is_in(admin_client)
 
 
-def test_a_page_soon_after_another_writes_nothing(desk: Client) -> None:
-    desk.get("/admin/sessions/")
+def test_a_page_soon_after_another_writes_nothing(admin_client: Client) -> None:
+    admin_client.get("/admin/sessions/")
     with CaptureQueriesContext(connection) as captured:
-        desk.get("/admin/sessions/")
+        admin_client.get("/admin/sessions/")
     assert not [each["sql"] for each in captured if not each["sql"].startswith("SELECT")]
 
 
 class TestOwnSessions:
-    def test_are_listed_and_one_is_ended(self, desk: Client) -> None:
+    def test_are_listed_and_one_is_ended(self, admin_client: Client) -> None:
         elsewhere = Client(headers={"User-Agent": "Elsewhere/1.0"})
         elsewhere.force_login(User.objects.get(username="dora"))
         assert is_in(elsewhere)
-        page = desk.get("/admin/sessions/").content.decode()
+        page = admin_client.get("/admin/sessions/").content.decode()
         assert "Elsewhere/1.0" in page
         assert page.count("(this one)") == 1
 
         ended = StaffSession.objects.get(browser="Elsewhere/1.0")
-        desk.post("/admin/sessions/", {"session": ended.pk})
+        admin_client.post("/admin/sessions/", {"session": ended.pk})
 
         assert not is_in(elsewhere)
-        assert is_in(desk)
-        assert "Elsewhere/1.0" not in desk.get("/admin/sessions/").content.decode()
+        assert is_in(admin_client)
+        assert "Elsewhere/1.0" not in admin_client.get("/admin/sessions/").content.decode()
 
-    def test_are_all_ended_with_this_one(self, desk: Client) -> None:
+    def test_are_all_ended_with_this_one(self, admin_client: Client) -> None:
         elsewhere = Client()
         elsewhere.force_login(User.objects.get(username="dora"))
         assert is_in(elsewhere)
-        assert is_in(desk)
-        assert desk.post("/admin/sessions/", {"session": "all"}).headers["Location"] == "/admin/login/"
+        assert is_in(admin_client)
+        assert admin_client.post("/admin/sessions/", {"session": "all"}).headers["Location"] == "/admin/login/"
         assert not is_in(elsewhere)
-        assert not is_in(desk)
+        assert not is_in(admin_client)
 
-    def test_hold_no_key_on_the_page(self, desk: Client) -> None:
-        page = desk.get("/admin/sessions/").content.decode()
-        assert str(desk.session.session_key) not in page
+    def test_hold_no_key_on_the_page(self, admin_client: Client) -> None:
+        page = admin_client.get("/admin/sessions/").content.decode()
+        assert str(admin_client.session.session_key) not in page
 
     @pytest.mark.parametrize("which", ["", "x", "0", "-1", "٣", "99999999999999999999999"])
-    def test_of_others_and_of_nobody_are_not_ended_here(self, desk: Client, as_role: AsRole, which: str) -> None:
+    def test_of_others_and_of_nobody_are_not_ended_here(
+        self, admin_client: Client, as_role: AsRole, which: str
+    ) -> None:
         colleague = as_role("Operator")
         assert is_in(colleague)
         theirs = StaffSession.objects.get(user__username="operator-ana")
         for session in (which, theirs.pk):
-            assert desk.post("/admin/sessions/", {"session": session}).status_code == 404
+            assert admin_client.post("/admin/sessions/", {"session": session}).status_code == 404
         assert is_in(colleague)
 
-    def test_go_with_the_session_of_django(self, desk: Client) -> None:
-        assert is_in(desk)
-        desk.post("/admin/logout/")
+    def test_go_with_the_session_of_django(self, admin_client: Client) -> None:
+        assert is_in(admin_client)
+        admin_client.post("/admin/logout/")
         assert not StaffSession.objects.exists()
         assert not Session.objects.exists()
 
@@ -154,14 +156,14 @@ class TestSessionsOfAColleague:
         assert not is_in(colleague)
         assert "Ended sessions" in administrator.get(f"/admin/auth/user/{pk}/history/").content.decode()
 
-    def test_are_not_ended_by_others(self, as_role: AsRole, desk: Client) -> None:
-        assert is_in(desk)
+    def test_are_not_ended_by_others(self, as_role: AsRole, admin_client: Client) -> None:
+        assert is_in(admin_client)
         pk = User.objects.get(username="dora").pk
         page = f"/admin/auth/user/{pk}/sessions/"
         for role, status in (("Operator", 404), ("Viewer", 404), ("Administrator", 404)):
             response = as_role(role).post(page, {"session": "all"})
             assert response.status_code in {403, status}
-        assert is_in(desk)
+        assert is_in(admin_client)
 
     def test_are_over_when_the_user_is_made_inactive(self, as_role: AsRole) -> None:
         colleague = as_role("Operator")
@@ -186,49 +188,49 @@ class TestFreshProof:
             f"/admin/otp_totp/totpdevice/{device.pk}/delete/",
         ]
 
-    def test_is_asked_for_what_is_grave(self, desk: Client, make: Make, passes: Passes) -> None:
+    def test_is_asked_for_what_is_grave(self, admin_client: Client, make: Make, passes: Passes) -> None:
         pages = self.grave(make)
         for page in pages:
-            assert desk.get(page).status_code == 200, page
+            assert admin_client.get(page).status_code == 200, page
         passes(11 * MINUTE)
         for page in pages:
-            for response in (desk.get(page), desk.post(page, {"sure": "yes", "post": "yes"})):
+            for response in (admin_client.get(page), admin_client.post(page, {"confirmed": "yes", "post": "yes"})):
                 assert response.headers["Location"] == f"/admin/confirm/?{urlencode({'next': page})}"
         assert TOTPDevice.objects.filter(user__username="ben").exists()
 
-    def test_is_asked_for_erasing_in_bulk(self, desk: Client, make: Make, passes: Passes) -> None:
+    def test_is_asked_for_erasing_in_bulk(self, admin_client: Client, make: Make, passes: Passes) -> None:
         account = make(State.CREATED)
         passes(11 * MINUTE)
-        data = {"action": "erase", "_selected_action": [account.pk], "sure": "yes"}
-        response = desk.post("/admin/provisioning/account/", data, follow=True)
+        data = {"action": "erase", "_selected_action": [account.pk], "confirmed": "yes"}
+        response = admin_client.post("/admin/provisioning/account/", data, follow=True)
         assert response.redirect_chain[0][0].startswith("/admin/confirm/")
         assert "Nothing was done" in told(response)
         account.refresh_from_db()
         assert not account.erased_at
 
-    def test_is_the_password_and_leads_back(self, desk: Client, make: Make, passes: Passes) -> None:
+    def test_is_the_password_and_leads_back(self, admin_client: Client, make: Make, passes: Passes) -> None:
         page = self.grave(make)[0]
         passes(11 * MINUTE)
-        asked = desk.get(page).headers["Location"]
+        asked = admin_client.get(page).headers["Location"]
         for wrong in ("", "guess"):
-            assert desk.post(asked, {"password": wrong}).status_code == 200
-        assert desk.post(asked, {"password": "dora-desk-1"}).headers["Location"] == page
-        assert desk.get(page).status_code == 200
+            assert admin_client.post(asked, {"password": wrong}).status_code == 200
+        assert admin_client.post(asked, {"password": "dora-desk-1"}).headers["Location"] == page
+        assert admin_client.get(page).status_code == 200
 
-    def test_is_the_code_where_there_is_a_second_factor(self, desk: Client, passes: Passes) -> None:
+    def test_is_the_code_where_there_is_a_second_factor(self, admin_client: Client, passes: Passes) -> None:
         device = TOTPDevice.objects.create(user=User.objects.get(username="dora"), name="TOTP", confirmed=True)
         passes(11 * MINUTE)
         for wrong in ({"password": "dora-desk-1"}, {"code": "abc"}):
-            assert desk.post("/admin/confirm/", wrong).status_code == 200
+            assert admin_client.post("/admin/confirm/", wrong).status_code == 200
         TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
-        assert desk.post("/admin/confirm/", {"code": code_of(device)}).headers["Location"] == "/admin/"
+        assert admin_client.post("/admin/confirm/", {"code": code_of(device)}).headers["Location"] == "/admin/"
 
     @pytest.mark.parametrize(
         "back",
         ["https://evil.example.com/admin/", "//evil.example.com", "/\\evil.example.com", "/login/", "javascript:x"],
     )
-    def test_leads_nowhere_else(self, desk: Client, back: str) -> None:
-        response = desk.post(f"/admin/confirm/?next={back}", {"password": "dora-desk-1"})
+    def test_leads_nowhere_else(self, admin_client: Client, back: str) -> None:
+        response = admin_client.post(f"/admin/confirm/?next={back}", {"password": "dora-desk-1"})
         assert response.headers["Location"] == "/admin/"
 
 
@@ -237,27 +239,27 @@ class TestWhereTheSecondFactorIsRequired:
     def required(self, settings: Any) -> None:
         settings.STAFF_TWO_FACTOR = "required"
 
-    def test_nothing_else_is_shown_before_it_is_set_up(self, desk: Client, make: Make) -> None:
+    def test_nothing_else_is_shown_before_it_is_set_up(self, admin_client: Client, make: Make) -> None:
         account = make(State.HELD)
         for page in ("/admin/", "/admin/provisioning/account/", f"/admin/provisioning/account/{account.pk}/approve/"):
-            for response in (desk.get(page), desk.post(page)):
+            for response in (admin_client.get(page), admin_client.post(page)):
                 assert response.headers["Location"] == "/admin/two-factor/"
         account.refresh_from_db()
         assert account.state == State.HELD
-        assert desk.get("/admin/two-factor/").status_code == 200
+        assert admin_client.get("/admin/two-factor/").status_code == 200
         device = TOTPDevice.objects.get()
-        assert desk.post("/admin/two-factor/", {"code": code_of(device)}).headers["Location"] == "/admin/"
-        assert is_in(desk)
+        assert admin_client.post("/admin/two-factor/", {"code": code_of(device)}).headers["Location"] == "/admin/"
+        assert is_in(admin_client)
 
-    def test_there_is_a_way_out(self, desk: Client) -> None:
-        assert desk.post("/admin/logout/").status_code == 200
-
-
-def test_where_it_is_optional_nobody_is_asked(desk: Client) -> None:
-    assert is_in(desk)
+    def test_there_is_a_way_out(self, admin_client: Client) -> None:
+        assert admin_client.post("/admin/logout/").status_code == 200
 
 
-def test_the_password_of_staff_is_of_no_use_to_the_identity_providers_people(desk: Client) -> None:
+def test_where_it_is_optional_nobody_is_asked(admin_client: Client) -> None:
+    assert is_in(admin_client)
+
+
+def test_the_password_of_staff_is_of_no_use_to_the_identity_providers_people(admin_client: Client) -> None:
     StaffIdentity.objects.create(user=User.objects.get(username="dora"), issuer="https://id.example.com", subject="1")
-    for response in (desk.get("/admin/password_change/"), desk.post("/admin/password_change/", {})):
+    for response in (admin_client.get("/admin/password_change/"), admin_client.post("/admin/password_change/", {})):
         assert response.status_code == 403

@@ -14,32 +14,32 @@ AsRole = Callable[[str], Client]
 LIST = "/admin/provisioning/account/"
 
 
-def test_a_stopped_gateway_is_on_every_page_with_its_reason(desk: Client, make: Make) -> None:
+def test_a_stopped_gateway_is_on_every_page_with_its_reason(admin_client: Client, make: Make) -> None:
     pages = ["/admin/", LIST, page_of(make(State.QUEUED)), "/admin/auth/user/"]
     for page in pages:
-        assert "No account is sent" not in desk.get(page).content.decode()
+        assert "No account is sent" not in admin_client.get(page).content.decode()
     gateway.stop("Constant Contact answered 401: no such user")
     for page in pages:
-        assert "Constant Contact answered 401: no such user" in desk.get(page).content.decode()
+        assert "Constant Contact answered 401: no such user" in admin_client.get(page).content.decode()
 
 
-def test_a_paused_gateway_says_until_when(desk: Client) -> None:
+def test_a_paused_gateway_says_until_when(admin_client: Client) -> None:
     gateway.state()
     Gateway.objects.update(paused_until=timezone.now().replace(year=2099, month=7, day=14))
-    assert "Until July 14, 2099" in desk.get("/admin/").content.decode()
+    assert "Until July 14, 2099" in admin_client.get("/admin/").content.decode()
 
 
-def test_every_part_of_the_desk_has_a_name_that_people_know(desk: Client) -> None:
-    names = [app["name"] for app in desk.get("/admin/").context["app_list"]]
+def test_every_part_of_the_admin_has_a_name_that_people_know(admin_client: Client) -> None:
+    names = [app["name"] for app in admin_client.get("/admin/").context["app_list"]]
     assert "Two-factor authentication" in names
     assert not [name for name in names if "_" in name]
 
 
-def test_nobody_is_deleted_for_what_they_did_would_go_with_them(desk: Client, as_role: AsRole) -> None:
+def test_nobody_is_deleted_for_what_they_did_would_go_with_them(admin_client: Client, as_role: AsRole) -> None:
     as_role("Operator")
     user = User.objects.get(username="operator-ana")
     page = f"/admin/auth/user/{user.pk}"
-    for client in (desk, as_role("Administrator")):
+    for client in (admin_client, as_role("Administrator")):
         assert client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
         assert 'value="delete_selected"' not in client.get("/admin/auth/user/").content.decode()
     assert User.objects.filter(pk=user.pk).exists()
@@ -61,11 +61,11 @@ def test_the_gateway_is_resumed_by_who_may(as_role: AsRole, role: str) -> None:
     assert LogEntry.objects.filter(change_message="Resumed").exists() == may
 
 
-def test_resuming_twice_is_harmless(desk: Client) -> None:
+def test_resuming_twice_is_harmless(admin_client: Client) -> None:
     gateway.stop("Constant Contact answered 401")
     for _ in range(2):
-        assert "Accounts are being sent again." in told(desk.post("/admin/resume/", follow=True))
+        assert "Accounts are being sent again." in told(admin_client.post("/admin/resume/", follow=True))
 
 
-def test_a_link_cannot_resume_the_gateway(desk: Client) -> None:
-    assert desk.get("/admin/resume/").status_code == 405
+def test_a_link_cannot_resume_the_gateway(admin_client: Client) -> None:
+    assert admin_client.get("/admin/resume/").status_code == 405

@@ -100,7 +100,7 @@ class TestTheLogo:
 
 class TestLookingAtItFirst:
     def test_the_page_is_that_of_customers_and_nothing_is_saved(self, client: Client) -> None:
-        html = client.post(ADD, TYPED | {"_look": "", "file": file(SVG)}).content.decode()
+        html = client.post(ADD, TYPED | {"_preview": "", "file": file(SVG)}).content.decode()
 
         assert "<h1>Grow with us</h1>" in html
         assert 'src="data:image/svg+xml;charset=utf-8;base64,' in html
@@ -110,28 +110,28 @@ class TestLookingAtItFirst:
     def test_it_shows_a_change_together_with_the_logo_that_stays(self, client: Client) -> None:
         client.post(ADD, TYPED | {"file": file(PNG)})
 
-        html = change(client, _look="", headline="Anew").content.decode()
+        html = change(client, _preview="", headline="Anew").content.decode()
 
         assert "<h1>Anew</h1>" in html
         assert 'src="data:image/png;base64,' in html
         assert Brand.objects.get().headline == "Grow with us"
 
     def test_nothing_can_be_sent_from_there(self, client: Client) -> None:
-        policy = client.post(ADD, TYPED | {"_look": ""}).headers["Content-Security-Policy"].split("; ")
+        policy = client.post(ADD, TYPED | {"_preview": ""}).headers["Content-Security-Policy"].split("; ")
 
         assert {"form-action 'none'", "img-src 'self' data:", "frame-ancestors 'none'"} <= set(policy)
 
     def test_a_problem_is_told_instead(self, client: Client) -> None:
-        response = client.post(ADD, TYPED | {"_look": "", "color": "red", "file": file(PNG)})
+        response = client.post(ADD, TYPED | {"_preview": "", "color": "red", "file": file(PNG)})
 
         assert set(response.context["adminform"].form.errors) == {"color"}
 
-    def test_a_brand_that_is_gone_leads_back_to_the_desk(self, client: Client) -> None:
-        assert client.post("/admin/signup/brand/99/change/", TYPED | {"_look": ""}).status_code == 302
+    def test_a_brand_that_is_gone_leads_back_to_the_admin(self, client: Client) -> None:
+        assert client.post("/admin/signup/brand/99/change/", TYPED | {"_preview": ""}).status_code == 302
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Operator"])
-@pytest.mark.parametrize("values", [{}, {"_look": ""}], ids=["save", "look"])
+@pytest.mark.parametrize("values", [{}, {"_preview": ""}], ids=["save", "look"])
 def test_it_is_for_administrators_only(client: Client, role: str, values: dict[str, str]) -> None:
     client.post(ADD, TYPED)
     _log_in(client, role)
@@ -141,7 +141,7 @@ def test_it_is_for_administrators_only(client: Client, role: str, values: dict[s
     assert change(client, **values).status_code == 403
 
 
-def test_the_readable_shades_of_a_colour_are_shown(client: Client) -> None:
+def test_the_readable_shades_of_a_color_are_shown(client: Client) -> None:
     client.post(ADD, TYPED | {"color": "#ffe000"})
 
     html = client.get(f"/admin/signup/brand/{Brand.objects.get().pk}/change/").content.decode()

@@ -165,7 +165,7 @@ class TestThePage:
 
         assert 'href="https://alder.example.com/in"' in client.get(progress).content.decode()
 
-    def test_its_policy_lets_through_the_style_with_the_colours_and_no_other(self, client: Client) -> None:
+    def test_its_policy_lets_through_the_style_with_the_colors_and_no_other(self, client: Client) -> None:
         brand(color="#2454D6")
 
         first, second = (client.get("/") for _ in range(2))

@@ -1,4 +1,4 @@
-"""Whatever colour a brand has, everybody can read the page."""
+"""Whatever color a brand has, everybody can read the page."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ def test_contrast_is_that_of_the_standard() -> None:
 
 
 @given(st.integers(0, 0xFFFFFF).map("#{:06x}".format))
-def test_any_colour_comes_with_others_that_can_be_read(color: str) -> None:
+def test_any_color_comes_with_others_that_can_be_read(color: str) -> None:
     colors = {name: rgb(value) for name, value in palette(color).items()}
 
     assert contrast(colors["on-accent"], colors["accent"]) >= 4.5
@@ -30,7 +30,7 @@ def test_any_colour_comes_with_others_that_can_be_read(color: str) -> None:
     assert contrast(colors["rim-on-dark"], DARK_CARD) >= 3
 
 
-def test_a_colour_that_can_be_read_is_left_as_it_is() -> None:
+def test_a_color_that_can_be_read_is_left_as_it_is() -> None:
     colors = palette("#2454d6")
 
     assert (colors["accent"], colors["link-on-light"]) == ("#2454d6", "#2454d6")
