@@ -236,18 +236,10 @@ class TestUserName:
         organization.fill("Brewery")
         expect(name).to_have_value("anna")
 
-    def test_a_suggestion_in_the_place_of_a_taken_one_leaves_just_the_password_to_type(self, visit: Open) -> None:
-        page = self.taken(visit)
-        suggested = page.get_by_role("group", name="These look free").get_by_role("button").first
-        free = suggested.inner_text()
-        suggested.click()
-
-        expect(page.get_by_label("User name")).to_have_value(free)
-        expect(page.get_by_label("Password", exact=True)).to_be_focused()
-
-    def test_without_javascript_a_suggestion_sends_the_form(self, visit: Open) -> None:
-        page = self.taken(visit, javascript=False)
-        page.get_by_label("Password", exact=True).fill("correct-horse")
+    @pytest.mark.parametrize("javascript", [True, False])
+    def test_one_press_on_a_suggestion_in_the_place_of_a_taken_one_is_all(self, visit: Open, javascript: bool) -> None:
+        page = self.taken(visit, javascript=javascript)
+        expect(page.get_by_label("Password", exact=True)).to_have_count(0)
         page.get_by_role("group", name="These look free").get_by_role("button").first.click()
 
         expect_heading(page, "We are creating your account")
