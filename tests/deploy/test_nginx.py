@@ -157,6 +157,52 @@ def test_its_log_holds_neither_links_nor_addresses_and_no_forged_line(nginx: Ngi
     assert "127.0.0.1" not in nginx.log.read_text()
 
 
+def test_what_nginx_answers_itself_has_the_headers_too(nginx: Nginx, upstream: Upstream) -> None:
+    upstream.server.shutdown()
+    upstream.server.server_close()
+
+    for answer in (ask(nginx), ask(nginx, "/", "POST", "x" * 2_000_000), ask(nginx, "/", "TRACE")):
+        assert answer.status in {502, 413, 405}
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert (
+            answer.headers["Content-Security-Policy"] == "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+        )
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
+def test_only_strong_ciphers_of_tls_1_2_and_1_3_are_spoken(nginx: Nginx) -> None:
+    def spoken(highest: ssl.TLSVersion, ciphers: str) -> str:
+        context = nginx.trusting
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, highest
+        context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+        with (
+            socket.create_connection(("127.0.0.1", nginx.port), PATIENCE) as tcp,
+            context.wrap_socket(tcp, server_hostname=HOST) as connection,
+        ):
+            return str(connection.version())
+
+    assert spoken(ssl.TLSVersion.TLSv1_3, "ALL") == "TLSv1.3"
+    assert spoken(ssl.TLSVersion.TLSv1_2, "ECDHE+AESGCM") == "TLSv1.2"
+    for highest, ciphers in ((ssl.TLSVersion.TLSv1_2, "ECDHE+AES+SHA"), (ssl.TLSVersion.TLSv1_1, "ALL")):
+        with pytest.raises(ssl.SSLError):
+            spoken(highest, ciphers)
+
+
+@pytest.mark.parametrize(
+    "second", ["Transfer-Encoding: chunked", "Content-Length: 5", "Transfer-Encoding: identity", " Content-Length: 5"]
+)
+def test_a_request_of_two_lengths_is_refused(nginx: Nginx, upstream: Upstream, second: str) -> None:
+    plain = socket.create_connection(("127.0.0.1", nginx.port), PATIENCE)
+    with nginx.trusting.wrap_socket(plain, server_hostname=HOST) as connection:
+        request = (
+            f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 40\r\n{second}\r\n\r\n0\r\n\r\nGET /admin/ HTTP/1.1"
+        )
+        connection.sendall(request.encode())
+        assert re.match(rb"HTTP/1.1 (400|501) ", connection.recv(1000))
+    assert not upstream.seen
+
+
 class TestInFrontOfThePage:
     """All the way: nginx, gunicorn, the page."""
 
