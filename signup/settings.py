@@ -326,6 +326,8 @@ STORAGES = {
     },
 }
 
+WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
+
 # HTTPS everywhere but on a developer's own machine
 
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60

@@ -9,6 +9,11 @@ from django.views.decorators.http import require_safe
 
 from signup.brand.models import Brand
 
+ALONE = (
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+"""The policy of a logo opened on its own: it may do nothing but be drawn, whatever got past `svg`."""
+
 
 @require_safe
 @cache_control(public=True, max_age=365 * 24 * 60 * 60, immutable=True)
@@ -18,6 +23,4 @@ def logo(request: HttpRequest, digest: str) -> HttpResponse:
     brand = Brand.objects.filter(logo_digest=digest).first()
     if brand is None:
         raise Http404
-    # Opened on its own, a logo may do nothing but be drawn, whatever got past `svg`.
-    alone = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-    return HttpResponse(bytes(brand.logo), content_type=brand.logo_type, headers={"Content-Security-Policy": alone})
+    return HttpResponse(bytes(brand.logo), content_type=brand.logo_type, headers={"Content-Security-Policy": ALONE})

@@ -127,6 +127,23 @@ def test_who_is_refused_or_breaks_it_gets_every_header(
     assert sent_by(Client(enforce_csrf_checks=True), "/admin/login/", **TYPED) == HEADERS
 
 
+TYPES = {
+    "/": "text/html; charset=utf-8",
+    "/healthz": "application/json",
+    "/static/signup.css": 'text/css; charset="utf-8"',
+    "/static/signup.js": 'text/javascript; charset="utf-8"',
+    "/static/signup.svg": "image/svg+xml; charset=utf-8",
+    "/static/admin/img/icon-yes.svg": "image/svg+xml; charset=utf-8",
+}
+
+
+@pytest.mark.parametrize("path", TYPES)
+def test_every_text_says_how_it_is_encoded(client: Client, path: str) -> None:
+    response = client.get(path, secure=True)
+    response.getvalue()
+    assert response.headers["Content-Type"] == TYPES[path]
+
+
 def pages_with_personal_data(client: Client, page_of: PageOf) -> Iterator[str]:
     page = page_of(account("rejected", {"email": "No."}, oauth2_token=Sealed.of("token")))
     client.force_login(User.objects.create_superuser("dora"))
