@@ -28,14 +28,14 @@ class Sealed:
     @classmethod
     def of(cls, text: str) -> Sealed:
         """Seal `text`; the empty string gives an empty seal, which is falsy."""
-        return cls(_keyring().encrypt(text.encode()).decode() if text else "")
+        return cls(keyring().encrypt(text.encode()).decode() if text else "")
 
     def open(self) -> str:
         """The secret itself. Raises CannotOpen when none of SEALING_KEYS fits."""
         if not self.ciphertext:
             return ""
         try:
-            return _keyring().decrypt(self.ciphertext.encode()).decode()
+            return keyring().decrypt(self.ciphertext.encode()).decode()
         except InvalidToken:
             raise CannotOpen("Sealed with a key that is not in SEALING_KEYS: put the old key back, last.") from None
 
@@ -52,7 +52,8 @@ class Sealed:
         return "Sealed(…)" if self else "Sealed()"
 
 
-def _keyring() -> MultiFernet:
+def keyring() -> MultiFernet:
+    """SEALING_KEYS: the first one seals, every one opens."""
     return MultiFernet([Fernet(key) for key in settings.SEALING_KEYS])
 
 

@@ -9,8 +9,15 @@ from django.views.decorators.http import require_safe
 
 from signup.brand.models import Brand
 
-ALONE = (
-    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+ALONE = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "sandbox",
+    )
 )
 """The policy of a logo opened on its own: it may do nothing but be drawn, whatever got past `svg`."""
 

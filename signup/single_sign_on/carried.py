@@ -1,10 +1,15 @@
-"""What a browser carries for us before it has proven anything: a signed cookie, so that strangers fill no database."""
+"""What a browser carries for us before it has proven anything: a sealed cookie, so that strangers fill no database."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.sessions.backends.signed_cookies import SessionStore
+from django.core.signing import BadSignature
 from django.http import HttpRequest, HttpResponse
+
+from signup.cookies import Seal
 
 LIFETIME = 60 * 60
 """Seconds: time enough to sign in at the identity provider and come back."""
@@ -13,7 +18,9 @@ LARGEST = 3500
 
 
 class Carried(SessionStore):
-    """Like a session, but kept by the browser: nothing in it is secret from its owner, and nobody can forge it."""
+    """Like a session, but kept by the browser, which can neither read nor forge it."""
+
+    _seal = Seal("carried")
 
     @classmethod
     def by(cls, request: HttpRequest) -> Carried:
@@ -21,6 +28,17 @@ class Carried(SessionStore):
         if not hasattr(request, "_carried"):
             request._carried = cls(request.COOKIES.get(settings.CARRIED_COOKIE_NAME))  # type: ignore[attr-defined]
         return request._carried  # type: ignore[attr-defined, no-any-return]
+
+    def load(self) -> dict[str, Any]:
+        try:
+            carried: dict[str, Any] = self._seal.unsign_object(self.session_key or "", self.serializer, LIFETIME)
+        except BadSignature:
+            self.create()
+            return {}
+        return carried
+
+    def _get_session_key(self) -> str:
+        return self._seal.sign_object(self._session, self.serializer)  # type: ignore[attr-defined]
 
     def get_session_cookie_age(self) -> int:
         return LIFETIME

@@ -1,0 +1,49 @@
+"""What a browser keeps for us and nobody can read or forge: cookies sealed by SEALING_KEYS."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+from cryptography.fernet import InvalidToken
+from django.conf import settings
+from django.contrib.messages.storage.cookie import CookieStorage
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.contrib.messages.storage.session import SessionStorage
+from django.core.signing import BadSignature
+
+from provisioning.sealed import keyring
+
+
+class Seal:
+    """Stands in for Django's signers. What was sealed for another `purpose` is as good as forged."""
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = f"{purpose}\n".encode()
+
+    def sign_object(self, value: Any, serializer: Any, compress: bool = True) -> str:
+        return keyring().encrypt(self._purpose + zlib.compress(serializer().dumps(value))).decode()
+
+    def unsign_object(self, text: str, serializer: Any, max_age: int | None = None) -> Any:
+        """Raises BadSignature, also for what was sealed more than `max_age` seconds ago."""
+        try:
+            opened = keyring().decrypt(text, max_age)
+        except (InvalidToken, ValueError):
+            raise BadSignature from None
+        if not opened.startswith(self._purpose):
+            raise BadSignature
+        return serializer().loads(zlib.decompress(opened.removeprefix(self._purpose)))
+
+
+class _Cookie(CookieStorage):
+    cookie_name = settings.MESSAGES_COOKIE_NAME
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.signer = Seal("messages")  # It has the two methods that are called.
+
+
+class Messages(FallbackStorage):
+    """Messages for the next page. They name customers, so no browser keeps them in clear."""
+
+    storage_classes = (_Cookie, SessionStorage)
