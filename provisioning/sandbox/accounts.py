@@ -1,4 +1,4 @@
-"""The accounts that the sandbox has made, kept in a file over restarts where one is given."""
+"""The sandbox's accounts, kept in a file across restarts if one is given."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 _OPENING = b'{"id": "'
-"""How every line of the file begins: what else stands at the end of a file is not ours to cut off."""
+"""How every line of the file begins. Anything else at the end of a file is not ours, and must not be cut off."""
 
 
 class UsernameTaken(Exception):
-    """There is an account of this user name, in whatever spelling of capitals."""
+    """An account with this username exists, in whatever mix of upper and lower case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class Account:
     properties: dict[str, Any]
     """As they were sent, without the password."""
     exists_at: float = 0
-    """When the account comes into being, in seconds since the epoch; 0 is at once."""
+    """When the account starts to exist, in seconds since the epoch; 0 is at once."""
     listed_at: float = 0
-    """When it shows up in the partner's list, likewise."""
+    """When the partner's list starts to show it, likewise."""
 
     @property
     def username(self) -> str:
@@ -35,19 +35,19 @@ class Account:
 
     @property
     def owner(self) -> str:
-        """The person whose account it is."""
+        """The name of the account owner."""
         return f"{self.properties['first_name']} {self.properties['last_name']}"
 
     @property
     def is_managed(self) -> bool:
-        """Whether the partner may log in to it, as it always is with single billing."""
+        """Whether the partner may log in to it; always true with single billing."""
         return bool(self.properties.get("managed_site_owner") or self.properties.get("single_billing"))
 
 
 class Accounts:
-    """Append-only. With a `file` (JSON lines), an account is on the disk before `create` returns.
+    """All accounts; append-only. With a `file` (JSON lines), an account is on disk before `create` returns.
 
-    Raises OSError where the file cannot be used, ValueError where it holds something else.
+    Raises OSError if the file can't be used, ValueError if it is not a file of accounts.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -58,9 +58,9 @@ class Accounts:
             self._by_name[account.username.lower()] = account
 
     def create(self, properties: dict[str, Any], *, exists_in: float = 0, listed_in: float = 0) -> Account:
-        """Make an account, after `exists_in` seconds, that is listed after `listed_in`. Raises UsernameTaken.
+        """Create an account that exists after `exists_in` seconds and is listed after `listed_in`.
 
-        While an account is yet to come into being its user name is free; who takes it first has it.
+        Until the account exists its username is free, and another account can take it. Raises UsernameTaken.
         """
         account = Account(
             id=str(secrets.randbelow(10**15)),
@@ -79,22 +79,22 @@ class Accounts:
         return account
 
     def existing(self) -> dict[str, Account]:
-        """User name → account, oldest first."""
+        """Return username → account, oldest first."""
         now = time.time()
         with self._lock:
             return {account.username: account for account in self._by_name.values() if account.exists_at <= now}
 
     def page(self, start: int, limit: int, managed: bool | None = None) -> tuple[list[Account], int | None]:
-        """Up to `limit` listed accounts from position `start` on, and the position of the next page, or None."""
+        """Return up to `limit` listed accounts from position `start` on, and the next page's position or None."""
         now = time.time()
         with self._lock:
-            everyone = list(self._by_name.values())
+            accounts = list(self._by_name.values())
         listed = [
             at
-            for at in range(start, len(everyone))
-            if everyone[at].listed_at <= now and managed in (None, everyone[at].is_managed)
+            for at in range(start, len(accounts))
+            if accounts[at].listed_at <= now and managed in (None, accounts[at].is_managed)
         ]
-        return [everyone[at] for at in listed[:limit]], next(iter(listed[limit:]), None)
+        return [accounts[at] for at in listed[:limit]], next(iter(listed[limit:]), None)
 
 
 def _time_in(seconds: float) -> float:
@@ -113,14 +113,14 @@ def _append(file: Path, account: Account) -> None:
 
 
 def _read(file: Path) -> list[Account]:
-    """The accounts in the file. A last line that a crash has torn was never answered for, and is cut off."""
+    """Read the file. Removes an incomplete last line, left by a crash: no client was told of that account."""
     file.touch(0o600)
-    whole, newline, torn = file.read_bytes().rpartition(b"\n")
+    whole, newline, incomplete = file.read_bytes().rpartition(b"\n")
     try:
         accounts = [Account(**json.loads(line)) for line in whole.splitlines()]
     except (ValueError, TypeError):
-        raise ValueError("it holds something else") from None
-    if not torn.startswith(_OPENING[: len(torn)]):
-        raise ValueError("it holds something else")
+        raise ValueError("it is not a file of sandbox accounts") from None
+    if not incomplete.startswith(_OPENING[: len(incomplete)]):
+        raise ValueError("it is not a file of sandbox accounts")
     os.truncate(file, len(whole + newline))
     return accounts

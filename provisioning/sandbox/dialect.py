@@ -1,7 +1,7 @@
-"""What the versions of the vendor's API have in common on the wire, and how requests are judged, whichever it is.
+"""What both versions of the vendor's API share: how a request is validated and read.
 
-Error keys that no page of the vendor names are likely ones: read the property from the pointer that a message begins
-with, not from the key.
+Error keys that the vendor does not document are guesses: take the property from the pointer at the start of the
+message, not from the key.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEYS = {
     "max_length": "json.max.length.violation",
     "email": "json.email.invalid",
 }
-"""Code of a problem → the vendor's key; every other problem has `json.value.invalid`."""
+"""Problem code → the vendor's key; all other problems have `json.value.invalid`."""
 
 SINGLE_SIGN_ON = {"idp_provider", "idp_provider_id"}
 
@@ -37,19 +37,19 @@ def error(status: int, key: str, message: str, **headers: str) -> Answer:
 
 
 class Dialect(ABC):
-    """One version of the API, as it is spoken with the partner who has these credentials."""
+    """One version of the API, for a partner with these credentials."""
 
     path: str
     errors: Mapping[str, Answer]
-    """What is answered to a request that is not carried out, but for wrong values."""
+    """The answers to requests that are refused for anything but their values."""
     names: Mapping[str, str] = {}
-    """Name of a property in `provisioning.rules` → its name on the wire, where that is another one."""
+    """Property name in `provisioning.rules` → its name in the API, where that differs."""
     extra: Mapping[str, rules.Rule] = {}
-    """The rules of further properties, for which the product has no use."""
+    """The rules for further properties that the product does not use."""
     always: frozenset[str] = frozenset()
-    """Properties that come with every request, blank where they have no value."""
+    """Properties that every request must have, blank if they have no value."""
     accepted: frozenset[str] = frozenset({"application/json"})
-    """What may be in the Accept header, one of which must be."""
+    """Media types of which the Accept header must list at least one."""
 
     def __init__(self, username: str, password: str) -> None:
         self.tokens = Tokens()
@@ -65,23 +65,23 @@ class Dialect(ABC):
     def page(self, accounts: Sequence[Account], following: int | None, limit: int) -> Answer: ...
 
     lists_owners = False
-    """Whether the list has the owner's name where the username should be, as an example of v3's guide has it."""
+    """Whether the list shows the owner's name in place of the username, as an example in v3's guide does."""
 
     def grant(self, request: Request) -> Answer | None:
-        """What is answered to a request for access to the API; None to every other request."""
+        """Answer a request for an access token; None for every other request."""
         return None
 
     def username(self, request: Request) -> str:
-        """The user name in the request as far as it can be made out, rightful or not."""
+        """Return the username in the request, valid or not; empty if it can't be read."""
         try:
-            return str(json.loads(request.body)[self._on_the_wire("username")])
+            return str(json.loads(request.body)[self._api_name("username")])
         except (ValueError, TypeError, LookupError, RecursionError):
             return ""
 
     def read(self, request: Request) -> Creation | Listing:
-        """What the request asks for. Raises Refused where it breaks the document, in the order in which gateways look.
+        """Read and validate a request, with its properties named as in `provisioning.rules`.
 
-        The properties of an account have the names of `provisioning.rules`.
+        Raises Refused for a request that the vendor's contract does not allow. Checks run in the usual order of an API.
         """
         if request.path != self.path:
             raise Refused(self.errors["404"])
@@ -106,11 +106,11 @@ class Dialect(ABC):
         return False
 
     def _has_credentials(self, request: Request) -> bool:
-        """Whether the partner's own credentials come with the request, in HTTP Basic authentication."""
+        """Whether the request has the partner's own credentials, as HTTP Basic authentication."""
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         return scheme.lower() == "basic" and credentials == self._basic
 
-    def _on_the_wire(self, name: str) -> str:
+    def _api_name(self, name: str) -> str:
         return self.names.get(name, name)
 
     def _creation(self, request: Request) -> Creation:
@@ -121,31 +121,31 @@ class Dialect(ABC):
             raise Refused(self.errors["400"]) from None
         if not isinstance(sent, dict):
             raise Refused(self.errors["400"])
-        known = {self._on_the_wire(name): name for name in (*rules.RULES, *self.extra)}
+        known = {self._api_name(name): name for name in (*rules.RULES, *self.extra)}
         values = {known[name]: value for name, value in sent.items() if name in known}
         problems = [(name, "unknown", "There is no such property.") for name in sent.keys() - known.keys()]
-        problems += [(self._on_the_wire(name), code, message) for name, code, message in self._problems(values)]
+        problems += [(self._api_name(name), code, message) for name, code, message in self._problems(values)]
         if problems:
-            told = [
+            errors = [
                 {"error_key": KEYS.get(code, "json.value.invalid"), "error_message": f"#/{name}: {message}"}
                 for name, code, message in sorted(problems)
             ]
-            raise Refused(Answer.of(400, told))
+            raise Refused(Answer.of(400, errors))
         values.pop("password", None)
         return Creation(values, wants_token)
 
     def _problems(self, values: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-        """Property, code and message of what is wrong with the values."""
+        """Yield the property, code and message of each problem with the values."""
         single_sign_on = SINGLE_SIGN_ON & values.keys()
         yield from self._problems_by_rules(values, rules.RULES.keys() - ({"password"} if single_sign_on else set()))
         if single_sign_on:
             for name in SINGLE_SIGN_ON - values.keys():
-                yield name, "required", "Single sign-on takes the provider and the id together."
+                yield name, "required", "Single sign-on needs both the provider and the ID."
             if "password" in values:
-                yield "password", "unknown", "With single sign-on there is no password."
+                yield "password", "unknown", "Accounts with single sign-on have no password."
 
     def _problems_by_rules(self, values: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str, str]]:
-        """What the rules say. Unlike a form, the provider takes a value only as `rules.clean` would have it sent."""
+        """Apply the rules. Unlike a form, the provider accepts a value only in the form that `rules.clean` returns."""
         problems: dict[str, list[ValidationError]] = {}
         try:
             cleaned = rules.clean(values, only=names)
@@ -159,8 +159,8 @@ class Dialect(ABC):
         for name, found in problems.items():
             yield from ((name, problem.code or "", " ".join(problem.messages)) for problem in found)
         for name in self.always - values.keys() - problems.keys():
-            yield name, "required", "Comes with every request: leave it blank where it has no value."
+            yield name, "required", "Required in every request: leave it blank if it has no value."
         for name in cleaned.keys() & values.keys():
             is_blank = cleaned[name] == "" and not (name in self.always and values[name] == "")
             if is_blank or cleaned[name] != values[name]:
-                yield name, "unclean", "Has blanks around it." if cleaned[name] else "Has no value here: leave it out."
+                yield name, "unclean", "Has surrounding spaces." if cleaned[name] else "Must be left out here."

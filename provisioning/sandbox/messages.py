@@ -1,4 +1,4 @@
-"""What passes between the parts of the sandbox."""
+"""The requests and answers that the parts of the sandbox exchange."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request as it came in."""
+    """An HTTP request, as received."""
 
     method: str
     path: str
@@ -22,7 +22,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response as it is to go out."""
+    """An HTTP response to send."""
 
     status: int
     body: bytes
@@ -35,7 +35,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """The request is not carried out; `answer` says why."""
+    """The request is refused; `answer` says why."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Creation:
-    """A rightful request for an account. The password has been judged and is not part of it."""
+    """A valid request to create an account. The password was validated, and is left out."""
 
     properties: dict[str, Any]
     wants_token: bool
@@ -56,9 +56,9 @@ class Creation:
 
 @dataclass(frozen=True)
 class Listing:
-    """A rightful request for a page of the partner's accounts, from position `start` on."""
+    """A valid request for a page of the partner's accounts, from position `start` on."""
 
     start: int
     limit: int
     managed: bool | None = None
-    """Only the accounts that the partner may log in to, or only the others; None: all."""
+    """Only accounts that the partner may log in to (True), only the others (False), or all (None)."""

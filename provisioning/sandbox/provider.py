@@ -1,4 +1,4 @@
-"""The provider behind the stand-in: whatever the dialect, it has accounts, limits, a memory of calls, and faults."""
+"""The provider in the sandbox: its accounts, limits, recorded calls and faults, whatever the API version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from provisioning.sandbox.accounts import Account, Accounts, UsernameTaken
-from provisioning.sandbox.faults import FAULTS, LISTS, NO_FAULT, Delivery, Fault, Page
+from provisioning.sandbox.faults import FAULTS, LIST_FAULTS, NO_FAULT, Delivery, Fault, Page
 from provisioning.sandbox.messages import Answer, Creation, Listing, Refused, Request
 from provisioning.sandbox.v2 import V2
 from provisioning.sandbox.v3 import V3
@@ -23,7 +23,7 @@ DIALECTS = {"v2": V2, "v3": V3}
 
 
 class Limit:
-    """At most `calls` in each period of so many seconds by the clock (86,400 are the UTC day); None is no limit."""
+    """At most `calls` in each period of `period` seconds (86,400 is the UTC day); None is no limit."""
 
     def __init__(self, calls: int | None, period: int) -> None:
         self.calls = calls
@@ -32,7 +32,7 @@ class Limit:
         self._counted = 0
 
     def exceeded_by_call(self, now: float) -> bool:
-        """Count a call at `now`, in seconds since the epoch; is it one too many?"""
+        """Count a call at `now`, in seconds since the epoch, and return whether it exceeds the limit."""
         if now // self.period != self._current:
             self._current, self._counted = now // self.period, 0
         self._counted += 1
@@ -41,22 +41,22 @@ class Limit:
 
 @dataclass(frozen=True)
 class Call:
-    """One call as it came in, for tests to count and to time."""
+    """One call as received, for tests to count and to time."""
 
     method: str
     path: str
     """Without the query, which holds the API key."""
     at: float
-    """When it came in, by `time.monotonic()`."""
+    """When it was received, by `time.monotonic()`."""
     username: str
-    """The user name in its body; empty for the list."""
+    """The username in its body; empty for the list."""
     status: int | None
-    """The status answered; None where no answer was given."""
+    """The status of the answer; None if there was none."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What is to be answered, how, and after how many seconds."""
+    """What to answer, how to send it, and after how many seconds."""
 
     answer: Answer
     delivery: Delivery = Delivery.WHOLE
@@ -64,15 +64,15 @@ class Reply:
 
 
 class Provider:
-    """Answers requests to the API `v2` or `v3`, given what a partner gets from the vendor: an API key, a user name and
-    a password (for v3: client id and secret). The rules for values are those of the settings, also for the API.
+    """Answers requests to the API `v2` or `v3` for a partner with this API key, username and password.
 
-    `rate` (calls a second) and `quota` (calls a UTC day) count every call of the key; None is no limit. `latency`
-    (seconds) passes before every answer. `file` keeps the accounts over a restart; raises OSError or ValueError where
-    it cannot be used.
+    For v3, `username` and `password` are the client ID and secret. Values are validated by the rules for the API in the
+    settings. `rate` (calls per second) and `quota` (calls per UTC day) count every call of the key; None is no limit.
+    `latency` (seconds) passes before every answer. `file` keeps the accounts across restarts; raises OSError or
+    ValueError if it can't be used.
 
-    Things go wrong by request: with the first call that creates a user name which begins with the name of a fault
-    and a dot (`reset-after.anna`), or with whatever call comes next, by `fail_next`.
+    To make a call fail, use `fail_next`, or a username that begins with the name of a fault and a dot
+    (`reset-after.anna`): the first call that creates it fails.
     """
 
     hang = 60.0
@@ -83,11 +83,11 @@ class Provider:
     """Seconds between two bytes of the fault `trickle`."""
 
     list_lag = 0.0
-    """Seconds after which an account that is created from now on is listed."""
-    lists = ""
-    """What is wrong with every page of the list, one of LISTS; empty: nothing."""
+    """Seconds until accounts that are created from now on are listed."""
+    list_fault = ""
+    """The name in LIST_FAULTS of what is wrong with every page of the list; empty: nothing."""
     down = ""
-    """Which of FAULTS every call meets with, whatever it asks for, until this is emptied again."""
+    """The name in FAULTS of the fault that every call gets; empty: none."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Provider:
         self.latency = latency
         self.calls: list[Call] = []
         self.token_calls: list[Call] = []
-        """Those for an access token, of which there is none too many."""
+        """Calls for an access token; these count toward no limit."""
         self._dialect = DIALECTS[api](username, password)
         self._api_key = api_key
         self._rate = Limit(rate, 1)
@@ -112,35 +112,35 @@ class Provider:
         self._accounts = Accounts(file)
         self._lock = threading.Lock()
         self._seen: set[str] = set()
-        self._coming: dict[str, deque[Fault]] = {"create": deque(), "list": deque()}
+        self._scheduled: dict[str, deque[Fault]] = {"create": deque(), "list": deque()}
 
     @property
     def accounts(self) -> dict[str, Account]:
-        """User name → account, of all that exist by now, oldest first."""
+        """Username → account, for all that exist by now, oldest first."""
         return self._accounts.existing()
 
     @property
     def lists_owners(self) -> bool:
-        """Whether v3's list has the owner's name where the username should be, as an example of its guide has it."""
+        """Whether v3's list shows the owner's name in place of the username, as an example in its guide does."""
         return self._dialect.lists_owners
 
     @lists_owners.setter
     def lists_owners(self, value: bool) -> None:
         self._dialect.lists_owners = value
 
-    def hold(self, username: str, organization_name: str, **properties: Any) -> Account:
-        """Let there be an account that no call from here has made: an elder one, or another page's of this partner."""
+    def add_account(self, username: str, organization_name: str, **properties: Any) -> Account:
+        """Add an account that no call created: an older one, or one from elsewhere."""
         names = {"first_name": "Else", "last_name": "Where"}
         return self._accounts.create(
             names | properties | {"username": username, "organization_name": organization_name}
         )
 
     def fail_next(self, kind: Literal["create", "list"], fault: str, times: int = 1) -> None:
-        """The next `times` rightful calls of that kind meet with this one of FAULTS."""
-        self._coming[kind].extend([FAULTS[fault]] * times)
+        """Let the next `times` valid calls of this kind get this one of FAULTS."""
+        self._scheduled[kind].extend([FAULTS[fault]] * times)
 
     def reply(self, request: Request) -> Reply:
-        """Carry out the request, unless it is refused, and say what to answer."""
+        """Carry out the request, unless it is refused, and return what to answer."""
         at = time.monotonic()
         granted = self._dialect.grant(request)
         reply = Reply(granted) if granted else self._reply(request)
@@ -152,7 +152,7 @@ class Provider:
 
     def _reply(self, request: Request) -> Reply:
         if self.down:
-            return self._meet(FAULTS[self.down], Answer(0, b""))
+            return self._apply(FAULTS[self.down], Answer(0, b""))
         try:
             self._admit(request)
             return self._carry_out(self._dialect.read(request))
@@ -172,15 +172,15 @@ class Provider:
 
     def _carry_out(self, call: Creation | Listing) -> Reply:
         fault = self._fault(call)
-        truth = Answer(0, b"")
-        if fault.ends_tokens:
-            self._dialect.tokens.end()
-        if fault.carried_out:
-            truth = self._create(call, fault) if isinstance(call, Creation) else self._list(call)
-        return self._meet(fault, truth)
+        answer = Answer(0, b"")
+        if fault.expires_tokens:
+            self._dialect.tokens.expire_all()
+        if fault.is_carried_out:
+            answer = self._create(call, fault) if isinstance(call, Creation) else self._list(call)
+        return self._apply(fault, answer)
 
-    def _meet(self, fault: Fault, truth: Answer) -> Reply:
-        return Reply(fault.tells(self._dialect.errors, truth), fault.delivery, self.delay if fault.slow else 0)
+    def _apply(self, fault: Fault, answer: Answer) -> Reply:
+        return Reply(fault.respond(self._dialect.errors, answer), fault.delivery, self.delay if fault.slow else 0)
 
     def _create(self, call: Creation, fault: Fault) -> Answer:
         try:
@@ -191,20 +191,20 @@ class Provider:
             )
         except UsernameTaken:
             return self._dialect.errors["409"]
-        # A real token would open the account for ten years. This one opens nothing and is kept nowhere.
+        # A real token would give access to the account for ten years. This one gives none, and is not stored.
         return self._dialect.created(account, f"sandbox-{uuid.uuid4()}" if call.wants_token else "")
 
     def _list(self, call: Listing) -> Answer:
         page = Page(call.start, *self._accounts.page(call.start, call.limit, call.managed))
-        if self.lists:
-            page = LISTS[self.lists](page)
+        if self.list_fault:
+            page = LIST_FAULTS[self.list_fault](page)
         return self._dialect.page(page.accounts, page.following, call.limit)
 
     def _fault(self, call: Creation | Listing) -> Fault:
         with self._lock:
-            coming = self._coming["create" if isinstance(call, Creation) else "list"]
-            if coming:
-                return coming.popleft()
+            scheduled = self._scheduled["create" if isinstance(call, Creation) else "list"]
+            if scheduled:
+                return scheduled.popleft()
             if isinstance(call, Creation) and "." in call.username and call.username not in self._seen:
                 self._seen.add(call.username)
                 return FAULTS.get(call.username.partition(".")[0], NO_FAULT)

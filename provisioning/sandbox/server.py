@@ -1,4 +1,4 @@
-"""The stand-in on the network: HTTP/1.1 with connections kept alive, on this machine only."""
+"""The sandbox's server: HTTP/1.1 with persistent connections, on the loopback interface only."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from provisioning.sandbox.v3 import TOKEN_PATH
 
 
 class Server(ThreadingTCPServer):
-    """Serves a provider at `url`, as a context manager; at its end all connections are dropped at once.
+    """Serves a provider at `url`, as a context manager; on exit it drops all connections at once.
 
-    Access tokens for v3 are given at `token_url`. Listens on a free port where none is given. Raises OSError where the
-    port is taken.
+    Access tokens for v3 are issued at `token_url`. Without a `port` it uses a free one. Raises OSError if the port is
+    taken.
     """
 
     allow_reuse_address = True
     request_queue_size = 128
 
     def __init__(self, provider: Provider, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Exchange)
+        super().__init__(("127.0.0.1", port), _RequestHandler)
         self.provider = provider
         self.closing = threading.Event()
         self._connections: set[socket.socket] = set()
@@ -65,18 +65,18 @@ class Server(ThreadingTCPServer):
         super().close_request(request)
 
 
-class _Exchange(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # The client has gone: nobody is left to tell.
+        with contextlib.suppress(ConnectionError):  # The client has disconnected.
             super().handle()
 
     def answer(self) -> None:
         length = self.headers.get("Content-Length", "0")
         if not re.fullmatch("[0-9]{1,6}", length) or "Transfer-Encoding" in self.headers:
-            self.send_error(413)  # No request of the document comes near this size, or in chunks.
+            self.send_error(413)  # No documented request is this large, or chunked.
             return
         path, _, query = self.path.partition("?")
         request = Request(
@@ -93,13 +93,13 @@ class _Exchange(BaseHTTPRequestHandler):
             self._deliver(reply.answer, reply.delivery)
 
     def __getattr__(self, name: str) -> Any:
-        """Let `do_GET` and all others be `answer`: what a method means is for the provider to say."""
+        """Use `answer` for `do_GET` and all other methods: the provider decides what a method means."""
         if name.startswith("do_"):
             return self.answer
         raise AttributeError(name)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the request line holds the API key. The provider logs what may be logged."""
+        """Log nothing: the request line contains the API key. The provider logs each call without it."""
 
     def _deliver(self, answer: Answer, delivery: Delivery) -> None:
         match delivery:
@@ -117,7 +117,7 @@ class _Exchange(BaseHTTPRequestHandler):
                 self._reset()
 
     def _bytes(self, answer: Answer) -> bytes:
-        """Header and body in one piece, so that they leave in one packet."""
+        """Return header and body together, so that they are sent in one packet."""
         headers = {
             "Date": self.date_time_string(),
             "Content-Type": answer.content_type,
@@ -130,7 +130,7 @@ class _Exchange(BaseHTTPRequestHandler):
         return head if self.command == "HEAD" else head + answer.body
 
     def _reset(self) -> None:
-        """Close so that the client's system reports a reset: with nothing to linger for, TCP sends RST, not FIN."""
+        """Close with a reset: with a linger time of zero, TCP sends RST instead of FIN."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()
         self.connection.close()

@@ -1,4 +1,4 @@
-"""The access tokens that the sandbox has given: in memory only, and as digests."""
+"""The access tokens that the sandbox has issued, in memory only and as digests."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import time
 
 class Tokens:
     lifetime = 3600
-    """Seconds from the moment a token is given to its end."""
+    """Seconds for which a token is valid."""
 
     def __init__(self) -> None:
-        self._ends: dict[bytes, float] = {}
+        self._expires_at: dict[bytes, float] = {}
 
-    def give(self) -> str:
+    def issue(self) -> str:
         token = secrets.token_urlsafe(32)
-        self._ends[_digest(token)] = time.time() + self.lifetime
+        self._expires_at[_digest(token)] = time.time() + self.lifetime
         return token
 
-    def are_good_with(self, token: str) -> bool:
-        """Whether the token was given here and has not ended."""
-        return time.time() < self._ends.get(_digest(token), 0)
+    def is_valid(self, token: str) -> bool:
+        """Whether the token was issued here and has not expired."""
+        return time.time() < self._expires_at.get(_digest(token), 0)
 
-    def end(self) -> None:
-        """End all that were given, before their time."""
-        self._ends.clear()
+    def expire_all(self) -> None:
+        """Let all tokens expire now."""
+        self._expires_at.clear()
 
 
 def _digest(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The dialect of the vendor's v2 API, from `docs/account-management/create-account.html` on its v2 developer site."""
+"""The vendor's v2 API, as documented in `docs/account-management/create-account.html` on its v2 developer site."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class V2(Dialect):
     errors: Mapping[str, Answer] = {
         "api-key": INACTIVE,
         "inactive": INACTIVE,
-        # The gateway in front of the API answers with a bare object at times: readers must take both.
+        # The API front end sometimes answers with a bare object: clients must accept both.
         "over-qps": Answer.of(
-            403, {"error_key": "mashery.not.authorized.over.qps", "error_message": "Too many calls in this second."}
+            403, {"error_key": "mashery.not.authorized.over.qps", "error_message": "Too many calls this second."}
         ),
         "over-quota": Answer.of(
-            403, {"error_key": "mashery.not.authorized.over.ratelimit", "error_message": "Too many calls on this day."}
+            403, {"error_key": "mashery.not.authorized.over.ratelimit", "error_message": "Too many calls today."}
         ),
         "400": error(400, "json.payload.invalid", "The body is not a JSON object."),
         "401": error(
             401,
             "http.status.authentication.invalid_credentials",
-            "The partner's user name or password is wrong.",
+            "The partner's username or password is wrong.",
             **{"WWW-Authenticate": 'Basic realm="partner"'},
         ),
         "404": error(404, "http.status.not_found", "There is nothing at this path."),
         "405": error(405, "http.status.method_not_allowed", "This method is not supported.", Allow="GET, POST"),
         "406": error(406, "http.status.not_acceptable", "The Accept header must be application/json."),
-        "409": error(409, "http.status.conflict", "#/username: The user name is already in use."),
+        "409": error(409, "http.status.conflict", "#/username: The username is already in use."),
         "415": error(415, "http.status.unsupported_media_type", "The Content-Type header must be application/json."),
         "500": error(500, "http.status.internal_server_error", "An internal error occurred."),
         "503": error(503, "http.status.service_unavailable", "The service is not available at the moment."),
@@ -67,7 +67,7 @@ class V2(Dialect):
     def _listing(self, query: Mapping[str, str]) -> Listing:
         if "next" in query:
             if not (following := re.fullmatch("([0-9]{1,9})-([1-9][0-9]{0,2})", query["next"])):
-                raise Refused(error(400, "query.param.invalid", "next: Follow the link of the page before."))
+                raise Refused(error(400, "query.param.invalid", "next: Follow the link on the previous page."))
             return Listing(int(following[1]), int(following[2]))
         limit = query.get("limit", "50")
         if not re.fullmatch("[0-9]{1,3}", limit) or not 1 <= int(limit) <= 500:

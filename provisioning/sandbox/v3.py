@@ -1,4 +1,4 @@
-"""The v3 dialect, from the vendor's contract and its pages `partners_auth.html` and `glossary_responses.html`."""
+"""The vendor's v3 API, as in its contract and its pages `partners_auth.html` and `glossary_responses.html`."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from provisioning.sandbox.messages import Answer, Listing, Refused, Request
 
 PATH = "/v3/partner/accounts"
 TOKEN_PATH = "/partners/oauth2/default/v1/token"  # noqa: S105
-"""Where tokens are given. At the vendor's it is on a host of its own."""
+"""Where tokens are issued. The vendor uses a separate host."""
 MANAGED = {"all": None, "managed": True, "unmanaged": False}
 """`account_type` → which accounts are listed."""
 
 
 @dataclass(frozen=True)
 class Stricter:
-    """A kind of refusal of what the contract allows."""
+    """A kind of refusal that goes beyond the contract."""
 
     error_key: str
-    why: str
+    reason: str
     names: frozenset[str] = frozenset()
-    """Of which properties; of any where there is none."""
+    """The properties that it applies to; empty: to all."""
 
 
 STRICTER = (
     Stricter(
         "json.field.invalid",
-        "A misspelled property, one of v2, or a password beside single sign-on must not pass unnoticed.",
+        "A misspelled or v2 property, or a password with single sign-on, must not go unnoticed.",
     ),
-    Stricter("json.field.missing", "The product asks for it: a request without it, or with a blank, has lost it."),
-    Stricter("json.email.invalid", "The guide asks for a valid address.", frozenset({"contact_email"})),
-    Stricter("json.value.invalid", "Characters, choices and parts of the username are in the guide's words only."),
-    Stricter("json.max.length.violation", "The guide knows codes of two letters.", frozenset({"country_code"})),
-    Stricter("json.max.length.violation", "The limit is that of v2.", frozenset({"website"})),
-    Stricter("query.param.invalid", "An offset is from a page, and no other can be right.", frozenset({"offset"})),
+    Stricter("json.field.missing", "The product requires it, so a request without it, or with a blank, is a bug."),
+    Stricter("json.email.invalid", "The guide requires a valid address.", frozenset({"contact_email"})),
+    Stricter("json.value.invalid", "Only the guide's text limits characters, choices and parts of the username."),
+    Stricter("json.max.length.violation", "The guide has two-letter codes only.", frozenset({"country_code"})),
+    Stricter("json.max.length.violation", "The limit is v2's.", frozenset({"website"})),
+    Stricter("query.param.invalid", "The only valid offset is one from a page.", frozenset({"offset"})),
 )
-"""Where the sandbox refuses what the contract allows, and why: the one list of it."""
+"""Where the sandbox refuses what the contract allows, and why."""
 
 
 class V3(Dialect):
@@ -65,8 +65,8 @@ class V3(Dialect):
     errors: Mapping[str, Answer] = {
         "api-key": Answer.of(401, {"error_key": "unauthorized", "error_message": "The API key is not known."}),
         "inactive": error(403, "forbidden", "The API key is deactivated."),
-        "over-qps": Answer.of(429, {"error_key": "throttled", "error_message": "Too many calls in this second."}),
-        "over-quota": Answer.of(429, {"error_key": "quota_exceeded", "error_message": "Too many calls on this day."}),
+        "over-qps": Answer.of(429, {"error_key": "throttled", "error_message": "Too many calls this second."}),
+        "over-quota": Answer.of(429, {"error_key": "quota_exceeded", "error_message": "Too many calls today."}),
         "400": error(400, "json.payload.invalid", "The body is not a JSON object."),
         "401": Answer.of(
             401,
@@ -86,20 +86,20 @@ class V3(Dialect):
         return request.headers.get("x-api-key", "")
 
     def grant(self, request: Request) -> Answer | None:
-        """An access token for the partner's credentials (RFC 6749, 4.4 and 5)."""
+        """Issue an access token for the partner's credentials (RFC 6749, 4.4 and 5)."""
         if request.path != TOKEN_PATH:
             return None
         if request.method != "POST":
             return Answer.of(405, {"error": "invalid_request"}, Allow="POST")
         if not self._has_credentials(request):
             return Answer.of(401, {"error": "invalid_client"}, **{"WWW-Authenticate": 'Basic realm="partner"'})
-        asked = parse_qs(request.body.decode(errors="replace"))
-        if request.headers.get_content_type() != "application/x-www-form-urlencoded" or "grant_type" not in asked:
+        form = parse_qs(request.body.decode(errors="replace"))
+        if request.headers.get_content_type() != "application/x-www-form-urlencoded" or "grant_type" not in form:
             return Answer.of(400, {"error": "invalid_request"})
-        if asked["grant_type"] != ["client_credentials"]:
+        if form["grant_type"] != ["client_credentials"]:
             return Answer.of(400, {"error": "unsupported_grant_type"})
         granted = {
-            "access_token": self.tokens.give(),
+            "access_token": self.tokens.issue(),
             "token_type": "Bearer",
             "expires_in": self.tokens.lifetime,
         }
@@ -124,18 +124,18 @@ class V3(Dialect):
 
     def _is_authorized(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self.tokens.are_good_with(token)
+        return scheme.lower() == "bearer" and self.tokens.is_valid(token)
 
     def _listing(self, query: Mapping[str, str]) -> Listing:
         limit, kind = query.get("limit", ""), query.get("account_type", "all")
         if kind not in MANAGED:
             raise Refused(error(400, "query.param.invalid", "account_type: Must be all, managed or unmanaged."))
-        is_in_range = re.fullmatch("[0-9]{2}", limit) and 10 <= int(limit) <= 50  # Else it is ignored.
+        is_in_range = re.fullmatch("[0-9]{2}", limit) and 10 <= int(limit) <= 50  # Otherwise it is ignored.
         return Listing(_position(query.get("offset", "")), int(limit) if is_in_range else 50, MANAGED[kind])
 
 
 def _offset(position: int) -> str:
-    """A place in the list, which means nothing to anybody else: Base64 with `*` for `=`, like the guide's `MTA*`."""
+    """Encode a position in the list, opaque to clients: Base64 with `*` for `=`, like the guide's `MTA*`."""
     return base64.urlsafe_b64encode(str(position).encode()).decode().replace("=", "*")
 
 
@@ -145,5 +145,5 @@ def _position(offset: str) -> int:
     except ValueError:
         position = ""
     if not re.fullmatch("[0-9]{1,9}", position):
-        raise Refused(error(400, "query.param.invalid", "offset: Follow the link of the page before."))
+        raise Refused(error(400, "query.param.invalid", "offset: Follow the link on the previous page."))
     return int(position)

@@ -25,12 +25,12 @@ report_to: Path | None = None
 """Where another process, which has no test to fail, writes it down, a line for each."""
 
 _call = threading.local()
-_reply, _meet = Provider.reply, Provider._meet
+_reply, _apply = Provider.reply, Provider._apply
 
 
-def _observed_meet(provider: Provider, fault: Fault, truth: Answer) -> Reply:
-    _call.is_fault = fault.tells is not NO_FAULT.tells or not fault.carried_out
-    return _meet(provider, fault, truth)
+def _observed_apply(provider: Provider, fault: Fault, answer: Answer) -> Reply:
+    _call.is_fault = fault.respond is not NO_FAULT.respond or not fault.is_carried_out
+    return _apply(provider, fault, answer)
 
 
 def _observed_reply(provider: Provider, request: Request) -> Reply:
@@ -46,7 +46,7 @@ def _observed_reply(provider: Provider, request: Request) -> Reply:
 
 
 Provider.reply = _observed_reply  # type: ignore[assignment, method-assign]
-Provider._meet = _observed_meet  # type: ignore[assignment, method-assign]
+Provider._apply = _observed_apply  # type: ignore[assignment, method-assign]
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,7 @@ def test_a_sandbox_in_another_process_is_observed_too(contract_violations: Path,
     checkout.environment |= {name: os.environ[name] for name in names} | {"CONSTANT_CONTACT_API": "v3"}
     program = checkout.start("manage.py", "sandbox", "--port", "0")
     try:
-        with V3Partner(program.find(r"listens on (\S+)")[1]) as partner:
+        with V3Partner(program.find(r"listening on (\S+)")[1]) as partner:
             assert partner.create("anna-jones").status == 201
             assert partner.page().status == 200
     finally:
@@ -190,4 +190,4 @@ def test_an_offset_that_no_page_gave_is_in_the_list_too(partner: V3Partner) -> N
     assert partner.page("?offset=x").keys == ["query.param.invalid"]
     tried = {key for key, _ in LISTED} | {"query.param.invalid"}
     assert {each.error_key for each in STRICTER} == tried
-    assert all(each.why for each in STRICTER)
+    assert all(each.reason for each in STRICTER)

@@ -84,7 +84,9 @@ def travel(sandbox: Server, sent: list[str], seen: list[str], monkeypatch: pytes
     echo = [{"error_key": "json.value.invalid", "error_message": f"#/phone: {secret}"} for secret in sent]
     repeats = {status: Answer.of(status, [*echo, {"heard": sent}]) for status in (400, 500)}
     for status in repeats:
-        fault = Fault(does="repeats what it was told", carried_out=False, tells=partial(repeat, repeats[status]))
+        fault = Fault(
+            description="repeats what it was told", is_carried_out=False, respond=partial(repeat, repeats[status])
+        )
         monkeypatch.setitem(FAULTS, f"repeat-{status}", fault)
     faults = ["", "repeat-400", "repeat-500", "reset-after", "reset-before", "over-qps", "later", "no-id", "401"]
     for number, name in enumerate(faults):

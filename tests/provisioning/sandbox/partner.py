@@ -1,4 +1,4 @@
-"""A partner's program, reduced to what a test needs: raw HTTP to the sandbox, nothing of the product in between."""
+"""A minimal partner's client: raw HTTP to the sandbox, without the product's own client."""
 
 import base64
 import http.client
@@ -26,7 +26,7 @@ V3_NAMES = {
     "idp_provider": "external_provider",
     "idp_provider_id": "external_id",
 }
-"""v2's name of a property → v3's."""
+"""Property name in v2 → name in v3."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Response:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     spelled: Mapping[str, str] = field(default_factory=dict)
-    """v2's name of a property → its name in this answer, where that is another one."""
+    """Property name in v2 → its name in this answer, where that differs."""
 
     @property
     def json(self) -> Any:
@@ -43,24 +43,24 @@ class Response:
 
     @property
     def keys(self) -> list[str]:
-        """The error keys, whether errors come as an array or as an object."""
+        """The error keys, from an array or an object."""
         return [error["error_key"] for error in (self.json if isinstance(self.json, list) else [self.json])]
 
     @property
     def refused(self) -> set[str]:
-        """The properties that the messages point at, by their names in v2."""
+        """The properties that the messages point at, with their v2 names."""
         pointers = (error["error_message"].partition(":")[0].removeprefix("#/") for error in self.json)
         in_v2 = {name: v2 for v2, name in self.spelled.items()}
         return {in_v2.get(name, "not in v3: " + name if name in self.spelled else name) for name in pointers}
 
 
 class Partner:
-    """Calls the sandbox over one connection, kept alive until the end of the `with`; `headers` go with every call."""
+    """Calls the sandbox over one connection, open until the end of the `with`; every call has these `headers`."""
 
     spelled: Mapping[str, str] = {}
-    """v2's name of a property → its name here, where that is another one."""
+    """Property name in v2 → its name here, where that differs."""
     always: Mapping[str, str] = {}
-    """What comes with every account, if only blank."""
+    """Properties that every account must have, even if blank."""
 
     def __init__(self, url: str, timeout: float = PATIENCE) -> None:
         self.key = settings.CONSTANT_CONTACT_API_KEY
@@ -93,12 +93,12 @@ class Partner:
         return self.call("GET", f"{PATH}?api_key={self.key}{query}")
 
     def names(self) -> list[str]:
-        """The user names on the first page of the list."""
+        """The usernames on the first page of the list."""
         return [account["username"] for account in self.page().json["results"]]
 
 
 class V3Partner(Partner):
-    """The same over v3. The properties have their names in v2, as in all tables of values."""
+    """The same for v3. Properties have their v2 names, as in all tables of values."""
 
     spelled = V3_NAMES
     always = {"state_code": ""}
@@ -110,7 +110,7 @@ class V3Partner(Partner):
         self.headers["Authorization"] = f"Bearer {self.log_in().json['access_token']}"
 
     def log_in(self, body: bytes = b"grant_type=client_credentials", **headers: str) -> Response:
-        """Ask for an access token."""
+        """Request an access token."""
         usual, form = self.headers, "application/x-www-form-urlencoded"
         self.headers = {"Content-Type": form, "Authorization": self.basic} | headers
         response = self.call("POST", TOKEN_PATH, body)
@@ -129,16 +129,16 @@ class V3Partner(Partner):
 
 
 def partner_of(url: str, timeout: float = PATIENCE) -> Partner:
-    """A partner who speaks the API of this configuration."""
+    """A partner that uses the API in the settings."""
     return {"v2": Partner, "v3": V3Partner}[settings.CONSTANT_CONTACT_API](url, timeout)
 
 
 BOTH = pytest.mark.parametrize("api", ["v2", "v3"], indirect=True)
-"""A test of what is the same in both APIs."""
+"""Runs a test with both APIs."""
 
 
 def provider(**options: Any) -> Provider:
-    """A provider of this configuration's API, with its credentials."""
+    """A provider with the API and the credentials in the settings."""
     return Provider(
         settings.CONSTANT_CONTACT_API_KEY,
         settings.CONSTANT_CONTACT_USERNAME,
@@ -149,7 +149,7 @@ def provider(**options: Any) -> Provider:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for the condition to come true; it is an error where it does not."""
+    """Wait until the condition is true; fail if it never is."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""`manage.py sandbox` as a process of its own."""
+"""`manage.py sandbox`, run as a separate process."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def start() -> Iterator[Start]:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_it_serves_the_pages_own_credentials_until_it_is_told_to_stop(start: Start, signum: int) -> None:
+def test_it_serves_the_pages_credentials_until_told_to_stop(start: Start, signum: int) -> None:
     process = start("--port", 0)
     with Partner(listening(process)) as partner:
         assert partner.create("anna").status == 201
@@ -68,17 +68,17 @@ def test_its_options_reach_the_provider(start: Start, tmp_path: Path) -> None:
     assert len(file.read_text().splitlines()) == 2
 
 
-def test_it_speaks_the_api_that_the_page_is_configured_for(start: Start) -> None:
+def test_it_serves_the_api_that_the_page_is_configured_for(start: Start) -> None:
     with V3Partner(listening(start("--port", 0, CONSTANT_CONTACT_API="v3"))) as partner:
         assert partner.create("Anna+Jones").status == 201
 
 
-def test_a_limit_of_one_call_a_second_is_met(start: Start) -> None:
+def test_a_limit_of_one_call_per_second_is_enforced(start: Start) -> None:
     with Partner(listening(start("--port", 0, "--rate", 1))) as partner:
         until(lambda: partner.page().status == 403)
 
 
-def test_killed_without_warning_it_has_kept_what_it_answered_for(start: Start, tmp_path: Path) -> None:
+def test_every_answered_account_survives_a_kill(start: Start, tmp_path: Path) -> None:
     options = ("--port", 0, "--file", tmp_path / "accounts")
     process = start(*options)
     with Partner(listening(process)) as partner:
@@ -90,51 +90,50 @@ def test_killed_without_warning_it_has_kept_what_it_answered_for(start: Start, t
         assert partner.names() == ["anna"]
 
 
-def test_a_taken_port_is_told_in_a_sentence(start: Start, sandbox: Server) -> None:
+def test_a_taken_port_is_explained(start: Start, sandbox: Server) -> None:
     port = sandbox.server_address[1]
 
     assert (
-        refusal(start("--port", port))
-        == f"Port {port} cannot be used: Address already in use. Choose another with --port."
+        refusal(start("--port", port)) == f"Can't use port {port}: Address already in use. Choose another with --port."
     )
 
 
-def test_a_port_that_cannot_be_is_told_in_a_sentence(start: Start) -> None:
-    assert refusal(start("--port", 65536)).startswith("Port 65536 cannot be used")
+def test_an_impossible_port_is_explained(start: Start) -> None:
+    assert refusal(start("--port", 65536)).startswith("Can't use port 65536")
 
 
-def test_a_file_that_cannot_be_used_is_told_in_a_sentence(start: Start, tmp_path: Path) -> None:
+def test_an_unusable_file_is_explained(start: Start, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.write_text("hello\n")
 
-    assert refusal(start("--file", notes)) == f"Accounts cannot be kept in {notes}: it holds something else."
-    assert refusal(start("--file", tmp_path)) == f"Accounts cannot be kept in {tmp_path}: Is a directory."
+    assert refusal(start("--file", notes)) == f"Can't keep accounts in {notes}: it is not a file of sandbox accounts."
+    assert refusal(start("--file", tmp_path)) == f"Can't keep accounts in {tmp_path}: Is a directory."
 
 
-def test_credentials_that_are_missing_are_told_by_name(start: Start) -> None:
+def test_missing_credentials_are_named(start: Start) -> None:
     told = refusal(start(CONSTANT_CONTACT_API_KEY="", CONSTANT_CONTACT_PASSWORD=""))
 
     assert told.startswith("Set CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_PASSWORD first")
 
 
-def test_its_help_names_every_fault(start: Start) -> None:
+def test_its_help_lists_every_fault(start: Start) -> None:
     output, _ = start("--help").communicate(timeout=PATIENCE)
 
     for name, fault in FAULTS.items():
-        assert re.search(f"^  {name} +{fault.does}$", output, re.MULTILINE)
+        assert re.search(f"^  {name} +{fault.description}$", output, re.MULTILINE)
 
 
 def listening(process: subprocess.Popen[str]) -> str:
-    """The address at which the process says that it listens."""
+    """The address at which the process says it is listening."""
     assert process.stdout
     line = process.stdout.readline()
-    found = re.fullmatch(r"The sandbox listens on (http://127\.0\.0\.1:[0-9]+)\n", line)
+    found = re.fullmatch(r"The sandbox is listening on (http://127\.0\.0\.1:[0-9]+)\n", line)
     assert found, line
     return found[1]
 
 
 def refusal(process: subprocess.Popen[str]) -> str:
-    """What the process says on ending in error."""
+    """The error message with which the process ends."""
     output, log = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output) == (1, "")
     return log.splitlines()[-1].removeprefix("CommandError: ")

@@ -1,4 +1,4 @@
-"""Everything that can be made to go wrong, seen from the other end of the wire."""
+"""Every fault, as a client sees it."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provisioning.sandbox import FAULTS, LISTS, Server
+from provisioning.sandbox import FAULTS, LIST_FAULTS, Server
 from tests.provisioning.sandbox.partner import BOTH, PATH, Partner
 
 HANGS = {"hang-before", "hang-after"}
@@ -45,33 +45,33 @@ STATUS = {
     "418": 418,
     "429-html": 429,
 }
-"""The faults that end in an answer at all."""
+"""The faults with an HTTP answer → its status."""
 IN_V3 = {"over-qps": 429, "over-quota": 429}
-"""Those that end in another one than in v2."""
+"""The faults with a different status in v3."""
 
 
 @pytest.fixture(autouse=True)
 def pace(sandbox: Server, request: pytest.FixtureRequest) -> None:
-    """What a test has to wait for comes soon, what it must not wait for comes never."""
+    """Make events that a test waits for come soon, and all others never."""
     sandbox.provider.delay = 0.3 if "slow" in request.node.name else 3600
     sandbox.provider.hang = 0.1
     sandbox.provider.trickle = 0.0001
 
 
-def test_every_fault_is_told_apart_here() -> None:
+def test_these_tests_cover_every_fault() -> None:
     assert set(FAULTS) == STATUS.keys() | HANGS | RESETS
-    assert all(fault.does for fault in FAULTS.values())
+    assert all(fault.description for fault in FAULTS.values())
 
 
 @pytest.fixture
 def status(api: str) -> dict[str, int]:
-    """Fault → its status in this API."""
+    """Fault → the status of its answer in this API."""
     return {"v2": STATUS, "v3": STATUS | IN_V3}[api]
 
 
 @BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_user_name_asks_for_a_fault(sandbox: Server, partner: Partner, fault: str, status: dict[str, int]) -> None:
+def test_a_username_triggers_a_fault(sandbox: Server, partner: Partner, fault: str, status: dict[str, int]) -> None:
     username = f"{fault}.anna"
 
     if fault in status:
@@ -79,7 +79,7 @@ def test_a_user_name_asks_for_a_fault(sandbox: Server, partner: Partner, fault: 
     elif fault in RESETS:
         with pytest.raises(ConnectionResetError) as reset:
             partner.create(username)
-        assert not isinstance(reset.value, http.client.RemoteDisconnected)  # That would be an orderly end.
+        assert not isinstance(reset.value, http.client.RemoteDisconnected)  # That would be an orderly close.
     else:
         with pytest.raises(http.client.RemoteDisconnected):
             partner.create(username)
@@ -90,7 +90,7 @@ def test_a_user_name_asks_for_a_fault(sandbox: Server, partner: Partner, fault: 
 
 @BOTH
 @pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"token-end"}))
-def test_a_fault_happens_the_first_time_only(sandbox: Server, partner: Partner, fault: str) -> None:
+def test_a_fault_happens_only_the_first_time(sandbox: Server, partner: Partner, fault: str) -> None:
     username = f"{fault}.anna"
     try:
         partner.create(username)
@@ -105,9 +105,7 @@ def test_a_fault_happens_the_first_time_only(sandbox: Server, partner: Partner, 
 
 @BOTH
 @pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"token-end"}))
-def test_a_fault_can_be_asked_of_the_list_too(
-    sandbox: Server, partner: Partner, fault: str, status: dict[str, int]
-) -> None:
+def test_the_list_can_fail_too(sandbox: Server, partner: Partner, fault: str, status: dict[str, int]) -> None:
     partner.create("anna-jones")
     sandbox.provider.fail_next("list", fault)
 
@@ -123,7 +121,7 @@ def test_a_fault_can_be_asked_of_the_list_too(
     assert partner.names() == ["anna-jones"]
 
 
-def test_faults_come_in_the_order_in_which_they_were_asked_for(sandbox: Server, partner: Partner) -> None:
+def test_faults_happen_in_the_order_they_were_scheduled(sandbox: Server, partner: Partner) -> None:
     sandbox.provider.fail_next("create", "503", times=2)
     sandbox.provider.fail_next("create", "418")
     sandbox.provider.fail_next("list", "500")
@@ -132,7 +130,7 @@ def test_faults_come_in_the_order_in_which_they_were_asked_for(sandbox: Server, 
     assert [partner.page().status for _ in range(2)] == [500, 200]
 
 
-def test_there_is_no_fault_of_another_name(sandbox: Server) -> None:
+def test_an_unknown_fault_is_an_error(sandbox: Server) -> None:
     with pytest.raises(KeyError):
         sandbox.provider.fail_next("create", "earthquake")
 
@@ -140,24 +138,24 @@ def test_there_is_no_fault_of_another_name(sandbox: Server) -> None:
 @pytest.mark.parametrize(
     "username", ["reset-after", "reset-afteranna", "anna.reset-after", "earthquake.anna", ".", "500"]
 )
-def test_only_the_name_of_a_fault_and_a_dot_ask_for_it(partner: Partner, username: str) -> None:
+def test_only_a_faults_name_and_a_dot_trigger_it(partner: Partner, username: str) -> None:
     assert partner.create(username).status == 201
 
 
-def test_a_request_that_is_refused_does_not_use_up_the_fault(partner: Partner) -> None:
+def test_a_refused_request_does_not_use_up_the_fault(partner: Partner) -> None:
     assert partner.create("503.anna", phone="1").status == 400
     assert partner.create("503.anna").status == 503
     assert partner.create("503.anna").status == 201
 
 
-def test_a_name_that_is_taken_stays_taken_whatever_happens(sandbox: Server, partner: Partner) -> None:
+def test_a_taken_username_stays_taken_whatever_the_fault(sandbox: Server, partner: Partner) -> None:
     partner.create("anna")
     sandbox.provider.fail_next("create", "unlisted")
 
     assert partner.create("anna").status == 409
 
 
-def test_what_is_carried_out_later_comes_into_being_by_itself(
+def test_a_delayed_account_is_created_without_another_call(
     sandbox: Server, partner: Partner, forward: Callable[[float], None]
 ) -> None:
     assert partner.create("later.anna").status == 503
@@ -169,7 +167,7 @@ def test_what_is_carried_out_later_comes_into_being_by_itself(
     assert partner.create("later.anna").status == 409
 
 
-def test_what_is_carried_out_later_lapses_when_the_name_is_taken_first(
+def test_a_delayed_account_lapses_if_its_username_is_taken_first(
     partner: Partner, forward: Callable[[float], None]
 ) -> None:
     partner.create("later.anna")
@@ -197,7 +195,7 @@ def test_an_account_may_exist_before_it_is_listed(
 
 
 @pytest.mark.parametrize("fault", ["slow", "trickle"])
-def test_a_slow_answer_is_the_true_one(partner: Partner, fault: str) -> None:
+def test_a_slow_answer_is_the_correct_one(partner: Partner, fault: str) -> None:
     assert partner.create(f"{fault}.anna").json["username"] == f"{fault}.anna"
 
 
@@ -210,7 +208,7 @@ def test_a_slow_answer_comes_late(sandbox: Server, partner: Partner) -> None:
 
 
 def test_trickled_bytes_come_one_at_a_time(sandbox: Server, partner: Partner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No time-out of a read notices how long the whole takes."""
+    """No read timeout notices how long the whole answer takes."""
     waits: list[float] = []
     monkeypatch.setattr(sandbox.closing, "wait", waits.append)
 
@@ -220,7 +218,7 @@ def test_trickled_bytes_come_one_at_a_time(sandbox: Server, partner: Partner, mo
     assert waits.count(sandbox.provider.trickle) > len(response.body) + sum(map(len, response.headers.values()))
 
 
-def test_bad_json_begins_like_the_true_answer(partner: Partner) -> None:
+def test_bad_json_begins_like_the_correct_answer(partner: Partner) -> None:
     response = partner.create("bad-json.anna")
 
     assert response.body.startswith(b'{"id": "')
@@ -233,14 +231,14 @@ def test_an_answer_may_lack_the_id(partner: Partner) -> None:
 
 
 @pytest.mark.parametrize("fault", ["html", "502", "596"])
-def test_gateways_answer_in_html(partner: Partner, fault: str) -> None:
+def test_proxies_and_front_ends_answer_in_html(partner: Partner, fault: str) -> None:
     response = partner.create(f"{fault}.anna")
 
     assert (response.headers["Content-Type"], response.body[:6]) == ("text/html", b"<html>")
 
 
 @pytest.mark.parametrize("fault", ["302", "307"])
-def test_who_follows_a_redirect_is_seen(sandbox: Server, partner: Partner, fault: str) -> None:
+def test_following_a_redirect_is_detected(sandbox: Server, partner: Partner, fault: str) -> None:
     location = partner.create(f"{fault}.anna").headers["Location"]
 
     assert partner.call("GET", f"{location}?api_key={partner.key}").status == 404
@@ -255,7 +253,7 @@ def test_who_follows_a_redirect_is_seen(sandbox: Server, partner: Partner, fault
         ("inactive", "mashery.not.authorized.inactive"),
     ],
 )
-def test_the_gateways_refusals_have_the_gateways_keys(partner: Partner, fault: str, key: str) -> None:
+def test_refusals_by_the_front_end_have_its_keys(partner: Partner, fault: str, key: str) -> None:
     assert partner.create(f"{fault}.anna").keys == [key]
 
 
@@ -263,8 +261,8 @@ def test_the_gateways_refusals_have_the_gateways_keys(partner: Partner, fault: s
 
 
 @BOTH
-def test_the_list_holds_what_no_call_from_here_has_made(sandbox: Server, partner: Partner) -> None:
-    elder = sandbox.provider.hold("anna-jones", "Another Bakery")
+def test_the_list_includes_accounts_that_no_call_created(sandbox: Server, partner: Partner) -> None:
+    elder = sandbox.provider.add_account("anna-jones", "Another Bakery")
 
     assert (partner.names(), partner.create("anna-jones").status) == (["anna-jones"], 409)
     assert sandbox.provider.accounts == {"anna-jones": elder}
@@ -272,7 +270,7 @@ def test_the_list_holds_what_no_call_from_here_has_made(sandbox: Server, partner
 
 
 @BOTH
-def test_the_list_can_lag_by_any_time(sandbox: Server, partner: Partner, forward: Callable[[float], None]) -> None:
+def test_the_list_can_lag_behind(sandbox: Server, partner: Partner, forward: Callable[[float], None]) -> None:
     sandbox.provider.list_lag = 90
     assert partner.create("anna-jones").status == 201
 
@@ -289,7 +287,7 @@ def entries_and_link(page: Any) -> tuple[list[dict[str, Any]], str]:
 
 
 def pages(partner: Partner, most: int) -> list[tuple[list[dict[str, Any]], str]]:
-    """The first pages of the list, as far as links lead."""
+    """The first pages of the list, following the links."""
     seen = [entries_and_link(partner.page().json)]
     while seen[-1][1] and len(seen) < most:
         link = seen[-1][1] + (f"&api_key={partner.key}" if type(partner) is Partner else "")
@@ -298,10 +296,10 @@ def pages(partner: Partner, most: int) -> list[tuple[list[dict[str, Any]], str]]
 
 
 @BOTH
-@pytest.mark.parametrize("wrong", LISTS)
-def test_the_list_can_be_wrong(sandbox: Server, partner: Partner, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", LIST_FAULTS)
+def test_the_list_can_be_faulty(sandbox: Server, partner: Partner, wrong: str) -> None:
     partner.create("anna-jones")
-    sandbox.provider.lists = wrong
+    sandbox.provider.list_fault = wrong
 
     seen = pages(partner, most=5)
 
@@ -315,7 +313,7 @@ def test_the_list_can_be_wrong(sandbox: Server, partner: Partner, wrong: str) ->
         assert (entries, len(links)) == ([1] * 5, 1)
     else:
         assert (entries, len(links)) == ([0] * 5, 5)
-    sandbox.provider.lists = ""
+    sandbox.provider.list_fault = ""
     assert pages(partner, most=5)[0][1] == ""
 
 

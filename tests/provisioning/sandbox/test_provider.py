@@ -1,4 +1,4 @@
-"""What the provider holds: accounts that outlive it, calls to count, limits."""
+"""The provider's accounts, recorded calls and limits."""
 
 import threading
 import time
@@ -16,7 +16,7 @@ from tests.provisioning.sandbox.partner import PATH, Partner, provider
 from tests.provisioning.values import SIGN_UP
 
 
-def test_calls_are_remembered_for_counting_and_timing(sandbox: Server, partner: Partner) -> None:
+def test_calls_are_recorded_with_their_time(sandbox: Server, partner: Partner) -> None:
     before = time.monotonic()
     partner.create("anna")
     partner.create("anna", phone="1")
@@ -35,13 +35,13 @@ def test_calls_are_remembered_for_counting_and_timing(sandbox: Server, partner: 
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"7", b"[" * 100_000, b'{"username": {}}', b'{"username": 7}', b"\xff"])
-def test_a_call_is_remembered_whatever_its_body(sandbox: Server, partner: Partner, body: bytes) -> None:
+def test_a_call_is_recorded_whatever_its_body(sandbox: Server, partner: Partner, body: bytes) -> None:
     partner.call("POST", f"{PATH}?api_key={partner.key}", body)
 
     assert len(sandbox.provider.calls) == 1
 
 
-def test_of_a_hundred_that_want_the_same_name_at_once_one_has_it() -> None:
+def test_one_of_a_hundred_concurrent_requests_gets_the_username() -> None:
     accounts = Accounts()
     barrier = threading.Barrier(100)
 
@@ -57,7 +57,7 @@ def test_of_a_hundred_that_want_the_same_name_at_once_one_has_it() -> None:
         assert sum(pool.map(has_it, range(100))) == 1
 
 
-def test_user_names_are_the_same_in_capitals() -> None:
+def test_usernames_are_compared_without_case() -> None:
     accounts = Accounts()
     accounts.create({"username": "anna"})
 
@@ -65,12 +65,12 @@ def test_user_names_are_the_same_in_capitals() -> None:
         accounts.create({"username": "ANNA"})
 
 
-def test_ids_are_not_used_again_after_a_restart() -> None:
-    """A page whose database outlives a sandbox without a file must not meet with an id twice."""
+def test_ids_are_not_reused_after_a_restart() -> None:
+    """The page's database outlives a sandbox without a file, and must never get the same ID twice."""
     assert Accounts().create({"username": "anna"}).id != Accounts().create({"username": "bert"}).id
 
 
-def test_accounts_outlive_a_restart(tmp_path: Path) -> None:
+def test_accounts_survive_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "accounts"
     with Server(provider(file=file)) as server, Partner(server.url) as partner:
         answers = [partner.create("anna").json, partner.create("bert").json]
@@ -82,7 +82,7 @@ def test_accounts_outlive_a_restart(tmp_path: Path) -> None:
     assert list(provider(file=file).accounts) == ["anna", "bert", "carl"]
 
 
-def test_what_is_carried_out_later_is_so_even_over_a_restart(tmp_path: Path, forward: Callable[[float], None]) -> None:
+def test_a_delayed_account_is_created_even_after_a_restart(tmp_path: Path, forward: Callable[[float], None]) -> None:
     file = tmp_path / "accounts"
     before = provider(file=file)
     before.delay = 3600
@@ -96,7 +96,7 @@ def test_what_is_carried_out_later_is_so_even_over_a_restart(tmp_path: Path, for
     assert list(after.accounts) == ["later.anna"]
 
 
-def test_the_file_holds_no_secret(tmp_path: Path) -> None:
+def test_the_file_contains_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "accounts"
     with Server(provider(file=file)) as server, Partner(server.url) as partner:
         token = partner.create(query="&oauth2_token_provided=true").json["oauth2_token"]
@@ -107,8 +107,8 @@ def test_the_file_holds_no_secret(tmp_path: Path) -> None:
         assert secret not in content
 
 
-def test_an_account_is_on_the_disk_before_it_is_answered_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that fails leaves no account and no 201."""
+def test_an_account_is_on_disk_before_the_answer_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the disk fails, there is no account and no 201."""
     file = tmp_path / "accounts"
     accounts = Accounts(file)
 
@@ -122,7 +122,7 @@ def test_an_account_is_on_the_disk_before_it_is_answered_for(tmp_path: Path, mon
     assert not accounts.existing()
 
 
-def test_a_torn_last_line_was_never_answered_for(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_removed(tmp_path: Path) -> None:
     file = tmp_path / "accounts"
     accounts = Accounts(file)
     for name in ("anna", "bert"):
@@ -142,17 +142,17 @@ def test_a_torn_last_line_was_never_answered_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"x", b"hello\n", b"[]\n", b"{}\n", b'{"id": 1}\n', b"\xff\n", b'{"id": "1"}\n', b"7"]
 )
-def test_a_file_of_another_kind_is_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_kind_is_not_changed(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "notes"
     file.write_bytes(content)
 
-    with pytest.raises(ValueError, match="something else"):
+    with pytest.raises(ValueError, match="not a file of sandbox accounts"):
         Accounts(file)
 
     assert file.read_bytes() == content
 
 
-def test_a_limit_begins_anew_with_each_period_of_the_clock() -> None:
+def test_a_limit_restarts_with_each_period() -> None:
     day = 24 * 60 * 60
     limit = Limit(2, day)
     midnight = 20_000.0 * day
@@ -162,7 +162,7 @@ def test_a_limit_begins_anew_with_each_period_of_the_clock() -> None:
     assert told == [False, False, True, True, False, False, True]
 
 
-def test_the_quota_of_the_day_counts_every_call_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_daily_quota_counts_every_call_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     day = 24 * 60 * 60
     now = 20_000.0 * day
     monkeypatch.setattr("provisioning.sandbox.provider.time.time", lambda: now)
@@ -180,7 +180,7 @@ def test_the_quota_of_the_day_counts_every_call_of_the_key(monkeypatch: pytest.M
         assert partner.create("bert").status == 201
 
 
-def test_calls_of_one_second_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_per_second_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000_000.0
     monkeypatch.setattr("provisioning.sandbox.provider.time.time", lambda: now)
     with Server(provider(rate=2)) as server, Partner(server.url) as partner:

@@ -1,4 +1,4 @@
-"""HTTP itself: connections, what is too large or torn, and the end."""
+"""HTTP: connections, bodies that are too large or malformed, and closing."""
 
 import http.client
 import json
@@ -28,11 +28,11 @@ def test_a_connection_serves_many_calls(sandbox: Server, partner: Partner) -> No
     assert partner.connection.sock is line
 
 
-def test_no_body_follows_the_answer_to_head(sandbox: Server) -> None:
+def test_the_answer_to_head_has_no_body(sandbox: Server) -> None:
     assert exchange(sandbox, f"HEAD {PATH} HTTP/1.0\r\n\r\n").endswith(b"\r\n\r\n")
 
 
-def test_a_hundred_partners_at_once_are_served(sandbox: Server) -> None:
+def test_a_hundred_partners_are_served_at_once(sandbox: Server) -> None:
     barrier = threading.Barrier(100)
 
     def create(number: int) -> int:
@@ -45,7 +45,7 @@ def test_a_hundred_partners_at_once_are_served(sandbox: Server) -> None:
     assert len(sandbox.provider.accounts) == 100
 
 
-def test_every_answer_takes_as_long_as_the_latency_says() -> None:
+def test_every_answer_takes_as_long_as_the_latency() -> None:
     with Server(provider(latency=0.2)) as server, Partner(server.url) as partner:
         started = time.monotonic()
         partner.page()
@@ -57,17 +57,17 @@ def test_every_answer_takes_as_long_as_the_latency_says() -> None:
 @pytest.mark.parametrize(
     "header", ["Content-Length: 1000000", "Content-Length: x", "Content-Length: -1", "Content-Length: " + "9" * 5000]
 )
-def test_a_body_that_cannot_be_read_is_refused(sandbox: Server, header: str) -> None:
+def test_an_unreadable_body_is_refused(sandbox: Server, header: str) -> None:
     assert b" 413 " in exchange(sandbox, f"POST {PATH} HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")
 
 
-def test_a_body_in_chunks_is_refused(sandbox: Server) -> None:
+def test_a_chunked_body_is_refused(sandbox: Server) -> None:
     request = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 
     assert b" 413 " in exchange(sandbox, request)
 
 
-def test_what_is_no_http_is_refused_without_a_word_in_the_log(
+def test_invalid_http_is_refused_and_not_logged(
     sandbox: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert b"400" in exchange(sandbox, "what is api_key=secret\r\n\r\n")
@@ -75,7 +75,7 @@ def test_what_is_no_http_is_refused_without_a_word_in_the_log(
     assert "secret" not in caplog.text + "".join(capfd.readouterr())
 
 
-def test_a_client_that_goes_away_leaves_no_trace_in_the_log(sandbox: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_disconnecting_client_is_not_logged(sandbox: Server, capfd: pytest.CaptureFixture[str]) -> None:
     sandbox.provider.delay = 0.2
     sandbox.provider.fail_next("create", "slow")
     with Partner(sandbox.url) as partner:
@@ -89,7 +89,7 @@ def test_a_client_that_goes_away_leaves_no_trace_in_the_log(sandbox: Server, cap
 
 
 @pytest.mark.parametrize("fault", ["hang-before", "slow", "trickle"])
-def test_the_end_comes_at_once_whatever_is_going_on(fault: str) -> None:
+def test_the_server_closes_at_once_whatever_is_in_progress(fault: str) -> None:
     with ThreadPoolExecutor(1) as pool, ExitStack() as partners:
         with Server(provider()) as server:
             server.provider.hang = server.provider.delay = server.provider.trickle = 1_000_000.0
@@ -104,7 +104,7 @@ def test_the_end_comes_at_once_whatever_is_going_on(fault: str) -> None:
                 call()
 
 
-def test_a_server_can_come_back_on_the_same_port() -> None:
+def test_a_server_can_restart_on_the_same_port() -> None:
     with Server(provider()) as server, Partner(server.url) as partner:
         partner.page()
 
@@ -118,7 +118,7 @@ def test_a_taken_port_is_an_error(sandbox: Server) -> None:
 
 
 def exchange(server: Server, request: str) -> bytes:
-    """The bytes that come back until the server closes."""
+    """The bytes received until the server closes the connection."""
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=PATIENCE) as line:
         line.sendall(request.encode())
         return b"".join(iter(lambda: line.recv(65536), b""))

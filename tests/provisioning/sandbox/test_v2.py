@@ -1,4 +1,4 @@
-"""The document's paths, headers, log-in and errors, in the order in which a gateway looks at them."""
+"""The documented paths, headers, login and errors, in the order in which an API checks them."""
 
 import json
 import re
@@ -12,9 +12,7 @@ from tests.provisioning.sandbox.partner import PATH, Partner
 from tests.provisioning.values import SIGN_UP
 
 
-def test_a_rightful_request_creates_an_account_and_is_told_all_but_the_password(
-    sandbox: Server, partner: Partner
-) -> None:
+def test_a_valid_request_returns_everything_but_the_password(sandbox: Server, partner: Partner) -> None:
     response = partner.create("anna", website="https://example.com")
 
     assert response.status == 201
@@ -30,11 +28,11 @@ def test_a_rightful_request_creates_an_account_and_is_told_all_but_the_password(
     ("query", "given"),
     [("", False), ("&oauth2_token_provided=true", True), ("&oauth2_token_provided=false", False)],
 )
-def test_a_token_comes_only_where_it_is_asked_for(partner: Partner, query: str, given: bool) -> None:
+def test_a_token_is_returned_only_on_request(partner: Partner, query: str, given: bool) -> None:
     assert ("oauth2_token" in partner.create(query=query).json) is given
 
 
-def test_neither_password_nor_token_is_kept(sandbox: Server, partner: Partner) -> None:
+def test_neither_password_nor_token_is_stored(sandbox: Server, partner: Partner) -> None:
     token = partner.create(query="&oauth2_token_provided=true").json["oauth2_token"]
 
     kept = repr((sandbox.provider.accounts, sandbox.provider.calls, vars(sandbox.provider)["_accounts"].__dict__))
@@ -42,7 +40,7 @@ def test_neither_password_nor_token_is_kept(sandbox: Server, partner: Partner) -
     assert token not in kept
 
 
-def test_a_user_name_is_given_once(partner: Partner) -> None:
+def test_a_username_is_unique(partner: Partner) -> None:
     assert partner.create("anna").status == 201
 
     second = partner.create("anna", email="other@nullmailer.com")
@@ -73,7 +71,7 @@ def test_a_user_name_is_given_once(partner: Partner) -> None:
         ("GET", PATH, {}, 403),
     ],
 )
-def test_a_request_that_breaks_the_document_is_refused(
+def test_a_request_that_violates_the_documentation_is_refused(
     sandbox: Server, partner: Partner, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     partner.headers |= headers
@@ -85,7 +83,7 @@ def test_a_request_that_breaks_the_document_is_refused(
     assert not sandbox.provider.accounts
 
 
-def test_the_right_credentials_count_in_basic_authentication_only(partner: Partner) -> None:
+def test_credentials_are_accepted_only_as_basic_authentication(partner: Partner) -> None:
     partner.headers["Authorization"] = partner.headers["Authorization"].replace("Basic", "Bearer")
     assert partner.page().status == 401
 
@@ -100,13 +98,13 @@ def test_a_request_without_a_body_needs_no_content_type(partner: Partner) -> Non
 
 
 @pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
-def test_json_is_taken_under_all_its_spellings(partner: Partner, kind: str) -> None:
+def test_json_is_accepted_in_every_spelling(partner: Partner, kind: str) -> None:
     partner.headers |= {"Content-Type": kind, "Accept": f"text/html, {kind}"}
 
     assert partner.create().status == 201
 
 
-def test_what_is_wrong_first_is_told_first(partner: Partner) -> None:
+def test_checks_run_in_order(partner: Partner) -> None:
     right, key = partner.headers, f"?api_key={partner.key}"
     partner.headers = {"Accept": "text/html", "Content-Type": "text/html", "Authorization": "Basic x"}
 
@@ -124,7 +122,7 @@ def test_what_is_wrong_first_is_told_first(partner: Partner) -> None:
 
 
 @pytest.mark.parametrize("status_and_header", [("401", "WWW-Authenticate"), ("405", "Allow")])
-def test_the_headers_that_http_demands_come_with_the_error(
+def test_errors_have_the_headers_that_http_requires(
     sandbox: Server, partner: Partner, status_and_header: tuple[str, str]
 ) -> None:
     status, header = status_and_header
@@ -136,18 +134,18 @@ def test_the_headers_that_http_demands_come_with_the_error(
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"\xff", b"[]", b"7", b"null", b'"anna"', b"[" * 100_000, b"1" * 5_000, "{}".encode("utf-16")]
 )
-def test_a_body_that_is_no_json_object_is_refused(partner: Partner, body: bytes) -> None:
+def test_a_body_other_than_a_json_object_is_refused(partner: Partner, body: bytes) -> None:
     response = partner.call("POST", f"{PATH}?api_key={partner.key}", body)
 
     assert (response.status, response.keys) == (400, ["json.payload.invalid"])
 
 
 @pytest.mark.parametrize("query", ["&oauth2_token_provided=yes", "&oauth2_token_provided=", "&oauth2_token_provided=1"])
-def test_a_wrong_query_is_refused(sandbox: Server, partner: Partner, query: str) -> None:
+def test_an_invalid_query_is_refused(sandbox: Server, partner: Partner, query: str) -> None:
     assert (partner.create(query=query).status, dict(sandbox.provider.accounts)) == (400, {})
 
 
-def test_the_list_holds_what_the_document_says_and_no_address(partner: Partner) -> None:
+def test_the_list_has_the_documented_fields_and_no_email_address(partner: Partner) -> None:
     created = partner.create("anna").json
 
     listed = partner.page()
@@ -157,7 +155,7 @@ def test_the_list_holds_what_the_document_says_and_no_address(partner: Partner) 
 
 
 @pytest.mark.parametrize(("query", "first"), [("", 50), ("&limit=1", 1), ("&limit=26", 26), ("&limit=500", 52)])
-def test_pages_of_the_list_follow_each_other_until_all_are_listed(partner: Partner, query: str, first: int) -> None:
+def test_pages_link_to_each_other_until_all_accounts_are_listed(partner: Partner, query: str, first: int) -> None:
     names = [f"anna{number:02}" for number in range(52)]
     for name in names:
         partner.create(name)
@@ -185,7 +183,7 @@ def test_a_next_link_needs_the_key_again(partner: Partner) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=501", "limit=-1", "limit=ten", "limit=", "limit=٣", "next=", "next=x", "next=0-0"]
 )
-def test_a_page_that_cannot_be_is_refused(partner: Partner, query: str) -> None:
+def test_a_request_for_an_impossible_page_is_refused(partner: Partner, query: str) -> None:
     response = partner.page("&" + query.replace("٣", "%D9%A3"))
 
     assert (response.status, response.keys) == (400, ["query.param.invalid"])

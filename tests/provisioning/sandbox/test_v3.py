@@ -1,4 +1,4 @@
-"""v3's tokens, paths, headers and errors, in the order in which a gateway looks at them."""
+"""v3's tokens, paths, headers and errors, in the order in which an API checks them."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def send(partner: V3Partner, **changes: Any) -> Response:
     return partner.call("POST", ACCOUNTS, json.dumps(RIGHT | changes).encode())
 
 
-def test_a_rightful_request_creates_an_account_and_is_told_its_number(sandbox: Server, partner: V3Partner) -> None:
+def test_a_valid_request_creates_an_account_and_returns_its_id(sandbox: Server, partner: V3Partner) -> None:
     response = send(partner)
 
     assert (response.status, response.headers["Content-Type"]) == (201, "application/json")
@@ -48,14 +48,14 @@ def test_a_rightful_request_creates_an_account_and_is_told_its_number(sandbox: S
 @pytest.mark.parametrize(
     "name", ["email", "phone", "username", "single_billing", "idp_provider", "idp_provider_id", "colour"]
 )
-def test_what_has_another_name_in_v3_is_not_taken_under_its_old_one(partner: V3Partner, name: str) -> None:
+def test_v2_names_of_renamed_properties_are_refused(partner: V3Partner, name: str) -> None:
     response = send(partner, **{name: "x"})
 
     assert (response.status, response.keys) == (400, ["json.field.invalid"])
     assert response.json[0]["error_message"].startswith(f"#/{name}: ")
 
 
-def test_what_is_wrong_is_told_by_its_name_in_v3(partner: V3Partner) -> None:
+def test_errors_name_properties_as_in_v3(partner: V3Partner) -> None:
     response = send(partner, contact_email="anna", contact_phone="1", login_name="anna", enable_single_billing="yes")
 
     pointed_at = [error["error_message"].partition(":")[0] for error in response.json]
@@ -63,26 +63,26 @@ def test_what_is_wrong_is_told_by_its_name_in_v3(partner: V3Partner) -> None:
 
 
 @pytest.mark.parametrize("state", [None, "BY", " "])
-def test_a_state_comes_with_every_account_and_is_blank_abroad(partner: V3Partner, state: str | None) -> None:
+def test_the_state_is_required_and_blank_outside_us_and_canada(partner: V3Partner, state: str | None) -> None:
     abroad = {name: value for name, value in RIGHT.items() if name != "state_code"} | {"country_code": "DE"}
     sent = abroad if state is None else abroad | {"state_code": state}
     assert partner.call("POST", ACCOUNTS, json.dumps(sent).encode()).refused == {"state_code"}
     assert partner.call("POST", ACCOUNTS, json.dumps(abroad | {"state_code": ""}).encode()).status == 201
 
 
-def test_what_the_contract_offers_beyond_our_use_is_taken(partner: V3Partner) -> None:
+def test_properties_that_the_product_does_not_use_are_accepted(partner: V3Partner) -> None:
     assert send(partner, organization_phone="12345", time_zone_id="US/Eastern").status == 201
     refused = send(partner, login_name="another", organization_phone="1234", time_zone_id=7)
     assert (refused.status, refused.refused) == (400, {"organization_phone", "time_zone_id"})
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/*;q=0.8", "text/html, application/json", ""])
-def test_every_way_to_accept_json_is_good(partner: V3Partner, accept: str) -> None:
+def test_every_accept_header_that_covers_json_is_accepted(partner: V3Partner, accept: str) -> None:
     partner.headers["Accept"] = accept
     assert send(partner).status == 201
 
 
-def test_a_login_name_is_given_once(partner: V3Partner) -> None:
+def test_a_login_name_is_unique(partner: V3Partner) -> None:
     assert send(partner).status == 201
 
     second = send(partner, login_name="Anna-Jones")
@@ -90,7 +90,7 @@ def test_a_login_name_is_given_once(partner: V3Partner) -> None:
     assert (second.status, second.refused) == (409, {"username"})
 
 
-def test_a_token_is_given_for_the_partners_credentials(partner: V3Partner) -> None:
+def test_a_token_is_issued_for_the_partners_credentials(partner: V3Partner) -> None:
     given = partner.log_in()
 
     assert (given.status, given.headers["Cache-Control"]) == (200, "no-store")
@@ -114,7 +114,7 @@ def test_a_token_is_given_for_the_partners_credentials(partner: V3Partner) -> No
         (b"grant_type=client_credentials", {"Content-Type": "text/plain"}, 400, "invalid_request"),
     ],
 )
-def test_no_token_is_given_for_a_wrong_request(
+def test_no_token_is_issued_for_an_invalid_request(
     partner: V3Partner, body: bytes, headers: dict[str, str], status: int, error: str
 ) -> None:
     response = partner.log_in(body, **headers)
@@ -122,11 +122,11 @@ def test_no_token_is_given_for_a_wrong_request(
     assert (response.status, response.json) == (status, {"error": error})
 
 
-def test_tokens_are_given_to_post_only(partner: V3Partner) -> None:
+def test_tokens_are_issued_for_post_only(partner: V3Partner) -> None:
     assert partner.call("GET", TOKEN_PATH).status == 405
 
 
-def test_a_token_ends_after_an_hour(partner: V3Partner, forward: Callable[[float], None]) -> None:
+def test_a_token_expires_after_an_hour(partner: V3Partner, forward: Callable[[float], None]) -> None:
     forward(3590)
     assert partner.page().status == 200
 
@@ -135,7 +135,7 @@ def test_a_token_ends_after_an_hour(partner: V3Partner, forward: Callable[[float
     assert partner.page().status == 401
 
 
-def test_a_token_can_end_early(sandbox: Server, partner: V3Partner) -> None:
+def test_a_token_can_expire_early(sandbox: Server, partner: V3Partner) -> None:
     sandbox.provider.fail_next("create", "token-end")
 
     assert [send(partner).status, send(partner).status] == [401, 401]
@@ -144,13 +144,13 @@ def test_a_token_can_end_early(sandbox: Server, partner: V3Partner) -> None:
     assert send(partner).status == 201
 
 
-def test_a_token_of_another_provider_is_no_good(partner: V3Partner) -> None:
+def test_a_token_from_another_provider_is_invalid(partner: V3Partner) -> None:
     with Server(provider()) as other, V3Partner(other.url) as stranger:
         stranger.headers["Authorization"] = partner.headers["Authorization"]
         assert stranger.page().status == 401
 
 
-def test_calls_for_a_token_count_towards_no_limit() -> None:
+def test_token_requests_count_toward_no_limit() -> None:
     with Server(provider(quota=1, rate=1)) as server, V3Partner(server.url) as partner:
         assert [partner.log_in().status for _ in range(3)] == [200] * 3
         assert partner.page().status == 200
@@ -177,7 +177,7 @@ def test_calls_for_a_token_count_towards_no_limit() -> None:
         ("GET", ACCOUNTS + "?api_key=canary-api-key", {"x-api-key": ""}, 401),
     ],
 )
-def test_a_request_that_breaks_the_contract_is_refused(
+def test_a_request_that_violates_the_contract_is_refused(
     sandbox: Server, partner: V3Partner, method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     partner.headers |= headers
@@ -189,13 +189,13 @@ def test_a_request_that_breaks_the_contract_is_refused(
     assert not sandbox.provider.accounts
 
 
-def test_the_partners_own_credentials_are_no_token(partner: V3Partner) -> None:
+def test_the_partners_own_credentials_are_not_a_token(partner: V3Partner) -> None:
     partner.headers["Authorization"] = partner.basic
 
     assert partner.page().status == 401
 
 
-def test_what_is_wrong_first_is_told_first(partner: V3Partner) -> None:
+def test_checks_run_in_order(partner: V3Partner) -> None:
     right = partner.headers
     partner.headers = {"Accept": "text/html", "Content-Type": "text/html", "x-api-key": "wrong"}
 
@@ -214,7 +214,7 @@ def test_what_is_wrong_first_is_told_first(partner: V3Partner) -> None:
 
 
 @pytest.mark.parametrize(("limit", "key"), [("rate", "throttled"), ("quota", "quota_exceeded")])
-def test_too_many_calls_are_told_by_an_object(limit: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_calls_are_reported_as_an_object(limit: str, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.sandbox.provider.time.time", lambda: 1_000_000.0)
     with Server(provider(**{limit: 1})) as server, V3Partner(server.url) as partner:
         partner.page()
@@ -223,7 +223,7 @@ def test_too_many_calls_are_told_by_an_object(limit: str, key: str, monkeypatch:
     assert (response.status, response.json["error_key"]) == (429, key)
 
 
-def test_the_list_holds_what_the_contract_says_and_no_address(partner: V3Partner) -> None:
+def test_the_list_has_the_contracts_fields_and_no_email_address(partner: V3Partner) -> None:
     created = send(partner).json
 
     listed = partner.page()
@@ -247,7 +247,7 @@ def test_the_list_holds_what_the_contract_says_and_no_address(partner: V3Partner
         ("?offset=", 50),
     ],
 )
-def test_pages_of_the_list_follow_each_other_until_all_are_listed(partner: V3Partner, query: str, first: int) -> None:
+def test_pages_link_to_each_other_until_all_accounts_are_listed(partner: V3Partner, query: str, first: int) -> None:
     names = [f"anna-{number:02}" for number in range(52)]
     for name in names:
         partner.create(name)
@@ -266,25 +266,25 @@ def test_pages_of_the_list_follow_each_other_until_all_are_listed(partner: V3Par
 @pytest.mark.parametrize(
     "query", ["offset=-1", "offset=10", "offset=x", "offset=%C3%A9", "offset=eA**", "account_type=", "account_type=ALL"]
 )
-def test_a_page_that_cannot_be_is_refused(partner: V3Partner, query: str) -> None:
+def test_a_request_for_an_impossible_page_is_refused(partner: V3Partner, query: str) -> None:
     response = partner.page("?" + query)
 
     assert (response.status, response.keys) == (400, ["query.param.invalid"])
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"[" * 100_000])
-def test_a_body_that_is_no_json_object_is_refused(partner: V3Partner, body: bytes) -> None:
+def test_a_body_other_than_a_json_object_is_refused(partner: V3Partner, body: bytes) -> None:
     assert partner.call("POST", ACCOUNTS, body).keys == ["json.payload.invalid"]
 
 
-def test_an_offset_means_nothing_to_a_client(partner: V3Partner) -> None:
+def test_an_offset_is_opaque(partner: V3Partner) -> None:
     for number in range(11):
         partner.create(f"anna-{number:02}")
 
     assert partner.page("?limit=10").json["_links"] == {"next": {"href": ACCOUNTS + "?offset=MTA*&limit=10"}}
 
 
-def test_accounts_are_listed_by_who_may_log_in_to_them(partner: V3Partner) -> None:
+def test_the_list_can_be_filtered_by_managed_accounts(partner: V3Partner) -> None:
     partner.create("anna-1", managed_site_owner=True)
     partner.create("anna-2", single_billing=True)
     partner.create("anna-3")
@@ -298,18 +298,16 @@ def test_accounts_are_listed_by_who_may_log_in_to_them(partner: V3Partner) -> No
     assert names("unmanaged") == ["anna-3"]
 
 
-def test_the_list_can_have_a_persons_name_where_the_contract_has_the_login_name(
-    sandbox: Server, partner: V3Partner
-) -> None:
+def test_the_list_can_show_owner_names_in_place_of_login_names(sandbox: Server, partner: V3Partner) -> None:
     sandbox.provider.lists_owners = True
     send(partner)
-    sandbox.provider.hold("berta", "Berta's", first_name="Berta", last_name="Box")
+    sandbox.provider.add_account("berta", "Berta's", first_name="Berta", last_name="Box")
 
     assert partner.names() == ["Anna Jones", "Berta Box"]
     assert sandbox.provider.lists_owners
 
 
-def test_secrets_are_neither_logged_nor_kept(
+def test_secrets_are_neither_logged_nor_stored(
     sandbox: Server, partner: V3Partner, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -325,7 +323,7 @@ def test_secrets_are_neither_logged_nor_kept(
         assert secret not in caplog.text + kept
 
 
-def test_v2_knows_no_tokens(settings: Settings) -> None:
+def test_v2_has_no_access_tokens(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_API = "v2"
     with Server(provider()) as server, Partner(server.url) as partner:
         assert partner.call("POST", TOKEN_PATH, b"grant_type=client_credentials").status == 403

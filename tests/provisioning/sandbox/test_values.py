@@ -1,4 +1,4 @@
-"""Values are judged as the document says; `tests.provisioning.values` is the document, put down by hand."""
+"""Values are validated as documented; `tests.provisioning.values` is the documentation, as tables."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from tests.provisioning.values import CASES, SIGN_UP, Case
 
 @BOTH
 @pytest.mark.parametrize("name", RULES)
-def test_the_sandbox_takes_what_the_document_takes_and_nothing_else(
+def test_the_sandbox_accepts_exactly_the_documented_values(
     sandbox: Server, partner: Partner, api: str, name: str
 ) -> None:
     for case in (case for case in CASES[api] if name in case.changes):
@@ -32,14 +32,14 @@ def test_the_sandbox_takes_what_the_document_takes_and_nothing_else(
 
 
 @pytest.mark.parametrize("cases", CASES.values(), ids=CASES)
-def test_the_cases_leave_no_rule_out(cases: list[Case]) -> None:
+def test_the_cases_cover_every_rule(cases: list[Case]) -> None:
     assert {name for case in cases for name in case.changes} == set(RULES)
 
 
 @BOTH
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.kind is str and not rule.choices()])
-def test_the_cases_reach_the_longest_value_and_one_beyond_it(api: str, name: str) -> None:
-    """The limits of the table of rules are those of the document, to the character."""
+def test_the_cases_cover_the_maximum_length_and_one_more(api: str, name: str) -> None:
+    """The limits in the table of rules are exactly the documented ones."""
     lengths = {(bool(case.refused), len(case.changes.get(name) or "")) for case in CASES[api]}
     limit = rules.active()[name].max_length
     assert {(False, limit), (True, limit + 1)} <= lengths
@@ -56,7 +56,7 @@ def test_a_value_of_the_wrong_type_is_refused(partner: Partner, name: str) -> No
 
 @BOTH
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if not rule.required])
-def test_an_optional_property_is_left_out_rather_than_sent_empty(partner: Partner, name: str) -> None:
+def test_an_empty_optional_property_is_refused(partner: Partner, name: str) -> None:
     response = partner.send(SIGN_UP | {name: ""})
 
     assert response.status == 400
@@ -65,7 +65,7 @@ def test_an_optional_property_is_left_out_rather_than_sent_empty(partner: Partne
 
 @pytest.mark.parametrize("name", ["organization_name", "first_name", "email", "phone", "website", "username"])
 @pytest.mark.parametrize("spelling", [" {}", "{} ", "{}\N{NO-BREAK SPACE}"])
-def test_blanks_around_a_value_are_the_clients_to_remove(partner: Partner, name: str, spelling: str) -> None:
+def test_surrounding_spaces_are_refused(partner: Partner, name: str, spelling: str) -> None:
     values = SIGN_UP | {"website": "https://example.com"}
 
     response = partner.send(values | {name: spelling.format(values[name])})
@@ -82,9 +82,7 @@ def test_blanks_around_a_value_are_the_clients_to_remove(partner: Partner, name:
         ({"oauth2_token": "x", "id": "7"}, {"oauth2_token", "id"}),
     ],
 )
-def test_a_property_that_is_not_in_the_document_is_refused(
-    partner: Partner, changes: dict[str, Any], refused: set[str]
-) -> None:
+def test_an_undocumented_property_is_refused(partner: Partner, changes: dict[str, Any], refused: set[str]) -> None:
     response = partner.send(SIGN_UP | changes)
 
     assert (response.status, response.refused) == (400, refused)
@@ -104,15 +102,13 @@ def test_a_property_that_is_not_in_the_document_is_refused(
         ({"country_code": "CA"}, {"state_code"}),
     ],
 )
-def test_properties_that_do_not_go_together_are_refused(
-    partner: Partner, changes: dict[str, Any], refused: set[str]
-) -> None:
+def test_incompatible_properties_are_refused(partner: Partner, changes: dict[str, Any], refused: set[str]) -> None:
     response = partner.send(Case(changes).values)
 
     assert (response.status, response.refused) == (400, refused)
 
 
-def test_everything_that_is_wrong_is_told_at_once(partner: Partner) -> None:
+def test_all_problems_are_reported_at_once(partner: Partner) -> None:
     response = partner.send({"email": "anna", "username": "Anna!", "phone": "1", "colour": "red"})
 
     missing = {"organization_name", "first_name", "last_name", "country_code", "password"}
@@ -120,7 +116,7 @@ def test_everything_that_is_wrong_is_told_at_once(partner: Partner) -> None:
     assert len(response.json) == 9
 
 
-def test_in_test_mode_only_the_vendors_test_domain_is_taken(partner: Partner, settings: Settings) -> None:
+def test_in_test_mode_only_the_vendors_test_domain_is_accepted(partner: Partner, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_TEST_ACCOUNTS = True
 
     assert partner.create("anna", email="anna@example.com").refused == {"email"}

@@ -201,7 +201,9 @@ def test_a_closed_gateway_holds_all_and_burns_none(fault: str, sandbox: Server) 
 
 
 def refuse_next(sandbox: Server, monkeypatch: pytest.MonkeyPatch, *problems: Mapping[str, str]) -> None:
-    refusal = Fault(does="refuses", carried_out=False, tells=lambda errors, truth: Answer.of(400, list(problems)))
+    refusal = Fault(
+        description="refuses", is_carried_out=False, respond=lambda errors, truth: Answer.of(400, list(problems))
+    )
     monkeypatch.setitem(FAULTS, "refusal", refusal)
     sandbox.provider.fail_next("create", "refusal")
 

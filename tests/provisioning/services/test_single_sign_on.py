@@ -167,7 +167,9 @@ def test_who_signed_up_before_it_was_turned_off_waits_until_it_is_on_again(sandb
 def test_an_id_that_is_refused_stops_nobody_else(api: str, sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "external_id" if api == "v3" else "idp_provider_id"
     refusal = error(400, "json.value.invalid", f"#/{name}: Already in use.")
-    monkeypatch.setitem(FAULTS, "id", Fault(does="refuses the id", carried_out=False, tells=lambda *_: refusal))
+    monkeypatch.setitem(
+        FAULTS, "id", Fault(description="refuses the id", is_carried_out=False, respond=lambda *_: refusal)
+    )
     sandbox.provider.fail_next("create", "id")
     refused, other = sign_up("1"), sign_up("2", username="berta-jones")
     Account.objects.filter(pk=other.pk).update(due_at=None)
