@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from tests.browser.conftest import Open
 from tests.browser.installation import Installation
-from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, send
+from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, reference_of, send
 from tests.environment import CANARIES
 from tests.postgresql import PostgreSQL
 from tests.provisioning.sandbox.partner import BOTH
@@ -152,6 +152,21 @@ def test_an_answer_that_got_lost_is_looked_for_and_the_customer_is_told(site: In
         expect_heading(page, "Your account is ready")
 
     assert len([call for call in site.provider.calls if call.username == name]) == 1
+
+
+def test_what_is_to_be_passed_on_can_be_copied(site: Installation, visit: Open) -> None:
+    page = visit("/", permissions=["clipboard-read", "clipboard-write"])
+    name = fresh_name()
+    fill_in(page, name)
+    send(page)
+    page.get_by_role("button", name="Copy reference").click()
+    expect(page.get_by_role("button", name="Copy reference")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.replace("-", "").lower() == reference_of(page)[:8]
+
+    with site.worker():
+        page.get_by_role("button", name="Copy user name").click()
+    assert page.evaluate("navigator.clipboard.readText()") == name
 
 
 def test_the_moves_of_the_page_are_announced(site: Installation, visit: Open) -> None:

@@ -103,6 +103,17 @@ def test_the_suggestions_in_the_place_of_a_taken_user_name(
     assert fits(page)
 
 
+def test_no_word_of_the_steps_is_broken(site: Installation, visit: Open) -> None:
+    page = visit("/", width=320)
+    fill_in(page, fresh_name())
+    send(page)
+    reference_of(page)
+
+    heights = page.evaluate("[...document.querySelectorAll('.steps li')].map((step) => step.offsetHeight)")
+    one_line = page.evaluate("getComputedStyle(document.querySelector('.steps li')).lineHeight")
+    assert max(heights) < 2 * float(one_line.removesuffix("px"))
+
+
 def test_how_far_it_is_can_be_seen_in_forced_colors(site: Installation, visit: Open) -> None:
     page = visit("/", **FORCED)
     fill_in(page, fresh_name())

@@ -1,6 +1,8 @@
 """The form's page: what is sent becomes one account, and its page belongs to the browser that sent it."""
 
+import re
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +20,7 @@ from tests.signup.accounts import CANARY, TYPED, account, hidden
 pytestmark = pytest.mark.django_db
 
 FORM = "/"
+PageOf = Callable[[Account], str]
 NAUGHTY = (
     "\0",
     "a\0b",
@@ -43,6 +46,18 @@ def test_the_empty_form_shows_no_problems(client: Client) -> None:
     assert 'role="alert"' not in page
     assert "aria-invalid" not in page
     assert "Error:" not in page
+
+
+def test_names_are_shown_in_their_own_direction_and_never_translated(client: Client, page_of: PageOf) -> None:
+    form = client.get(FORM).content.decode()
+    for name in ("organization_name", "first_name", "last_name"):
+        assert re.search(rf'<input[^>]* name="{name}"[^>]* dir="auto"', form)
+
+    made = account(Account.State.CREATED, organization_name="مخبز آنا", username="anna")
+    ready = client.get(page_of(made)).content.decode()
+    assert '<dd dir="auto" translate="no">مخبز آنا</dd>' in ready
+    assert '<span translate="no">anna</span>' in ready
+    assert f'<strong translate="no">{made.email}</strong>' in ready
 
 
 def test_search_engines_are_told_what_the_page_is_for(client: Client, settings: Settings) -> None:
