@@ -133,7 +133,7 @@ class PropertiesForm(forms.Form):
             cleaned = rules.clean({**self.known, **self.cleaned_data}, only=asked)
         except ValidationError as problems:
             self.add_error(None, problems)
-            return self.cleaned_data
+            cleaned = self.cleaned_data
         password = cleaned.get("password")
         if password and "insist" not in self.data and rules.is_weak(password, {**self.known, **cleaned}):
             self.add_error("password", ValidationError(WEAK, code="weak"))

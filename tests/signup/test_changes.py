@@ -32,6 +32,7 @@ class TestWaiting:
 
         assert 'name="organization_name"' in page
         assert 'name="password"' not in page
+        assert "The page moves on" not in page
         assert "data-status" not in page
         assert "http-equiv" not in page
 

@@ -173,6 +173,12 @@ class TestWeak:
 
         assert client.post("/", typed | {"password": password, "insist": "yes"}).status_code == 302
 
+    def test_the_warning_comes_with_all_the_other_problems(self, client: Client, typed: dict[str, str]) -> None:
+        response = client.post("/", typed | {"password": "123456", "phone": "1"})
+
+        assert errors(response).keys() == {"phone", "password"}
+        assert "easy to guess" in errors(response)["password"][0]
+
     def test_so_is_who_corrects_a_refused_password(self, client: Client, page_of: Any) -> None:
         address = page_of(account("rejected", {"password": "Too weak."}))
 
