@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
-from django.contrib.auth.signals import user_logged_in
+from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models.signals import post_migrate
 from django_otp.plugins.otp_totp import apps as totp
 
@@ -15,6 +15,7 @@ class ProvisioningConfig(AppConfig):
         from provisioning.signals import chores
 
         user_logged_in.connect(sessions.begin)
+        user_logged_out.connect(sessions.end)
         chores.connect(guessing.forget_failures)
         post_migrate.connect(search.prepare, sender=self)
 

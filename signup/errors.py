@@ -1,9 +1,13 @@
 """What a visitor sees when a request fails, also when it fails because nothing in it can be read."""
 
+import logging
 from functools import partial
+from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
+
+log = logging.getLogger(__name__)
 
 
 def _page(status: int, request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -11,4 +15,9 @@ def _page(status: int, request: HttpRequest, exception: Exception | None = None)
     return render(request, f"{status}.html", status=status)
 
 
-bad_request, forbidden, not_found, server_error = (partial(_page, status) for status in (400, 403, 404, 500))
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    log.warning("staff refused user=%s path=%s", request.user.pk, quote(request.path))
+    return _page(403, request)
+
+
+bad_request, not_found, server_error = (partial(_page, status) for status in (400, 404, 500))

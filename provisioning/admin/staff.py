@@ -87,6 +87,8 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         user = get_object_or_404(self.get_queryset(request), pk=pk)
         if not self.has_change_permission(request, user):
             raise PermissionDenied
+        if request.method == "POST" and (asked := ask_for_proof(request)):
+            return asked
         response = show_sessions(request, user)
         if request.method == "POST":
             record(request, user, "Ended sessions")

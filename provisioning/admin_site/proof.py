@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django import forms
@@ -17,8 +18,10 @@ from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
-from provisioning.admin_site.sessions import note_proof
+from provisioning.admin_site.sessions import prove_again
 from provisioning.admin_site.two_factor import code_field
+
+log = logging.getLogger(__name__)
 
 
 class ProofForm(forms.Form):
@@ -61,6 +64,10 @@ class ChangePassword(PasswordChangeView):
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"request": self.request}
 
+    def form_valid(self, form: Any) -> HttpResponse:
+        log.info("staff changed their password user=%s", self.request.user.pk)
+        return super().form_valid(form)
+
 
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask for proof, and go back to where it was wanted."""
@@ -72,7 +79,7 @@ def confirm(request: HttpRequest) -> HttpResponse:
     if not context["elsewhere"]:
         context["form"] = form = ProofForm(request)
         if form.is_valid():
-            note_proof(request)
+            prove_again(request)
             return redirect(back)
     return TemplateResponse(request, "admin/confirm.html", admin.site.each_context(request) | context)
 

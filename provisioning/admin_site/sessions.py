@@ -39,7 +39,7 @@ NOTICED_AFTER = timedelta(minutes=1)
 
 def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
     """Note the time of a login, and let the session end when it must."""
-    log.info("staff logged in user=%s", user.pk)
+    log.info("staff logged in user=%s by=%s", user.pk, _proof_of(user))
     request.session[SINCE] = now().timestamp()
     request.session.pop(SEEN, None)
     request.session.pop(PROVEN, None)
@@ -51,6 +51,19 @@ def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
 def note_proof(request: HttpRequest, at: float | None = None) -> None:
     """The person at this browser has proven who they are, now or `at` a time in the past."""
     request.session[PROVEN] = min(now().timestamp(), at or float("inf"))
+
+
+def prove_again(request: HttpRequest) -> None:
+    """Note a fresh proof under a new key, so that whoever knew the old one is out."""
+    log.info("staff proved who they are user=%s", request.user.pk)
+    request.session.cycle_key()
+    note_proof(request)
+    _note_seen(request)
+
+
+def end(sender: Any, request: HttpRequest, user: User | None, **signal: Any) -> None:
+    if user:
+        log.info("staff logged out user=%s", user.pk)
 
 
 def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -78,11 +91,12 @@ def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
 
 
 def own_sessions(request: HttpRequest) -> HttpResponse:
-    return show_sessions(request, request.user)  # type: ignore[arg-type]  # nobody comes here anonymously
+    asked = ask_for_proof(request) if request.method == "POST" else None
+    return asked or show_sessions(request, request.user)  # type: ignore[arg-type]  # nobody comes here anonymously
 
 
 def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
-    """Where this user is logged in, each to be ended, or all at once. The caller sees to it who may."""
+    """Where this user is logged in, each to be ended, or all at once. The caller sees to it who may, and to proof."""
     listed = StaffSession.objects.filter(user=user, session__expire_date__gt=now()).order_by("-seen_at")
     own = user == request.user
     if request.method == "POST":
@@ -114,6 +128,11 @@ def _goes_on(request: HttpRequest) -> bool:
     idle = timedelta(minutes=settings.STAFF_IDLE_MINUTES)
     if _time(request, SEEN) + min(NOTICED_AFTER, idle / 4) > now():
         return True
+    return _note_seen(request)
+
+
+def _note_seen(request: HttpRequest) -> bool:
+    """Note that somebody is here. Returns False where the session was ended in this moment."""
     request.session[SEEN] = now().timestamp()
     request.session.set_expiry(_end(request))
     seen = {
@@ -128,7 +147,7 @@ def _goes_on(request: HttpRequest) -> bool:
                 defaults=seen,
                 create_defaults=seen | {"user": request.user, "started_at": _time(request, SINCE)},
             )
-    except IntegrityError:  # Ended in this moment.
+    except IntegrityError:
         return False
     return True
 
@@ -140,6 +159,12 @@ def _end(request: HttpRequest) -> datetime:
     return min(
         since + timedelta(hours=settings.STAFF_SESSION_HOURS), seen + timedelta(minutes=settings.STAFF_IDLE_MINUTES)
     )
+
+
+def _proof_of(user: User) -> str:
+    if is_from_identity_provider(user):
+        return "identity provider"
+    return "password and code" if has_second_factor(user) else "password"
 
 
 def _time(request: HttpRequest, key: str) -> datetime:

@@ -72,6 +72,11 @@ class Site(admin.AdminSite):
             remember_browser(response, request.user.get_username())
         return response
 
+    def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        response = super().logout(request, extra_context)
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if is_from_identity_provider(request.user):
             raise PermissionDenied("Whoever logs in through the identity provider has no password here.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import segno
@@ -17,6 +18,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import ask_for_proof
+
+log = logging.getLogger(__name__)
 
 
 def code_field(**options: Any) -> forms.CharField:
@@ -69,12 +72,14 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         if device.confirmed:
             device.delete()
+            log.info("staff removed their second factor user=%s", request.user.pk)
             messages.success(request, "From now on your password is enough to log in.")
         else:
             device.confirmed = True
             device.save()
+            log.info("staff set up a second factor user=%s", request.user.pk)
             messages.success(request, "From now on you log in with your password and a code.")
-        return redirect("admin:index")
+        return redirect("admin:sessions")  # To end those that began without it.
     context = {"title": "Two-factor authentication", "device": device, "form": form}
     if not device.confirmed:
         context |= {"qr_code": _drawn(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}

@@ -1,6 +1,7 @@
 """How long staff stay logged in, how they end a session, and what takes fresh proof of who they are."""
 
 from collections.abc import Callable
+from copy import copy
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -122,6 +123,20 @@ class TestOwnSessions:
         assert not is_in(elsewhere)
         assert not is_in(admin_client)
 
+    @pytest.mark.parametrize("session", ["all", "one"])
+    def test_take_fresh_proof_to_be_ended(self, admin_client: Client, passes: Passes, session: str) -> None:
+        elsewhere = Client(headers={"User-Agent": "Elsewhere/1.0"})
+        elsewhere.force_login(User.objects.get(username="dora"))
+        assert is_in(elsewhere)
+        passes(11 * MINUTE)
+        which = session if session == "all" else StaffSession.objects.get(browser="Elsewhere/1.0").pk
+
+        asked = admin_client.post("/admin/sessions/", {"session": which})
+
+        assert asked.headers["Location"] == "/admin/confirm/?next=%2Fadmin%2Fsessions%2F"
+        assert is_in(elsewhere)
+        assert admin_client.get("/admin/sessions/").status_code == 200
+
     def test_hold_no_key_on_the_page(self, admin_client: Client) -> None:
         page = admin_client.get("/admin/sessions/").content.decode()
         assert str(admin_client.session.session_key) not in page
@@ -136,6 +151,9 @@ class TestOwnSessions:
         for session in (which, theirs.pk):
             assert admin_client.post("/admin/sessions/", {"session": session}).status_code == 404
         assert is_in(colleague)
+
+    def test_leave_nothing_in_the_browsers_cache(self, admin_client: Client) -> None:
+        assert admin_client.post("/admin/logout/").headers["Clear-Site-Data"] == '"cache"'
 
     def test_go_with_the_session_of_django(self, admin_client: Client) -> None:
         assert is_in(admin_client)
@@ -217,6 +235,16 @@ class TestFreshProof:
         assert admin_client.post(asked, {"password": "dora-desk-1"}).headers["Location"] == page
         assert admin_client.get(page).status_code == 200
 
+    def test_gives_the_session_a_new_key_and_ends_the_old_one(self, admin_client: Client) -> None:
+        assert is_in(admin_client)
+        old = Client()
+        old.cookies = copy(admin_client.cookies)
+        admin_client.post("/admin/confirm/", {"password": "dora-desk-1"})
+
+        assert not is_in(old)
+        assert is_in(admin_client)
+        assert StaffSession.objects.get().session_id == admin_client.session.session_key
+
     def test_is_the_code_where_there_is_a_second_factor(self, admin_client: Client, passes: Passes) -> None:
         device = TOTPDevice.objects.create(user=User.objects.get(username="dora"), name="TOTP", confirmed=True)
         passes(11 * MINUTE)
@@ -248,7 +276,9 @@ class TestWhereTheSecondFactorIsRequired:
         assert account.state == State.HELD
         assert admin_client.get("/admin/two-factor/").status_code == 200
         device = TOTPDevice.objects.get()
-        assert admin_client.post("/admin/two-factor/", {"code": code_of(device)}).headers["Location"] == "/admin/"
+        assert (
+            admin_client.post("/admin/two-factor/", {"code": code_of(device)}).headers["Location"] == "/admin/sessions/"
+        )
         assert is_in(admin_client)
 
     def test_there_is_a_way_out(self, admin_client: Client) -> None:
