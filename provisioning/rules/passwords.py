@@ -22,11 +22,11 @@ def is_weak(password: str, values: Mapping[str, object]) -> bool:
         password.isdigit()
         or len(set(password)) <= 2
         or password.lower().strip() in _common()
-        or any(_is_made_of(password, str(values.get(name) or "")) for name in GUESSED_FROM)
+        or any(is_made_of(password, str(values.get(name) or "")) for name in GUESSED_FROM)
     )
 
 
-def _is_made_of(password: str, value: str) -> bool:
+def is_made_of(password: str, value: str) -> bool:
     """Whether little else is in the password than this value."""
     word, known = _plain(password), _plain(value.partition("@")[0])
     if len(known) < SHORTEST_HINT:

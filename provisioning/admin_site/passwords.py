@@ -1,0 +1,35 @@
+"""Which words staff may not make their password of: those that everybody would try first at this installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from provisioning.rules.passwords import is_made_of
+
+WORDS = ("Constant Contact", "signup", "administrator", "provisioning")
+"""Besides the partner's own name and the names of the hosts; docs/staff.md lists them."""
+
+
+class LocalWordsValidator:
+    """For AUTH_PASSWORD_VALIDATORS."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        if any(is_made_of(password, word) for word in _words()):
+            raise ValidationError(
+                "This password is easy to guess here: there is little in it but a name.", code="local"
+            )
+
+    def get_help_text(self) -> str:
+        return "Your password can't be little more than the name of this service, of your company, or of this host."
+
+
+def _words() -> Iterator[str]:
+    yield from WORDS
+    yield settings.BRAND_NAME
+    for host in settings.ALLOWED_HOSTS:
+        yield host
+        yield from host.split(".")

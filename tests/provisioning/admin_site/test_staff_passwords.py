@@ -1,0 +1,64 @@
+"""Which passwords staff may choose: long ones of any kind, but none that everybody would try first here."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.test import Client
+from pytest_django import Settings
+
+from tests.provisioning.admin.conftest import STAFF_PASSWORD
+
+FINE = (
+    "7364920158346",
+    "only lowercase and blanks",
+    "ÄÖÜ-пароль-密码密码",
+    "correct-horse-signup-battery",
+    "x1" * 64,
+)
+
+
+@pytest.fixture(autouse=True)
+def of_a_partner(settings: Settings) -> None:
+    settings.BRAND_NAME, settings.ALLOWED_HOSTS = "Alder & Partners", ["signup.alder.example.com", "testserver"]
+
+
+@pytest.mark.parametrize("password", FINE)
+def test_any_kind_of_characters_will_do(password: str) -> None:
+    validate_password(password, User(username="ana"))
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "constantcontact",
+        "ConstantContact1!",
+        "Constant Contact 26",
+        "alder-partners",
+        "AlderPartners7",
+        "sign-up-26",
+        "administrator1",
+    ],
+)
+def test_none_is_made_of_words_that_are_tried_here_first(password: str) -> None:
+    with pytest.raises(ValidationError, match="easy to guess here"):
+        validate_password(password, User(username="ana"))
+
+
+@pytest.mark.parametrize("password", ["seven-7", "password123", "iloveyou"])
+def test_none_is_short_or_known_to_have_leaked(password: str) -> None:
+    with pytest.raises(ValidationError):
+        validate_password(password, User(username="ana"))
+
+
+@pytest.mark.django_db
+def test_it_is_taken_just_as_it_was_entered(client: Client, settings: Settings) -> None:
+    new = f" {'ÄÖÜ-пароль ' * 8}"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    User.objects.create_user("ana", password=STAFF_PASSWORD, is_staff=True)
+    client.force_login(User.objects.get())
+    entered = {"old_password": STAFF_PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/admin/password_change/", entered).status_code == 302
+
+    for password, status in ((new.strip(), 200), (new[:72], 200), (new.lower(), 200), (new, 302)):
+        assert Client().post("/admin/login/", {"username": "ana", "password": password}).status_code == status
