@@ -6,6 +6,7 @@ who was not refused before passes when the same form is sent again.
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Iterable
@@ -32,6 +33,8 @@ from signup.models import Visit
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
+
+log = logging.getLogger(__name__)
 
 MINIMUM_SECONDS = 2
 """Nobody reads and fills in a form in less, not even with a browser that fills it in for him."""
@@ -95,9 +98,10 @@ def check(form: SignupForm, request: HttpRequest) -> bool:
         return False
     try:
         return _judge(form, request)
-    except ValidationError:
+    except ValidationError as stopped:
         if Account.objects.filter(submission=form.submission).exists():
             return False
+        log.warning("sign-up stopped by=%s", stopped.code)
         raise
 
 
@@ -131,8 +135,12 @@ def check_correction(account: Account, request: HttpRequest, email: str) -> None
             "email": rules.mailbox(email),
             "correction": str(account.reference),
         }
-        with transaction.atomic():
-            _count(sources, uuid.uuid4(), burst.traits(request, email))
+        try:
+            with transaction.atomic():
+                _count(sources, uuid.uuid4(), burst.traits(request, email))
+        except ValidationError as stopped:
+            log.warning("correction stopped by=%s reference=%s", stopped.code, account.reference)
+            raise
 
 
 def status(form: PropertiesForm | None) -> int:

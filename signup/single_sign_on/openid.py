@@ -184,8 +184,9 @@ def _provider(name: str) -> Any:
         client_id=settings.OIDC_CLIENT_ID,
         client_secret=settings.OIDC_CLIENT_SECRET,
         server_metadata_url=settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration",
+        # What the provider says is to be had where it said so, not wherever an answer leads.
         # The access token is used at once: one that lives shorter than Authlib's leeway of a minute is as good.
-        client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0},
+        client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0, "max_redirects": 0},
     )
     provider.server_metadata = dict(description.of(provider))
     return provider

@@ -76,18 +76,24 @@ def test_a_person_passes(send: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "seconds", "told"),
+    ("changes", "seconds", "told", "logged"),
     [
-        ({"comment": "Cheap pills"}, MINIMUM_SECONDS, "a field that people do not see"),
-        ({}, MINIMUM_SECONDS - 0.1, "too quick"),
-        ({"shown": ""}, MINIMUM_SECONDS, "opened before our last update"),
-        ({"shown": "forged:signature"}, MINIMUM_SECONDS, "opened before our last update"),
-        ({"shown": "\0é\ud7ff"}, MINIMUM_SECONDS, "opened before our last update"),
-        ({"submission": str(uuid.uuid4())}, MINIMUM_SECONDS, "opened before our last update"),
+        ({"comment": "Cheap pills"}, MINIMUM_SECONDS, "a field that people do not see", "decoy"),
+        ({}, MINIMUM_SECONDS - 0.1, "too quick", "quick"),
+        ({"shown": ""}, MINIMUM_SECONDS, "opened before our last update", "unreadable"),
+        ({"shown": "forged:signature"}, MINIMUM_SECONDS, "opened before our last update", "unreadable"),
+        ({"shown": "\0é\ud7ff"}, MINIMUM_SECONDS, "opened before our last update", "unreadable"),
+        ({"submission": str(uuid.uuid4())}, MINIMUM_SECONDS, "opened before our last update", "unreadable"),
     ],
 )
 def test_a_program_is_stopped_and_a_person_taken_for_one_just_sends_again(
-    client: Client, wait: Clock, changes: dict[str, str], seconds: float, told: str
+    client: Client,
+    wait: Clock,
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, str],
+    seconds: float,
+    told: str,
+    logged: str,
 ) -> None:
     form = opened(client) | changes
     wait(seconds)
@@ -99,6 +105,7 @@ def test_a_program_is_stopped_and_a_person_taken_for_one_just_sends_again(
     assert "send the form once more" in page
     assert f'value="{form["username"]}"' in page
     assert "Cheap pills" not in page
+    assert caplog.messages == [f"sign-up stopped by={logged}"]
     assert CANARY not in page
     assert not Account.objects.exists()
 
@@ -154,7 +161,13 @@ SOURCES = [("network", "203.0.113.7"), ("email", TYPED["email"])]
     [("an_hour", timedelta(), "in an hour"), ("a_day", timedelta(hours=2), "tomorrow")],
 )
 def test_a_source_that_is_used_up_is_refused_and_told_when_to_come_back(
-    send: Callable[..., Any], limit: str, source: str, period: str, ago: timedelta, when: str
+    send: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+    limit: str,
+    source: str,
+    period: str,
+    ago: timedelta,
+    when: str,
 ) -> None:
     used_up(limit, source, getattr(LIMITS[limit], period), ago)
 
@@ -162,6 +175,7 @@ def test_a_source_that_is_used_up_is_refused_and_told_when_to_come_back(
 
     page = refused.content.decode()
     assert refused.status_code == 429
+    assert "sign-up stopped by=limit" in caplog.messages
     assert str(LIMITS[limit].reason) in page.replace("&#x27;", "'")
     assert f"Please try again {when}." in page
     assert "Anna&#x27;s Own Bakery" in page
@@ -297,7 +311,12 @@ class TestCorrections:
 
     @pytest.mark.parametrize(("limit", "source"), SOURCES)
     def test_they_are_limited_since_each_is_another_call(
-        self, client: Client, page_of: Callable[[Account], str], limit: str, source: str | None
+        self,
+        client: Client,
+        page_of: Callable[[Account], str],
+        caplog: pytest.LogCaptureFixture,
+        limit: str,
+        source: str | None,
     ) -> None:
         rejected = account("rejected", {"username": "It is taken."}, email="anna@nullmailer.com")
         used_up(limit, source or str(rejected.reference), LIMITS[limit].an_hour)
@@ -305,6 +324,7 @@ class TestCorrections:
         refused = client.post(page_of(rejected), {"username": "anna.bakery"})
 
         assert refused.status_code == 429
+        assert f"correction stopped by=limit reference={rejected.reference}" in caplog.messages
         assert "Please try again in an hour." in refused.content.decode()
         assert 'value="anna.bakery"' in refused.content.decode()
         assert Account.objects.get().state == "rejected"

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -197,3 +198,30 @@ def test_few_threads_wait_for_a_provider_that_hangs_when_customers_come_back(
         assert visit(backs[-1], clients[module.AT_ONCE]).status_code == 403
         assert len(hanging.connections) == module.AT_ONCE
         hanging.hang_up()
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """Leads whoever asks it to the provider."""
+
+    to = ""
+
+    def do_GET(self) -> None:
+        self.send_response(302)
+        self.send_header("Location", self.to + self.path)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_provider_that_leads_elsewhere_is_not_followed(
+    client: Client, settings: Settings, openid: OpenIdProvider
+) -> None:
+    handler = type("Handler", (Elsewhere,), {"to": openid.issuer})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert client.get("/login/").status_code == 302
+        module.description._known["jwks_uri"] = f"http://127.0.0.1:{server.server_port}/jwks"
+        back = Person(client, "anna").log_in().removeprefix(PAGE)
+        assert client.get(back).status_code == 403
+        server.shutdown()
