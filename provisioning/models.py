@@ -241,9 +241,7 @@ class Account(models.Model):
         """
         under_this_name = self.attempts.filter(username__iexact=self.username)
         others = under_this_name.filter(outcome=Attempt.Outcome.OTHERS).order_by("pk").last()
-        doubtful = under_this_name.filter(
-            kind=Attempt.Kind.CREATE, outcome__in=["", Attempt.Outcome.UNKNOWN, Attempt.Outcome.CREATED]
-        )
+        doubtful = under_this_name.filter(kind=Attempt.Kind.CREATE, outcome__in=Attempt.DOUBTFUL)
         return (doubtful.filter(pk__gt=others.pk) if others else doubtful).order_by("pk")
 
     def reschedule(self, *, due_in: timedelta | None, claim: uuid.UUID | None = None) -> None:
@@ -293,6 +291,9 @@ class Attempt(models.Model):
         ABSENT = "absent", "Not among the partner's accounts"
         OTHERS = "others", "Username in use by somebody else"
         DIFFERS = "differs", "In the list, but perhaps somebody else's"
+
+    DOUBTFUL = ("", Outcome.UNKNOWN, Outcome.CREATED)
+    """Outcomes of a call that may have created an account, as long as the account here is not created."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attempts")
     kind = models.CharField(max_length=7, choices=Kind.choices)

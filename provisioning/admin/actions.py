@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from provisioning import services
 from provisioning.admin_site import record
-from provisioning.models import Account, Attempt
+from provisioning.models import Account
 
 State = Account.State
 
@@ -54,12 +54,6 @@ class Action:
             record(request, account, str(self.done))
 
 
-def _is_safe_to_retry(account: Account) -> bool:
-    """Sending again can do no harm: an unconfirmed account was last looked for in vain."""
-    last = account.attempts.last()
-    return account.state != State.UNCONFIRMED or (last is not None and last.outcome == Attempt.Outcome.ABSENT)
-
-
 DOUBT = (
     "An account marked below may exist at Constant Contact, because a call for it was never answered. Nothing here will"
     " find out any more: look for its username in your list of accounts there, and cancel it if you don't want it."
@@ -85,7 +79,7 @@ ACTIONS = (
         label="Send again now",
         done="Sent again",
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
-        condition=_is_safe_to_retry,
+        condition=services.may_retry,
         service=services.retry,
     ),
     Action(

@@ -2,8 +2,9 @@
 
 By the name alone it can't be said: the list held accounts before our call, and others may get the name between two
 calls of ours. So an entry is *ours* only if it belongs to no other account of ours, was not listed before our first
-unanswered call, and carries the customer's organization. If the name is there, but not all of this holds, it is
-somebody else's where that is certain; otherwise staff decide.
+unanswered call, carries the customer's organization, and cannot come of an unanswered call for another sign-up of
+ours. If the name is there, but not all of this holds, it is somebody else's where that is certain; otherwise staff
+decide.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from provisioning import gateway
 from provisioning.constant_contact import Entry
 from provisioning.mirror import passes
 from provisioning.mirror.models import ListEntry, ListPass, name_key, organization_key
-from provisioning.models import Account, Gateway
+from provisioning.models import Account, Attempt, Gateway
 
 
 class Verdict(Enum):
@@ -120,9 +121,22 @@ def _judge(
     has_username = has_name and names() == Gateway.ListNames.USERNAME
     if is_attached or is_elder:
         return Verdict.OTHERS if has_username else None
-    if has_organization and (has_name or is_provable):
+    if not has_name and not names():
+        return None
+    if has_organization and (has_name or is_provable) and not _is_contested(account, entry, has_name):
         return Verdict.OURS
     return Verdict.DIFFERS
+
+
+def _is_contested(account: Account, entry: ListEntry, has_name: bool) -> bool:
+    """Whether the entry may as well come of a call for another sign-up of ours, which went unanswered too."""
+    calls = Attempt.objects.filter(
+        kind=Attempt.Kind.CREATE, outcome__in=Attempt.DOUBTFUL, started_at__lt=entry.first_seen_at
+    ).exclude(Q(account=account) | Q(account__state=Account.State.CREATED))
+    if has_name:
+        return calls.filter(username__iexact=account.username).exists()
+    organizations = calls.values_list("account__organization_name", flat=True)
+    return any(organization_key(name) == entry.organization_key for name in organizations)
 
 
 def _was_complete_before(moment: datetime) -> bool:

@@ -19,7 +19,17 @@ from provisioning.services.customers import (
 )
 from provisioning.services.privacy import erase, purge, wipe_token
 from provisioning.services.settlement import settle_complete_pass
-from provisioning.services.staff import approve, attach, close, decline, look_up, may_exist, reject_username, retry
+from provisioning.services.staff import (
+    approve,
+    attach,
+    close,
+    decline,
+    look_up,
+    may_exist,
+    may_retry,
+    reject_username,
+    retry,
+)
 from provisioning.services.workers import expire, provision, read_page, report, sign_off
 
 __all__ = [
@@ -42,6 +52,7 @@ __all__ = [
     "is_taken",
     "look_up",
     "may_exist",
+    "may_retry",
     "provision",
     "purge",
     "read_page",

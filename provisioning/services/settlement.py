@@ -117,12 +117,16 @@ def _deliver_late(account: Account, answer: Answer) -> None:
     Fenced by the attempt: it was for the username that the account still has. A call that is under way for it meets
     with a 409, and changes nothing any more.
     """
-    now = Account.objects.get(pk=account.pk)
-    if now.state in UNDER_WAY and now.username == account.username:
+    now = Account.objects.select_for_update().get(pk=account.pk)
+    if now.state in UNDER_WAY and now.username == account.username and not _is_attached(answer.account_id):
         _created(now, answer)
         log.info("late answer delivered reference=%s", account.reference)
     elif now.account_id != answer.account_id:
         log.error("account exists, but is %s here reference=%s", now.state, account.reference)
+
+
+def _is_attached(account_id: str) -> bool:
+    return Account.objects.filter(account_id=account_id).exists()
 
 
 def settle_page(list_pass: ListPass, answer: Answer) -> None:

@@ -13,6 +13,7 @@ from provisioning.services.settlement import CORRECTION_TIME
 
 NOW = timedelta()
 State = Account.State
+LOOKED_FOR_IN_VAIN = frozenset({Attempt.Outcome.ABSENT, Attempt.Outcome.UNKNOWN, Attempt.Outcome.DIFFERS})
 
 
 def approve(account: Account) -> None:
@@ -40,14 +41,25 @@ def may_exist(account: Account) -> bool:
 
 
 def retry(account: Account) -> None:
-    """Send now: what waits in the queue, what was rejected, or what was last looked for in vain."""
-    last = account.attempts.last()
+    """Send now: what waits in the queue, what was rejected, or what was looked for in vain since its last call."""
     if account.state == State.QUEUED:
         account.reschedule(due_in=NOW)
-    elif account.state == State.UNCONFIRMED and last and last.outcome == Attempt.Outcome.ABSENT:
+    elif account.state == State.UNCONFIRMED and may_retry(account):
         account.move(State.QUEUED, due_in=NOW)
     else:
         correct(account, {})
+
+
+def may_retry(account: Account) -> bool:
+    """Whether sending an account again does no harm.
+
+    The list need not prove that an unconfirmed one is absent: a second call under the same username creates no second
+    account, as long as the first has had the time to.
+    """
+    if account.state == State.UNCONFIRMED:
+        last = account.attempts.last()
+        return last is not None and last.kind == Attempt.Kind.LOOK_UP and last.outcome in LOOKED_FOR_IN_VAIN
+    return account.state in {State.QUEUED, State.REJECTED}
 
 
 def look_up(account: Account) -> None:

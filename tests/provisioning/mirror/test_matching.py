@@ -8,8 +8,10 @@ import pytest
 
 from provisioning import services
 from provisioning.mirror import matching
+from provisioning.mirror.matching import Finding, Verdict
 from provisioning.mirror.models import name_key, organization_key
 from provisioning.models import Account, Attempt, Gateway, IllegalMove, ListEntry
+from provisioning.sealed import NOTHING
 from tests.provisioning.mirror.conftest import entry, read, unanswered
 from tests.provisioning.work import State, account_in, again
 
@@ -147,6 +149,40 @@ class TestStaffDecide:
             services.attach(again(account), ListEntry.objects.get())
 
 
+class TestTwoOfOurs:
+    """An entry that two sign-ups of ours may have made goes to neither without staff."""
+
+    def test_an_entry_of_a_name_that_was_given_up_after_an_unanswered_call_is_for_staff(self) -> None:
+        services.close(unanswered())
+        account = unanswered()
+        read(entry())
+        assert (again(account).state, last_look(account)) == (State.UNCONFIRMED, Outcome.DIFFERS)
+
+    def test_one_of_an_organization_that_two_wait_for_is_for_staff(self, v3: None) -> None:
+        Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
+        read()
+        accounts = [unanswered("anna"), unanswered("berta", "Annas bakery")]
+        read(entry(username="Jack Box"))
+        assert [last_look(account) for account in accounts] == [Outcome.DIFFERS] * 2
+
+    def test_a_call_that_began_after_the_entry_was_listed_has_not_made_it(self, v3: None) -> None:
+        Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
+        read()
+        account = unanswered("anna")
+        Account.objects.update(state=State.QUEUED)
+        read(entry(username="Jack Box"))
+        unanswered("berta")
+        assert matching.find(again(account)) == Finding(Verdict.OURS, ListEntry.objects.get())
+
+    def test_one_that_was_answered_is_out_of_the_question(self, v3: None) -> None:
+        Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
+        read()
+        other, account = unanswered("berta"), unanswered("anna")
+        Account.objects.filter(pk=other.pk).update(state=State.CREATED, account_id="8", password=NOTHING)
+        read(entry("7", "Jack Box"), entry("8", "Jack Box"))
+        assert again(account).account_id == "7"
+
+
 class TestV3:
     """Its `site_owner_name` is the username, or perhaps a person's name: an account whose ID is known tells."""
 
@@ -183,6 +219,13 @@ class TestV3:
         account = unanswered()
         read(entry())
         assert again(account).account_id == "7"
+
+    def test_until_then_the_organization_alone_says_nothing(self) -> None:
+        """The name may be another username, or the customer's own name."""
+        read()
+        account = unanswered()
+        read(entry(username="berta"))
+        assert (again(account).state, last_look(account)) == (State.UNCONFIRMED, Outcome.UNKNOWN)
 
     def test_once_usernames_are_shown_absence_is_proof(self) -> None:
         self.names("known")

@@ -66,19 +66,27 @@ def test_what_a_worker_claimed_meanwhile_is_left_to_it(name: str) -> None:
     assert again(account).due_at is None
 
 
-@pytest.mark.parametrize("outcome", ["", *Attempt.Outcome])
+@pytest.mark.parametrize("outcome", Attempt.Outcome)
 def test_what_is_unconfirmed_is_sent_again_only_after_it_was_looked_for_in_vain(outcome: str) -> None:
     account = account_in(State.UNCONFIRMED)
-    Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP, outcome=Attempt.Outcome.ABSENT)
     Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP, outcome=outcome)
 
-    if outcome == Attempt.Outcome.ABSENT:
+    if outcome in {Attempt.Outcome.ABSENT, Attempt.Outcome.UNKNOWN, Attempt.Outcome.DIFFERS}:
         services.retry(account)
         assert again(account).state == State.QUEUED
     else:
         with pytest.raises(IllegalMove):
             services.retry(account)
         assert again(account).state == State.UNCONFIRMED
+
+
+@pytest.mark.parametrize("outcome", ["", *Attempt.Outcome])
+def test_what_was_not_looked_for_since_its_last_call_is_not_sent_again(outcome: str) -> None:
+    account = account_in(State.UNCONFIRMED)
+    Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP, outcome=Attempt.Outcome.ABSENT)
+    Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, outcome=outcome)
+    with pytest.raises(IllegalMove):
+        services.retry(account)
 
 
 def test_what_is_unconfirmed_and_was_never_called_for_is_not_sent() -> None:
