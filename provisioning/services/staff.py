@@ -51,10 +51,9 @@ def retry(account: Account) -> None:
 
 
 def may_retry(account: Account) -> bool:
-    """Whether sending an account again does no harm.
+    """Whether an account can be sent again. One that is unconfirmed has to be looked for in vain since its last call.
 
-    The list need not prove that an unconfirmed one is absent: a second call under the same username creates no second
-    account, as long as the first has had the time to.
+    Staff need no proof that it is absent: under the same username, Constant Contact creates no second account.
     """
     if account.state == State.UNCONFIRMED:
         last = account.attempts.last()

@@ -1,4 +1,7 @@
-"""The crash matrix: a worker is killed at every boundary of its work, and after each kill another one carries on."""
+"""The crash matrix: a worker is killed at every boundary of its work, and after each kill another one carries on.
+
+Its work is to create accounts, and to read the partner's list page by page for those whose call went unanswered.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
+from django.db.models.functions import Now
 
-from provisioning.models import Account, Attempt, Gateway
+from provisioning.mirror import passes
+from provisioning.models import Account, Attempt, Gateway, ListEntry, ListPass
 from provisioning.sandbox import Provider, Server
 from tests.conftest import Say
-from tests.crash.worker import KILLED, Worker
+from tests.crash.worker import KILLED, PAGE, Worker
 from tests.provisioning.sandbox.partner import partner_of, provider
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import account_in, pass_time
@@ -26,6 +32,8 @@ State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 APIS = ["v2", "v3"] if connection.vendor == "sqlite" else ["v2"]
 FEWEST = 60
 """A worker comes to more boundaries than this even where all is well."""
+ELSE = "Else Where"
+"""The organization of accounts that no sign-up has made."""
 
 
 def nothing(account: Account, server: Server) -> None:
@@ -38,19 +46,63 @@ def answer_is_lost(fault: str) -> Callable[[Account, Server], None]:
 
 def was_created_meanwhile(account: Account, server: Server) -> None:
     """An earlier call brought no answer and the account was looked for in vain; yet by now it is there."""
-    with partner_of(server.url) as partner:
-        Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username, outcome=Outcome.UNKNOWN)
-        partner.create(account.username)
-        Attempt.objects.create(account=account, kind=Kind.LOOK_UP, username=account.username, outcome=Outcome.ABSENT)
-        partner.page()
+    unanswered(account)
+    create(account, server)
+    list_was_read()
+    Attempt.objects.create(account=account, kind=Kind.LOOK_UP, username=account.username, outcome=Outcome.ABSENT)
 
 
 def was_left_behind(account: Account, server: Server) -> None:
     """A worker died in mid-call, and its lease is over; yet the account was created."""
     account.move(State.SENDING, due_in=timedelta(days=-1), claim=uuid.uuid4())
     Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username)
+    create(account, server)
+
+
+def is_on_the_second_page(account: Account, server: Server) -> None:
+    hold_elders(server, PAGE)
+    create(account, server)
+    was_unanswered(account)
+
+
+def is_on_neither_page(account: Account, server: Server) -> None:
+    hold_elders(server, PAGE + 1)
+    was_unanswered(account)
+
+
+def has_somebody_elses_name(account: Account, server: Server) -> None:
+    """The list showed the name, on its second page, before a call for it went unanswered."""
+    hold_elders(server, PAGE)
+    elder = server.provider.hold(account.username, ELSE)
+    ListEntry.objects.create(
+        account_id=elder.id, username=elder.username, username_key=elder.username, last_pass=list_was_read()
+    )
+    pass_time()
+    was_unanswered(account)
+
+
+def hold_elders(server: Server, number: int) -> None:
+    for each in range(number):
+        server.provider.hold(f"elder-{each}", ELSE)
+
+
+def create(account: Account, server: Server) -> None:
     with partner_of(server.url) as partner:
-        partner.create(account.username)
+        partner.create(account.username, organization_name=account.organization_name)
+
+
+def was_unanswered(account: Account) -> None:
+    unanswered(account)
+    Account.objects.filter(pk=account.pk).update(state=State.UNCONFIRMED)
+
+
+def unanswered(account: Account) -> None:
+    Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username, outcome=Outcome.UNKNOWN)
+
+
+def list_was_read() -> ListPass:
+    complete = ListPass.Outcome.COMPLETE
+    return ListPass.objects.create(source=passes.source(), outcome=complete, pages=1, due_at=None, ended_at=Now())
 
 
 @dataclass(frozen=True)
@@ -69,10 +121,14 @@ SCENARIOS = {
     "left behind by a dead worker": Scenario(was_left_behind),
     "too busy to keep to its time": Scenario(late=-1.0),
     "refused for what was entered": Scenario(entered={"phone": "none"}, ends=State.REJECTED),
+    "found on the second page": Scenario(is_on_the_second_page),
+    "on neither page, and sent again": Scenario(is_on_neither_page),
+    "on the second page with somebody else": Scenario(has_somebody_elses_name, ends=State.REJECTED),
 }
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("api", APIS, indirect=True)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(
@@ -97,8 +153,9 @@ def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(
 
 def submitted(scenario: Scenario, sandbox: Server) -> Account:
     """An account in the queue of an otherwise empty database, and a new provider."""
-    Account.objects.all().delete()
-    Gateway.objects.all().delete()
+    for model in (Account, Gateway, ListEntry, ListPass):
+        model.objects.all().delete()
+    Gateway.objects.create(pk=1, list_names=Gateway.ListNames.USERNAME)
     sandbox.provider = provider()
     account = account_in(State.QUEUED, **scenario.entered)
     scenario.before(account, sandbox)
@@ -127,7 +184,7 @@ def tells_the_truth(account: Account, provider: Provider, where: str) -> None:
 def is_settled(account: Account, state: str, provider: Provider, where: str) -> None:
     account.refresh_from_db()
     assert account.state == state, where
-    there = {name: each.id for name, each in provider.accounts.items()}
+    there = {name: each.id for name, each in provider.accounts.items() if each.properties["organization_name"] != ELSE}
     if state == State.CREATED:
         assert there == {account.username: account.account_id}, where
         assert not account.password, where
@@ -139,6 +196,8 @@ def is_settled(account: Account, state: str, provider: Provider, where: str) -> 
 
 
 def has_evidence_of_every_call(account: Account, provider: Provider, where: str) -> None:
-    calls, attempts = [call.method for call in provider.calls], account.attempts
-    assert calls.count("POST") <= attempts.filter(kind=Kind.CREATE).count(), where
-    assert calls.count("GET") <= attempts.filter(kind=Kind.LOOK_UP).count(), where
+    """A kill costs the answer to one call at most: that page of the list is read again, and no other."""
+    calls = [call.method for call in provider.calls]
+    assert calls.count("POST") <= account.attempts.filter(kind=Kind.CREATE).count(), where
+    pages = ListPass.objects.aggregate(read=Sum("pages", default=0))["read"]
+    assert calls.count("GET") <= pages + 1, where

@@ -15,11 +15,11 @@ from django.db.backends.utils import CursorWrapper
 from pytest_django import Settings
 
 from provisioning import models
-from provisioning.models import Account, Attempt
+from provisioning.models import Account, Attempt, ListPass
 from provisioning.sandbox import Server
-from tests.crash.worker import Worker
+from tests.crash.worker import PAGE, Worker
 from tests.provisioning.sandbox.partner import until
-from tests.provisioning.work import again, pass_time, sign_up
+from tests.provisioning.work import account_in, again, pass_time, sign_up
 
 State, Outcome = Account.State, Attempt.Outcome
 
@@ -144,6 +144,58 @@ def connections_of(worker: Worker) -> int:
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         return int(cursor.fetchone()[0])
+
+
+# Pages of the partner's list
+
+
+@pytest.fixture
+def lost(sandbox: Server) -> Account:
+    """An account whose call went unanswered, which is on the second page of the list."""
+    account = account_in(State.UNCONFIRMED)
+    Attempt.objects.create(
+        account=account, kind=Attempt.Kind.CREATE, outcome=Outcome.UNKNOWN, username=account.username
+    )
+    for number in range(PAGE):
+        sandbox.provider.hold(f"elder-{number}", "Else Where")
+    sandbox.provider.hold(account.username, account.organization_name)
+    return account
+
+
+def test_told_to_end_it_waits_for_a_page_no_longer_than_its_timeout(sandbox: Server, lost: Account) -> None:
+    sandbox.provider.fail_next("list", "hang-before")
+    worker = Worker()
+    until(lambda: sandbox.provider.calls)
+    worker.process.terminate()
+    assert worker.end()[0] == 0
+    assert len(sandbox.provider.calls) == 1
+    assert ListPass.objects.get().failures == 1
+
+
+def test_told_to_end_it_leaves_an_endless_list_to_others(sandbox: Server, lost: Account) -> None:
+    sandbox.provider.lists = "endless"
+    worker = Worker()
+    until(lambda: len(sandbox.provider.calls) > 3)
+    worker.process.terminate()
+    assert worker.end()[0] == 0
+    held = ListPass.objects.get()
+    assert (held.outcome, held.pages) == ("", len(sandbox.provider.calls))
+    assert held.page
+
+
+def test_killed_it_costs_the_page_that_it_was_reading_and_no_other(sandbox: Server, lost: Account) -> None:
+    sandbox.provider.delay = 0
+    for fault in ("slow", "hang-before"):
+        sandbox.provider.fail_next("list", fault)
+    worker = Worker()
+    until(lambda: len(sandbox.provider.calls) == 2)
+    worker.process.kill()
+    worker.process.join()
+    pass_time(timedelta(minutes=1))
+    assert Worker("--once").end()[0] == 0
+    assert again(lost).account_id == sandbox.provider.accounts[lost.username].id
+    assert len(sandbox.provider.calls) == 3
+    assert ListPass.objects.get().pages == 2
 
 
 goes_away = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite is a file: it does not go away")

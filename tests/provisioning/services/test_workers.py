@@ -386,6 +386,19 @@ def test_an_answer_with_the_id_of_another_account_goes_to_staff(provider_answers
     assert account in Account.objects.waiting_for_staff()
 
 
+def test_a_late_answer_with_the_id_of_another_account_is_kept_as_evidence(
+    provider_answers: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    account_in(State.CREATED, username="berta", account_id="7")
+    account = sign_up()
+    provider_answers(Answer(meaning=Meaning.CREATED, account_id="7"), lose_the_lease)
+    services.provision(claimed())
+
+    assert again(account).state == State.UNCONFIRMED
+    assert account.attempts.get().outcome == Outcome.CREATED
+    assert f"account exists, but is unconfirmed here reference={account.reference}" in caplog.messages
+
+
 # Accounts that cannot be sent
 
 
