@@ -95,7 +95,7 @@ class Site:
         self._port = free_port()
         self._checkout = checkout
         self._running: dict[str, Program] = {}
-        self._commands = {"web": ("-m", "gunicorn", f"--bind=127.0.0.1:{self._port}")}
+        self._commands: dict[str, tuple[str, ...]] = {"web": ("-m", "gunicorn", f"--bind=127.0.0.1:{self._port}")}
         self._commands |= {f"worker {n}": ("-c", TEN_TIMES_AS_FAST) for n in range(WORKERS)}
         for name in self._commands:
             self._start(name)
@@ -196,7 +196,7 @@ def starts_blindly(attempt: dict[str, Any], before: dict[str, Any]) -> bool:
 def customer(number: int, chance: Random) -> Customer:
     name = chance.choice([chance.choice(PASSING), "customer"])
     times, is_late = chance.choice([1, 1, 3]), chance.random() < 0.2
-    return Customer(f"{name}.{number}", uuid.UUID(int=number), chance.uniform(0, SECONDS), times, is_late)
+    return Customer(f"{name}.customer{number}", uuid.UUID(int=number), chance.uniform(0, SECONDS), times, is_late)
 
 
 def goes_down(server: Server, chance: Random) -> Callable[[], None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -156,7 +156,7 @@ class Provider:
         for carry_out in self._coming:
             carry_out()
         self._coming.clear()
-        self.accounts = [Listed(*fields_of(each)[:-1], self._clock()) for each in self.accounts]
+        self.accounts = [replace(each, listed_at=self._clock()) for each in self.accounts]
 
     def _entry(self, account: Listed) -> Entry:
         shown = account.username if self.shows_usernames else "Jack Box"
@@ -164,10 +164,6 @@ class Provider:
 
 
 UNANSWERED = Answer(meaning=Meaning.UNKNOWN)
-
-
-def fields_of(listed: Listed) -> tuple[Any, ...]:
-    return listed.account_id, listed.username, listed.organization, listed.owner, listed.listed_at
 
 
 @dataclass

@@ -1,0 +1,124 @@
+"""What is promised, over HTTP, against a provider that is not as its documents have it. Nothing here knows how."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import Settings
+
+from provisioning import gateway, services
+from provisioning.constant_contact import v2, v3
+from provisioning.models import Account
+from provisioning.sandbox import Server
+from provisioning.sandbox.messages import Request
+from provisioning.sandbox.provider import Reply
+from tests.provisioning.sandbox.partner import BOTH
+from tests.provisioning.work import State, again, pass_time, sign_up
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+V3 = pytest.mark.parametrize("api", ["v3"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def first_customer(sandbox: Server, settings: Settings) -> None:
+    """Somebody whose account was created with a clear answer, and a list that was read since."""
+    settings.CONSTANT_CONTACT_LIST_HOURS = 24.0
+    settings.CONSTANT_CONTACT_TIMEOUT = 5.0
+    sign_up(username="first-customer", organization_name="First")
+    work_on()
+
+
+def work_on(rounds: int = 1) -> None:
+    """Do what is due, and again an hour later."""
+    for _ in range(rounds):
+        call_command("provision", "--once", "--threads=1")
+        pass_time(timedelta(hours=1))
+
+
+def sign_up_and_lose_the_answer(sandbox: Server, fault: str) -> Account:
+    sandbox.provider.fail_next("create", fault)
+    return sign_up(username="anna-jones", organization_name="Anna's Bakery")
+
+
+@BOTH
+def test_nobody_gets_the_account_that_somebody_else_had_before(sandbox: Server, api: str) -> None:
+    elder = sandbox.provider.hold("anna-jones", "Another Bakery")
+    account = sign_up_and_lose_the_answer(sandbox, "reset-before")
+    work_on(rounds=4)
+    assert again(account).account_id != elder.id
+
+
+@BOTH
+def test_nobody_is_told_that_their_own_username_is_taken_because_the_list_is_late(sandbox: Server, api: str) -> None:
+    """With another one they would get a second account."""
+    sandbox.provider.list_lag = 24 * 60 * 60.0
+    account = sign_up_and_lose_the_answer(sandbox, "reset-after")
+    work_on(rounds=4)
+    assert again(account).state == State.UNCONFIRMED
+    with pytest.raises(Exception, match=r"Only for accounts that are rejected"):
+        services.correct(again(account), {"username": "anna-jones-2"})
+
+
+@V3
+def test_an_account_is_found_where_the_list_shows_its_owners_name(sandbox: Server, api: str) -> None:
+    sandbox.provider.lists_owners = True
+    gateway.Gateway.objects.update(list_names="")
+    account = sign_up_and_lose_the_answer(sandbox, "reset-after")
+    work_on(rounds=4)
+    assert again(account).account_id == sandbox.provider.accounts["anna-jones"].id
+
+
+@V3
+def test_a_customer_abroad_gets_an_account(sandbox: Server, api: str) -> None:
+    account = sign_up(username="anna-jones", country_code="FR", state_code="")
+    work_on()
+    assert again(account).state == State.CREATED
+
+
+def test_a_customer_who_comes_while_the_list_is_read_waits_for_one_page_at_most(
+    sandbox: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(v2, "PAGE", 1)
+    monkeypatch.setattr(v3, "PAGE", 10)
+    for number in range(20):
+        sandbox.provider.hold(f"elder-{number}", "Elder")
+    reply = sandbox.provider.reply
+
+    def customer_comes(request: Request) -> Reply:
+        if [call.method for call in sandbox.provider.calls].count("GET") == 5 and not came:
+            came.append(sign_up(username="berta-jones"))
+            connection.close()  # That of the sandbox's own thread.
+        return reply(request)
+
+    came: list[Account] = []
+    sign_up_and_lose_the_answer(sandbox, "reset-before")
+    sandbox.provider.calls.clear()
+    monkeypatch.setattr(sandbox.provider, "reply", customer_comes)
+    work_on()
+    calls = [call.username or call.method for call in sandbox.provider.calls]
+    assert calls[: calls.index("berta-jones")].count("GET") <= 5 + 2  # The one under way, and one more.
+
+
+def test_a_provider_that_answers_404_stops_the_gateway_which_says_why(sandbox: Server) -> None:
+    sandbox.provider.down = "404"
+    for number in range(3):
+        sign_up(username=f"anna-{number}")
+    work_on()
+    assert "check CONSTANT_CONTACT_URL" in gateway.state().stop_reason
+
+
+def test_a_provider_that_is_down_pauses_the_gateway_and_is_warned_of(
+    sandbox: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox.provider.down = "500"
+    for number in range(8):
+        sign_up(username=f"anna-{number}")
+    call_command("provision", "--once", "--threads=1")
+    assert gateway.current_pause()
+    warnings: list[Any] = [each for each in caplog.records if each.levelno >= logging.WARNING and "500" in each.message]
+    assert len(warnings) == 5
