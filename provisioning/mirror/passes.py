@@ -160,9 +160,12 @@ def _is_pass_due() -> bool:
 
 
 def _rest_after(last: ListPass) -> timedelta:
-    """After a pass as long as it took, so that passes never follow each other without end; longer after failures."""
+    """After a pass as long as it took, so that passes never follow each other without end; longer after failures.
+
+    A pass may have taken days, if the gateway was stopped or no worker lived meanwhile.
+    """
     if last.outcome == ListPass.Outcome.COMPLETE:
-        return (last.ended_at or last.started_at) - last.started_at
+        return min(LONGEST_PASS_BACK_OFF, (last.ended_at or last.started_at) - last.started_at)
     complete = ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=last.source).order_by("-pk").first()
     failed = ListPass.objects.filter(source=last.source, pk__gt=complete.pk if complete else 0).count()
     return _back_off(failed)

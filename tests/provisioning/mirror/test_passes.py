@@ -75,6 +75,13 @@ class TestWhenAPassIsDue:
         pass_time(timedelta(minutes=6))
         assert passes.is_page_due()
 
+    def test_a_pass_that_was_held_up_for_days_puts_the_next_one_off_for_an_hour(self) -> None:
+        ended(started_at=Now() - 7 * DAY, ended_at=Now() - timedelta(minutes=59))
+        unanswered()
+        assert not passes.is_page_due()
+        pass_time(timedelta(minutes=2))
+        assert passes.is_page_due()
+
     def test_failed_passes_rest_longer_each_time(self, settings: Settings) -> None:
         settings.PROVISION_RECHECK = 30.0
         unanswered()
