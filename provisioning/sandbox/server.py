@@ -78,13 +78,17 @@ class _RequestHandler(BaseHTTPRequestHandler):
         if not re.fullmatch("[0-9]{1,6}", length) or "Transfer-Encoding" in self.headers:
             self.send_error(413)  # No documented request is this large, or chunked.
             return
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):  # RFC 9112, 8: the client left before the request was complete.
+            self.close_connection = True
+            return
         path, _, query = self.path.partition("?")
         request = Request(
             method=self.command,
             path=path,
             query=dict(parse_qsl(query, keep_blank_values=True)),
             headers=self.headers,
-            body=self.rfile.read(int(length)),
+            body=body,
         )
         reply = self.server.provider.reply(request)
         if self.server.closing.wait(self.server.provider.latency + reply.wait):

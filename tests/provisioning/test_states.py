@@ -473,6 +473,7 @@ def pick_of(choices: Iterable[Choice], pick: int) -> Choice:
     return among[pick % len(among)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [15, pytest.param(100, marks=pytest.mark.long)])
 def test_no_sequence_of_events_breaks_a_promise(runs: int, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CONSTANT_CONTACT_RATE = 1e9

@@ -67,6 +67,14 @@ def test_a_chunked_body_is_refused(sandbox: Server) -> None:
     assert b" 413 " in exchange(sandbox, request)
 
 
+def test_an_incomplete_request_is_dropped(sandbox: Server) -> None:
+    with socket.create_connection(("127.0.0.1", sandbox.server_address[1]), timeout=PATIENCE) as line:
+        line.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\n{{".encode())
+        line.shutdown(socket.SHUT_WR)
+        assert line.recv(100) == b""
+    assert not sandbox.provider.calls
+
+
 def test_invalid_http_is_refused_and_not_logged(
     sandbox: Server, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from provisioning import gateway, services
 from provisioning.constant_contact import v2, v3
-from provisioning.models import Account
+from provisioning.models import Account, Gateway
 from provisioning.sandbox import Server
 from provisioning.sandbox.messages import Request
 from provisioning.sandbox.provider import Reply
@@ -67,7 +67,7 @@ def test_nobody_is_told_that_their_own_username_is_taken_because_the_list_is_lat
 @V3
 def test_an_account_is_found_where_the_list_shows_its_owners_name(sandbox: Server, api: str) -> None:
     sandbox.provider.lists_owners = True
-    gateway.Gateway.objects.update(list_names="")
+    Gateway.objects.update(list_names="")
     account = sign_up_and_lose_the_answer(sandbox, "reset-after")
     work_on(rounds=4)
     assert again(account).account_id == sandbox.provider.accounts["anna-jones"].id
