@@ -157,7 +157,7 @@ def test_no_sign_up_is_lost_or_doubled_or_stuck(
     with Server(provider()) as server:
         server.provider.hang, server.provider.delay, server.provider.trickle = 3.0, 1.0, 0.1
         server.provider.list_lag = LAG
-        late = {each.username: server.provider.hold(each.username, ELSE) for each in customers if each.is_late}
+        late = {each.username: server.provider.add_account(each.username, ELSE) for each in customers if each.is_late}
         site = Site(set_up(checkout, database, server), database)
         site.wait_for_the_list()
         with rage(site.ways_to_fail | {"provider": goes_down(server, chance)}, chance) as failures:

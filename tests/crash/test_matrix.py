@@ -73,7 +73,7 @@ def is_on_neither_page(account: Account, server: Server) -> None:
 def has_somebody_elses_name(account: Account, server: Server) -> None:
     """The list showed the name, on its second page, before a call for it went unanswered."""
     hold_elders(server, PAGE)
-    elder = server.provider.hold(account.username, ELSE)
+    elder = server.provider.add_account(account.username, ELSE)
     ListEntry.objects.create(
         account_id=elder.id, username=elder.username, username_key=elder.username, last_pass=list_was_read()
     )
@@ -83,7 +83,7 @@ def has_somebody_elses_name(account: Account, server: Server) -> None:
 
 def hold_elders(server: Server, number: int) -> None:
     for each in range(number):
-        server.provider.hold(f"elder-{each}", ELSE)
+        server.provider.add_account(f"elder-{each}", ELSE)
 
 
 def create(account: Account, server: Server) -> None:

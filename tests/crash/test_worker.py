@@ -157,8 +157,8 @@ def lost(sandbox: Server) -> Account:
         account=account, kind=Attempt.Kind.CREATE, outcome=Outcome.UNKNOWN, username=account.username
     )
     for number in range(PAGE):
-        sandbox.provider.hold(f"elder-{number}", "Else Where")
-    sandbox.provider.hold(account.username, account.organization_name)
+        sandbox.provider.add_account(f"elder-{number}", "Else Where")
+    sandbox.provider.add_account(account.username, account.organization_name)
     return account
 
 
@@ -173,7 +173,7 @@ def test_told_to_end_it_waits_for_a_page_no_longer_than_its_timeout(sandbox: Ser
 
 
 def test_told_to_end_it_leaves_an_endless_list_to_others(sandbox: Server, lost: Account) -> None:
-    sandbox.provider.lists = "endless"
+    sandbox.provider.list_fault = "endless"
     worker = Worker()
     until(lambda: len(sandbox.provider.calls) > 3)
     worker.process.terminate()

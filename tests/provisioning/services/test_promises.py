@@ -47,7 +47,7 @@ def sign_up_and_lose_the_answer(sandbox: Server, fault: str) -> Account:
 
 @BOTH
 def test_nobody_gets_the_account_that_somebody_else_had_before(sandbox: Server, api: str) -> None:
-    elder = sandbox.provider.hold("anna-jones", "Another Bakery")
+    elder = sandbox.provider.add_account("anna-jones", "Another Bakery")
     account = sign_up_and_lose_the_answer(sandbox, "reset-before")
     work_on(rounds=4)
     assert again(account).account_id != elder.id
@@ -86,7 +86,7 @@ def test_a_customer_who_comes_while_the_list_is_read_waits_for_one_page_at_most(
     monkeypatch.setattr(v2, "PAGE", 1)
     monkeypatch.setattr(v3, "PAGE", 10)
     for number in range(20):
-        sandbox.provider.hold(f"elder-{number}", "Elder")
+        sandbox.provider.add_account(f"elder-{number}", "Elder")
     reply = sandbox.provider.reply
 
     def customer_comes(request: Request) -> Reply:
