@@ -288,7 +288,9 @@ class TestChange:
     def test_a_rejected_one_is_sent_again_once_all_that_was_refused_is_changed(self) -> None:
         account = account_in(State.REJECTED)
         refused = {"username": "Taken.", "email": "No."}
-        Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=NAME, refused=refused)
+        Attempt.objects.create(
+            account=account, kind=Attempt.Kind.CREATE, username=NAME, outcome="refused", refused=refused
+        )
 
         services.change(account, {"username": "ann-jones", "phone": "12345"})
         assert (again(account).state, again(account).username) == (State.REJECTED, "ann-jones")
