@@ -20,8 +20,8 @@ class ProvisioningConfig(AppConfig):
         post_migrate.connect(search.prepare, sender=self)
 
 
-class TwoFactorConfig(totp.DefaultConfig):  # type: ignore[misc]  # it has no types
-    """Under the name that staff know it by."""
+class TwoFactorConfig(totp.DefaultConfig):  # type: ignore[misc]  # untyped
+    """Gives django-otp's app a name that staff know."""
 
     default = False
     verbose_name = "Two-factor authentication"

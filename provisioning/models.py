@@ -1,15 +1,15 @@
-"""★ The front door: an account and its states, and the evidence of every call made for it.
+"""★ Start here: accounts and their states, and the evidence of every call made for them.
 
-An account is created at Constant Contact exactly once, whatever breaks. Three things carry that promise:
+Each account is created at Constant Contact exactly once, whatever breaks. Three rules ensure that:
 
 - an `Account` is always in one of the states below and moves only as `Account.MOVES` allows, by one conditional UPDATE;
 - an `Attempt` is committed before each call to Constant Contact and completed after it, so a crash leaves an attempt
-  without an end, never silence;
-- every write of a worker is fenced by the claim it works under: a worker that has lost the claim changes nothing, but
-  for a created account, whose ID and token are delivered however late they arrive.
+  without an end, never a gap;
+- every write by a worker is fenced by its claim: a worker that has lost its claim changes nothing, with one exception:
+  the ID and token of a created account are stored however late they arrive.
 
-Where a call went unanswered, the account is looked for in the partner's list before anything else is done. What that
-list holds is in `provisioning.mirror`. Only `provisioning.services` calls the verbs here.
+After an unanswered call, the account is looked up in the partner's list before anything else is done. The list is in
+`provisioning.mirror`. Only `provisioning.services` calls the methods here that change state.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from provisioning.signals import moved
 log = logging.getLogger(__name__)
 
 ONE_LIVING_PER_USERNAME = "account_one_living_per_username"
-"""The name of a constraint; both databases name it in their errors, because its index is on an expression."""
+"""A constraint's name. It is in both databases' error messages, because its index is on an expression."""
 
 
 class IllegalMove(Exception):
-    """There is no such move in `Account.MOVES`: a mistake in the calling code."""
+    """The move is not in `Account.MOVES`: a bug in the calling code."""
 
 
 class MovedMeanwhile(Exception):
-    """Somebody else moved or claimed the account first; read it again to see what happened."""
+    """Someone else moved or claimed the account first; read it again to see what happened."""
 
 
 def _text(name: str, label: str, **options: Any) -> models.CharField[str, str]:
@@ -56,36 +56,36 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self.filter(due_at__lte=Now()).order_by("due_at", "pk")
 
     def living(self) -> Self:
-        """Accounts that hold their user name, and their id of single sign-on: all but those given up."""
+        """Accounts whose username and single sign-on ID are in use: all but closed ones."""
         return self.exclude(state=Account.State.CLOSED)
 
     def waiting_for_staff(self) -> Self:
-        """Accounts that go nowhere without staff: held ones, ones that nothing more happens to, and ones that have been
-        unconfirmed for an hour."""
+        """Accounts that need staff: held ones, ones with no next step, and ones that have been unconfirmed for an
+        hour."""
         state = Account.State
         lost = Q(due_at=None) | Q(state_changed_at__lte=Now() - timedelta(hours=1))
         return self.filter(Q(state=state.HELD) | Q(state=state.QUEUED, due_at=None) | Q(lost, state=state.UNCONFIRMED))
 
 
 class Account(models.Model):
-    """One sign-up, and the account that comes of it. Property names are those of Constant Contact's v2 document."""
+    """One sign-up and the account it creates. Properties are named as in Constant Contact's v2 API."""
 
     class State(models.TextChoices):
         HELD = "held", "Held"
-        """Waits for staff to approve or decline it."""
+        """Waiting for staff to approve or decline it."""
         QUEUED = "queued", "Queued"
-        """Waits for a worker to send it, at `due_at`; null: for staff."""
+        """Waiting for a worker to send it at `due_at`; if that is null, waiting for staff."""
         SENDING = "sending", "Sending"
-        """A worker holds it under `claim` until its lease ends at `due_at`; it may be at Constant Contact already."""
+        """Claimed by a worker until its lease ends at `due_at`; it may already exist at Constant Contact."""
         CREATED = "created", "Created"
-        """Constant Contact has made the account: `account_id` is its ID there. Final."""
+        """Constant Contact has created the account; `account_id` is its ID there. Final."""
         REJECTED = "rejected", "Rejected"
-        """Refused for what was entered; waits for a correction, and is closed without one at `due_at`."""
+        """Constant Contact refused some values. Waiting for a correction; closed at `due_at` without one."""
         UNCONFIRMED = "unconfirmed", "Unconfirmed"
-        """Nobody knows whether it was created. A pass over the partner's list that begins after `due_at` tells; null:
-        it waits for staff, but is still found once it is listed."""
+        """It is not known whether it was created. A pass over the partner's list that starts after `due_at` will tell;
+        if that is null, it waits for staff, but is still found once it is listed."""
         CLOSED = "closed", "Closed"
-        """Given up: declined, never corrected, or closed by staff. Final; the username is free again here."""
+        """Declined, never corrected, or closed by staff. Final; the username can be used again here."""
 
     MOVES: dict[str, frozenset[str]] = {
         State.HELD: frozenset({State.QUEUED, State.CLOSED}),
@@ -96,7 +96,7 @@ class Account(models.Model):
         State.CREATED: frozenset(),
         State.CLOSED: frozenset(),
     }
-    """State → the states that may follow. Queued → created: the answer to an earlier call arrived late."""
+    """State → possible next states. Queued → created: the answer to an earlier call arrived late."""
     FINAL = (State.CREATED, State.CLOSED)
 
     class SettledBy(models.TextChoices):
@@ -105,14 +105,14 @@ class Account(models.Model):
         STAFF = "staff", "Staff"
 
     reference = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    """The public name of this sign-up, in addresses and in what customers tell the support."""
+    """The public ID of this sign-up, for URLs and for customers who contact support."""
     submission = models.UUIDField(unique=True, editable=False)
-    """The one-time id of the form that was sent: the same form sent again is the same account."""
+    """The form's one-time ID: the same form sent again returns the same account."""
     state = models.CharField(max_length=12, choices=State.choices)
     due_at = models.DateTimeField(null=True, editable=False)
-    """When this account next needs a worker, by the database's clock; null when it needs none."""
+    """When this account next needs a worker, by the database's clock; null if it needs none."""
     claim = models.UUIDField(null=True, editable=False)
-    """Names the worker's hold on this account; replaced by each new hold, which fences the old one's late writes."""
+    """Identifies a worker's claim on this account. Each new claim replaces it, which fences late writes."""
 
     organization_name = _text("organization_name", "organization")
     website = _text("website", "website")
@@ -120,30 +120,30 @@ class Account(models.Model):
     state_code = _text("state_code", "state or province")
     first_name = _text("first_name", "first name")
     last_name = _text("last_name", "last name")
-    email = _text("email", "e-mail address")
+    email = _text("email", "email address")
     phone = _text("phone", "phone")
-    username = _text("username", "user name")
+    username = _text("username", "username")
     password = SealedField("password")
-    """Kept, sealed, until the account is created or given up; wiped by the same UPDATE."""
+    """Kept, sealed, until the account is created or closed, and wiped by the same UPDATE."""
     gdpr_opt_out = models.BooleanField("no marketing by Constant Contact", default=False)
-    idp_provider_id = _text("idp_provider_id", "id at single sign-on", editable=False)
-    """With single sign-on: who the customer has proven to be, by the partner's word. Then there is no password."""
+    idp_provider_id = _text("idp_provider_id", "single sign-on ID", editable=False)
+    """With single sign-on, the customer's ID, proven by the partner's identity provider; there is no password then."""
     host = models.CharField("signed up at", max_length=253, blank=True, editable=False)
-    """The host name of the page where the form was sent, by which brands are told apart."""
+    """The host name that the form was sent to; it determines the brand."""
 
     account_id = models.CharField("account ID", max_length=80, blank=True, editable=False)
-    """Constant Contact's ID of the account (v2 `id`, v3 `encoded_account_id`). No two accounts have the same."""
+    """Constant Contact's ID for the account (v2 `id`, v3 `encoded_account_id`), unique."""
     settled_by = models.CharField(max_length=6, choices=SettledBy.choices, blank=True, editable=False)
     """How we learned that the account exists; empty until it is created."""
     oauth2_token = SealedField()
-    """The access token that Constant Contact returned with the account, where one was asked for. Lives ten years."""
+    """The access token returned with the account, if one was requested. Valid for ten years."""
 
     submitted_at = models.DateTimeField("date of sign-up", db_default=Now(), editable=False)
     state_changed_at = models.DateTimeField(db_default=Now(), editable=False)
     created_at = models.DateTimeField(null=True, editable=False)
-    """When we learned that Constant Contact had made the account."""
+    """When we learned that Constant Contact had created the account."""
     erased_at = models.DateTimeField(null=True, editable=False)
-    """When the personal data was erased: only what counts and compares remains."""
+    """When the personal data was erased."""
 
     objects = AccountQuerySet.as_manager()
 
@@ -207,21 +207,21 @@ class Account(models.Model):
 
     @classmethod
     def label(cls, name: str) -> str:
-        """What people call a property, at the beginning of a line."""
+        """Return the label of a property, with a capital letter."""
         return capfirst(str(cls._meta.get_field(name).verbose_name))  # type: ignore[union-attr]
 
     def require_state(self, state: State) -> None:
-        """Raise IllegalMove unless this instance was read in that state."""
+        """Raise IllegalMove unless this instance was in that state when it was read."""
         if self.state != state:
-            raise IllegalMove(f"Only for accounts that are {state}; this one is {self.state}.")
+            raise IllegalMove(f"This works only for accounts that are {state}; this one is {self.state}.")
 
     def move(self, to: State, *, due_in: timedelta | None = None, **changes: Any) -> None:
-        """Move to the state `to`, if it is a legal move from the state and the claim that this instance was read with.
+        """Move to the state `to`, if `MOVES` allows it and the row's state and claim are unchanged since it was read.
 
-        The one way in which a state changes: one conditional UPDATE, with `changes` to other columns, timed by the
-        database's clock. `due_in` is when a worker should see the account next; None is never. A final state wipes
-        the password. This instance stays as it was read. Raises IllegalMove, or MovedMeanwhile when the row is no
-        longer as it was read; then nothing is written.
+        This is the only way to change a state: one conditional UPDATE, together with `changes` to other columns, with
+        times by the database's clock. `due_in` is when a worker should next see the account; None means never. Final
+        states wipe the password. This instance is not updated. Raises IllegalMove, or MovedMeanwhile if the row has
+        changed; then nothing is written.
         """
         if to not in self.MOVES[self.state]:
             raise IllegalMove(f"{self.state} → {to}")
@@ -234,10 +234,10 @@ class Account(models.Model):
         moved.send(Account, account=self, to=to)
 
     def unanswered(self) -> models.QuerySet[Attempt]:
-        """The calls under its present username that may have created it, for all that we know, oldest first.
+        """Return the calls under the current username that may have created the account, oldest first.
 
-        Among them is a call that did, but whose answer arrived too late to be acted on. A look-up that found the
-        username with somebody else proves that none of the calls before it did.
+        They include a call that did create it but whose answer came too late to act on. A look-up that found that
+        someone else has the username proves that no call before it created the account.
         """
         under_this_name = self.attempts.filter(username__iexact=self.username)
         others = under_this_name.filter(outcome=Attempt.Outcome.OTHERS).order_by("pk").last()
@@ -245,17 +245,16 @@ class Account(models.Model):
         return (doubtful.filter(pk__gt=others.pk) if others else doubtful).order_by("pk")
 
     def reschedule(self, *, due_in: timedelta | None, claim: uuid.UUID | None = None) -> None:
-        """Let a worker see the account at another time, without a move. `claim` replaces the hold on it, if given.
+        """Change when a worker next sees the account, without a move. `claim`, if given, replaces the current claim.
 
-        Raises MovedMeanwhile when the row is no longer as it was read.
+        Raises MovedMeanwhile if the row has changed.
         """
         self._update(due_in, claim=claim or self.claim)
 
     def revise(self, **changes: Any) -> None:
-        """Take other values without a move; the account keeps its turn.
+        """Change values without a move; the account keeps its place in the queue.
 
-        Raises MovedMeanwhile when the row is no longer as it was read: a worker that has claimed it since sends what
-        it read then.
+        Raises MovedMeanwhile if the row has changed: a worker that claimed it meanwhile sends the values it read.
         """
         self._write(**changes)
         log.info("account revised reference=%s properties=%s", self.reference, ",".join(sorted(changes)))
@@ -270,10 +269,10 @@ class Account(models.Model):
 
 
 class Attempt(models.Model):
-    """Evidence: one call to create the account, or what a pass over the partner's list told of it. Never edited.
+    """Evidence: one call to create the account, or what a pass over the partner's list showed. Never edited.
 
-    A call is written down before it is made and completed once. A look-up is written down when it is settled, with the
-    time when its pass began: the calls of a pass are for all accounts alike.
+    A call is recorded before it is made, and completed once. A look-up is recorded when it is settled, with the time
+    when its pass started: the calls of a pass serve all accounts.
     """
 
     class Kind(models.TextChoices):
@@ -282,36 +281,36 @@ class Attempt(models.Model):
 
     class Outcome(models.TextChoices):
         CREATED = "created", "Created"
-        REFUSED = "refused", "Refused for what was entered"
-        TAKEN = "taken", "User name in use"
-        NOT_DONE = "not_done", "Nothing created, not the customer's doing"
-        UNUSABLE = "unusable", "Nothing created: an answer that no account creation gives"
+        REFUSED = "refused", "Values refused"
+        TAKEN = "taken", "Username in use"
+        NOT_DONE = "not_done", "Nothing created, not because of the customer"
+        UNUSABLE = "unusable", "Nothing created: unexpected answer"
         UNKNOWN = "unknown", "Unknown: the account may exist"
         FOUND = "found", "Found among the partner's accounts"
         ABSENT = "absent", "Not among the partner's accounts"
-        OTHERS = "others", "Username in use by somebody else"
-        DIFFERS = "differs", "In the list, but perhaps somebody else's"
+        OTHERS = "others", "Username in use by someone else"
+        DIFFERS = "differs", "In the list, but may be someone else's"
 
     DOUBTFUL = ("", Outcome.UNKNOWN, Outcome.CREATED)
     """Outcomes of a call that may have created an account, as long as the account here is not created."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attempts")
     kind = models.CharField(max_length=7, choices=Kind.choices)
-    username = _text("username", "user name")
-    """The user name that was sent or looked for; a correction may have changed the account's since."""
+    username = _text("username", "username")
+    """The username that was sent or looked for; a correction may have changed the account's since."""
     sent = models.JSONField(default=dict)
-    """What the partner added to a call that creates: property → value. It tells who pays and who may log in."""
+    """What the partner added to a create call: property → value. It shows who pays and who may log in."""
     outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True)
-    """Empty while the call is under way, and for ever when its worker died: then as good as unknown."""
+    """Empty while the call is in flight, and forever if its worker died; then it counts as unknown."""
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     duration = models.DurationField(null=True)
     status = models.PositiveSmallIntegerField(null=True)
-    """The HTTP status of the answer; null when there was none."""
+    """The HTTP status of the answer; null if there was none."""
     error_key = models.CharField(max_length=255, blank=True)
     error_message = models.TextField(blank=True)
     refused = models.JSONField(default=dict)
-    """What was refused: property of the account → the reason in Constant Contact's words."""
+    """What was refused: property → Constant Contact's reason."""
     answer = models.TextField(blank=True)
     """The body of the answer, with secrets masked."""
 
@@ -326,38 +325,38 @@ class Attempt(models.Model):
         return f"{self.get_kind_display()}: {self.get_outcome_display() or '…'}"
 
     def complete(self, **evidence: Any) -> None:
-        """Write down the end of the call. The first completion stands; a later one changes nothing."""
+        """Record the end of the call. Only the first completion counts; later ones change nothing."""
         Attempt.objects.filter(pk=self.pk, ended_at__isnull=True).update(ended_at=Now(), **evidence)
 
 
 class Gateway(models.Model):
-    """The one row through which all workers share Constant Contact's limits; `provisioning.gateway` is its keeper."""
+    """The one row through which all workers share Constant Contact's limits; only `provisioning.gateway` changes it."""
 
     next_call_at = models.DateTimeField(db_default=Now())
-    """When the next call may start: calls are spaced, not bunched."""
+    """When the next call may start: calls are spaced evenly."""
     day = models.DateField(null=True)
-    """The UTC day that `calls` counts; the vendor's quota starts anew at 00:00 UTC."""
+    """The UTC day for `calls`; the vendor's quota is reset at 00:00 UTC."""
     calls = models.PositiveIntegerField(default=0)
     pages = models.PositiveIntegerField(default=0)
     """How many of `calls` read pages of the partner's list."""
     since_page = models.PositiveIntegerField(default=0)
     """Calls made since the last one that read a page."""
     paused_until = models.DateTimeField(null=True)
-    """No call before this time: over the rate, over the quota, or `outages`."""
+    """No call before this time, because of the rate limit, the quota, or `outages`."""
     outages = models.PositiveSmallIntegerField(default=0)
-    """Pauses in a row because calls got no clear answer. While there are any, one call at a time probes."""
+    """Consecutive pauses because calls got no clear answer. While there are any, one call at a time probes."""
     probe_until = models.DateTimeField(null=True)
-    """When the probe under way is given up."""
+    """When to give up on the current probe."""
     stopped_at = models.DateTimeField(null=True)
     stop_reason = models.TextField(blank=True)
-    """Why no call is made until staff resume; empty when calls are made."""
+    """Why calls are stopped until staff resume the gateway; empty if they are not."""
 
     class ListNames(models.TextChoices):
         USERNAME = "username", "Usernames: accounts are looked for by username."
         ORGANIZATION = "organization", "No usernames: accounts are looked for by organization."
 
     list_names = models.CharField("names in v3's list", max_length=12, choices=ListNames.choices, blank=True)
-    """What v3's list turned out to show as `site_owner_name`; empty until an account whose ID is known was in it."""
+    """What v3's list shows as `site_owner_name`; empty until an account with a known ID was in it."""
 
     class Meta:
         verbose_name_plural = "gateway"
@@ -370,15 +369,15 @@ class Gateway(models.Model):
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> Self:
-        """Workers that have reported themselves within a minute; they do so about once a second."""
+        """Workers seen within the last minute; each reports about once a second."""
         return self.filter(seen_at__gte=Now() - timedelta(minutes=1))
 
 
 class Worker(models.Model):
-    """A worker process, as it last reported itself."""
+    """A worker process, and when it last reported."""
 
     name = models.CharField(max_length=255, unique=True)
-    """Host name and process id."""
+    """Host name and process ID."""
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
 
@@ -389,13 +388,13 @@ class Worker(models.Model):
 
 
 class StaffSession(models.Model):
-    """A browser in which a member of staff is logged in. It goes with Django's session."""
+    """A browser in which a staff member is logged in; deleted together with Django's session."""
 
     session = models.OneToOneField("sessions.Session", on_delete=models.CASCADE, related_name="staff_session")
     user = models.ForeignKey("auth.User", on_delete=models.CASCADE, related_name="staff_sessions")
     network = models.CharField(max_length=45, blank=True)
     browser = models.CharField(max_length=255, blank=True)
-    """What the browser calls itself."""
+    """The browser's user agent, shortened for display."""
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
 

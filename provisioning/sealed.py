@@ -1,7 +1,7 @@
-"""Secrets at rest: a model field whose values are encrypted in the database and stay closed in memory.
+"""Secrets at rest: a model field that is encrypted in the database and stays encrypted in memory until opened.
 
-Keys are Fernet keys (https://cryptography.io/en/latest/fernet/) in the setting SEALING_KEYS, newest first: the first
-one seals, every one opens, so a key is rotated by putting a new one in front.
+Keys are Fernet keys (https://cryptography.io/en/latest/fernet/) in the setting SEALING_KEYS, newest first. The first
+key seals, all keys open, so to rotate keys add a new one in front.
 """
 
 from __future__ import annotations
@@ -15,29 +15,31 @@ from django.utils.deconstruct import deconstructible
 
 
 class CannotOpen(Exception):
-    """A sealed value was sealed with a key that SEALING_KEYS no longer lists."""
+    """The value was sealed with a key that is no longer in SEALING_KEYS."""
 
 
 @deconstructible
 class Sealed:
-    """A secret that shows itself only to who asks for it by `open()`: not in a repr, a log line or an f-string."""
+    """A secret that only `open()` reveals: it never appears in a repr, a log line or an f-string."""
 
     def __init__(self, ciphertext: str) -> None:
         self.ciphertext = ciphertext
 
     @classmethod
     def of(cls, text: str) -> Sealed:
-        """Seal `text`; the empty string gives an empty seal, which is falsy."""
+        """Seal `text`. An empty string gives an empty seal, which is falsy."""
         return cls(keyring().encrypt(text.encode()).decode() if text else "")
 
     def open(self) -> str:
-        """The secret itself. Raises CannotOpen when none of SEALING_KEYS fits."""
+        """Return the secret. Raises CannotOpen if none of the SEALING_KEYS fits."""
         if not self.ciphertext:
             return ""
         try:
             return keyring().decrypt(self.ciphertext.encode()).decode()
         except InvalidToken:
-            raise CannotOpen("Sealed with a key that is not in SEALING_KEYS: put the old key back, last.") from None
+            raise CannotOpen(
+                "Sealed with a key that is not in SEALING_KEYS. Add the old key back at the end of the list."
+            ) from None
 
     def __bool__(self) -> bool:
         return bool(self.ciphertext)
@@ -53,7 +55,7 @@ class Sealed:
 
 
 def keyring() -> MultiFernet:
-    """SEALING_KEYS: the first one seals, every one opens."""
+    """Return SEALING_KEYS as a keyring: the first key seals, all keys open."""
     return MultiFernet([Fernet(key) for key in settings.SEALING_KEYS])
 
 
@@ -64,7 +66,7 @@ else:
 
 
 class SealedField(_TextField):
-    """A text column that holds ciphertext only; in Python a `Sealed`. Empty means «no secret kept»."""
+    """A text column that stores only ciphertext; a `Sealed` in Python. Empty means that no secret is stored."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.update(blank=True, editable=False, default=NOTHING)
@@ -80,7 +82,7 @@ class SealedField(_TextField):
         return Sealed(value)
 
     def get_lookup(self, lookup_name: str) -> Any:
-        """Nothing but whether there is a secret can be asked of the database."""
+        """Allow only `exact`: the database can be asked whether there is a secret, and nothing else."""
         return super().get_lookup(lookup_name) if lookup_name == "exact" else None
 
     def to_python(self, value: Any) -> Any:
@@ -88,7 +90,7 @@ class SealedField(_TextField):
 
     def get_prep_value(self, value: Any) -> str:
         if not isinstance(value, Sealed):
-            raise TypeError("A sealed field takes a Sealed, so that no secret is stored in clear by mistake.")
+            raise TypeError("A sealed field takes only a Sealed, so that no secret is stored unencrypted by mistake.")
         return value.ciphertext
 
 

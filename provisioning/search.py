@@ -1,10 +1,11 @@
-"""Finding accounts by what a customer says on the phone, at a cost that does not grow with their number.
+"""Search for accounts by what a customer says on the phone, at a cost that does not grow with the number of accounts.
 
-Each word begins a word of the organization's or owner's name, the e-mail address, the user name or Constant Contact's
-number of the account (one of a letter or two is that word); a whole e-mail address is just that; or the text begins the
-reference. Triggers keep an index of these words: in a column for PostgreSQL's full-text search, or in SQLite's FTS5. It
-is made after migrating, for when Django alters a table of SQLite it makes a new one, and the triggers are lost with the
-old one.
+Each word of a query matches the beginning of a word in the names of the organization and the owner, the email address,
+the username, or the account ID; a word of one or two letters matches only whole words. A complete email address matches
+only itself. A query can also be the beginning of a reference.
+
+Triggers maintain an index of these words: a column for PostgreSQL's full-text search, or SQLite's FTS5. It is created
+after migrations, because Django alters a SQLite table by replacing it, and the old table's triggers are lost.
 """
 
 from __future__ import annotations
@@ -23,19 +24,21 @@ from django.db.models.lookups import Exact
 
 from provisioning.models import Account
 
-HELP = "Beginnings of names, e-mail address, user name, number at Constant Contact, or reference."
-BEGINNINGS = range(3, 9)
-"""So many first letters of each word are in the index by themselves, for it takes long to gather all that go on so."""
+HELP = "Search by the beginning of a name, email address, username, account ID, or reference."
+PREFIX_LENGTHS = range(3, 9)
+"""Prefixes of these lengths have index entries of their own: collecting all words with a prefix would be slow."""
 COLUMNS = ("organization_name", "first_name", "last_name", "email", "username", "account_id")
 
 
 def matching(accounts: QuerySet[Account], text: str, newest: int = 0) -> QuerySet[Account]:
-    """Those of the accounts that the text is about; `newest`, if given, is how many of the newest will do."""
+    """Filter the accounts that match the text. If `newest` is given, only that many of the newest are needed."""
     addresses = [part for part in text.lower().split() if re.fullmatch(r"[^@]+@[^@]+\.[^@.]+", part)]
     words = re.findall(r"[^\W_]+", " ".join(part for part in text.lower().split() if part not in addresses))
     if not (words or addresses):
         return accounts.none()
-    return accounts.filter(_begins_reference(text) | _hold(words, 0 if addresses else newest) & _have(addresses))
+    return accounts.filter(
+        _begins_reference(text) | _match_words(words, 0 if addresses else newest) & _match_addresses(addresses)
+    )
 
 
 def _begins_reference(text: str) -> Q:
@@ -45,41 +48,41 @@ def _begins_reference(text: str) -> Q:
     return Q(reference__range=(UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))))
 
 
-def _have(addresses: list[str]) -> Q:
-    """Too many accounts hold the words of an address, like `com`; few have that address, or it as their user name."""
+def _match_addresses(addresses: list[str]) -> Q:
+    """Match whole addresses as email or username: too many accounts share their single words, like `com`."""
     either = (Q(Exact(Lower("email"), each)) | Q(Exact(Lower("username"), each)) for each in addresses)
     return reduce(and_, either, Q())
 
 
-def _hold(words: list[str], newest: int) -> Q:
+def _match_words(words: list[str], newest: int) -> Q:
     if not words:
         return Q()
     if connection.vendor == "postgresql":
         query = " & ".join(f"({' | '.join(_forms(word))})" for word in words)
         return Q(RawSQL("words @@ to_tsquery('simple', %s)", [query], BooleanField()))
-    query = " ".join(f'"{word}"{"*" if len(word) >= min(BEGINNINGS) else ""}' for word in words)
-    # SQLite has no idea how many hold a word, and would fetch every one of them to find the newest.
+    query = " ".join(f'"{word}"{"*" if len(word) >= min(PREFIX_LENGTHS) else ""}' for word in words)
+    # SQLite does not know how many rows match a word, and would fetch them all to find the newest.
     bound = f" ORDER BY rowid DESC LIMIT {newest}" if newest else ""
     return Q(pk__in=RawSQL(f"SELECT rowid FROM account_search WHERE account_search MATCH %s{bound}", [query]))  # noqa: S608, S611
 
 
 def _forms(word: str) -> list[str]:
-    """What to look for in PostgreSQL's index: the word, or what begins with it where its beginnings are not held.
+    """Return the terms to look for in PostgreSQL's index: the word, as a prefix if it is longer than indexed prefixes.
 
-    A database of the locale C knows no small É, so a name with one is also looked for as it is usually written.
+    With the C locale PostgreSQL does not lowercase É, so such a word is also looked for in its usual capitalization.
     """
-    more = ":*" if len(word) > max(BEGINNINGS) else ""
+    more = ":*" if len(word) > max(PREFIX_LENGTHS) else ""
     return [f"{form}{more}" for form in ([word] if word.isascii() else [word, word.capitalize()])]
 
 
 def prepare(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
-    """Make the index where it is missing; what is in the table already is then indexed too."""
+    """Create the index if it is missing, and index existing rows."""
     database = connections[using]
-    if Account._meta.db_table not in database.introspection.table_names():  # Migrated back to nothing.
+    if Account._meta.db_table not in database.introspection.table_names():  # All migrations were reversed.
         return
-    are_there, statements = POSTGRESQL if database.vendor == "postgresql" else SQLITE
+    exists, statements = POSTGRESQL if database.vendor == "postgresql" else SQLITE
     with transaction.atomic(using), database.cursor() as cursor:
-        cursor.execute(are_there)
+        cursor.execute(exists)
         if not cursor.fetchone()[0]:
             for statement in statements:
                 cursor.execute(statement)
@@ -89,9 +92,9 @@ def _columns(prefix: str = "") -> list[str]:
     return [f"{prefix}{name}" for name in COLUMNS]
 
 
-# In a column, because to part what a row says into words anew takes longer than all else of a search. The trigger names
-# no columns, for PostgreSQL would not alter those. It takes an address for one word, so what parts it into words is
-# replaced beforehand. With `fastupdate` every search would read a list of what is new.
+# The words are in a column because splitting text into words is the slowest part of a search. The trigger lists no
+# columns because PostgreSQL refuses to alter columns that a trigger lists. PostgreSQL treats an address as one word, so
+# its separators are replaced with spaces first. With `fastupdate` on, every search would scan a list of new entries.
 POSTGRESQL = (
     "SELECT count(*) = 1 FROM pg_trigger WHERE tgname = 'account_words' AND tgrelid = 'provisioning_account'::regclass",
     (
@@ -103,7 +106,7 @@ POSTGRESQL = (
                 SELECT array_to_tsvector(array_agg(DISTINCT left(word, size)))
                 FROM unnest(tsvector_to_array(to_tsvector(
                     'simple', translate({" || ' ' || ".join(_columns("NEW."))}, '@._-+/', '      ')
-                ))) AS word, unnest(ARRAY{[*BEGINNINGS, 255]}) AS size
+                ))) AS word, unnest(ARRAY{[*PREFIX_LENGTHS, 255]}) AS size
             );
             RETURN NEW;
         END $$""",  # noqa: S608
@@ -114,10 +117,10 @@ POSTGRESQL = (
     ),
 )
 
-_forget = f"""
+_delete = f"""
 INSERT INTO account_search (account_search, rowid, {", ".join(_columns())})
 VALUES ('delete', old.id, {", ".join(_columns("old."))});"""  # noqa: S608
-_learn = f"""
+_insert = f"""
 INSERT INTO account_search (rowid, {", ".join(_columns())}) VALUES (new.id, {", ".join(_columns("new."))});"""  # noqa: S608
 
 # https://www.sqlite.org/fts5.html#external_content_tables
@@ -127,12 +130,12 @@ SQLITE = (
         f"""
         CREATE VIRTUAL TABLE IF NOT EXISTS account_search USING fts5 (
             {", ".join(_columns())}, content='provisioning_account', content_rowid='id',
-            tokenize='unicode61 remove_diacritics 0', prefix='{" ".join(map(str, BEGINNINGS))}'
+            tokenize='unicode61 remove_diacritics 0', prefix='{" ".join(map(str, PREFIX_LENGTHS))}'
         )""",
-        f"CREATE TRIGGER IF NOT EXISTS account_search_insert AFTER INSERT ON provisioning_account BEGIN {_learn} END",
-        f"CREATE TRIGGER IF NOT EXISTS account_search_delete AFTER DELETE ON provisioning_account BEGIN {_forget} END",
+        f"CREATE TRIGGER IF NOT EXISTS account_search_insert AFTER INSERT ON provisioning_account BEGIN {_insert} END",
+        f"CREATE TRIGGER IF NOT EXISTS account_search_delete AFTER DELETE ON provisioning_account BEGIN {_delete} END",
         f"CREATE TRIGGER IF NOT EXISTS account_search_update AFTER UPDATE OF {', '.join(_columns())}"
-        f" ON provisioning_account BEGIN {_forget} {_learn} END",
+        f" ON provisioning_account BEGIN {_delete} {_insert} END",
         "INSERT INTO account_search (account_search) VALUES ('rebuild')",
     ),
 )

@@ -1,10 +1,10 @@
-"""What others may want to hear of: `provisioning` itself listens to none of it."""
+"""Signals for other packages; `provisioning` itself connects to none of them but `chores`."""
 
 from django.dispatch import Signal
 
 moved = Signal()
-"""An account has moved, within the transaction of the move: `account` as it was read before, `to` its new state."""
+"""An account has moved; sent inside the move's transaction. `account` is as read before it, `to` is the new state."""
 chores = Signal()
-"""A worker does its chores, about once a second. Receivers must be quick; their exceptions are logged, and no more."""
+"""A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged."""
 to_do = Signal()
-"""The overview asks what waits for staff. Receivers return an `admin_site.overview.Task`, or None."""
+"""The overview collects what staff need to do. Receivers return an `admin_site.overview.Task`, or None."""

@@ -1,9 +1,9 @@
-"""The mirror: what the partner's list of accounts at Constant Contact holds, as far as it was read.
+"""The mirror: a local copy of the partner's list of accounts at Constant Contact.
 
-A *pass* reads the list from its first page to its last, page by page (`passes`); one pass at a time for the whole
-installation, its place kept in the database, so that any worker reads the next page. What the pages show is kept as
-*entries*. Whether an entry is the account that an unanswered call of ours made is decided in `matching`.
+A *pass* reads the list from the first page to the last (`passes`). The whole installation runs one pass at a time; its
+position is in the database, so that any worker can read the next page. The accounts on the pages are stored as
+*entries*. `matching` decides whether an entry is the account that an unanswered call of ours created.
 
-The list tells neither the email address nor the partner's own id of an account, has no filter, and lags behind by a
-time that the vendor doesn't state.
+The list shows neither an account's email address nor the partner's own ID for it, has no filter, and lags behind by an
+undocumented time.
 """

@@ -1,6 +1,6 @@
-"""Whether an entry of the list is the account that an unanswered call of ours made.
+"""Whether an entry in the list is the account that an unanswered call of ours created.
 
-By the name alone it can't be said: the list held accounts before our call, and others may get the name between two
+The username alone can't tell: there were accounts in the list before our call, and others may take the name between two
 calls of ours. So an entry is *ours* only if it belongs to no other account of ours, was not listed before our first
 unanswered call, carries the customer's organization, and cannot come of an unanswered call for another sign-up of
 ours. If the name is there, but not all of this holds, it is somebody else's where that is certain; otherwise staff
@@ -26,11 +26,11 @@ from provisioning.models import Account, Attempt, Gateway
 
 class Verdict(Enum):
     OURS = auto()
-    """The entry is the account that our call made."""
+    """The entry is the account that our call created."""
     OTHERS = auto()
-    """The username is somebody else's, and was before our call: nothing was created."""
+    """Someone else already had the username before our call, so nothing was created."""
     DIFFERS = auto()
-    """The entry may be either: staff decide."""
+    """The entry could be either: staff decide."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Finding:
 
 
 def find(account: Account) -> Finding | None:
-    """What the list, as it has been read since, tells of an account with an unanswered call; None: it shows nothing."""
+    """Find an account with an unanswered call in the list as read since the call; None if it is not there."""
     first = account.unanswered().first()
     since = first.started_at if first else account.state_changed_at
     entries = list(related(account).filter(last_seen_at__gt=since))
@@ -53,7 +53,11 @@ def find(account: Account) -> Finding | None:
     findings = [
         Finding(verdict, entry)
         for entry in entries
-        if (verdict := _judge(account, entry, since, is_attached=entry.account_id in attached, is_provable=is_provable))
+        if (
+            verdict := _compare(
+                account, entry, since, is_attached=entry.account_id in attached, is_provable=is_provable
+            )
+        )
     ]
     for verdict in Verdict:
         if matching := [finding for finding in findings if finding.verdict == verdict]:
@@ -64,7 +68,7 @@ def find(account: Account) -> Finding | None:
 
 
 def related(account: Account) -> QuerySet[ListEntry]:
-    """The listed accounts that have an account's username or, where the list shows no usernames, its organization."""
+    """Return listed accounts with the account's username or, if the list shows no usernames, its organization."""
     same_name = Q(username_key=name_key(account.username))
     same_organization = Q(organization_key=organization_key(account.organization_name))
     match names():
@@ -76,12 +80,12 @@ def related(account: Account) -> QuerySet[ListEntry]:
 
 
 def names() -> str:
-    """What names the list shows; empty where that is not known yet."""
+    """Return what names the list shows; empty if that is not known yet."""
     return Gateway.ListNames.USERNAME if settings.CONSTANT_CONTACT_API == "v2" else gateway.state().list_names
 
 
 def waiting_for(entries: list[Entry]) -> list[Account]:
-    """The unconfirmed accounts that a page may be about."""
+    """Return the unconfirmed accounts that may be on a page."""
     unconfirmed = Account.objects.filter(state=Account.State.UNCONFIRMED)
     usernames = {name_key(entry.username) for entry in entries}
     if names() == Gateway.ListNames.USERNAME:
@@ -95,7 +99,7 @@ def waiting_for(entries: list[Entry]) -> list[Account]:
 
 
 def calibrate(entries: list[Entry]) -> None:
-    """Learn from an account whose ID is known whether v3's list shows usernames, if a page holds one."""
+    """Learn whether v3's list shows usernames, from a page with an account whose ID is known."""
     if passes.is_calibrated():
         return
     usernames = {entry.account_id: name_key(entry.username) for entry in entries}
@@ -111,10 +115,10 @@ def calibrate(entries: list[Entry]) -> None:
         Gateway.objects.filter(pk=1, list_names="").update(list_names=finding)
 
 
-def _judge(
+def _compare(
     account: Account, entry: ListEntry, since: datetime, *, is_attached: bool, is_provable: bool
 ) -> Verdict | None:
-    """`is_provable`: a complete pass before our call would have shown an elder account."""
+    """`is_provable`: there was a complete pass before our call, which would have shown an older account."""
     is_elder = entry.first_seen_at <= since
     has_name = entry.username_key == name_key(account.username)
     has_organization = entry.organization_key == organization_key(account.organization_name)

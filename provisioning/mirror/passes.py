@@ -1,4 +1,4 @@
-"""Passes over the partner's list: when one is due, which page comes next, and when one has failed."""
+"""Passes over the partner's list: when one is due, which page is next, and when one has failed."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from provisioning.models import Account, Gateway
 log = logging.getLogger(__name__)
 
 MOST_PAGES = 5_000
-"""More pages than any partner's list has: 250,000 accounts at v3's 50 a page."""
+"""More pages than any partner's list has: 250,000 accounts at v3's 50 per page."""
 MOST_FAILURES = 10
-"""Failures to read one page, in a row, after which the pass has failed: more than half an hour."""
+"""A pass fails after this many failures in a row to read one page: more than half an hour."""
 LONGEST_PAGE_BACK_OFF, LONGEST_PASS_BACK_OFF = timedelta(minutes=5), timedelta(hours=1)
 CALIBRATION_PAUSE = timedelta(minutes=10)
-"""Between two passes that look for an account whose ID is known, to learn what names v3's list shows."""
+"""The time between passes that look for an account with a known ID, to learn what names v3's list shows."""
 KEPT = timedelta(days=30)
-"""How long passes, and entries that are no longer listed, are kept."""
+"""How long to keep passes, and entries that are no longer listed."""
 WAITING_SHARE, IDLE_SHARE = 2, 5
-"""Pages may spend half of the day's quota while an account waits to be found, and a fifth while none does."""
+"""Pages may use half of the daily quota while an account waits to be found, and otherwise a fifth."""
 
 
 class PassLost(Exception):
-    """Another worker reads this page, or the pass has ended."""
+    """Another worker has taken over this page, or the pass has ended."""
 
 
 def is_page_due() -> bool:
-    """Whether a page is to be read now: of the pass under way, or of a new one."""
+    """Whether to read a page now, of the current pass or of a new one."""
     current = ListPass.objects.filter(outcome="").first()
     if current is None:
         return _is_pass_due() and _is_in_budget()
@@ -47,9 +47,9 @@ def is_page_due() -> bool:
 
 
 def claim() -> ListPass | None:
-    """Take hold of the next page for the time of a lease, in the caller's transaction; None if another worker has it.
+    """Claim the next page for one lease, in the caller's transaction; None if another worker has it.
 
-    Starts a new pass where none is under way; one of another partner's list, or another API, is given up.
+    Starts a new pass if none is in progress, or if the current one reads another partner's list or another API.
     """
     current = ListPass.objects.filter(outcome="").select_for_update(skip_locked=True).first()
     if current and current.source != source():
@@ -68,12 +68,12 @@ def claim() -> ListPass | None:
 
 
 def renew(held: ListPass) -> None:
-    """Let the lease start again. Raises PassLost."""
+    """Restart the lease. Raises PassLost."""
     _update(held, due_at=Now() + timedelta(seconds=settings.PROVISION_LEASE))
 
 
 def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str) -> None:
-    """Keep what a page shows, and go on to the next one or end the pass. Raises PassLost."""
+    """Store the entries on a page, and go on to the next page or complete the pass. Raises PassLost."""
     entries = list(entries)
     with transaction.atomic():
         known = {e.account_id: e for e in ListEntry.objects.filter(account_id__in=[e.account_id for e in entries])}
@@ -100,8 +100,8 @@ def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str
             )
 
 
-def put_off(held: ListPass, problem: str, wait: timedelta | None = None) -> None:
-    """Read the page again later, after `wait` if the provider has named a time; after many failures the pass fails."""
+def postpone(held: ListPass, problem: str, wait: timedelta | None = None) -> None:
+    """Read the page again later, after `wait` if the provider asked for it. After too many failures the pass fails."""
     if held.failures + 1 >= MOST_FAILURES:
         fail(held, problem)
         return
@@ -110,40 +110,40 @@ def put_off(held: ListPass, problem: str, wait: timedelta | None = None) -> None
 
 
 def release(held: ListPass) -> None:
-    """Let the page be read as soon as the gateway lets it. Raises PassLost."""
+    """Let the page be read as soon as the gateway permits. Raises PassLost."""
     _update(held, due_at=Now())
 
 
 def fail(held: ListPass, problem: str) -> None:
-    """End the pass: the list can't be read to its end, which proves nothing. Raises PassLost."""
+    """End the pass without a result: the list can't be read to its end. Raises PassLost."""
     _update(held, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
     log.error("list not read page=%s problem=%r", held.pages + 1, problem)
 
 
 def newest_complete() -> ListPass | None:
-    """The complete pass of this partner's list that began last."""
+    """Return the most recently started complete pass over this partner's list."""
     return ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=source()).order_by("-pk").first()
 
 
 def problem() -> str:
-    """Why the list can't be read now; empty while it can."""
+    """Return why the list can't be read now; empty if it can."""
     newest = ListPass.objects.filter(source=source()).order_by("-pk").first()
     return newest.problem if newest else ""
 
 
 def source() -> str:
-    """Names whose list is read, without telling a secret."""
+    """Return a digest that identifies whose list is read, without revealing a secret."""
     whose = (settings.CONSTANT_CONTACT_API, settings.CONSTANT_CONTACT_URL, settings.CONSTANT_CONTACT_USERNAME)
     return hashlib.sha256("\0".join(whose).encode()).hexdigest()
 
 
 def is_calibrated() -> bool:
-    """Whether it is known what names the list shows: v2's shows usernames, v3's tells by an account we know."""
+    """Whether it is known what names the list shows. v2's shows usernames; v3's is calibrated with a known account."""
     return settings.CONSTANT_CONTACT_API == "v2" or bool(gateway.state().list_names)
 
 
 def _is_pass_due() -> bool:
-    """Whether a new pass is to begin: for an account that waits to be found, to learn the names, or as a routine."""
+    """Whether to start a new pass: to find an account, to learn what names the list shows, or on schedule."""
     last = ListPass.objects.filter(source=source()).order_by("-pk").first()
     now = gateway.now()
     if last and last.ended_at and now < last.ended_at + _rest_after(last):
@@ -188,15 +188,15 @@ def _waiting() -> QuerySet[Account]:
 def _problem_with(
     held: ListPass, entries: list[Entry], skipped: int, next_page: str, known: dict[str, ListEntry]
 ) -> str:
-    """Why the list has no end, going by this page; empty if nothing says so."""
+    """Return why this page suggests that the list never ends; empty if it does not."""
     if not next_page:
         return ""
     if not entries and not skipped:
-        return "A page shows no account, and names a next page."
+        return "A page has no accounts but links to a next page."
     if next_page == held.page or (entries and all(_was_read(known.get(e.account_id), held) for e in entries)):
-        return "A page comes again."
+        return "The same page came twice."
     if held.pages + 1 >= MOST_PAGES:
-        return f"There are more than {MOST_PAGES} pages."
+        return f"The list has more than {MOST_PAGES} pages."
     return ""
 
 
@@ -205,7 +205,7 @@ def _was_read(entry: ListEntry | None, held: ListPass) -> bool:
 
 
 def _keep(held: ListPass, entries: list[Entry]) -> None:
-    """Of an account that was erased here, only the ID is kept."""
+    """Store the entries; for an account that was erased here, only its ID."""
     erased = set(
         Account.objects.filter(account_id__in=[e.account_id for e in entries], erased_at__isnull=False).values_list(
             "account_id", flat=True
@@ -237,13 +237,13 @@ def _row(held: ListPass, entry: Entry, *, is_erased: bool) -> ListEntry:
 
 
 def _update(held: ListPass, **changes: object) -> None:
-    """Change the pass, if it is still under way and held as it was read. Raises PassLost."""
+    """Change the pass if it is still in progress and its claim is unchanged. Raises PassLost."""
     if ListPass.objects.filter(pk=held.pk, outcome="", claim=held.claim).update(**changes) != 1:
         raise PassLost
 
 
 def _forget_other_sources() -> None:
-    """What another partner's list held, or the sandbox's, says nothing of this one."""
+    """Delete data from another partner's list, or the sandbox's: it says nothing about this one."""
     others = ListPass.objects.exclude(source=source())
     if others.exists():
         ListEntry.objects.filter(Q(last_pass__in=others) | Q(last_pass=None)).delete()

@@ -1,8 +1,8 @@
-"""The verbs: everything that happens to an account, and the only writers of its state.
+"""Everything that can be done with an account: the only code that writes its state.
 
-Customers submit, change and correct. Staff approve, decline, close, retry, look up and decide. Workers claim what is
-due, provision accounts, read the partner's list page by page, and expire what was left behind. What an answer of
-Constant Contact leads to is in `settlement`.
+Customers submit, change and correct. Staff approve, decline, close, retry, look up and decide. Workers claim due
+accounts, provision them, read the partner's list page by page, and take over what dead workers left. `settlement`
+applies Constant Contact's answers.
 """
 
 from provisioning.services.claims import AccountClaim, PageClaim, claim_account, claim_page

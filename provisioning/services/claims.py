@@ -1,7 +1,7 @@
 """Claims: a worker's right to make one call, for an account or for a page of the partner's list.
 
-The evidence of a call is committed with its claim, before the call. Nothing here holds a connection to the database, or
-a lock, while a call is under way.
+The evidence of a call is committed with its claim, before the call. No database connection or lock is held during a
+call.
 """
 
 from __future__ import annotations
@@ -25,49 +25,49 @@ from provisioning.sealed import CannotOpen
 
 log = logging.getLogger(__name__)
 
-MOST_SLOTS = 3
-"""Slots taken for one call by a machine that is too busy to keep to them, before the call is put off."""
-PARKED = timedelta(hours=1)
-"""How long an account waits that cannot be sent by the settings as they are."""
+MAX_PERMITS = 3
+"""Permits acquired for one call on a machine too busy to use them in time, before the call is postponed."""
+CANNOT_SEND_DELAY = timedelta(hours=1)
+"""How long to postpone an account that can't be sent with the current settings."""
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
 
 class CannotSend(Exception):
-    """With the settings as they are now, this account can't be sent; the message says why."""
+    """The account can't be sent with the current settings; the message says why."""
 
 
 @dataclass
 class Claim(ABC):
-    """The right to make one call, from the moment that its slot names."""
+    """The right to make one call, when its permit allows."""
 
-    slot: gateway.Slot
+    permit: gateway.Permit
 
     def start(self) -> None:
-        """Wait until the call may start; take another slot if this one was missed.
+        """Wait until the call may start; acquire another permit if this one has expired.
 
-        Raises MovedMeanwhile, passes.PassLost, gateway.NoSlot or TimeoutError when the call must not be made.
+        Raises MovedMeanwhile, passes.PassLost, gateway.CallNotPermitted or TimeoutError if the call must not be made.
         """
-        for _ in range(MOST_SLOTS):
-            if self.slot.wait():
+        for _ in range(MAX_PERMITS):
+            if self.permit.wait():
                 return
-            self.slot = self._next_slot()
+            self.permit = self._next_permit()
         raise TimeoutError
 
     @abstractmethod
-    def renew(self) -> gateway.Slot:
-        """Let the lease start again and take another slot. Raises if the claim is lost, or there is no slot now."""
+    def renew(self) -> gateway.Permit:
+        """Restart the lease and acquire another permit. Raises if the claim is lost or no call is permitted now."""
 
-    def _next_slot(self) -> gateway.Slot:
-        """Renew the claim when there is a slot, before half the lease is over; the database is let go afterwards."""
+    def _next_permit(self) -> gateway.Permit:
+        """Renew the claim once a call is permitted, within half a lease, and release the database connection."""
         give_up = time.monotonic() + settings.PROVISION_LEASE / 2
         try:
             while True:
                 try:
                     with transaction.atomic():
                         return self.renew()
-                except gateway.NoSlot as no_slot:
-                    pause = no_slot.retry_in.total_seconds() if no_slot.retry_in else float("inf")
+                except gateway.CallNotPermitted as refusal:
+                    pause = refusal.retry_in.total_seconds() if refusal.retry_in else float("inf")
                     if time.monotonic() + pause > give_up:
                         raise
                     time.sleep(pause)
@@ -77,61 +77,61 @@ class Claim(ABC):
 
 @dataclass
 class AccountClaim(Claim):
-    """One account to create, claimed, with the evidence of the call and the properties to send."""
+    """A claim to create one account, with the evidence of the call and the properties to send."""
 
     account: Account
     attempt: Attempt
     properties: dict[str, Any] = field(repr=False)
 
-    def renew(self) -> gateway.Slot:
+    def renew(self) -> gateway.Permit:
         held = Account.objects.filter(pk=self.account.pk, state=State.SENDING, claim=self.account.claim)
         if not held.update(due_at=Now() + _lease()):
             raise MovedMeanwhile(f"{self.account.reference} is no longer {State.SENDING}")
-        return gateway.take_slot()
+        return gateway.acquire_permit()
 
 
 @dataclass
 class PageClaim(Claim):
-    """The next page of the partner's list, claimed."""
+    """A claim to read the next page of the partner's list."""
 
     list_pass: ListPass
 
-    def renew(self) -> gateway.Slot:
+    def renew(self) -> gateway.Permit:
         passes.renew(self.list_pass)
-        return gateway.take_slot(page=True)
+        return gateway.acquire_permit(page=True)
 
 
 def claim_account() -> AccountClaim | None:
-    """Claim the account that is longest due to be sent. Raises gateway.NoSlot when no call may start.
+    """Claim the queued account that is longest overdue. Raises gateway.CallNotPermitted if no call may start.
 
-    What was refused before is not sent again from the reserve of the day's quota, which is for new sign-ups.
+    Accounts that were refused before don't use the share of the daily quota that is reserved for new sign-ups.
     """
     due = Account.objects.filter(state=State.QUEUED).due()
-    while due.exists():  # Asked first, so that idle workers need no lock.
+    while due.exists():  # Checked first, so that idle workers need no lock.
         if gateway.is_down_to_reserve():
             due = due.exclude(attempts__outcome__in=(Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN))
         with transaction.atomic():
             account = due.select_for_update(skip_locked=True).first()
             if account is None:
                 return None
-            partners = _partners_properties(account)
-            properties = _properties_or_park(account, partners)
+            added = _partner_properties(account)
+            properties = _properties_or_postpone(account, added)
             if properties is not None:
-                slot = gateway.take_slot()
+                permit = gateway.acquire_permit()
                 account.move(State.SENDING, due_in=_lease(), claim=uuid.uuid4())
                 account = Account.objects.get(pk=account.pk)
-                attempt = _evidence(account, partners)
-                return AccountClaim(slot, account, attempt, properties)
+                attempt = _evidence(account, added)
+                return AccountClaim(permit, account, attempt, properties)
     return None
 
 
 def claim_page() -> PageClaim | None:
-    """Claim the next page of the partner's list, if it is to be read now. Raises gateway.NoSlot likewise."""
+    """Claim the next page of the partner's list if one is due. Raises gateway.CallNotPermitted likewise."""
     if not passes.is_page_due():
         return None
     with transaction.atomic():
         held = passes.claim()
-        return PageClaim(gateway.take_slot(page=True), held) if held else None
+        return PageClaim(gateway.acquire_permit(page=True), held) if held else None
 
 
 def _lease() -> timedelta:
@@ -142,13 +142,13 @@ def _evidence(account: Account, sent: dict[str, Any]) -> Attempt:
     return Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username, sent=sent)
 
 
-def _properties_or_park(account: Account, partners: dict[str, Any]) -> dict[str, Any] | None:
-    """What is sent. An account that can't be sent is put off without a slot, and the reason noted once: then None."""
+def _properties_or_postpone(account: Account, added: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the properties to send. If the account can't be sent, postpone it, record why once, and return None."""
     try:
-        return _properties(account, partners)
+        return _properties(account, added)
     except (CannotOpen, CannotSend) as error:
         problem = str(error)
-    account.reschedule(due_in=PARKED)
+    account.reschedule(due_in=CANNOT_SEND_DELAY)
     last = account.attempts.last()
     if last is None or last.error_message != problem:
         attempt = _evidence(account, {})
@@ -157,25 +157,25 @@ def _properties_or_park(account: Account, partners: dict[str, Any]) -> dict[str,
     return None
 
 
-def _properties(account: Account, partners: dict[str, Any]) -> dict[str, Any]:
-    """What is sent: the customer's properties, and the `partners`."""
+def _properties(account: Account, added: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties to send: the customer's, and those `added` by the partner."""
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
-    return {**{name: getattr(account, name) for name in asked}, **_credentials(account, partners), **partners}
+    return {**{name: getattr(account, name) for name in asked}, **_credentials(account, added), **added}
 
 
-def _credentials(account: Account, partners: dict[str, Any]) -> dict[str, str]:
-    """How the customer will log in, as they signed up: by single sign-on, or with a password."""
+def _credentials(account: Account, added: dict[str, Any]) -> dict[str, str]:
+    """Return how the customer will log in: with single sign-on or with a password, depending on how they signed up."""
     if not account.idp_provider_id:
         return {"password": account.password.open()}
-    if "idp_provider" not in partners:
-        raise CannotSend("Signed up by single sign-on: set CONSTANT_CONTACT_IDP_PROVIDER again.")
+    if "idp_provider" not in added:
+        raise CannotSend("The customer signed up with single sign-on: set CONSTANT_CONTACT_IDP_PROVIDER again.")
     return {"idp_provider_id": account.idp_provider_id}
 
 
-def _partners_properties(account: Account) -> dict[str, Any]:
-    """What the partner adds to a sign-up, by the settings as they are now; what is not set is left out.
+def _partner_properties(account: Account) -> dict[str, Any]:
+    """Return the properties that the partner adds to a sign-up, from the current settings; empty ones are left out.
 
-    With `single_billing`, the v2 document sets `managed_site_owner` too.
+    As documented for v2, `single_billing` implies `managed_site_owner`.
     """
     properties = {
         "billing_locale": settings.CONSTANT_CONTACT_BILLING_LOCALE,

@@ -1,4 +1,4 @@
-"""What customers do: submit the form, change what is not sent yet, and correct what was refused."""
+"""What customers do: submit the form, change it before it is sent, and correct what was refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from provisioning.sealed import CannotOpen, Sealed
 
 log = logging.getLogger(__name__)
 
-TAKEN = ValidationError(_("This user name is taken. Choose another one."), code="taken")
+TAKEN = ValidationError(_("This username is taken. Choose another one."), code="taken")
 
 UNANSWERED = ValidationError(
     _("This username can't be changed now: Constant Contact may have created an account with it already."),
@@ -39,17 +39,17 @@ def submit(
     *,
     hold: bool = False,
 ) -> Account:
-    """Store a sign-up, once for each `submission`: sent again, it gives the account that it gave before.
+    """Store a sign-up once per `submission`, and return its account; the same submission returns the same account.
 
-    With single sign-on `idp_provider_id` is who the customer has proven to be, never what a form says; whoever has a
-    living account gets that one. Raises ValidationError with the problems of each property, among them (code `taken`)
-    a user name that a living account of ours holds. `host` names the page that the form was sent
-    from; with `hold` the account waits for staff.
+    With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value; if it already has a
+    living account, that one is returned. `host` is the host name that the form was sent to. With `hold` the account
+    waits for staff. Raises ValidationError with the problems of each property, including (code `taken`) a username
+    that another living account here has.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
-        raise ValueError("An id of single sign-on comes with single sign-on, and only then.")
-    if single_sign_on:  # The same form sent by somebody else is another sign-up.
+        raise ValueError("idp_provider_id is required with single sign-on, and not allowed without it.")
+    if single_sign_on:  # The same form sent by a different person is a different sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
     only = {*rules.asked(single_sign_on=single_sign_on), "idp_provider_id"}
     start = {"state": Account.State.HELD} if hold else {"state": Account.State.QUEUED, "due_at": Now()}
@@ -58,57 +58,57 @@ def submit(
         with _username_held_once():
             account = Account.objects.create(submission=submission, host=host, **entered, **start)
     except (ValidationError, IntegrityError):
-        # Sent before, or by the same person in another window.
+        # The form was already sent, or the same person sent another one in another window.
         if sent := account_of(idp_provider_id) or Account.objects.filter(submission=submission).first():
             return sent
         raise
     log.info("account submitted reference=%s", account.reference)
     if not hold:
-        del account.due_at  # An expression, of which the database has made a time: read when somebody asks for it.
+        del account.due_at  # It is an expression here; the next access reads the time that the database stored.
     return account
 
 
 def account_of(idp_provider_id: str) -> Account | None:
-    """The living account of who has proven this id; an empty one proves nothing."""
+    """Return the living account with this single sign-on ID; None if there is none or the ID is empty."""
     return Account.objects.living().filter(idp_provider_id=idp_provider_id).first() if idp_provider_id else None
 
 
 def differences(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
-    """Those of a form's judged values that are not the account's.
+    """Return those of a form's cleaned values that differ from the account's.
 
-    The password is compared while it is kept; once it is wiped, nobody can tell any more, and it counts as the same.
+    The password is compared while it is stored. After it is wiped it can't be compared, and counts as unchanged.
     """
     asked = set(values).intersection(rules.asked(single_sign_on=bool(account.idp_provider_id)))
     return {name: values[name] for name in asked if values[name] != _kept(account, name, values[name])}
 
 
 def change(account: Account, values: Mapping[str, object]) -> None:
-    """Take other values for an account of which Constant Contact can know nothing yet, in the customer's own words.
+    """Store new values from the customer for an account that Constant Contact can't know of yet.
 
-    A queued or held account keeps its turn. A rejected one is corrected and sent again, if everything that was refused
-    is among them. Raises ValidationError like `submit`, IllegalMove where the account may be at Constant Contact, and
-    MovedMeanwhile where a worker was faster: then nothing is changed.
+    A queued or held account keeps its place. A rejected one is sent again if the values include everything that was
+    refused. Raises ValidationError like `submit`, IllegalMove if the account may exist at Constant Contact, and
+    MovedMeanwhile if a worker was faster; then nothing is changed.
     """
     if account.state == Account.State.REJECTED and refused(account).keys() <= values.keys():
         return correct(account, values)
     if not is_changeable(account):
-        raise IllegalMove(f"What is {account.state} may be at Constant Contact as it was sent first.")
+        raise IllegalMove(f"An account that is {account.state} may already exist at Constant Contact.")
     with _username_held_once():
         account.revise(**_entered(account, values))
     return None
 
 
 def is_changeable(account: Account) -> bool:
-    """Whether what was entered can still be changed here: Constant Contact surely has nothing of it."""
+    """Whether the values can still be changed here: it is certain that Constant Contact has no account for them."""
     if account.state in {Account.State.HELD, Account.State.QUEUED}:
         return not account.unanswered().exists()
     return account.state == Account.State.REJECTED
 
 
 def correct(account: Account, values: Mapping[str, object]) -> None:
-    """Take new values for some properties of a rejected account and send it again; no values: send it as it is.
+    """Send a rejected account again, with new values for some properties, or unchanged if there are no values.
 
-    Raises ValidationError like `submit`, IllegalMove where the account is not rejected, MovedMeanwhile in a race.
+    Raises ValidationError like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
     with _username_held_once():
@@ -116,13 +116,13 @@ def correct(account: Account, values: Mapping[str, object]) -> None:
 
 
 def refused(account: Account) -> dict[str, str]:
-    """Of a rejected account: property → why Constant Contact refused it; empty where it named no property."""
+    """Return, for a rejected account, property → why Constant Contact refused it; empty if it named no property."""
     last = account.attempts.filter(outcome__in=REFUSALS).last()
     return dict(last.refused) if last else {}
 
 
 def is_taken(account: Account) -> bool:
-    """Of a rejected account: whether it was refused because its user name is in use."""
+    """Whether a rejected account was refused because its username is in use."""
     last = account.attempts.filter(outcome__in=REFUSALS).last()
     return last is not None and last.outcome != Attempt.Outcome.REFUSED
 
@@ -140,7 +140,7 @@ def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _kept(account: Account, name: str, otherwise: object) -> object:
-    """The account's value; `otherwise` for a password that cannot be read."""
+    """Return the account's value, or `otherwise` for a password that can't be read."""
     value = getattr(account, name)
     if not isinstance(value, Sealed):
         return value

@@ -1,4 +1,4 @@
-"""Forgetting: what is personal goes, what counts and compares stays."""
+"""Erasing personal data. What statistics need stays: states, times, countries and host names."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ log = logging.getLogger(__name__)
 State = Account.State
 
 ERASABLE = frozenset(State) - {State.SENDING}
-"""All but what a worker holds: a call for it may be under way."""
+"""All but `sending`: a call for such an account may be in flight."""
 AT_ONCE = 25
-"""So many accounts are purged in one go, so that the chores of a worker stay short."""
+"""How many accounts one round of purging erases, so that a worker's chores stay short."""
 
 
 def erase(account: Account) -> None:
-    """Erase the personal data of an account, of its attempts and of its entries in the admin's log, for good.
+    """Permanently erase the personal data of an account, its attempts, and its entries in the admin's log.
 
-    An account that waits is closed first. Raises IllegalMove for one that is being sent, or erased already;
-    MovedMeanwhile in a race. An account at Constant Contact is not touched: the log says where there may be one.
+    An account that is not final is closed first. Raises IllegalMove for one that is being sent or already erased, and
+    MovedMeanwhile in a race. The account at Constant Contact is not touched; the log says if there may be one.
     """
     if account.erased_at or account.state not in ERASABLE:
-        raise IllegalMove(f"An account that is {account.state} cannot be erased.")
+        raise IllegalMove(f"An account that is {account.state} can't be erased.")
     lives_on = may_exist(account)
     with transaction.atomic():
         if account.state not in Account.FINAL:
@@ -68,9 +68,9 @@ def erase(account: Account) -> None:
 
 
 def purge(days: int | None = None) -> int:
-    """Erase the oldest accounts submitted more than `days` ago (RETENTION_DAYS; 0: none), and say how many.
+    """Erase the oldest accounts submitted more than `days` ago, and return how many were erased.
 
-    It reaches every state, even while no worker lives and nothing is sent.
+    `days` defaults to RETENTION_DAYS; 0 erases none. Works for every state, even if no worker is running.
     """
     days = settings.RETENTION_DAYS if days is None else days
     if not days:
@@ -87,7 +87,7 @@ def purge(days: int | None = None) -> int:
 
 
 def wipe_token(account: Account) -> None:
-    """Forget the access token of a created account. Raises MovedMeanwhile when there is none any more."""
+    """Delete the access token of a created account. Raises MovedMeanwhile if there is none."""
     kept = Account.objects.filter(pk=account.pk).exclude(oauth2_token=NOTHING)
     if not kept.update(oauth2_token=NOTHING):
         raise MovedMeanwhile(f"{account.reference} has no token")

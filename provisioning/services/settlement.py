@@ -1,4 +1,4 @@
-"""What an answer of Constant Contact leads to, and how long an account waits then."""
+"""How Constant Contact's answers move accounts, and how long accounts wait before the next step."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ CORRECTION_TIME = timedelta(days=7)
 LONGEST_GRACE = timedelta(hours=1)
 LONGEST_BACK_OFF = timedelta(minutes=5)
 MOST_UNANSWERED = 5
-"""Unanswered calls for one account after which it is not sent again by itself, and staff are asked."""
+"""After this many unanswered calls for one account it is no longer sent automatically; staff decide."""
 CARRIED_OUT_LATER = 503
-"""The HTTP status that leaves open whether the request is stored and carried out later, as the contract of v3 says."""
+"""With this HTTP status the request may be stored and carried out later, as v3's contract says."""
 LOOKS_FOR_LATER = 2
-"""How often an account is looked for after such an answer, before it is sent again."""
+"""How often to look for an account after such an answer, before sending it again."""
 LOOKED_FOR = timedelta(hours=1)
-"""How long an account is looked for whose absence proves nothing, before staff are asked."""
+"""How long to look for an account whose absence proves nothing, before asking staff."""
 AT_ONCE = 50
-"""Accounts settled in one go, so that the chores of a worker stay short."""
+"""How many accounts one round settles, so that a worker's chores stay short."""
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
 UNKNOWN_PROPERTY = "json.field.invalid"
-"""The vendor's error key for a property that the account has not."""
+"""The vendor's error key for a property that it does not know."""
 CUSTOMERS = frozenset({*rules.CUSTOMER_PROPERTIES, "idp_provider_id"})
-"""What is refused to one customer, and says nothing about the others."""
+"""Properties specific to one customer: a refusal of one says nothing about other customers."""
 
 UNDER_WAY = frozenset({State.QUEUED, State.SENDING, State.UNCONFIRMED})
 WAIT_FOR_GATEWAY = frozenset({Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.STOP})
-"""What is no failure of the page: it is read when the gateway lets it."""
+"""These do not count as a failure of the page: it is read once the gateway permits."""
 NO_SUCH_PAGE = frozenset({Meaning.REFUSED, Meaning.NOTHING_CREATED})
-"""What says, of a page after the first, that the list has to be read from its beginning again."""
+"""For any page but the first, these mean that the list has to be read from its beginning again."""
 
 OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,
@@ -66,7 +66,7 @@ OUTCOMES = {
 
 
 def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
-    """What the answer to the call that creates an account leads to."""
+    """Apply the answer to a call that creates an account."""
     if answer.meaning == Meaning.REFUSED and _is_not_the_customers(answer):
         answer = replace(answer, meaning=Meaning.STOP)
     with transaction.atomic():
@@ -80,7 +80,7 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
             log.warning("late answer reference=%s meaning=%s", account.reference, answer.meaning)
             if answer.meaning == Meaning.CREATED:
                 _deliver_late(account, answer)
-        except IntegrityError:  # Constant Contact gave the ID of another account of ours.
+        except IntegrityError:  # Constant Contact returned the ID of another account of ours.
             account.move(State.UNCONFIRMED)
             _give_to_staff(account)
         gateway.apply_answer(answer)
@@ -112,10 +112,10 @@ def _created(account: Account, answer: Answer) -> None:
 
 
 def _deliver_late(account: Account, answer: Answer) -> None:
-    """The account exists, whoever holds it here by now: its ID and token are kept as long as nothing else is certain.
+    """Store a late answer: the account exists, even if another worker has claimed it since.
 
-    Fenced by the attempt: it was for the username that the account still has. A call that is under way for it meets
-    with a 409, and changes nothing any more.
+    Its ID and token are stored unless the account is settled otherwise or has another username by now. A call in
+    flight for it gets a 409 and changes nothing.
     """
     now = Account.objects.select_for_update().get(pk=account.pk)
     if now.state in UNDER_WAY and now.username == account.username and not _is_attached(answer.account_id):
@@ -130,7 +130,7 @@ def _is_attached(account_id: str) -> bool:
 
 
 def settle_page(list_pass: ListPass, answer: Answer) -> None:
-    """What a page of the partner's list leads to: for the pass, and for the accounts that it tells of."""
+    """Apply a page of the partner's list to the pass and to the accounts that are on it."""
     gateway.apply_answer(answer)
     try:
         with transaction.atomic():
@@ -152,13 +152,13 @@ def _settle_pass(list_pass: ListPass, answer: Answer) -> None:
     elif answer.meaning in WAIT_FOR_GATEWAY:
         passes.release(list_pass)
     elif answer.meaning in NO_SUCH_PAGE and list_pass.page:
-        passes.fail(list_pass, _why(answer))
+        passes.fail(list_pass, _describe(answer))
     else:
-        passes.put_off(list_pass, _why(answer), answer.retry_after)
+        passes.postpone(list_pass, _describe(answer), answer.retry_after)
 
 
 def settle_complete_pass() -> None:
-    """Settle the unconfirmed accounts that the newest complete pass proves to be listed or absent."""
+    """Settle the unconfirmed accounts that the newest complete pass shows to be listed or absent."""
     if newest := passes.newest_complete():
         waiting = Account.objects.filter(state=State.UNCONFIRMED, due_at__lte=newest.started_at)
         for account in waiting.order_by("due_at", "pk")[:AT_ONCE]:
@@ -166,7 +166,7 @@ def settle_complete_pass() -> None:
 
 
 def _settle_look_up(account: Account, list_pass: ListPass, finding: Finding | None) -> None:
-    """Write down what the list tells of an account, and draw the conclusion. A colleague may be faster."""
+    """Record what the list says about an account, and move it. Another worker may be faster."""
     try:
         with transaction.atomic():
             match finding:
@@ -187,7 +187,7 @@ def _settle_look_up(account: Account, list_pass: ListPass, finding: Finding | No
 
 
 def _settle_absence(account: Account, list_pass: ListPass) -> None:
-    """The list doesn't show the account: it is sent again, but where that is in doubt, or can't lead to anything."""
+    """Handle an account that is not in the list: send it again, look again, or ask staff."""
     last = account.attempts.filter(kind=Kind.CREATE).last()
     proves = passes.is_calibrated()
     _note(account, list_pass, Outcome.ABSENT if proves else Outcome.UNKNOWN)
@@ -212,14 +212,14 @@ def _ask_staff(account: Account) -> None:
 
 
 def _give_to_staff(account: Account) -> None:
-    log.error("account given to staff reference=%s", account.reference)
+    log.error("account needs staff reference=%s", account.reference)
 
 
 def _note(account: Account, list_pass: ListPass, outcome: str, entry: ListEntry | None = None) -> None:
-    """The evidence of a look-up."""
+    """Record the evidence of a look-up."""
     listed = f"Listed with the organization {entry.organization_name!r}, ID {entry.account_id}" if entry else ""
     if outcome == Outcome.UNKNOWN:
-        listed = "Not listed; but it is not known yet whether the list shows usernames."
+        listed = "Not listed, but it is not known yet whether the list shows usernames."
     Attempt.objects.create(
         account=account,
         kind=Kind.LOOK_UP,
@@ -242,9 +242,9 @@ def _has_been_looked_for_long(account: Account) -> bool:
     return first is not None and first.started_at <= gateway.now() - LOOKED_FOR
 
 
-def _why(answer: Answer) -> str:
-    said = "; ".join(f"{problem.error_key} {problem.error_message}".strip() for problem in answer.problems)
-    return f"HTTP {answer.status}: {said or 'not a list of accounts'}" if answer.status else said or "No answer"
+def _describe(answer: Answer) -> str:
+    errors = "; ".join(f"{problem.error_key} {problem.error_message}".strip() for problem in answer.problems)
+    return f"HTTP {answer.status}: {errors or 'not a list of accounts'}" if answer.status else errors or "No answer"
 
 
 def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
@@ -264,9 +264,9 @@ def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
 
 
 def _is_not_the_customers(refusal: Answer) -> bool:
-    """Whether it is for what the customer never entered: the partner's settings, or our own mistake.
+    """Whether the refusal is about something the customer did not enter: the partner's settings, or a bug of ours.
 
-    Where nothing says so it is not: a refusal that comes with one account only must not stop all others.
+    When in doubt it is not: a refusal of one account must not stop all others.
     """
     return any(
         problem.property in rules.RULES.keys() - CUSTOMERS
@@ -276,19 +276,19 @@ def _is_not_the_customers(refusal: Answer) -> bool:
 
 
 def grace(account: Account) -> timedelta:
-    """How long to wait before the next look: longer with each one that has been made under this username."""
+    """Return how long to wait before the next look-up: longer after each one for this username."""
     looks = account.attempts.filter(kind=Kind.LOOK_UP, username__iexact=account.username).count()
     return min(LONGEST_GRACE, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(looks, 30))
 
 
 def _unusable(account: Account) -> int:
-    """How many calls in a row, up to the newest, were given an answer that no account creation gives."""
+    """Return how many of the newest calls, in a row, got an answer that account creation never gives."""
     calls = account.attempts.filter(kind=Kind.CREATE).order_by("-pk")[:MOST_UNANSWERED]
     return sum(1 for _ in takewhile(lambda call: call.outcome == Outcome.UNUSABLE, calls))
 
 
 def _back_off(account: Account) -> timedelta:
-    """How long to wait before an account that could not be sent is tried again: longer each time, and never alike."""
+    """Return how long to wait before an unsent account is tried again: longer each time, with random jitter."""
     tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=[Outcome.NOT_DONE, Outcome.UNUSABLE]).count()
     longest = min(LONGEST_BACK_OFF, timedelta(seconds=2.0 ** min(tries, 30)))
     return longest * random.uniform(0.5, 1)  # noqa: S311

@@ -1,4 +1,4 @@
-"""What staff do with an account that goes nowhere by itself. Every verb raises IllegalMove or MovedMeanwhile."""
+"""What staff do with accounts that need them. Functions that change one raise IllegalMove or MovedMeanwhile."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def approve(account: Account) -> None:
 
 
 def decline(account: Account) -> None:
-    """Give a held account up and wipe its password."""
+    """Close a held account and wipe its password."""
     account.require_state(State.HELD)
     account.move(State.CLOSED)
 
 
 def close(account: Account) -> None:
-    """Give up an account that waits and wipe its password. One that is unconfirmed may live on at Constant Contact."""
+    """Close a waiting account and wipe its password. An unconfirmed one may exist at Constant Contact."""
     if account.state == State.HELD:
         raise IllegalMove("A held account is declined, not closed.")
     account.move(State.CLOSED)
@@ -62,13 +62,13 @@ def may_retry(account: Account) -> bool:
 
 
 def look_up(account: Account) -> None:
-    """Look now for an unconfirmed account among the partner's accounts."""
+    """Look for an unconfirmed account in the partner's list as soon as possible."""
     account.require_state(State.UNCONFIRMED)
     account.reschedule(due_in=NOW)
 
 
 def attach(account: Account, entry: ListEntry) -> None:
-    """Decide that a listed account is the one that an unconfirmed account's call made."""
+    """Decide that a listed account is the one that the unconfirmed account's call created."""
     account.require_state(State.UNCONFIRMED)
     try:
         with transaction.atomic():
@@ -78,7 +78,7 @@ def attach(account: Account, entry: ListEntry) -> None:
 
 
 def reject_username(account: Account) -> None:
-    """Decide that somebody else has an unconfirmed account's username: the customer is asked for another one."""
+    """Decide that someone else has the unconfirmed account's username, so that the customer chooses another one."""
     account.require_state(State.UNCONFIRMED)
     with transaction.atomic():
         Attempt.objects.create(

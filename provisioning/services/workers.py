@@ -1,4 +1,4 @@
-"""What workers do: make the calls that they claimed and settle what comes of them, and the chores of the house."""
+"""What workers do: make the calls they claimed, settle the answers, and do regular chores."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from provisioning.services.settlement import grace, settle, settle_page
 State = Account.State
 
 AT_ONCE = 50
-"""Accounts that one round of chores takes on, so that it stays short."""
+"""How many accounts one round of chores handles, so that it stays short."""
 CLOCK_WENT_BACK = timedelta(hours=2)
-"""No account is ever queued for a time this far ahead, but by a clock that was wrong."""
+"""No account is due this far in the future, unless a clock was wrong."""
 
 ending = threading.Event()
-"""Set when this process is to end: what was learned is then written for the time of a lease, and no longer."""
+"""Set when this process is to end: writing to the database is then retried for no longer than a lease."""
 
 
 def provision(claim: AccountClaim) -> None:
-    """Create the claimed account at Constant Contact, and settle what comes of it."""
+    """Create the claimed account at Constant Contact, and settle the answer."""
     answer = client().create(claim.properties, claim.start)
     retry_database_errors(partial(settle, claim.account, claim.attempt, answer))
 
 
 def read_page(claim: PageClaim) -> None:
-    """Read the claimed page of the partner's list, and settle the accounts that it tells of."""
+    """Read the claimed page of the partner's list, and settle the accounts on it."""
     answer = client().list_accounts(claim.list_pass.page, claim.start)
     retry_database_errors(partial(settle_page, claim.list_pass, answer))
 
 
 def expire() -> None:
-    """Take back what dead workers left, for it may exist at Constant Contact, and close what nobody corrected."""
+    """Take over accounts of dead workers, which may exist at Constant Contact, and close those never corrected."""
     for account in Account.objects.filter(state__in=[State.SENDING, State.REJECTED]).due()[:AT_ONCE]:
         try:
             if account.state == State.SENDING:
@@ -56,21 +56,21 @@ def expire() -> None:
 
 
 def report(name: str) -> None:
-    """Note that the worker of this name is alive, and forget those not seen for a day."""
+    """Record that this worker is alive, and delete workers not seen for a day."""
     Worker.objects.update_or_create(name=name, defaults={"seen_at": Now()})
     Worker.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
 
 
 def sign_off(name: str) -> None:
-    """Note that the worker of this name has ended in good order."""
+    """Record that this worker has ended."""
     Worker.objects.filter(name=name).delete()
 
 
 def retry_database_errors(write: Callable[[], None]) -> None:
-    """Write what was learned, however long the database has to be waited for.
+    """Call `write` until the database accepts it.
 
-    A lock, a database that is away, or a standby that is still read-only after a failover (an InternalError of
-    PostgreSQL) are all waited for. Gives up when the process is to end and a lease is over.
+    Retries on a lock, an unreachable database, or a standby that is still read-only after a failover (PostgreSQL's
+    InternalError). Gives up once the process is to end and a lease has passed.
     """
     started = time.monotonic()
     while True:
@@ -87,7 +87,7 @@ _thread = threading.local()
 
 
 def client() -> Client:
-    """This thread's client of Constant Contact, as the settings say."""
+    """Return this thread's client for Constant Contact, as configured in the settings."""
     credentials = Credentials(
         url=settings.CONSTANT_CONTACT_URL,
         api_key=settings.CONSTANT_CONTACT_API_KEY,

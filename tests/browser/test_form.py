@@ -263,7 +263,7 @@ class TestUserName:
         page = visit("/", javascript=javascript)
         fill_in(page, name, organization_name=fresh_name("bakery"))
         send(page)
-        expect(page.get_by_role("alert")).to_contain_text("This user name is taken")
+        expect(page.get_by_role("alert")).to_contain_text("This username is taken")
         return page
 
 

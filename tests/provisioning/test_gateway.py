@@ -23,7 +23,7 @@ from pytest_django import Settings
 
 from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning, Problem
-from provisioning.gateway import AHEAD, LATE, SLACK, NoSlot, RateLimited, Slot
+from provisioning.gateway import AHEAD, LATE, SLACK, CallNotPermitted, Permit, RateLimited
 from provisioning.models import Account, Attempt, Gateway, Worker
 from provisioning.sandbox import Server
 from tests.conftest import Say
@@ -61,13 +61,13 @@ def the_row(**columns: Any) -> None:
 
 def taken(times: int = 1) -> None:
     for _ in range(times):
-        gateway.take_slot()
+        gateway.acquire_permit()
 
 
 def closed_for() -> timedelta | None:
     """For how long the gateway says that it is closed."""
-    with pytest.raises(NoSlot) as shut:
-        gateway.take_slot()
+    with pytest.raises(CallNotPermitted) as shut:
+        gateway.acquire_permit()
     assert not isinstance(shut.value, RateLimited)
     return shut.value.retry_in
 
@@ -90,7 +90,7 @@ def test_a_slot_is_given_so_early_that_its_evidence_can_be_written_and_no_earlie
     clock(NOON - AHEAD - timedelta(milliseconds=30))
 
     with pytest.raises(RateLimited) as too_soon:
-        gateway.take_slot()
+        gateway.acquire_permit()
 
     assert too_soon.value.retry_in == timedelta(milliseconds=30)
     assert gateway.state().next_call_at == NOON
@@ -103,7 +103,7 @@ def test_a_rest_is_not_made_up_for_by_a_crowd(clock: Callable[[datetime], None])
     taken()
 
     with pytest.raises(RateLimited):
-        gateway.take_slot()
+        gateway.acquire_permit()
 
 
 def test_a_call_that_finds_the_gateway_idle_may_start_at_once(
@@ -113,28 +113,28 @@ def test_a_call_that_finds_the_gateway_idle_may_start_at_once(
     the_row(next_call_at=NOON)
     clock(NOON)
     started = time.monotonic()
-    slot = gateway.take_slot()
+    permit = gateway.acquire_permit()
 
-    assert slot.wait()
+    assert permit.wait()
     assert time.monotonic() - started < PACE.total_seconds()
-    assert slot._ends == 0
+    assert permit._ends == 0
     assert gateway.state().next_call_at == NOON + 2 * PACE
 
 
 def test_a_slot_is_waited_for() -> None:
     opens = time.monotonic() + 0.05
-    assert Slot(opens, opens + 10).wait()
+    assert Permit(opens, opens + 10).wait()
     assert time.monotonic() >= opens
 
 
 def test_a_slot_that_was_missed_is_not_used() -> None:
     """It would crowd the calls after it."""
-    assert not Slot(time.monotonic() - 0.2, time.monotonic() - 0.1).wait()
+    assert not Permit(time.monotonic() - 0.2, time.monotonic() - 0.1).wait()
 
 
 def test_a_slot_is_for_one_call() -> None:
-    slot = Slot(time.monotonic(), time.monotonic() + 10)
-    assert [slot.wait(), slot.wait()] == [True, False]
+    permit = Permit(time.monotonic(), time.monotonic() + 10)
+    assert [permit.wait(), permit.wait()] == [True, False]
 
 
 def test_a_slot_of_a_busy_gateway_ends_when_a_later_start_would_crowd_the_next_calls(
@@ -142,8 +142,8 @@ def test_a_slot_of_a_busy_gateway_ends_when_a_later_start_would_crowd_the_next_c
 ) -> None:
     the_row(next_call_at=NOON)
     clock(NOON - AHEAD)
-    slot = gateway.take_slot()
-    assert slot._ends - slot._opens < LATE + 1e-6
+    permit = gateway.acquire_permit()
+    assert permit._ends - permit._opens < LATE + 1e-6
     assert 4 * PACE - timedelta(seconds=LATE) > SECOND
 
 
@@ -165,7 +165,7 @@ def test_the_database_keeps_the_time_not_the_worker(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_two_workers_are_given_the_same_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_two_workers_are_given_the_same_permit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "AHEAD", timedelta(hours=1))
     the_row(next_call_at=now() + timedelta(seconds=30))
     first = gateway.state().next_call_at
@@ -232,10 +232,10 @@ def test_the_quota_is_exact_with_many_workers(settings: Settings, no_pace: None)
     def take_all(_: int) -> int:
         for count in range(100):
             try:
-                gateway.take_slot()
+                gateway.acquire_permit()
             except RateLimited:
                 raise
-            except NoSlot:
+            except CallNotPermitted:
                 return count
         raise AssertionError
 
@@ -294,7 +294,7 @@ def test_the_longer_pause_counts(clock: Callable[[datetime], None]) -> None:
 
 
 def test_who_is_paused_within_reach_of_the_next_slot_is_not_called_early(clock: Callable[[datetime], None]) -> None:
-    """A slot that is given ahead of its time may lie beyond the pause."""
+    """A permit given out in advance may fall after the start of a pause."""
     clock(NOON)
     the_row(next_call_at=NOON + AHEAD, paused_until=NOON + AHEAD)
     taken()
@@ -350,7 +350,7 @@ class TestUnusableAnswers:
         self.answered(404, third, body="<html><h1>Not Found</h1> The page is gone.</html>")
         assert gateway.state().stop_reason == (
             "Constant Contact answered 404: Not Found The page is gone. "
-            "Nothing answers at this address: check CONSTANT_CONTACT_URL."
+            "The API is not at this address: check CONSTANT_CONTACT_URL."
         )
 
     def test_one_account_alone_stops_nothing(self) -> None:
@@ -365,7 +365,9 @@ class TestUnusableAnswers:
         self.answered(404, third)
         assert gateway.current_pause() is None
 
-    @pytest.mark.parametrize(("status", "cause"), [(301, "leads elsewhere"), (403, "API_KEY"), (410, "410: no reason")])
+    @pytest.mark.parametrize(
+        ("status", "cause"), [(301, "redirects elsewhere"), (403, "API_KEY"), (410, "410: no reason")]
+    )
     def test_the_cause_is_told_by_the_status(self, status: int, cause: str) -> None:
         self.answered(status, *(account_in("queued", username=f"anna-{n}") for n in range(3)))
         assert cause in gateway.state().stop_reason
@@ -439,7 +441,7 @@ class TestOutage:
     def test_a_page_of_the_list_probes_but_does_not_end_it(self, accounts: list[Account]) -> None:
         self.answered(5, accounts)
         pass_time(timedelta(minutes=1))
-        gateway.take_slot(page=True)
+        gateway.acquire_permit(page=True)
         gateway.apply_answer(Answer(meaning=Meaning.LISTED))
         assert gateway.state().outages == 1
         taken()
@@ -563,7 +565,7 @@ def sign_ups(number: int) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("rate", [4, 10])
 def test_three_workers_together_use_the_rate_and_never_exceed_it(rate: int, say: Say) -> None:
-    """A machine that is busy may miss slots, so that of three runs one must use the rate; none may exceed it."""
+    """A machine that is busy may miss permits, so that of three runs one must use the rate; none may exceed it."""
     for _ in range(3):
         closest, used = measured(rate)
         say(f"{connection.vendor}, {rate} a second: {used:.1%} used, {rate + 1} calls take {closest:.3f} s or more")

@@ -80,7 +80,7 @@ def pass_time(time: timedelta = MOMENT) -> None:
 def work(jobs: int | None = None) -> int:
     """Do what is due, as a worker does, until nothing is, no call may start, or `jobs` are done; says how many were."""
     done = 0
-    with suppress(gateway.NoSlot):
+    with suppress(gateway.CallNotPermitted):
         while done != jobs:
             services.expire()
             services.settle_complete_pass()

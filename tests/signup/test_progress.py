@@ -223,7 +223,7 @@ class TestRejected:
         told = client.get(page)
         client.post(page, {"username": told.context["form"].suggestions()[0]})
 
-        assert "This user name is taken. Choose another one." in told.content.decode()
+        assert "This username is taken. Choose another one." in told.content.decode()
         assert "Gone" not in told.content.decode()
         assert '<button name="username" value="annas-bakery-anna" translate="no">' in told.content.decode()
         assert 'value="anna.jones"' not in told.content.decode()
@@ -234,7 +234,7 @@ class TestRejected:
 
         told = client.post(page, {"username": "Ånna!"}).content.decode()
 
-        assert "This user name is taken" not in told
+        assert "This username is taken" not in told
         assert '<button name="username" value="anna.jones" translate="no">' in told
 
     def test_a_user_name_refused_for_another_reason_comes_without_suggestions(

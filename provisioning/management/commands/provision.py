@@ -75,7 +75,7 @@ class Command(BaseCommand):
             except gateway.RateLimited as rate:
                 time.sleep(min(rate.retry_in.total_seconds(), IDLE))
                 continue
-            except gateway.NoSlot:
+            except gateway.CallNotPermitted:
                 pass
             except Error as error:
                 log.error("database unreachable error=%s", type(error).__name__)
@@ -106,7 +106,7 @@ def next_job(*, with_pages: bool = True) -> Callable[[], None] | None:
     """Claim what is due: an account to create first, but for every fourth call, which reads the partner's list."""
     if not with_pages:
         return _next_account()
-    first, second = (_next_page, _next_account) if gateway.is_turn_of_page() else (_next_account, _next_page)
+    first, second = (_next_page, _next_account) if gateway.is_page_next() else (_next_account, _next_page)
     return first() or second()
 
 

@@ -80,7 +80,7 @@ def test_a_new_country_drops_a_state_that_is_not_in_it(admin_client: Client, rej
         ("phone", "1", "at least 5 digits"),
         ("organization_name", "", "Enter the name of your organization."),
         ("username", "Not Allowed", "lowercase letters"),
-        ("username", "held-already", "This user name is taken."),
+        ("username", "held-already", "This username is taken."),
         ("country_code", "CA", "Choose a province or territory of Canada."),
     ],
 )

@@ -67,4 +67,4 @@ def test_a_token_sealed_with_a_lost_key_gives_an_explanation(administrator: Clie
     account = make(State.CREATED)
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
     response = administrator.post(page(account))
-    assert "put the old key back" in response.content.decode()
+    assert "Add the old key back" in response.content.decode()

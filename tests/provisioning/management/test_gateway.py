@@ -38,7 +38,7 @@ def test_the_calls_of_yesterday_are_not_told() -> None:
 
 def test_a_pause_tells_its_end_and_its_reason() -> None:
     Gateway.objects.update(day=NOON.date(), calls=10_000)
-    assert told()[0] == "Paused until 2030-02-01 00:00:00 UTC: The calls of this day are used up."
+    assert told()[0] == "Paused until 2030-02-01 00:00:00 UTC: Today's quota of calls is used up."
 
 
 def test_a_stop_tells_since_when_and_why_and_what_to_do() -> None:

@@ -207,10 +207,10 @@ class TestTheEnd:
         return held.problem
 
     def test_a_page_seen_before_fails_the_pass(self) -> None:
-        assert self.failed(entries=[entry("2"), entry("1")], next_page="3") == "A page comes again."
+        assert self.failed(entries=[entry("2"), entry("1")], next_page="3") == "The same page came twice."
 
     def test_a_page_that_names_itself_fails_the_pass(self) -> None:
-        assert self.failed(entries=[entry("3")], next_page="2") == "A page comes again."
+        assert self.failed(entries=[entry("3")], next_page="2") == "The same page came twice."
 
     def test_a_page_without_accounts_that_names_a_next_one_fails_the_pass(self) -> None:
         assert "shows no account" in self.failed(next_page="3")
@@ -358,7 +358,7 @@ def test_a_claim_of_a_page_that_missed_its_slot_takes_another() -> None:
     pass_time()
     claim = services.claim_page()
     assert claim
-    claim.slot = gateway.Slot(0, 0)
+    claim.permit = gateway.Permit(0, 0)
     claim.start()
     assert gateway.state().pages == 2
     assert isinstance(claim, claims.Claim)
@@ -369,7 +369,7 @@ def test_a_page_that_another_worker_took_over_is_not_read(sandbox: Server) -> No
     pass_time()
     claim = services.claim_page()
     assert claim
-    claim.slot = gateway.Slot(0, 0)
+    claim.permit = gateway.Permit(0, 0)
     pass_time(timedelta(seconds=61))
     claimed()
     workers.read_page(claim)

@@ -425,7 +425,7 @@ def test_what_is_never_answered_is_given_to_staff(sandbox: Server, caplog: pytes
     for each in (account, other):
         assert (again(each).state, again(each).due_at) == (State.UNCONFIRMED, None)
         assert each.attempts.filter(kind=Attempt.Kind.CREATE).count() == MOST_UNANSWERED
-        assert f"account given to staff reference={each.reference}" in caplog.messages
+        assert f"account needs staff reference={each.reference}" in caplog.messages
     assert set(Account.objects.waiting_for_staff()) == {account, other}
 
     services.retry(again(account))

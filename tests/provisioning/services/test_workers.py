@@ -113,7 +113,7 @@ def test_while_the_gateway_is_stopped_nothing_is_claimed() -> None:
     account = account_in(State.QUEUED)
     gateway.stop("for a test")
 
-    with pytest.raises(gateway.NoSlot):
+    with pytest.raises(gateway.CallNotPermitted):
         services.claim_account()
 
     now = again(account)
@@ -214,9 +214,9 @@ def test_a_thread_keeps_its_client_until_the_settings_change(settings: Settings)
 
 
 def held_up() -> services.AccountClaim:
-    """A claim whose slot was missed."""
+    """A claim whose permit has expired."""
     claim = claimed()
-    claim.slot = gateway.Slot(0, 0)
+    claim.permit = gateway.Permit(0, 0)
     return claim
 
 
@@ -278,13 +278,13 @@ def test_who_was_held_up_waits_for_a_short_pause_but_not_for_a_long_one(monkeypa
     sign_up()
     claim = claimed()
     for pause in (timedelta(seconds=10), timedelta(seconds=20)):
-        claim.slot = gateway.Slot(0, 0)
+        claim.permit = gateway.Permit(0, 0)
         Gateway.objects.update(paused_until=now() + pause)
         claim.start()  # Too short a sleep would be followed by another one.
         assert timedelta(seconds=slept[-1]) <= pause
-    claim.slot = gateway.Slot(0, 0)
+    claim.permit = gateway.Permit(0, 0)
     Gateway.objects.update(paused_until=now() + HOUR)
-    with pytest.raises(gateway.NoSlot):
+    with pytest.raises(gateway.CallNotPermitted):
         claim.start()
     assert len(slept) == 2
 
@@ -299,7 +299,7 @@ def test_a_machine_too_busy_for_any_slot_puts_the_call_off(sandbox: Server, monk
     assert account.state == State.QUEUED
     assert account.due_at is not None
     assert account.due_at > now()
-    assert gateway.state().calls == 1 + claims.MOST_SLOTS
+    assert gateway.state().calls == 1 + claims.MAX_PERMITS
 
 
 # Who came second
@@ -489,7 +489,7 @@ def test_no_connection_to_the_database_is_held_during_a_call(
     account = sign_up()
     claim = claimed()
     if missed:
-        claim.slot = gateway.Slot(0, 0)
+        claim.permit = gateway.Permit(0, 0)
 
     def provision(_: int) -> None:
         mine, reply = connections["default"], sandbox.provider.reply
