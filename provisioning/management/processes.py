@@ -1,4 +1,4 @@
-"""Several processes that live and die as one."""
+"""Run several processes that start and end together."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from django.conf import settings
 
 
 def run_together(*commands: Sequence[str], environment: Mapping[str, str] | None = None) -> bool:
-    """Run the commands until one of them ends, or until SIGTERM or SIGINT; then end the others, the last one first.
+    """Run the commands until one of them ends, or until SIGTERM or SIGINT; then end the others, last one first.
 
-    Each is told by SIGTERM and waited for. A further signal is passed on to all of them at once. Returns whether the
-    end was asked for; False means that a command ended by itself.
+    Each gets a SIGTERM and is waited for. A second signal is passed on to all of them at once. Returns True if the end
+    was requested by a signal, False if a command ended on its own.
     """
     children: list[subprocess.Popen[bytes]] = []
-    asked = False
+    requested = False
 
     def end(*_: Any) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal requested
+        if requested:
             for child in children:
                 child.terminate()
-        asked = True
+        requested = True
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     try:
-        # Each in a process group of its own, so that Ctrl-C in a terminal reaches it through us only, and once.
+        # Each has its own process group, so that Ctrl-C in a terminal reaches it only through us, and only once.
         children.extend(
             subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, process_group=0) for command in commands
         )
-        while not asked and all(child.poll() is None for child in children):
+        while not requested and all(child.poll() is None for child in children):
             time.sleep(0.1)
-        return asked
+        return requested
     finally:
         for child in reversed(children):
             child.terminate()

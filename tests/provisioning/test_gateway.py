@@ -1,4 +1,4 @@
-"""The one gateway: pace, daily quota, pause, stop and resume, however many workers share it."""
+"""The gateway: rate limit, daily quota, pause, stop and resume, with any number of workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 
 SECOND = timedelta(seconds=1)
 PACE = SECOND / 4 * SLACK
-"""Between two calls at the rate of this file, 4 a second."""
+"""The time between two calls at this file's rate, 4 per second."""
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
 
@@ -65,14 +65,14 @@ def taken(times: int = 1) -> None:
 
 
 def closed_for() -> timedelta | None:
-    """For how long the gateway says that it is closed."""
+    """How long the gateway says it is closed."""
     with pytest.raises(CallNotPermitted) as shut:
         gateway.acquire_permit()
     assert not isinstance(shut.value, RateLimited)
     return shut.value.retry_in
 
 
-# The pace
+# The rate limit
 
 
 def test_calls_are_spaced_evenly_with_some_slack(clock: Callable[[datetime], None]) -> None:
@@ -83,7 +83,7 @@ def test_calls_are_spaced_evenly_with_some_slack(clock: Callable[[datetime], Non
         assert gateway.state().next_call_at == NOON + number * PACE
 
 
-def test_a_slot_is_given_so_early_that_its_evidence_can_be_written_and_no_earlier(
+def test_a_permit_is_given_out_just_early_enough_to_write_the_evidence(
     clock: Callable[[datetime], None],
 ) -> None:
     the_row(next_call_at=NOON)
@@ -97,7 +97,7 @@ def test_a_slot_is_given_so_early_that_its_evidence_can_be_written_and_no_earlie
     assert gateway.state().calls == 0
 
 
-def test_a_rest_is_not_made_up_for_by_a_crowd(clock: Callable[[datetime], None]) -> None:
+def test_a_pause_in_calls_is_not_followed_by_a_burst(clock: Callable[[datetime], None]) -> None:
     the_row(next_call_at=NOON - timedelta(hours=1))
     clock(NOON)
     taken()
@@ -106,10 +106,10 @@ def test_a_rest_is_not_made_up_for_by_a_crowd(clock: Callable[[datetime], None])
         gateway.acquire_permit()
 
 
-def test_a_call_that_finds_the_gateway_idle_may_start_at_once(
+def test_a_call_may_start_at_once_while_the_gateway_is_idle(
     clock: Callable[[datetime], None],
 ) -> None:
-    """The next one reckons with the latest start."""
+    """The next one allows for the latest start."""
     the_row(next_call_at=NOON)
     clock(NOON)
     started = time.monotonic()
@@ -121,23 +121,23 @@ def test_a_call_that_finds_the_gateway_idle_may_start_at_once(
     assert gateway.state().next_call_at == NOON + 2 * PACE
 
 
-def test_a_slot_is_waited_for() -> None:
+def test_a_call_waits_for_its_permit() -> None:
     opens = time.monotonic() + 0.05
     assert Permit(opens, opens + 10).wait()
     assert time.monotonic() >= opens
 
 
-def test_a_slot_that_was_missed_is_not_used() -> None:
-    """It would crowd the calls after it."""
+def test_an_expired_permit_is_not_used() -> None:
+    """It would delay the calls after it."""
     assert not Permit(time.monotonic() - 0.2, time.monotonic() - 0.1).wait()
 
 
-def test_a_slot_is_for_one_call() -> None:
+def test_a_permit_is_for_one_call() -> None:
     permit = Permit(time.monotonic(), time.monotonic() + 10)
     assert [permit.wait(), permit.wait()] == [True, False]
 
 
-def test_a_slot_of_a_busy_gateway_ends_when_a_later_start_would_crowd_the_next_calls(
+def test_a_permit_of_a_busy_gateway_expires_before_it_would_delay_the_next(
     clock: Callable[[datetime], None],
 ) -> None:
     the_row(next_call_at=NOON)
@@ -147,7 +147,7 @@ def test_a_slot_of_a_busy_gateway_ends_when_a_later_start_would_crowd_the_next_c
     assert 4 * PACE - timedelta(seconds=LATE) > SECOND
 
 
-def test_the_database_keeps_the_time_not_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_permits_follow_the_databases_clock_not_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     truth = now()
     for wrong in (timedelta(hours=-5), timedelta(hours=5)):
         monkeypatch.setattr(timezone, "now", lambda wrong=wrong: truth + wrong)
@@ -165,7 +165,7 @@ def test_the_database_keeps_the_time_not_the_worker(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_two_workers_are_given_the_same_permit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_two_workers_get_the_same_permit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "AHEAD", timedelta(hours=1))
     the_row(next_call_at=now() + timedelta(seconds=30))
     first = gateway.state().next_call_at
@@ -177,7 +177,7 @@ def test_no_two_workers_are_given_the_same_permit(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.django_db(transaction=True)
-def test_there_is_one_row_however_many_ask_for_it_first() -> None:
+def test_concurrent_first_callers_create_one_row() -> None:
     assert {row.pk for row in at_once(20, lambda _: gateway.state())} == {1}
 
 
@@ -189,7 +189,7 @@ def no_pace(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_RATE = 1e9
 
 
-def test_the_calls_of_a_day_end_with_the_quota_until_midnight_utc(
+def test_after_the_quota_no_call_is_made_until_midnight_utc(
     settings: Settings, no_pace: None, clock: Callable[[datetime], None]
 ) -> None:
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 3
@@ -243,7 +243,7 @@ def test_the_quota_is_exact_with_many_workers(settings: Settings, no_pace: None)
     assert gateway.state().calls == 30
 
 
-def test_a_slot_whose_claim_fails_is_not_counted() -> None:
+def test_a_permit_is_not_counted_if_its_claim_fails() -> None:
     the_row(calls=0)
     with transaction.atomic():
         taken()
@@ -258,13 +258,11 @@ MEANINGS = {
     Meaning.OVER_QUOTA: timedelta(hours=12),
     Meaning.STOP: None,
 }
-"""What closes the gateway → for how long, at noon. Nothing else does."""
+"""Meanings that close the gateway → for how long, at noon. No others do."""
 
 
 @pytest.mark.parametrize("meaning", Meaning)
-def test_what_an_answer_says_about_all_calls_closes_the_gateway(
-    meaning: Meaning, clock: Callable[[datetime], None]
-) -> None:
+def test_answers_that_concern_all_calls_close_the_gateway(meaning: Meaning, clock: Callable[[datetime], None]) -> None:
     clock(NOON)
     the_row(next_call_at=NOON)
     gateway.apply_answer(Answer(meaning=meaning, status=401))
@@ -276,7 +274,7 @@ def test_what_an_answer_says_about_all_calls_closes_the_gateway(
         taken()
 
 
-def test_a_pause_ends_by_itself(clock: Callable[[datetime], None]) -> None:
+def test_a_pause_ends_automatically(clock: Callable[[datetime], None]) -> None:
     clock(NOON)
     the_row(next_call_at=NOON)
     gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE))
@@ -293,7 +291,7 @@ def test_the_longer_pause_counts(clock: Callable[[datetime], None]) -> None:
     assert closed_for() == timedelta(hours=12)
 
 
-def test_who_is_paused_within_reach_of_the_next_slot_is_not_called_early(clock: Callable[[datetime], None]) -> None:
+def test_a_pause_within_reach_of_the_next_permit_is_respected(clock: Callable[[datetime], None]) -> None:
     """A permit given out in advance may fall after the start of a pause."""
     clock(NOON)
     the_row(next_call_at=NOON + AHEAD, paused_until=NOON + AHEAD)
@@ -302,7 +300,7 @@ def test_who_is_paused_within_reach_of_the_next_slot_is_not_called_early(clock: 
     assert closed_for() == AHEAD
 
 
-def test_a_stop_lasts_until_staff_resume_and_the_first_reason_stands(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stop_lasts_until_staff_resume_and_keeps_its_first_reason(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     refusal = Answer(meaning=Meaning.STOP, status=401, problems=(Problem("auth", "Wrong"), Problem("more", "")))
     gateway.apply_answer(refusal)
@@ -335,7 +333,7 @@ def test_a_stop_without_a_reason_says_so() -> None:
 
 
 class TestUnusableAnswers:
-    """404, a redirect, …: nothing was created, and something between here and the provider is set up wrongly."""
+    """404, a redirect, …: nothing was created, and something between here and the provider is misconfigured."""
 
     def answered(self, status: int, *accounts: Account, body: str = "") -> None:
         for account in accounts:
@@ -368,13 +366,13 @@ class TestUnusableAnswers:
     @pytest.mark.parametrize(
         ("status", "cause"), [(301, "redirects elsewhere"), (403, "API_KEY"), (410, "410: no reason")]
     )
-    def test_the_cause_is_told_by_the_status(self, status: int, cause: str) -> None:
+    def test_the_status_suggests_the_cause(self, status: int, cause: str) -> None:
         self.answered(status, *(account_in("queued", username=f"anna-{n}") for n in range(3)))
         assert cause in gateway.state().stop_reason
 
 
 class TestOutage:
-    """No clear answer: the account may exist, so each such call costs a look at the list."""
+    """No clear answer: the account may exist, so each such call costs a look-up in the list."""
 
     @pytest.fixture(autouse=True)
     def accounts(self, no_pace: None) -> list[Account]:
@@ -399,11 +397,11 @@ class TestOutage:
         self.answered(1, accounts)
         assert timedelta(seconds=25) < self.pause() <= timedelta(seconds=30)
 
-    def test_not_if_they_are_for_two_accounts_only(self, accounts: list[Account]) -> None:
+    def test_unclear_answers_for_two_accounts_do_not_pause_it(self, accounts: list[Account]) -> None:
         self.answered(20, accounts[:2])
         assert gateway.current_pause() is None
 
-    def test_answers_to_calls_that_were_under_way_do_not_lengthen_the_pause(self, accounts: list[Account]) -> None:
+    def test_answers_to_calls_in_flight_do_not_extend_the_pause(self, accounts: list[Account]) -> None:
         self.answered(16, accounts)
         assert self.pause() <= timedelta(seconds=30)
 
@@ -423,7 +421,7 @@ class TestOutage:
         gateway.apply_answer(Answer(meaning=Meaning.UNSENT))
         taken()
 
-    def test_a_probe_that_is_never_answered_is_given_up_with_its_lease(self, accounts: list[Account]) -> None:
+    def test_an_unanswered_probe_is_given_up_after_its_lease(self, accounts: list[Account]) -> None:
         self.answered(5, accounts)
         pass_time(timedelta(minutes=1))
         taken()
@@ -431,14 +429,14 @@ class TestOutage:
         taken()
 
     @pytest.mark.parametrize("meaning", [Meaning.CREATED, Meaning.REFUSED, Meaning.TAKEN])
-    def test_a_clear_answer_ends_it(self, meaning: Meaning, accounts: list[Account]) -> None:
+    def test_a_clear_answer_ends_the_outage(self, meaning: Meaning, accounts: list[Account]) -> None:
         self.answered(5, accounts)
         pass_time(timedelta(minutes=1))
         taken()
         gateway.apply_answer(Answer(meaning=meaning))
         taken(10)
 
-    def test_a_page_of_the_list_probes_but_does_not_end_it(self, accounts: list[Account]) -> None:
+    def test_a_page_of_the_list_probes_but_does_not_end_the_outage(self, accounts: list[Account]) -> None:
         self.answered(5, accounts)
         pass_time(timedelta(minutes=1))
         gateway.acquire_permit(page=True)
@@ -449,16 +447,16 @@ class TestOutage:
 
 
 class TestClock:
-    """Set back, or that of a host that is behind: what lies absurdly far ahead heals itself."""
+    """When a clock was set back, or another host's clock is behind, impossible times are discarded."""
 
     @pytest.mark.parametrize("column", ["next_call_at", "paused_until"])
-    def test_it_heals(self, column: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_impossible_times_are_discarded(self, column: str, caplog: pytest.LogCaptureFixture) -> None:
         the_row(**{column: now() + timedelta(days=30)})
         taken()
         assert f"clock went back {column}=" in caplog.text
         assert gateway.current_pause() is None
 
-    def test_a_pause_until_midnight_is_not_absurd(self) -> None:
+    def test_a_pause_until_midnight_is_possible(self) -> None:
         the_row(paused_until=now() + timedelta(hours=23, minutes=59))
         assert closed_for() is not None
 
@@ -470,13 +468,13 @@ class TestClock:
 
 
 @pytest.mark.parametrize(("seconds", "pause"), [(None, 1), (0.1, 1), (20, 20)])
-def test_a_wait_that_the_provider_names_is_kept(seconds: float | None, pause: int) -> None:
+def test_the_wait_that_the_provider_asks_for_is_respected(seconds: float | None, pause: int) -> None:
     wait = timedelta(seconds=seconds) if seconds else None
     gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE, status=429, retry_after=wait))
     assert closed_for() == pytest.approx(timedelta(seconds=pause), abs=timedelta(seconds=1))
 
 
-def test_a_reset_of_the_quota_that_the_provider_names_is_believed() -> None:
+def test_the_quota_reset_that_the_provider_announces_is_used() -> None:
     gateway.apply_answer(Answer(meaning=Meaning.OVER_QUOTA, status=429, retry_after=timedelta(hours=24)))
     paused = gateway.current_pause()
     assert paused
@@ -494,7 +492,7 @@ def test_resuming_ends_a_pause_too(clock: Callable[[datetime], None]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("meaning", MEANINGS)
-def test_other_workers_learn_of_it_at_once(meaning: Meaning, no_pace: None) -> None:
+def test_other_workers_see_a_pause_at_once(meaning: Meaning, no_pace: None) -> None:
     the_row(next_call_at=now())
     at_once(1, lambda _: taken())
     gateway.apply_answer(Answer(meaning=meaning, status=401))
@@ -507,7 +505,7 @@ def test_other_workers_learn_of_it_at_once(meaning: Meaning, no_pace: None) -> N
 
 
 class Clocked(Server):
-    """Notes in `arrivals` when each call came in: as the kernel received it, however busy this process was."""
+    """Records in `arrivals` when the kernel received each call, however busy this process was."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -532,7 +530,7 @@ SO_TIMESTAMPNS = 35
 
 @contextmanager
 def three_workers(rate: int) -> Iterator[Clocked]:
-    """Ready to work on the tests' database, against a provider that takes its time."""
+    """Worker processes on the tests' database, with a slow provider."""
     with Clocked(provider(latency=0.3)) as server:
         environment = os.environ | {
             "DATABASE_URL": database_url(),
@@ -565,7 +563,7 @@ def sign_ups(number: int) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("rate", [4, 10])
 def test_three_workers_together_use_the_rate_and_never_exceed_it(rate: int, say: Say) -> None:
-    """A machine that is busy may miss permits, so that of three runs one must use the rate; none may exceed it."""
+    """A busy machine may miss permits, so only one of three runs must use the full rate; none may exceed it."""
     for _ in range(3):
         closest, used = measured(rate)
         say(f"{connection.vendor}, {rate} a second: {used:.1%} used, {rate + 1} calls take {closest:.3f} s or more")
@@ -578,7 +576,7 @@ def test_three_workers_together_use_the_rate_and_never_exceed_it(rate: int, say:
 
 
 def measured(rate: int) -> tuple[float, float]:
-    """The shortest time that one call more than the rate has taken, and the part of the rate that was used."""
+    """The shortest time for one call more than the rate allows, and the share of the rate that was used."""
     with three_workers(rate) as server:
         sign_ups(8 * rate)
         until(lambda: len(server.arrivals) == 8 * rate)

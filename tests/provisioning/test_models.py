@@ -1,4 +1,4 @@
-"""The front door: moves, claims, evidence, and what the database itself holds."""
+"""The models: moves, claims, evidence, and database constraints."""
 
 import uuid
 from datetime import timedelta
@@ -49,7 +49,7 @@ MOVES = [
 
 @pytest.mark.parametrize("origin", State.values)
 @pytest.mark.parametrize("to", State.values)
-def test_an_account_moves_as_the_table_of_states_allows_and_no_other_way(origin: str, to: str) -> None:
+def test_an_account_moves_only_as_the_table_of_moves_allows(origin: str, to: str) -> None:
     account = an_account(origin)
     changes: dict[str, Any] = {"account_id": "123"} if to == State.CREATED else {}
     if (origin, to) in MOVES:
@@ -61,7 +61,7 @@ def test_an_account_moves_as_the_table_of_states_allows_and_no_other_way(origin:
         assert read_again(account).state == origin
 
 
-def test_a_final_state_wipes_the_password_and_ends_all_work() -> None:
+def test_a_final_state_wipes_the_password_and_is_never_due() -> None:
     created, closed = an_account("sending"), an_account("rejected")
     created.move(State.CREATED, account_id="123")
     closed.move(State.CLOSED)
@@ -78,7 +78,7 @@ def test_any_other_state_keeps_the_password() -> None:
     assert read_again(account).password.open() == "secret"
 
 
-def test_a_move_is_refused_when_somebody_else_moved_first() -> None:
+def test_a_move_fails_if_someone_else_moved_first() -> None:
     account = an_account("rejected")
     read_again(account).move(State.QUEUED)
     with pytest.raises(MovedMeanwhile):
@@ -86,7 +86,7 @@ def test_a_move_is_refused_when_somebody_else_moved_first() -> None:
     assert read_again(account).state == State.QUEUED
 
 
-def test_who_lost_the_claim_can_change_nothing() -> None:
+def test_a_worker_that_lost_its_claim_can_change_nothing() -> None:
     account = an_account("sending", claim=uuid.uuid4())
     read_again(account).reschedule(due_in=timedelta(minutes=1), claim=uuid.uuid4())
     with pytest.raises(MovedMeanwhile):
@@ -96,7 +96,7 @@ def test_who_lost_the_claim_can_change_nothing() -> None:
     assert read_again(account).state == State.SENDING
 
 
-def test_rescheduling_keeps_state_and_claim_unless_told_otherwise() -> None:
+def test_rescheduling_keeps_the_state_and_by_default_the_claim() -> None:
     account = an_account("unconfirmed", claim=uuid.uuid4())
     account.reschedule(due_in=timedelta(hours=1))
     again = read_again(account)
@@ -108,7 +108,7 @@ def test_rescheduling_keeps_state_and_claim_unless_told_otherwise() -> None:
     assert Account.objects.filter(due_at__gt=Now() + timedelta(minutes=59)).exists()
 
 
-def test_due_accounts_come_longest_overdue_first_and_the_others_not_at_all() -> None:
+def test_only_due_accounts_are_returned_longest_overdue_first() -> None:
     for minutes in (-1, -3, 2, None):
         an_account(
             organization_name=str(minutes), due_at=None if minutes is None else Now() + timedelta(minutes=minutes)
@@ -136,12 +136,12 @@ def test_held_and_lost_accounts_wait_for_staff() -> None:
         ("closed with a password kept", {"state": "closed", "password": Sealed("x")}),
     ],
 )
-def test_the_database_refuses_what_must_not_be(broken: str, columns: dict[str, Any]) -> None:
+def test_the_database_refuses_invalid_rows(broken: str, columns: dict[str, Any]) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         an_account(**columns)
 
 
-def test_a_user_name_is_held_by_one_living_account_whatever_its_case() -> None:
+def test_a_username_belongs_to_one_living_account_whatever_its_case() -> None:
     an_account("closed", username="anna")
     an_account("created", username="anna")
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -169,7 +169,7 @@ def test_there_is_one_gateway() -> None:
         Gateway.objects.create(pk=2)
 
 
-def test_rows_name_themselves_without_secrets() -> None:
+def test_str_of_rows_shows_no_secrets() -> None:
     account = an_account(username="anna")
     assert str(account) == "Acme (anna)"
     assert str(Attempt(account=account, kind="create")) == "Create the account: …"

@@ -13,13 +13,13 @@ def test_a_sealed_secret_opens_again() -> None:
     assert Sealed.of(SECRET).open() == SECRET
 
 
-def test_nothing_is_sealed_as_nothing() -> None:
+def test_an_empty_string_gives_an_empty_seal() -> None:
     assert Sealed.of("") == NOTHING
     assert not NOTHING
     assert NOTHING.open() == ""
 
 
-def test_a_sealed_secret_shows_itself_nowhere() -> None:
+def test_a_sealed_secret_never_shows() -> None:
     sealed = Sealed.of(SECRET)
     for shown in (repr(sealed), str(sealed), f"{sealed}", f"{[sealed]}"):
         assert SECRET not in shown
@@ -27,7 +27,7 @@ def test_a_sealed_secret_shows_itself_nowhere() -> None:
     assert SECRET not in sealed.ciphertext
 
 
-def test_the_same_secret_never_looks_the_same_at_rest() -> None:
+def test_sealing_a_secret_twice_gives_different_ciphertexts() -> None:
     assert Sealed.of(SECRET) != Sealed.of(SECRET)
     assert len({Sealed.of(SECRET), NOTHING, Sealed("")}) == 2
 
@@ -43,6 +43,6 @@ def test_a_new_key_in_front_seals_and_the_old_one_still_opens(settings: Settings
         old.open()
 
 
-def test_a_column_takes_nothing_in_clear() -> None:
-    with pytest.raises(TypeError, match="in clear"):
+def test_a_sealed_column_refuses_plain_text() -> None:
+    with pytest.raises(TypeError, match="unencrypted"):
         SealedField().get_prep_value(SECRET)

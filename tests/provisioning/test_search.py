@@ -58,7 +58,7 @@ def account(**values: Any) -> Account:
         f" {REFERENCE} ",
     ],
 )
-def test_an_account_is_found_by_the_beginnings_of_its_words(wanted: Account, text: str) -> None:
+def test_an_account_is_found_by_the_beginning_of_its_words(wanted: Account, text: str) -> None:
     assert list(search.matching(Account.objects.all(), text)) == [wanted]
 
 
@@ -82,11 +82,11 @@ def test_an_account_is_found_by_the_beginnings_of_its_words(wanted: Account, tex
         "NEAR(x",
     ],
 )
-def test_what_no_account_holds_finds_none_and_is_no_error(wanted: Account, text: str) -> None:
+def test_a_search_without_a_match_finds_nothing_and_does_not_fail(wanted: Account, text: str) -> None:
     assert list(search.matching(Account.objects.all(), text)) == []
 
 
-def test_a_correction_and_a_deletion_are_known_to_the_search(wanted: Account) -> None:
+def test_search_follows_corrections_and_deletions(wanted: Account) -> None:
     Account.objects.filter(pk=wanted.pk).update(organization_name="Maple Roastery")
     assert search.matching(Account.objects.all(), "roastery").exists()
     assert not search.matching(Account.objects.filter(username=wanted.username), "brien").exists()
@@ -96,7 +96,7 @@ def test_a_correction_and_a_deletion_are_known_to_the_search(wanted: Account) ->
 
 @pytest.mark.django_db(transaction=True)
 def test_the_search_survives_an_altered_table(wanted: Account) -> None:
-    """SQLite loses triggers when a migration alters the table, PostgreSQL may refuse; migrating brings all back."""
+    """SQLite loses triggers when a migration alters the table, and PostgreSQL may refuse; migrating restores them."""
     old = Account._meta.get_field("username")
     new = models.CharField(max_length=99)
     new.set_attributes_from_name("username")
@@ -112,7 +112,7 @@ def test_the_search_survives_an_altered_table(wanted: Account) -> None:
     search.prepare()
 
 
-def test_of_many_the_newest_will_do(wanted: Account) -> None:
+def test_a_search_can_be_limited_to_the_newest(wanted: Account) -> None:
     for name in "abc":
         newest = account(organization_name="Bakery", username=name)
     found = search.matching(Account.objects.order_by("-submitted_at", "-pk"), "bakery", newest=1)

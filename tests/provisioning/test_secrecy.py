@@ -1,4 +1,4 @@
-"""A journey through everything that can happen to a sign-up leaves no secret anywhere in clear."""
+"""After everything that can happen to a sign-up, no secret is unencrypted anywhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PASSWORD = "goldfinch-Customer.1"
 
 @pytest.fixture
 def sent(settings: Settings) -> list[str]:
-    """The secrets that the provider is told, as they may be spelled."""
+    """The secrets sent to the provider, in every spelling."""
     partner, password = settings.CONSTANT_CONTACT_USERNAME, settings.CONSTANT_CONTACT_PASSWORD
     basic = base64.b64encode(f"{partner}:{password}".encode()).decode()
     return [PASSWORD, password, settings.CONSTANT_CONTACT_API_KEY, basic]
@@ -40,7 +40,7 @@ def sent(settings: Settings) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def talkative(settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Everything is logged that anybody who hunts for a mistake may want to have logged."""
+    """Log everything that someone who debugs may want to log."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(gateway, "LATE", 60.0)
     settings.CONSTANT_CONTACT_RATE = 1000.0
@@ -53,7 +53,7 @@ def talkative(settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch:
 
 
 @BOTH
-def test_no_secret_is_left_in_clear(
+def test_no_secret_is_left_unencrypted(
     api: str,
     sent: list[str],
     sandbox: Server,
@@ -80,7 +80,7 @@ def test_no_secret_is_left_in_clear(
 
 
 def travel(sandbox: Server, sent: list[str], seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes well, what goes wrong, and a provider that repeats all that it was told."""
+    """Run successes, failures, and a provider that repeats everything it was sent."""
     echo = [{"error_key": "json.value.invalid", "error_message": f"#/phone: {secret}"} for secret in sent]
     repeats = {status: Answer.of(status, [*echo, {"heard": sent}]) for status in (400, 500)}
     for status in repeats:
@@ -106,7 +106,7 @@ def repeat(answer: Answer, errors: object, truth: Answer) -> Answer:
 
 
 def fail(seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mistake of our own with everything in reach."""
+    """A bug of ours, with all secrets in scope."""
     sign_up(username="canary-last", password=PASSWORD)
     claim = services.claim_account()
     assert claim
@@ -121,7 +121,7 @@ def fail(seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stored() -> list[str]:
-    """The database to the last byte; where it is not in a file, to the last column."""
+    """The whole database: every byte of a file, or else every column."""
     if connection.vendor == "sqlite":
         file = Path(connection.settings_dict["NAME"])
         parts = [part for part in file.parent.iterdir() if part.name.startswith(file.name)]

@@ -1,4 +1,4 @@
-"""What the tests of the work behind the page share: sign-ups, the passing of time, and a worker in this process."""
+"""Shared by the tests of provisioning: sign-ups, moving time, and a worker in this process."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sign_up(**changes: Any) -> Account:
 
 
 def account_in(state: str, **columns: Any) -> Account:
-    """An account in a state that it would take a long way to come to."""
+    """Create an account directly in a state that would take many steps to reach."""
     values = SIGN_UP | {"password": NOTHING if state in Account.FINAL else Sealed.of(SIGN_UP["password"])}
     values |= {
         "account_id": next(_account_ids) if state == State.CREATED else "",
@@ -60,7 +60,7 @@ def now() -> datetime:
 
 
 def pass_time(time: timedelta = MOMENT) -> None:
-    """Instead of waiting, move what is timed closer."""
+    """Instead of waiting, move times closer."""
     Account.objects.update(
         due_at=F("due_at") - time,
         submitted_at=F("submitted_at") - time,
@@ -78,7 +78,7 @@ def pass_time(time: timedelta = MOMENT) -> None:
 
 
 def work(jobs: int | None = None) -> int:
-    """Do what is due, as a worker does, until nothing is, no call may start, or `jobs` are done; says how many were."""
+    """Work like a worker until nothing is due, no call may start, or `jobs` are done; return how many were done."""
     done = 0
     with suppress(gateway.CallNotPermitted):
         while done != jobs:
@@ -93,7 +93,7 @@ def work(jobs: int | None = None) -> int:
 
 
 def at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
-    """Do it so many times at the same moment, each on a thread and with a connection of its own."""
+    """Call it several times at once, each on its own thread with its own database connection."""
     barrier = threading.Barrier(times)
 
     def one(number: int) -> Result:

@@ -1,4 +1,4 @@
-"""`manage.py demo`: what `make run` runs."""
+"""`manage.py demo`: runs everything on one machine, for `make run`."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from provisioning.management.commands.generate_secrets import fresh
+from provisioning.management.commands.generate_secrets import new_secrets
 from provisioning.management.processes import run_together
 from provisioning.sandbox import TOKEN_PATH
 
 
 class Command(BaseCommand):
-    help = "Run the page, the worker and a stand-in for Constant Contact on this machine, with an admin log-in."
+    help = "Run the sign-up page, the worker and the Constant Contact sandbox on this machine, with an admin login."
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:
         if not (path := settings.BASE_DIR / ".env").exists():
             write_environment(path)
-            self.stdout.write(f"Wrote {path} with fresh secrets.")
+            self.stdout.write(f"Wrote {path} with new secrets.")
             self.stdout.flush()
-            os.execv(sys.executable, [sys.executable, *sys.argv])  # Start again, with these settings read.
+            os.execv(sys.executable, [sys.executable, *sys.argv])  # Restart to read these settings.
         self.check()
         call_command("migrate", verbosity=0)
         page = self.free_port(8000)
@@ -47,33 +47,33 @@ class Command(BaseCommand):
         self.stdout.write(
             f"\n  Sign-up page      http://127.0.0.1:{page}/\n"
             f"  Admin             http://127.0.0.1:{page}/admin/\n"
-            f"  Admin's log-in    {log_in()}\n"
+            f"  Admin login       {admin_login()}\n"
             f"  Constant Contact  {provider.geturl()}{' (the sandbox)' if len(commands) > 1 else ''}\n\n"
-            "Ctrl-C ends it all; the next run carries on where this one was.\n\n"
+            "Press Ctrl-C to stop. Your data is kept for the next run.\n\n"
         )
         self.stdout.flush()
         if not run_together(*commands, environment=environment):
-            raise CommandError("One of the processes ended by itself; its last words are above.")
+            raise CommandError("One of the processes ended unexpectedly. See its output above.")
 
     def free_port(self, wanted: int) -> int:
-        """The port `wanted`, or the next one that nobody listens on, which is then said."""
+        """Return the port `wanted`, or the next free one; if it is a different one, say so."""
         for port in range(wanted, 65536):
-            with socket.socket() as attempt:
-                attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    attempt.bind(("127.0.0.1", port))
+                    probe.bind(("127.0.0.1", port))
                 except OSError:
                     continue
                 if port != wanted:
-                    self.stdout.write(f"Port {wanted} is taken, so {port} is used instead.")
+                    self.stdout.write(f"Port {wanted} is in use, so {port} is used instead.")
                 return port
-        raise CommandError(f"No port from {wanted} on is free.")
+        raise CommandError(f"No port from {wanted} up is free.")
 
 
 def write_environment(path: Path) -> None:
     values = {
         "DEBUG": "true",
-        **fresh(),
+        **new_secrets(),
         "CONSTANT_CONTACT_URL": "http://127.0.0.1:8008",
         "CONSTANT_CONTACT_API_KEY": secrets.token_urlsafe(9),
         "CONSTANT_CONTACT_USERNAME": "partner",
@@ -86,11 +86,11 @@ def write_environment(path: Path) -> None:
     path.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
 
 
-def log_in() -> str:
-    """The admin log-in of `.env`, in words; made where there is no such user yet."""
+def admin_login() -> str:
+    """Describe the admin login from `.env`; creates the user if it does not exist yet."""
     name, password = (os.environ.get(f"DJANGO_SUPERUSER_{part}", "") for part in ("USERNAME", "PASSWORD"))
     if not (name and password):
-        return "make one with `.venv/bin/python manage.py createsuperuser`"
+        return "create one with `.venv/bin/python manage.py createsuperuser`"
     users = get_user_model().objects
     user = users.filter(username=name).first() or users.create_superuser(name, password=password)
-    return f"{name}, password {password}" if user.check_password(password) else f"{name}, with the password you gave it"
+    return f"{name}, password {password}" if user.check_password(password) else f"{name}, with the password you set"

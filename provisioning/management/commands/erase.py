@@ -9,22 +9,22 @@ from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 
 class Command(BaseCommand):
-    help = "Erase the personal data of accounts for good. What Constant Contact holds is not touched."
+    help = "Permanently erase the personal data of accounts here. Accounts at Constant Contact are not changed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("who", help="the reference of one account, or the e-mail address of all that are to go")
+        parser.add_argument("who", help="an account's reference, or the email address of all accounts to erase")
 
     def handle(self, *, who: str, **options: Any) -> None:
-        services.expire()  # What a dead worker left cannot be erased before it is taken back.
+        services.expire()  # An account that a dead worker left can't be erased before it is taken over.
         accounts = list(_accounts(who))
         if not accounts:
-            raise CommandError(f"No account has the reference or e-mail address {who}.")
+            raise CommandError(f"No account has the reference or email address {who}.")
         for account in accounts:
             try:
                 services.erase(account)
             except (IllegalMove, MovedMeanwhile):
                 raise CommandError(
-                    f"{account.reference} is being sent, or is erased already: try again in a minute."
+                    f"{account.reference} is being sent or is already erased. Try again in a minute."
                 ) from None
             self.stdout.write(f"Erased {account.reference}.")
 

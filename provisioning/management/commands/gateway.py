@@ -1,4 +1,4 @@
-"""`manage.py gateway`: what all workers go by."""
+"""`manage.py gateway`: shows and resumes the gateway to Constant Contact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TIME = "%Y-%m-%d %H:%M:%S UTC"
 
 
 class Command(BaseCommand):
-    help = "Show the gateway to Constant Contact; or resume it, once what stopped it is mended."
+    help = "Show the status of the gateway to Constant Contact, or resume it once the cause of a stop is fixed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("do", nargs="?", choices=["resume"], help="let calls start again after a stop or a pause")
@@ -23,11 +23,11 @@ class Command(BaseCommand):
             gateway.resume()
         pause, row = gateway.current_pause(), gateway.state()
         if pause is None:
-            self.stdout.write("Open: calls are made.")
+            self.stdout.write("Open: calls are being made.")
         elif pause.until:
             self.stdout.write(f"Paused until {pause.until:{TIME}}: {pause.reason}")
         else:
             self.stdout.write(f"Stopped since {row.stopped_at:{TIME}}: {pause.reason}")
-            self.stdout.write("Once the cause is mended: manage.py gateway resume")
+            self.stdout.write("Once the cause is fixed, run: manage.py gateway resume")
         self.stdout.write(f"Calls today: {gateway.calls_today()} of {settings.CONSTANT_CONTACT_DAILY_QUOTA}")
-        self.stdout.write(f"Rate: {settings.CONSTANT_CONTACT_RATE:g} a second")
+        self.stdout.write(f"Rate: {settings.CONSTANT_CONTACT_RATE:g} per second")

@@ -1,4 +1,4 @@
-"""`manage.py generate_secrets`: what has to be secret and can be made up."""
+"""`manage.py generate_secrets`: generates the secrets of an installation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from django.core.management.base import BaseCommand
 
 
 class Command(BaseCommand):
-    help = "Print fresh secrets as lines for a .env file."
+    help = "Print new secrets as lines for a .env file."
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:
-        for name, value in fresh().items():
+        for name, value in new_secrets().items():
             self.stdout.write(f"{name}={value}")
 
 
-def fresh() -> dict[str, str]:
-    """Fresh values for what every installation has to have of its own; the last is for compose.yaml."""
+def new_secrets() -> dict[str, str]:
+    """Return new values for the secrets that every installation needs; the last one is for compose.yaml."""
     return {
         "SECRET_KEY": secrets.token_urlsafe(48),
         "SEALING_KEYS": Fernet.generate_key().decode(),

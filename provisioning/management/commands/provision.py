@@ -1,4 +1,4 @@
-"""The worker: `manage.py provision` creates what customers have submitted, until it is told to end."""
+"""`manage.py provision`: the worker, which creates submitted accounts until it is told to end."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ from provisioning.signals import chores
 log = logging.getLogger(__name__)
 
 BUSY, IDLE = 0.05, 0.1
-"""Seconds between two looks at the queue, while there is work and while there is none."""
+"""Seconds between checks of the queue, while there is work and while there is none."""
 PAGES = 1.0
-"""Seconds between two looks whether the partner's list is to be read, while it isn't."""
+"""Seconds between checks whether a page of the partner's list is due, while none is."""
 SWITCH = 0.001
-"""Seconds after which a thread lets another one run: a call that starts late misses its slot."""
+"""Seconds after which a thread lets another one run: the permit of a call that starts late expires."""
 AWAY = 1.0
-"""Seconds before a database that could not be reached is tried again."""
+"""Seconds before an unreachable database is tried again."""
 CHORES = 1.0
-"""Seconds between two rounds of chores: the heartbeat, and what dead workers left behind."""
+"""Seconds between rounds of chores: the heartbeat, and taking over what dead workers left."""
 
 
 class Command(BaseCommand):
-    help = "Create submitted accounts at Constant Contact. SIGTERM lets it settle what is in flight and end."
+    help = "Create submitted accounts at Constant Contact. On SIGTERM it settles calls in flight, then ends."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--threads", type=int, default=settings.PROVISION_THREADS, help="calls at the same time")
-        parser.add_argument("--once", action="store_true", help="end when nothing is due")
+        parser.add_argument(
+            "--threads", type=int, default=settings.PROVISION_THREADS, help="simultaneous calls (%(default)s)"
+        )
+        parser.add_argument("--once", action="store_true", help="end once nothing is due")
 
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
         self.ending, self.chores_at, self.pages_at = False, 0.0, 0.0
@@ -51,12 +53,12 @@ class Command(BaseCommand):
         log.info("worker started name=%s threads=%s", self.name, threads)
         with ThreadPoolExecutor(threads) as pool:
             self.work(pool, threads, once)
-        with suppress(Error):  # A database that is away learns of it by the missing heartbeat.
+        with suppress(Error):  # If the database is unreachable, the missing heartbeat will show it.
             services.sign_off(self.name)
         log.info("worker ended name=%s", self.name)
 
     def end(self, number: int, frame: Any) -> None:
-        """The first signal lets what is in flight be settled; the second leaves it to the lease."""
+        """On the first signal, settle calls in flight and end; on the second, end now and let the leases run out."""
         if self.ending:
             os._exit(1)
         self.ending = True
@@ -103,7 +105,7 @@ class Command(BaseCommand):
 
 
 def next_job(*, with_pages: bool = True) -> Callable[[], None] | None:
-    """Claim what is due: an account to create first, but for every fourth call, which reads the partner's list."""
+    """Claim the next job: accounts first, except that every fourth call reads the partner's list."""
     if not with_pages:
         return _next_account()
     first, second = (_next_page, _next_account) if gateway.is_page_next() else (_next_account, _next_page)
@@ -121,10 +123,10 @@ def _next_page() -> Callable[[], None] | None:
 
 
 def run(job: Callable[[], None]) -> None:
-    """Do one job on a thread of its own, which holds no connection to the database afterwards."""
+    """Do one job on its thread, and close the thread's database connection afterwards."""
     try:
         job()
     except Exception:
-        log.exception("job failed; what it held is left to its lease")
+        log.exception("job failed; its claim is left to expire")
     finally:
         connection.close()

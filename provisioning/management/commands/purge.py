@@ -8,14 +8,16 @@ from provisioning import services
 
 
 class Command(BaseCommand):
-    help = "Erase the personal data of old accounts. Workers do it by themselves where RETENTION_DAYS is set."
+    help = "Erase the personal data of old accounts. If RETENTION_DAYS is set, workers do this automatically."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--days", type=int, default=settings.RETENTION_DAYS, help="older than this many days")
+        parser.add_argument(
+            "--days", type=int, default=settings.RETENTION_DAYS, help="erase accounts older than this many days"
+        )
 
     def handle(self, *, days: int, **options: Any) -> None:
         if days < 1:
-            raise CommandError("Say how old with --days, or set RETENTION_DAYS.")
+            raise CommandError("Give an age with --days, or set RETENTION_DAYS.")
         erased = 0
         while some := services.purge(days):
             erased += some

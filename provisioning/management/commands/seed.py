@@ -1,4 +1,4 @@
-"""`manage.py seed`: an installation that looks as if it had been used for a while, to develop the desk with."""
+"""`manage.py seed`: fills the database with sample accounts, for developing the admin."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ LAST = [
     for middle in ("ber", "der", "en", "ing", "ling", "mer", "ner", "ster", "ter", "win")
     for last in ("brook", "by", "dale", "field", "ford", "ley", "man", "son", "ton", "well", "wick", "wood")
 ]
-"""As many as there would be among many: a search for one must not find a great part of all accounts."""
+"""Many different last names, as among real customers: a search for one must not match most accounts."""
 WHERE = "Alder Birch Blue Cedar Harbour Ivy Lake Maple Northside Oak Prairie River Summit Willow".split()  # noqa: SIM905
 WHAT = "Animal Rescue|Bakery|Bookshop|Brewing|Café|Choir|Cycles|Dental|Florist|Law|Lodge|Yoga".split("|")  # noqa: SIM905
 PLACES = [("US", "MA"), ("US", "TX"), ("US", "CA"), ("CA", "QC"), ("GB", ""), ("DE", ""), ("AU", "")]
 HOSTS = ["signup.example.com"] * 4 + ["trial.example.com"]
 RECENT = {State.REJECTED: timedelta(days=7), State.UNCONFIRMED: timedelta(hours=30), State.HELD: timedelta(days=2)}
-"""How long ago at most an account was submitted that is still in such a state."""
+"""The maximum age of accounts in these states."""
 
 
 class Command(BaseCommand):
-    help = "Fill the database with accounts that nobody signed up for. For development only."
+    help = "Fill the database with sample accounts. For development only."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("number", type=int, help="how many accounts")
-        parser.add_argument("--days", type=int, default=365, help="over how many days, up to now (365)")
+        parser.add_argument("number", type=int, help="how many accounts to create")
+        parser.add_argument("--days", type=int, default=365, help="spread sign-ups over this many days until now (365)")
 
     def handle(self, *, number: int, days: int, **options: Any) -> None:
         if not settings.DEBUG:
-            raise CommandError("Only where DEBUG is true: these accounts are not real.")
+            raise CommandError("This works only with DEBUG=true: these accounts are not real.")
         accounts = _accounts(number, timedelta(days=days))
         while batch := list(islice(accounts, BATCH)):
             with transaction.atomic():
                 made = Account.objects.bulk_create(batch)
                 Attempt.objects.bulk_create([attempt for account in made for attempt in _attempts(account)])
-        self.stdout.write(f"Made {number} accounts.")
+        self.stdout.write(f"Created {number} accounts.")
 
 
 def _accounts(number: int, span: timedelta) -> Iterator[Account]:

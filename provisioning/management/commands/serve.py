@@ -1,4 +1,4 @@
-"""`manage.py serve`: a whole installation as one command."""
+"""`manage.py serve`: runs a whole installation with one command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from provisioning.management.processes import run_together
 
 
 class Command(BaseCommand):
-    help = "Run the web server and a worker until told to end, or until one of them ends: then restart this command."
+    help = "Run the web server and a worker until told to end. If one of them ends, this ends too: then restart it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--bind", default="127.0.0.1:8000", metavar="ADDRESS", help="(default: %(default)s)")
@@ -20,4 +20,4 @@ class Command(BaseCommand):
         web = [sys.executable, "-m", "gunicorn", "--bind", bind]
         worker = [sys.executable, "manage.py", "provision"]
         if not run_together(web, worker):
-            raise CommandError("The web server or the worker ended by itself; its last words are above.")
+            raise CommandError("The web server or the worker ended unexpectedly. See its output above.")

@@ -182,7 +182,7 @@ def test_purging_by_hand_erases_all_that_is_old_enough(
 
 
 def test_purging_needs_to_know_how_old(db: None) -> None:
-    with pytest.raises(CommandError, match="Say how old"):
+    with pytest.raises(CommandError, match="Give an age"):
         call_command("purge")
 
 

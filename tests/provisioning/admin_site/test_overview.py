@@ -151,7 +151,7 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
     attempt(account, Attempt.Outcome.REFUSED)
     attempt(account, Attempt.Outcome.UNKNOWN, refused={"phone": "never counted"})
     shown = {share.name: share.count for share in overview().reasons}
-    assert shown == {"Phone": 2, "E-mail address": 1, "User name": 1, "no property named": 1}
+    assert shown == {"Phone": 2, "Email address": 1, "Username": 1, "no property named": 1}
 
 
 def test_shares_are_rounded_once(admin_client: Client) -> None:

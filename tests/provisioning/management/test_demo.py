@@ -1,4 +1,4 @@
-"""`make run`, but for the virtual environment that it makes."""
+"""`make run`, except for the virtual environment that it creates."""
 
 import contextlib
 import re
@@ -13,14 +13,14 @@ from tests.checkout import Checkout, Program
 from tests.provisioning.values import SIGN_UP
 
 PAGE = r"Sign-up page +(http://127\.0\.0\.1:\d+)/"
-LOG_IN = r"Admin's log-in +(.+)"
+LOG_IN = r"Admin login +(.+)"
 SUBMIT = f"import uuid; from provisioning import services; services.submit({SIGN_UP!r}, uuid.uuid4())"
 ADMIN = "from django.contrib.auth.models import User; admin = User.objects.get(username='admin', is_superuser=True)"
 
 
 @pytest.fixture
 def taken() -> Iterator[list[int]]:
-    """The ports that the demo would like best, taken; one that somebody else has already is not among them."""
+    """The demo's preferred ports, occupied; without those that another process already uses."""
     with contextlib.ExitStack() as stack:
         ports = []
         for port in (8000, 8008):
@@ -43,17 +43,17 @@ def shell(checkout: Checkout, code: str) -> str:
     return done.stdout
 
 
-def test_from_nothing_it_creates_an_account_and_carries_on_after_ctrl_c(checkout: Checkout, taken: list[int]) -> None:
+def test_it_creates_an_account_from_scratch_and_continues_after_ctrl_c(checkout: Checkout, taken: list[int]) -> None:
     first = demo(checkout)
     assert stat.S_IMODE((checkout.directory / ".env").stat().st_mode) == 0o600
     for port in taken:
-        assert re.search(rf"Port {port} is taken, so \d+ is used instead.", first.said)
+        assert re.search(rf"Port {port} is in use, so \d+ is used instead.", first.said)
     with urllib.request.urlopen(first.find(PAGE)[1]) as page:
         assert page.status == 200
     shell(checkout, SUBMIT)
     first.find("to=created")
     assert first.interrupt() == 0
-    assert "worker ended" in first.said  # Of a second signal it would die before it could say so.
+    assert "worker ended" in first.said  # After a second signal it would end before it could say so.
     assert "Traceback" not in first.said
 
     second = demo(checkout)
@@ -62,7 +62,7 @@ def test_from_nothing_it_creates_an_account_and_carries_on_after_ctrl_c(checkout
     assert SIGN_UP["username"] in (checkout.directory / "sandbox.jsonl").read_text()
 
 
-def test_with_v3_the_stand_in_speaks_it_too(checkout: Checkout) -> None:
+def test_with_v3_the_sandbox_uses_it_too(checkout: Checkout) -> None:
     checkout.environment["CONSTANT_CONTACT_API"] = "v3"
     program = demo(checkout)
     shell(checkout, SUBMIT)
@@ -71,7 +71,7 @@ def test_with_v3_the_stand_in_speaks_it_too(checkout: Checkout) -> None:
     program.find("to=created")
 
 
-def test_the_log_in_it_prints_opens_the_admin_and_is_not_printed_once_it_does_not(checkout: Checkout) -> None:
+def test_it_prints_the_admin_login_only_while_it_works(checkout: Checkout) -> None:
     program = demo(checkout)
     password = program.find("admin, password (.+)")[1]
     assert shell(checkout, f"{ADMIN}; print(admin.check_password({password!r}))") == "True\n"
@@ -79,10 +79,10 @@ def test_the_log_in_it_prints_opens_the_admin_and_is_not_printed_once_it_does_no
 
     shell(checkout, f"{ADMIN}; admin.set_password('other'); admin.save()")
 
-    assert demo(checkout).find(LOG_IN)[1] == "admin, with the password you gave it"
+    assert demo(checkout).find(LOG_IN)[1] == "admin, with the password you set"
 
 
-def test_mistakes_in_the_configuration_are_named_before_anything_starts(checkout: Checkout) -> None:
+def test_configuration_mistakes_are_named_before_anything_starts(checkout: Checkout) -> None:
     (checkout.directory / ".env").write_text("DEBUG=perhaps\n")
 
     ended = checkout.run("manage.py", "demo")
@@ -93,7 +93,7 @@ def test_mistakes_in_the_configuration_are_named_before_anything_starts(checkout
     assert "Traceback" not in ended.stderr
 
 
-def test_with_real_credentials_the_stand_in_stays_out_of_it(checkout: Checkout) -> None:
+def test_with_real_credentials_the_sandbox_does_not_run(checkout: Checkout) -> None:
     secrets = checkout.run("manage.py", "generate_secrets").stdout
     (checkout.directory / ".env").write_text(
         f"DEBUG=true\n{secrets}CONSTANT_CONTACT_API_KEY=key\nCONSTANT_CONTACT_USERNAME=us\nCONSTANT_CONTACT_PASSWORD=ours\n"

@@ -26,35 +26,35 @@ def told(*arguments: str) -> list[str]:
     return output.getvalue().splitlines()
 
 
-def test_an_open_gateway_tells_the_calls_of_today_and_the_rate() -> None:
+def test_an_open_gateway_shows_todays_calls_and_the_rate() -> None:
     Gateway.objects.update(day=NOON.date(), calls=12)
-    assert told() == ["Open: calls are made.", "Calls today: 12 of 10000", "Rate: 4 a second"]
+    assert told() == ["Open: calls are being made.", "Calls today: 12 of 10000", "Rate: 4 per second"]
 
 
-def test_the_calls_of_yesterday_are_not_told() -> None:
+def test_yesterdays_calls_are_not_shown() -> None:
     Gateway.objects.update(day=NOON.date() - timedelta(days=1), calls=12)
     assert "Calls today: 0 of 10000" in told()
 
 
-def test_a_pause_tells_its_end_and_its_reason() -> None:
+def test_a_pause_shows_its_end_and_its_reason() -> None:
     Gateway.objects.update(day=NOON.date(), calls=10_000)
     assert told()[0] == "Paused until 2030-02-01 00:00:00 UTC: Today's quota of calls is used up."
 
 
-def test_a_stop_tells_since_when_and_why_and_what_to_do() -> None:
+def test_a_stop_shows_since_when_and_why_and_what_to_do() -> None:
     gateway.stop("Constant Contact answered 401: wrong password")
     assert told()[:2] == [
         "Stopped since 2030-01-31 12:00:00 UTC: Constant Contact answered 401: wrong password",
-        "Once the cause is mended: manage.py gateway resume",
+        "Once the cause is fixed, run: manage.py gateway resume",
     ]
 
 
-def test_it_resumes_and_tells_so() -> None:
+def test_resume_reopens_the_gateway_and_says_so() -> None:
     gateway.stop("for a test")
-    assert told("resume")[0] == "Open: calls are made."
+    assert told("resume")[0] == "Open: calls are being made."
     assert gateway.current_pause() is None
 
 
-def test_it_takes_no_other_word() -> None:
+def test_any_other_argument_is_an_error() -> None:
     with pytest.raises(CommandError, match="invalid choice"):
         told("stop")

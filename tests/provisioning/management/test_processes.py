@@ -1,4 +1,4 @@
-"""Children are small programs that write into one file what happens to them."""
+"""The processes are small programs that record in one file what happens to them."""
 
 import signal
 import sys
@@ -11,7 +11,7 @@ from provisioning.management.processes import run_together
 
 SUBJECT = """
 import os, signal, sys, time
-signal.alarm(60)  # Nothing is left running by a test that fails.
+signal.alarm(60)  # A failing test leaves nothing running.
 story, name = sys.argv[1:3]
 def tell(event):
     with open(story, "a") as file:
@@ -52,12 +52,12 @@ def child(story: Path, name: str, does: str) -> list[str]:
 
 
 def told(number: int) -> str:
-    """Tell the parent to end once the other child is ready."""
+    """Signal the parent to end once the other process is ready."""
     return f'wait_for("ready")\nos.kill(os.getppid(), {number})\n'
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_when_one_ends_by_itself_the_others_are_ended(story: Path, status: int) -> None:
+def test_when_one_process_ends_the_others_are_ended(story: Path, status: int) -> None:
     brief = child(story, "brief", f'wait_for("ready")\nsys.exit({status})')
 
     assert run_together(child(story, "patient", PATIENT), brief) is False
@@ -66,7 +66,7 @@ def test_when_one_ends_by_itself_the_others_are_ended(story: Path, status: int) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_when_told_to_end_all_are_ended_the_last_one_first(story: Path, number: int) -> None:
+def test_on_a_signal_all_processes_are_ended_last_one_first(story: Path, number: int) -> None:
     first = child(story, "first", PATIENT)
     ready, pause = PATIENT.rsplit("\n", 1)
     second = child(story, "second", f'wait_for("first ready")\n{ready}\n{told(number)}{pause}')
@@ -76,7 +76,7 @@ def test_when_told_to_end_all_are_ended_the_last_one_first(story: Path, number: 
     assert story.read_text().splitlines()[-2:] == ["second ended", "first ended"]
 
 
-def test_a_second_signal_is_passed_on_to_who_is_still_ending(story: Path) -> None:
+def test_a_second_signal_is_passed_on_to_processes_still_ending(story: Path) -> None:
     impatient = child(
         story, "impatient", told(signal.SIGTERM) + 'wait_for("refused")\n' + told(signal.SIGTERM) + PATIENT
     )
@@ -86,12 +86,12 @@ def test_a_second_signal_is_passed_on_to_who_is_still_ending(story: Path) -> Non
     assert "stubborn gave in" in story.read_text()
 
 
-def test_a_command_that_cannot_start_leaves_none_running(story: Path) -> None:
+def test_a_command_that_cannot_start_leaves_no_process_running(story: Path) -> None:
     with pytest.raises(FileNotFoundError):
         run_together(child(story, "patient", PATIENT), ["/nonexistent"])
 
 
-def test_children_have_the_environment_they_are_given(story: Path) -> None:
+def test_processes_get_the_given_environment(story: Path) -> None:
     run_together(child(story, "one", 'tell(os.environ["COLOUR"])'), environment={"COLOUR": "blue"})
 
     assert "one blue" in story.read_text()

@@ -1,4 +1,4 @@
-"""The worker, as a command in this process and as a process of its own."""
+"""The worker, as a command in this process and as a separate process."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def quick(settings: Settings, sandbox: Server, monkeypatch: pytest.MonkeyPatch) 
 
 
 def during_calls(sandbox: Server, act: Callable[[Request], Any]) -> None:
-    """Do something whenever a call has come in, before it is answered."""
+    """Do something after each call is received, before it is answered."""
     reply = sandbox.provider.reply
 
     def act_and_reply(request: Request) -> Reply:
         try:
             act(request)
         finally:
-            connection.close()  # That of the stand-in's own thread.
+            connection.close()  # The connection of the sandbox's own thread.
         return reply(request)
 
     sandbox.provider.reply = act_and_reply  # type: ignore[method-assign]
@@ -59,7 +59,7 @@ def states() -> list[str]:
     return list(Account.objects.order_by("pk").values_list("state", flat=True))
 
 
-def test_once_does_all_that_is_due_and_ends() -> None:
+def test_once_does_everything_due_and_ends() -> None:
     for name in ("anna-1", "anna-2", "anna-3"):
         sign_up(username=name)
     account_in(State.UNCONFIRMED, username="berta-1")
@@ -71,7 +71,7 @@ def test_once_does_all_that_is_due_and_ends() -> None:
     assert not Worker.objects.exists()
 
 
-def test_once_waits_for_the_pace(settings: Settings) -> None:
+def test_once_waits_for_the_rate_limit(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_RATE = 4.0
     for name in ("anna-1", "anna-2", "anna-3"):
         sign_up(username=name)
@@ -90,7 +90,7 @@ def test_once_does_not_wait_for_a_closed_gateway() -> None:
     assert states() == [State.QUEUED]
 
 
-def test_new_sign_ups_are_sent_before_others_are_looked_for(sandbox: Server) -> None:
+def test_new_sign_ups_are_sent_before_others_are_looked_up(sandbox: Server) -> None:
     account_in(State.UNCONFIRMED, username="berta-1")
     for number in range(3):
         sign_up(username=f"anna-{number}")
@@ -100,7 +100,7 @@ def test_new_sign_ups_are_sent_before_others_are_looked_for(sandbox: Server) -> 
     assert [call.method for call in sandbox.provider.calls][:4] == ["POST", "POST", "POST", "GET"]
 
 
-def test_no_more_calls_are_under_way_than_there_are_threads(sandbox: Server) -> None:
+def test_no_more_calls_are_in_flight_than_there_are_threads(sandbox: Server) -> None:
     sandbox.provider.latency = 0.05
     for number in range(8):
         sign_up(username=f"anna-{number}")
@@ -113,7 +113,7 @@ def test_no_more_calls_are_under_way_than_there_are_threads(sandbox: Server) -> 
     assert max(counted) == 2
 
 
-def test_while_it_works_it_is_seen(sandbox: Server) -> None:
+def test_a_running_worker_reports_itself(sandbox: Server) -> None:
     sign_up()
     seen: list[str] = []
     during_calls(sandbox, lambda request: seen.extend(Worker.objects.values_list("name", flat=True)))
@@ -123,11 +123,11 @@ def test_while_it_works_it_is_seen(sandbox: Server) -> None:
     assert [name.rpartition(":")[2] for name in seen] == [str(os.getpid())]
 
 
-# Its end
+# Shutdown
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_end_it_settles_what_is_under_way_and_claims_no_more(number: int, sandbox: Server) -> None:
+def test_on_a_signal_it_settles_calls_in_flight_and_claims_no_more(number: int, sandbox: Server) -> None:
     sandbox.provider.latency = 0.2
     for name in ("anna-1", "anna-2"):
         sign_up(username=name)
@@ -140,12 +140,12 @@ def test_told_to_end_it_settles_what_is_under_way_and_claims_no_more(number: int
 
 
 def ended_by_another_sigterm(worker: subprocess.Popen[bytes]) -> bool:
-    """Told anew each time, for a worker that was not told before takes it for the first one."""
+    """Signal repeatedly: a worker that missed the first signal takes this one for the first."""
     worker.terminate()
     return worker.poll() is not None
 
 
-def test_told_twice_it_ends_at_once_and_leaves_the_rest_to_the_lease(sandbox: Server) -> None:
+def test_on_a_second_signal_it_ends_at_once(sandbox: Server) -> None:
     sandbox.provider.latency = 1_000_000.0
     account = sign_up()
     command = [sys.executable, str(Path(__file__).parents[3] / "manage.py"), "provision"]
@@ -165,10 +165,10 @@ def test_told_twice_it_ends_at_once_and_leaves_the_rest_to_the_lease(sandbox: Se
     assert again(account).state == State.SENDING
 
 
-# What goes wrong
+# Failures
 
 
-def test_a_database_that_goes_away_and_comes_back_is_survived(
+def test_it_survives_a_database_outage(
     sandbox: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(provision, "AWAY", 0.01)
@@ -189,9 +189,7 @@ def test_a_database_that_goes_away_and_comes_back_is_survived(
     assert "canary" not in caplog.text
 
 
-def test_a_job_that_fails_does_not_keep_others_from_being_done(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failed_job_does_not_stop_others(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     poisoned, other = sign_up(username="anna-1"), sign_up(username="anna-2")
     true = services.provision
 
@@ -205,10 +203,10 @@ def test_a_job_that_fails_does_not_keep_others_from_being_done(
 
     assert again(other).state == State.CREATED
     assert again(poisoned).state == State.SENDING
-    assert "job failed; what it held is left to its lease" in caplog.messages
+    assert "job failed; its claim is left to expire" in caplog.messages
 
 
-def test_a_thread_holds_no_connection_after_its_job() -> None:
+def test_a_thread_has_no_database_connection_after_its_job() -> None:
     held: list[object] = []
 
     def job() -> None:

@@ -5,7 +5,7 @@ from provisioning import rules
 from provisioning.models import Account, Attempt
 
 
-def test_what_is_filled_in_looks_real(db: None, settings: object) -> None:
+def test_sample_accounts_look_real(db: None, settings: object) -> None:
     settings.DEBUG = True  # type: ignore[attr-defined]
     call_command("seed", 60, days=3)
     call_command("seed", 20, days=3)
@@ -17,6 +17,6 @@ def test_what_is_filled_in_looks_real(db: None, settings: object) -> None:
         rules.clean({name: getattr(account, name) for name in entered}, only=entered)
 
 
-def test_a_real_installation_is_not_filled(db: None) -> None:
+def test_a_real_installation_is_not_seeded(db: None) -> None:
     with pytest.raises(CommandError, match="DEBUG"):
         call_command("seed", 1)

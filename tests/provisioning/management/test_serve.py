@@ -43,7 +43,7 @@ def installation(prepared: Checkout) -> Iterator[Program]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_when_told_to(installation: Program, number: int) -> None:
+def test_on_a_signal_it_ends_cleanly(installation: Program, number: int) -> None:
     installation.process.send_signal(number)
 
     assert installation.process.wait(timeout=PATIENCE) == 0
@@ -53,14 +53,16 @@ def test_it_ends_cleanly_when_told_to(installation: Program, number: int) -> Non
 
 
 @pytest.mark.parametrize(("pattern", "group"), [(LISTENS, 3), (WORKS, 1)], ids=["web server", "worker"])
-def test_when_one_of_its_two_is_killed_it_ends_with_an_error(installation: Program, pattern: str, group: int) -> None:
+def test_it_ends_with_an_error_if_one_of_its_processes_is_killed(
+    installation: Program, pattern: str, group: int
+) -> None:
     os.kill(int(installation.find(pattern)[group]), signal.SIGKILL)
 
     assert installation.process.wait(timeout=PATIENCE) == 1
-    assert "ended by itself" in installation.said
+    assert "ended unexpectedly" in installation.said
 
 
-def test_the_containers_healthcheck_finds_it_alive(installation: Program, prepared: Checkout) -> None:
+def test_the_containers_healthcheck_passes(installation: Program, prepared: Checkout) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
     check = json.loads(dockerfile.partition("HEALTHCHECK")[2].partition("CMD")[2].partition("\nCMD")[0])[1:]
     port = installation.find(LISTENS)[2]
@@ -69,7 +71,7 @@ def test_the_containers_healthcheck_finds_it_alive(installation: Program, prepar
     assert prepared.run(*(part.replace("8000", "1") for part in check)).returncode == 1
 
 
-def test_its_log_holds_paths_without_queries_and_no_addresses(installation: Program) -> None:
+def test_its_log_has_paths_without_queries_and_no_addresses(installation: Program) -> None:
     request = urllib.request.Request(
         installation.find(LISTENS)[1] + "/healthz?secret",
         headers={"Host": "www.example.com", "Referer": "https://x.org"},
@@ -80,6 +82,6 @@ def test_its_log_holds_paths_without_queries_and_no_addresses(installation: Prog
     assert not any(word in line for word in ("secret", "x.org", "127.0.0.1"))
 
 
-def test_only_the_hosts_that_are_allowed_are_answered(installation: Program) -> None:
+def test_only_allowed_hosts_are_answered(installation: Program) -> None:
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(installation.find(LISTENS)[1] + "/healthz")

@@ -18,7 +18,7 @@ def entry(account_id: str = "7", username: str = "anna", organization_name: str 
 
 
 def read(*entries: Entry, next_page: str = "", skipped: int = 0, held: ListPass | None = None) -> ListPass:
-    """Read a page of the list, of a new pass unless `held` is under way; by default a whole list of one page."""
+    """Read a page of the list, in a new pass unless `held` is given; by default a list of one page."""
     pass_time()
     held = held or passes.claim()
     assert held
@@ -28,7 +28,7 @@ def read(*entries: Entry, next_page: str = "", skipped: int = 0, held: ListPass 
 
 
 def unanswered(username: str = "anna", organization_name: str = ORGANIZATION, **columns: object) -> Account:
-    """An account whose call went unanswered now."""
+    """An account with a call that just went unanswered."""
     account = account_in(State.UNCONFIRMED, username=username, organization_name=organization_name, **columns)
     Attempt.objects.create(
         account=account, kind=Attempt.Kind.CREATE, username=username, outcome=Attempt.Outcome.UNKNOWN

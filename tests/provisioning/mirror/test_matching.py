@@ -1,4 +1,4 @@
-"""Whether a listed account is the one that an unanswered call of ours made."""
+"""Whether a listed account is the one that an unanswered call of ours created."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def last_look(account: Account) -> str:
 
 
 class TestOurs:
-    def test_a_new_entry_of_the_name_and_the_organization_is_ours(self) -> None:
+    def test_a_new_entry_with_our_name_and_organization_is_ours(self) -> None:
         read()
         account = unanswered()
         read(entry())
@@ -33,13 +33,13 @@ class TestOurs:
         assert (account.state, account.account_id, account.settled_by) == (State.CREATED, "7", "list")
         assert (last_look(account), bool(account.password)) == (Outcome.FOUND, False)
 
-    def test_without_a_complete_pass_before_the_call_the_organization_decides(self) -> None:
+    def test_without_an_earlier_complete_pass_the_organization_decides(self) -> None:
         account = unanswered()
         read(entry())
         assert again(account).account_id == "7"
 
     @pytest.mark.parametrize("listed", ["ANNA'S BAKERY", "Annas bakery", " Anna\u2019s  Bakery. "])
-    def test_organizations_are_compared_without_case_blanks_and_punctuation(self, listed: str) -> None:
+    def test_organizations_are_compared_without_case_spaces_or_punctuation(self, listed: str) -> None:
         account = unanswered()
         read(entry(organization_name=listed))
         assert again(account).account_id == "7"
@@ -49,17 +49,17 @@ class TestOurs:
         read(entry(username="aNNA"))
         assert again(account).account_id == "7"
 
-    def test_an_account_is_found_before_the_pass_has_come_to_its_end(self) -> None:
+    def test_an_account_is_found_before_the_pass_is_complete(self) -> None:
         account = unanswered()
         read(entry(), next_page="2")
         assert again(account).account_id == "7"
 
-    def test_an_account_that_waits_for_staff_is_found_all_the_same(self) -> None:
+    def test_an_account_waiting_for_staff_is_still_found(self) -> None:
         account = unanswered(due_at=None)
         read(entry())
         assert again(account).account_id == "7"
 
-    def test_a_worker_that_died_in_the_call_has_left_it_unanswered(self) -> None:
+    def test_a_call_whose_worker_died_counts_as_unanswered(self) -> None:
         account = account_in(State.UNCONFIRMED, username="anna")
         Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username="anna")
         read(entry())
@@ -67,8 +67,8 @@ class TestOurs:
 
 
 class TestOthers:
-    def test_an_entry_that_was_listed_before_the_call_is_somebody_elses(self) -> None:
-        """The first of all promises: nobody gets somebody else's account."""
+    def test_an_entry_listed_before_the_call_is_someone_elses(self) -> None:
+        """The most important promise: no customer gets someone else's account."""
         read(entry(organization_name="Another Bakery"))
         account = unanswered()
         read(entry(organization_name="Another Bakery"))
@@ -77,14 +77,14 @@ class TestOthers:
         assert last_look(account) == Outcome.OTHERS
         assert services.is_taken(again(account))
 
-    def test_even_with_the_same_organization(self) -> None:
+    def test_an_earlier_entry_with_our_organization_is_someone_elses(self) -> None:
         read(entry())
         account = unanswered()
         read(entry())
         assert again(account).state == State.REJECTED
 
     @pytest.mark.parametrize("erased", [False, True])
-    def test_an_entry_of_another_account_of_ours_is_not_given_away(self, erased: bool) -> None:
+    def test_an_entry_of_another_account_of_ours_is_not_reused(self, erased: bool) -> None:
         other = account_in(State.CREATED, username="anna", account_id="7")
         if erased:
             services.erase(other)
@@ -96,7 +96,7 @@ class TestOthers:
         assert again(account).account_id == ""
         assert again(other).account_id == "7"
 
-    def test_the_customer_may_choose_another_name_then(self) -> None:
+    def test_the_customer_can_then_choose_another_username(self) -> None:
         read(entry(organization_name="Another Bakery"))
         account = unanswered()
         read(entry(organization_name="Another Bakery"))
@@ -104,7 +104,7 @@ class TestOthers:
         assert (again(account).state, again(account).username) == (State.QUEUED, "anna-2")
 
     def test_an_account_that_is_no_longer_listed_says_nothing(self) -> None:
-        """Its name may have become free before our call."""
+        """Its username may have become free before our call."""
         read(entry(organization_name="Another Bakery"))
         account = unanswered()
         read()
@@ -113,7 +113,7 @@ class TestOthers:
 
 class TestStaffDecide:
     @pytest.mark.parametrize("was_complete_before", [False, True])
-    def test_a_new_entry_of_another_organization_is_for_staff(self, was_complete_before: bool) -> None:
+    def test_a_new_entry_with_another_organization_is_for_staff(self, was_complete_before: bool) -> None:
         if was_complete_before:
             read()
         account = unanswered()
@@ -123,7 +123,7 @@ class TestStaffDecide:
         assert last_look(account) == Outcome.DIFFERS
         assert account in Account.objects.waiting_for_staff()
 
-    def test_they_may_say_that_it_is_the_customers(self) -> None:
+    def test_staff_can_decide_that_it_is_the_customers(self) -> None:
         account = unanswered()
         read(entry(organization_name="Another Bakery"))
         services.attach(again(account), ListEntry.objects.get())
@@ -131,7 +131,7 @@ class TestStaffDecide:
         account = again(account)
         assert (account.state, account.account_id, account.settled_by) == (State.CREATED, "7", "staff")
 
-    def test_they_may_say_that_it_is_somebody_elses(self) -> None:
+    def test_staff_can_decide_that_it_is_someone_elses(self) -> None:
         account = unanswered()
         read(entry(organization_name="Another Bakery"))
         services.reject_username(again(account))
@@ -141,7 +141,7 @@ class TestStaffDecide:
         services.correct(again(account), {"username": "anna-2"})
         assert again(account).username == "anna-2"
 
-    def test_they_cannot_attach_another_accounts(self) -> None:
+    def test_staff_cannot_attach_another_accounts_entry(self) -> None:
         account_in(State.CREATED, username="other", account_id="7")
         account = unanswered()
         read(entry(organization_name="Another Bakery"))
@@ -150,22 +150,22 @@ class TestStaffDecide:
 
 
 class TestTwoOfOurs:
-    """An entry that two sign-ups of ours may have made goes to neither without staff."""
+    """An entry that two sign-ups of ours may have created goes to neither without staff."""
 
-    def test_an_entry_of_a_name_that_was_given_up_after_an_unanswered_call_is_for_staff(self) -> None:
+    def test_an_entry_that_a_closed_sign_up_may_have_created_is_for_staff(self) -> None:
         services.close(unanswered())
         account = unanswered()
         read(entry())
         assert (again(account).state, last_look(account)) == (State.UNCONFIRMED, Outcome.DIFFERS)
 
-    def test_one_of_an_organization_that_two_wait_for_is_for_staff(self, v3: None) -> None:
+    def test_an_entry_of_an_organization_that_two_wait_for_is_for_staff(self, v3: None) -> None:
         Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
         read()
         accounts = [unanswered("anna"), unanswered("berta", "Annas bakery")]
         read(entry(username="Jack Box"))
         assert [last_look(account) for account in accounts] == [Outcome.DIFFERS] * 2
 
-    def test_a_call_that_began_after_the_entry_was_listed_has_not_made_it(self, v3: None) -> None:
+    def test_a_call_after_the_entry_was_listed_did_not_create_it(self, v3: None) -> None:
         Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
         read()
         account = unanswered("anna")
@@ -174,7 +174,7 @@ class TestTwoOfOurs:
         unanswered("berta")
         assert matching.find(again(account)) == Finding(Verdict.OURS, ListEntry.objects.get())
 
-    def test_one_that_was_answered_is_out_of_the_question(self, v3: None) -> None:
+    def test_a_sign_up_that_got_an_answer_does_not_compete(self, v3: None) -> None:
         Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
         read()
         other, account = unanswered("berta"), unanswered("anna")
@@ -184,7 +184,7 @@ class TestTwoOfOurs:
 
 
 class TestV3:
-    """Its `site_owner_name` is the username, or perhaps a person's name: an account whose ID is known tells."""
+    """`site_owner_name` is the username, or perhaps a person's name: an account with a known ID shows which."""
 
     pytestmark = pytest.mark.usefixtures("v3")
 
@@ -193,66 +193,66 @@ class TestV3:
         read(entry("1", of_known, "Known Corp"))
         return Gateway.objects.get().list_names
 
-    def test_the_first_account_with_a_clear_answer_tells_what_names_the_list_shows(self) -> None:
+    def test_the_first_answered_account_shows_what_names_the_list_has(self) -> None:
         assert self.names("Known") == Gateway.ListNames.USERNAME
 
-    def test_a_persons_name_is_told_apart(self) -> None:
+    def test_a_persons_name_is_recognized(self) -> None:
         assert self.names("Jack Box") == Gateway.ListNames.ORGANIZATION
 
-    def test_the_finding_stands(self) -> None:
+    def test_the_calibration_is_permanent(self) -> None:
         self.names("known")
         read(entry("1", "Jack Box", "Known Corp"))
         assert Gateway.objects.get().list_names == Gateway.ListNames.USERNAME
 
     @pytest.mark.parametrize("settled_by", ["list", "staff"])
-    def test_an_account_that_was_found_by_its_name_proves_nothing(self, settled_by: str) -> None:
+    def test_an_account_found_by_its_name_does_not_calibrate(self, settled_by: str) -> None:
         account_in(State.CREATED, username="known", account_id="1", settled_by=settled_by)
         read(entry("1", "known", "Known Corp"))
         assert Gateway.objects.get().list_names == ""
 
-    def test_until_then_absence_is_not_proof(self) -> None:
+    def test_before_calibration_absence_proves_nothing(self) -> None:
         account = unanswered()
         read()
         assert (again(account).state, last_look(account)) == (State.UNCONFIRMED, Outcome.UNKNOWN)
 
-    def test_until_then_name_and_organization_together_are(self) -> None:
+    def test_before_calibration_name_and_organization_together_are_proof(self) -> None:
         account = unanswered()
         read(entry())
         assert again(account).account_id == "7"
 
-    def test_until_then_the_organization_alone_says_nothing(self) -> None:
+    def test_before_calibration_the_organization_alone_proves_nothing(self) -> None:
         """The name may be another username, or the customer's own name."""
         read()
         account = unanswered()
         read(entry(username="berta"))
         assert (again(account).state, last_look(account)) == (State.UNCONFIRMED, Outcome.UNKNOWN)
 
-    def test_once_usernames_are_shown_absence_is_proof(self) -> None:
+    def test_once_the_list_shows_usernames_absence_is_proof(self) -> None:
         self.names("known")
         account = unanswered()
         read()
         assert again(account).state == State.QUEUED
 
-    def test_where_persons_names_are_shown_a_new_entry_of_the_organization_is_ours(self) -> None:
+    def test_with_personal_names_a_new_entry_of_the_organization_is_ours(self) -> None:
         self.names("Jack Box")
         account = unanswered()
         read(entry(username="Anna Jones"))
         assert again(account).account_id == "7"
 
-    def test_where_persons_names_are_shown_an_elder_entry_of_the_organization_says_nothing(self) -> None:
+    def test_with_personal_names_an_older_entry_says_nothing(self) -> None:
         self.names("Jack Box")
         read(entry(username="Anna Jones"))
         account = unanswered()
         read(entry(username="Anna Jones"))
         assert again(account).state == State.QUEUED
 
-    def test_where_persons_names_are_shown_two_new_entries_are_for_staff(self) -> None:
+    def test_with_personal_names_two_new_entries_are_for_staff(self) -> None:
         self.names("Jack Box")
         account = unanswered()
         read(entry("7", "Anna Jones"), entry("8", "Bob Jones"), next_page="2")
         assert again(account).state == State.UNCONFIRMED
 
-    def test_where_nothing_tells_whether_the_entry_is_new_staff_decide(self) -> None:
+    def test_staff_decide_if_the_entry_may_not_be_new(self) -> None:
         Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
         account = unanswered()
         read(entry(username="Anna Jones"))
@@ -271,7 +271,7 @@ class TestKeys:
         assert organization_key(name) == key
 
 
-def test_of_an_erased_account_the_list_keeps_the_id_only() -> None:
+def test_only_the_id_of_an_erased_account_is_kept() -> None:
     account = account_in(State.CREATED, username="anna", account_id="7")
     read(entry())
     services.erase(again(account))
@@ -284,7 +284,7 @@ def vars_of(row: Any) -> tuple[str, ...]:
     return row.account_id, row.username, row.organization_name, row.username_key, row.organization_key
 
 
-def test_what_is_related_is_what_staff_see_side_by_side() -> None:
+def test_related_entries_are_shown_to_staff_side_by_side() -> None:
     account = unanswered()
     read(entry("7", organization_name="Another Bakery"), entry("8", "other"))
     assert [each.account_id for each in matching.related(account)] == ["7"]

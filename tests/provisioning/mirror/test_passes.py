@@ -1,4 +1,4 @@
-"""Passes over the partner's list: one at a time, page by page, whoever reads them, and never without end."""
+"""Passes over the partner's list: one at a time, page by page, by any worker, and never endless."""
 
 from __future__ import annotations
 
@@ -46,43 +46,43 @@ def ended(**columns: Any) -> ListPass:
 
 class TestWhenAPassIsDue:
     @pytest.mark.usefixtures("routine")
-    def test_an_installation_begins_with_one(self) -> None:
-        """So that what was listed before any call of ours is known to be somebody else's."""
+    def test_a_new_installation_starts_with_a_pass(self) -> None:
+        """It shows which accounts were listed before any call of ours, and so are someone else's."""
         assert passes.is_page_due()
 
-    def test_without_the_routine_none_is_due_while_nobody_waits(self) -> None:
+    def test_with_scheduled_passes_off_none_is_due_while_no_account_waits(self) -> None:
         assert not passes.is_page_due()
 
     @pytest.mark.usefixtures("routine")
     @pytest.mark.parametrize(("hours", "due"), [(23, False), (25, True)])
-    def test_a_routine_pass_is_due_daily(self, hours: int, due: bool) -> None:
+    def test_a_scheduled_pass_is_due_daily(self, hours: int, due: bool) -> None:
         ended(started_at=Now() - timedelta(hours=hours), ended_at=Now() - timedelta(hours=hours))
         assert passes.is_page_due() == due
 
     @pytest.mark.parametrize(("minutes", "due"), [(-1, True), (1, False)])
-    def test_an_account_whose_grace_is_over_needs_one(self, minutes: int, due: bool) -> None:
+    def test_an_account_past_its_grace_period_needs_a_pass(self, minutes: int, due: bool) -> None:
         unanswered(due_at=Now() + timedelta(minutes=minutes))
         assert passes.is_page_due() == due
 
-    def test_an_account_that_waits_for_staff_needs_none(self) -> None:
+    def test_an_account_waiting_for_staff_needs_no_pass(self) -> None:
         unanswered(due_at=None)
         assert not passes.is_page_due()
 
-    def test_passes_rest_as_long_as_the_last_one_took(self) -> None:
+    def test_the_next_pass_waits_as_long_as_the_last_one_took(self) -> None:
         ended(started_at=Now() - timedelta(minutes=15), ended_at=Now() - timedelta(minutes=5))
         unanswered()
         assert not passes.is_page_due()
         pass_time(timedelta(minutes=6))
         assert passes.is_page_due()
 
-    def test_a_pass_that_was_held_up_for_days_puts_the_next_one_off_for_an_hour(self) -> None:
+    def test_a_pass_delayed_for_days_delays_the_next_one_by_an_hour(self) -> None:
         ended(started_at=Now() - 7 * DAY, ended_at=Now() - timedelta(minutes=59))
         unanswered()
         assert not passes.is_page_due()
         pass_time(timedelta(minutes=2))
         assert passes.is_page_due()
 
-    def test_failed_passes_rest_longer_each_time(self, settings: Settings) -> None:
+    def test_failed_passes_back_off(self, settings: Settings) -> None:
         settings.PROVISION_RECHECK = 30.0
         unanswered()
         for failures in range(1, 4):
@@ -93,7 +93,7 @@ class TestWhenAPassIsDue:
             pass_time(timedelta(seconds=2))
             assert passes.is_page_due()
 
-    def test_v3_needs_one_to_learn_what_names_its_list_shows(self, v3: None) -> None:
+    def test_v3_needs_a_pass_to_learn_what_names_its_list_shows(self, v3: None) -> None:
         ended(started_at=Now() - HOUR, ended_at=Now() - HOUR)
         assert not passes.is_page_due()
         account_in(State.CREATED, settled_by="answer", created_at=Now())
@@ -101,7 +101,7 @@ class TestWhenAPassIsDue:
         Gateway.objects.update(list_names=Gateway.ListNames.USERNAME)
         assert not passes.is_page_due()
 
-    def test_which_is_not_tried_all_the_time(self, v3: None) -> None:
+    def test_calibration_is_not_tried_all_the_time(self, v3: None) -> None:
         ended(started_at=Now() - timedelta(minutes=5), ended_at=Now() - timedelta(minutes=5))
         account_in(State.CREATED, settled_by="answer", created_at=Now())
         assert not passes.is_page_due()
@@ -109,7 +109,7 @@ class TestWhenAPassIsDue:
 
 class TestBudget:
     @pytest.mark.parametrize(("pages", "due"), [(499, True), (500, False)])
-    def test_pages_for_accounts_that_wait_spend_at_most_half_of_the_day(
+    def test_pages_for_waiting_accounts_use_at_most_half_of_the_quota(
         self, pages: int, due: bool, settings: Settings
     ) -> None:
         settings.CONSTANT_CONTACT_DAILY_QUOTA = 1000
@@ -120,14 +120,14 @@ class TestBudget:
 
     @pytest.mark.usefixtures("routine")
     @pytest.mark.parametrize(("pages", "due"), [(199, True), (200, False)])
-    def test_routine_passes_spend_at_most_a_fifth(self, pages: int, due: bool, settings: Settings) -> None:
+    def test_scheduled_passes_use_at_most_a_fifth_of_the_quota(self, pages: int, due: bool, settings: Settings) -> None:
         settings.CONSTANT_CONTACT_DAILY_QUOTA = 1000
         today = now().date()
         Gateway.objects.update(day=today, calls=pages, pages=pages)
         assert passes.is_page_due() == due
 
     @pytest.mark.usefixtures("routine")
-    def test_a_pass_that_has_spent_it_goes_on_the_next_day(self, settings: Settings) -> None:
+    def test_a_pass_out_of_quota_continues_the_next_day(self, settings: Settings) -> None:
         settings.CONSTANT_CONTACT_DAILY_QUOTA = 5
         read(entry("1"), next_page="2", held=claimed())
         assert services.claim_page() is None
@@ -136,7 +136,7 @@ class TestBudget:
 
 
 class TestOneAtATime:
-    def test_a_page_is_held_for_the_time_of_a_lease(self) -> None:
+    def test_a_page_is_claimed_for_one_lease(self) -> None:
         unanswered()
         first = claimed()
         assert services.claim_page() is None
@@ -145,7 +145,7 @@ class TestOneAtATime:
         assert (second.pk, second.page) == (first.pk, first.page)
         assert second.claim != first.claim
 
-    def test_a_worker_that_has_lost_its_page_changes_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_worker_that_lost_its_page_changes_nothing(self, caplog: pytest.LogCaptureFixture) -> None:
         account = unanswered()
         late = claimed()
         pass_time(timedelta(seconds=61))
@@ -164,7 +164,7 @@ class TestOneAtATime:
         pass_time(timedelta(seconds=50))
         assert services.claim_page() is None
 
-    def test_a_lost_one_is_not_renewed(self) -> None:
+    def test_a_lost_lease_is_not_renewed(self) -> None:
         unanswered()
         late = claimed()
         pass_time(timedelta(seconds=61))
@@ -172,19 +172,19 @@ class TestOneAtATime:
         with pytest.raises(PassLost):
             passes.renew(late)
 
-    def test_it_goes_on_where_another_worker_left_it(self) -> None:
+    def test_a_pass_continues_where_another_worker_left_it(self) -> None:
         unanswered()
         read(entry("1", "other"), next_page="2", held=claimed())
         assert claimed().page == "2"
 
     @pytest.mark.django_db(transaction=True)
-    def test_of_workers_who_come_at_once_one_reads(self) -> None:
+    def test_one_of_several_concurrent_workers_reads_the_page(self) -> None:
         unanswered()
         claims = at_once(6, lambda _: services.claim_page())
         assert sum(claim is not None for claim in claims) == 1
         assert gateway.state().calls == 1
 
-    def test_a_list_of_another_partner_is_begun_again(self, settings: Settings) -> None:
+    def test_another_partners_list_is_read_from_its_beginning(self, settings: Settings) -> None:
         unanswered()
         read(entry("1", "other"), next_page="2", held=claimed())
         settings.CONSTANT_CONTACT_USERNAME = "another"
@@ -209,34 +209,34 @@ class TestTheEnd:
     def test_a_page_seen_before_fails_the_pass(self) -> None:
         assert self.failed(entries=[entry("2"), entry("1")], next_page="3") == "The same page came twice."
 
-    def test_a_page_that_names_itself_fails_the_pass(self) -> None:
+    def test_a_page_that_links_to_itself_fails_the_pass(self) -> None:
         assert self.failed(entries=[entry("3")], next_page="2") == "The same page came twice."
 
-    def test_a_page_without_accounts_that_names_a_next_one_fails_the_pass(self) -> None:
-        assert "shows no account" in self.failed(next_page="3")
+    def test_an_empty_page_with_a_next_link_fails_the_pass(self) -> None:
+        assert "has no accounts" in self.failed(next_page="3")
 
-    def test_more_pages_than_a_list_can_have_fail_the_pass(self) -> None:
+    def test_too_many_pages_fail_the_pass(self) -> None:
         read(entry("1"), next_page="2", held=claimed())
         ListPass.objects.update(pages=MOST_PAGES - 1)
         assert "more than" in read(entry("2"), next_page="3", held=claimed()).problem
 
-    def test_failure_is_said_in_the_log_and_proves_nothing(
+    def test_a_failed_pass_is_logged_and_proves_nothing(
         self, somebody_waits: Account, caplog: pytest.LogCaptureFixture
     ) -> None:
         self.failed(next_page="3")
         assert "list not read page=2" in caplog.text
         assert again(somebody_waits).state == State.UNCONFIRMED
 
-    def test_the_last_page_may_be_empty_and_may_repeat_what_moved_on(self) -> None:
+    def test_the_last_page_may_be_empty_or_repeat_entries(self) -> None:
         read(entry("1"), next_page="2", held=claimed())
         assert read(entry("1"), held=claimed()).outcome == COMPLETE
 
-    def test_entries_that_cannot_be_read_are_skipped_and_counted(self) -> None:
+    def test_unreadable_entries_are_skipped_and_counted(self) -> None:
         read(entry("1"), next_page="2", skipped=2, held=claimed())
         held = read(skipped=1, held=claimed())
         assert (held.outcome, held.pages, held.entries, held.skipped) == (COMPLETE, 2, 1, 3)
 
-    def test_what_is_no_longer_listed_is_forgotten_after_a_month(self) -> None:
+    def test_entries_no_longer_listed_are_deleted_after_a_month(self) -> None:
         read(entry("1", "gone"), held=claimed())
         pass_time(timedelta(days=31))
         Account.objects.update(state=State.UNCONFIRMED, due_at=Now() - HOUR)
@@ -251,7 +251,7 @@ class TestFailuresOfAPage:
         settle_page(held, answer)
         return ListPass.objects.get(pk=held.pk)
 
-    def test_the_page_is_read_again_after_longer_and_longer(self, settings: Settings) -> None:
+    def test_a_failed_page_is_retried_with_backoff(self, settings: Settings) -> None:
         settings.PROVISION_RECHECK = 30.0
         unanswered()
         answer = Answer(meaning=Meaning.UNKNOWN, status=500, problems=(Problem("", "Down."),))
@@ -263,31 +263,31 @@ class TestFailuresOfAPage:
             pass_time(timedelta(seconds=seconds))
             Gateway.objects.update(paused_until=None)
 
-    def test_after_many_the_pass_has_failed(self) -> None:
+    def test_after_many_failures_the_pass_fails(self) -> None:
         unanswered()
         for _ in range(MOST_FAILURES):
             held = self.answered(Answer(meaning=Meaning.UNKNOWN, status=500))
         assert (held.outcome, held.problem) == (FAILED, "HTTP 500: not a list of accounts")
 
-    def test_a_page_that_is_gone_fails_the_pass_at_once(self) -> None:
+    def test_a_missing_page_fails_the_pass_at_once(self) -> None:
         unanswered()
         read(entry("1", "other"), next_page="2", held=claimed())
         assert self.answered(Answer(meaning=Meaning.NOTHING_CREATED, status=404)).outcome == FAILED
 
-    def test_a_wait_that_the_provider_names_is_kept(self) -> None:
+    def test_the_wait_that_the_provider_asks_for_is_respected(self) -> None:
         unanswered()
         held = self.answered(Answer(meaning=Meaning.UNKNOWN, status=503, retry_after=HOUR))
         assert held.due_at
         assert held.due_at - now() > HOUR * 0.9
 
     @pytest.mark.parametrize("meaning", [Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.STOP])
-    def test_what_the_gateway_waits_for_is_no_failure_of_the_page(self, meaning: Meaning) -> None:
+    def test_a_closed_gateway_does_not_count_as_a_failure_of_the_page(self, meaning: Meaning) -> None:
         unanswered()
         held = self.answered(Answer(meaning=meaning, status=403))
         assert (held.failures, held.outcome) == (0, "")
         assert gateway.current_pause()
 
-    def test_no_answer_at_all_is_told_in_its_own_words(self) -> None:
+    def test_no_answer_is_described_as_such(self) -> None:
         unanswered()
         assert self.answered(Answer(meaning=Meaning.UNSENT, problems=(Problem("", "No way."),))).problem == "No way."
         pass_time(HOUR)
@@ -295,7 +295,7 @@ class TestFailuresOfAPage:
 
 
 class TestTurns:
-    """New sign-ups come first: while one is due, at most every fourth call reads the list, at least every eighth."""
+    """New sign-ups go first: while one is due, at most every fourth call reads the list, and at least every eighth."""
 
     def test_while_both_wait_every_fourth_call_reads_a_page(
         self, sandbox: Server, monkeypatch: pytest.MonkeyPatch
@@ -321,7 +321,7 @@ class TestTurns:
         assert job is not None
         assert job.func is services.read_page  # type: ignore[attr-defined]
 
-    def test_a_page_whose_call_is_slow_holds_up_no_sign_up(self) -> None:
+    def test_a_slow_page_does_not_delay_sign_ups(self) -> None:
         unanswered(username="waits")
         account = sign_up()
         claimed()
@@ -353,7 +353,7 @@ def test_a_whole_list_is_read_page_by_page_over_http(
     assert again(account).state == State.QUEUED
 
 
-def test_a_claim_of_a_page_that_missed_its_slot_takes_another() -> None:
+def test_a_page_claim_replaces_an_expired_permit() -> None:
     unanswered()
     pass_time()
     claim = services.claim_page()

@@ -8,17 +8,17 @@ from provisioning.services import claims
 
 @pytest.fixture(autouse=True)
 def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A provider that takes any number of calls, and no patience."""
+    """A provider without limits, and settings without delays."""
     settings.CONSTANT_CONTACT_RATE = 1_000_000.0
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 1_000_000
     settings.CONSTANT_CONTACT_TIMEOUT = 10.0
     settings.PROVISION_RECHECK = 0.0
     monkeypatch.setattr(gateway, "LATE", 60.0)
-    # A test's own transaction lives on the one connection that a worker would let go of.
+    # The test's own transaction uses the one connection that a worker would close.
     monkeypatch.setattr(claims, "close_old_connections", lambda: None)
 
 
 @pytest.fixture
 def calibrated(db: None) -> None:
-    """It is known that v3's list shows usernames."""
+    """Let it be known that v3's list shows usernames."""
     Gateway.objects.update_or_create(pk=1, defaults={"list_names": Gateway.ListNames.USERNAME})

@@ -1,4 +1,4 @@
-"""What customers do: submit, once, and correct."""
+"""What customers do: submit once, change, and correct."""
 
 import logging
 import uuid
@@ -21,7 +21,7 @@ from tests.provisioning.work import NAME, State, account_in, again, at_once, now
 pytestmark = pytest.mark.django_db
 
 
-def test_a_sign_up_is_stored_as_it_was_entered_and_waits_to_be_sent() -> None:
+def test_a_sign_up_is_stored_as_entered_and_queued() -> None:
     account = sign_up(website=" https://bakery.example.com ", gdpr_opt_out=True)
 
     assert (account.state, account.website, account.gdpr_opt_out) == (State.QUEUED, "https://bakery.example.com", True)
@@ -39,18 +39,18 @@ def test_the_password_is_sealed_before_it_is_stored() -> None:
         assert SIGN_UP["password"] not in cursor.fetchone()[0]
 
 
-def test_every_problem_of_a_sign_up_is_told_by_property() -> None:
+def test_all_problems_are_reported_by_property() -> None:
     with pytest.raises(ValidationError) as refusal:
         sign_up(phone="1", state_code="", password="short", username="Anna!")
     assert refusal.value.message_dict.keys() == {"phone", "state_code", "password", "username"}
     assert not Account.objects.exists()
 
 
-def test_what_is_the_partners_to_supply_is_not_taken_from_a_customer() -> None:
+def test_partner_properties_are_not_accepted_from_customers() -> None:
     assert sign_up(account_id="1", state="created", single_billing=True).state == State.QUEUED
 
 
-def test_the_same_form_again_is_the_same_account_whatever_it_says_now() -> None:
+def test_the_same_form_again_is_the_same_account_whatever_its_values() -> None:
     submission = uuid.uuid4()
     first = services.submit(SIGN_UP, submission)
 
@@ -58,7 +58,7 @@ def test_the_same_form_again_is_the_same_account_whatever_it_says_now() -> None:
     assert again(first).username == SIGN_UP["username"]
 
 
-def test_it_is_logged_once_by_reference(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_sign_up_is_logged_once_by_reference(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     submission = uuid.uuid4()
     account = services.submit(SIGN_UP, submission)
@@ -68,20 +68,20 @@ def test_it_is_logged_once_by_reference(caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.CLOSED])
-def test_the_user_name_of_a_living_account_is_taken(state: State) -> None:
+def test_the_username_of_a_living_account_is_taken(state: State) -> None:
     account_in(state)
 
     assert problem_with(sign_up) == ("username", "taken")
     assert Account.objects.count() == 1
 
 
-def test_the_user_name_of_an_account_given_up_is_free() -> None:
+def test_the_username_of_a_closed_account_is_free() -> None:
     account_in(State.CLOSED)
 
     assert sign_up().state == State.QUEUED
 
 
-def test_another_fault_of_the_database_is_not_taken_for_a_username_in_use() -> None:
+def test_other_database_errors_are_not_reported_as_a_taken_username() -> None:
     with pytest.raises(IntegrityError):
         services.submit(SIGN_UP, uuid.uuid4(), host=None)  # type: ignore[arg-type]
 
@@ -97,7 +97,7 @@ def test_the_same_form_sent_a_hundred_times_at_once_is_one_account() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_want_one_username_one_gets_it_and_the_others_are_told() -> None:
+def test_one_of_many_concurrent_customers_gets_the_username() -> None:
     def submit(number: int) -> str:
         try:
             return str(sign_up(organization_name=f"Bakery {number}").organization_name)
@@ -112,7 +112,7 @@ def test_of_many_who_want_one_username_one_gets_it_and_the_others_are_told() -> 
 # Corrections
 
 
-def test_a_correction_is_sent_with_the_new_values_and_all_others_as_they_were() -> None:
+def test_a_correction_sends_new_values_and_keeps_the_others() -> None:
     account = account_in(State.REJECTED)
 
     services.correct(account, {"phone": "555 0100 999", "username": "anna-2"})
@@ -130,7 +130,7 @@ def test_a_password_can_be_corrected_and_is_sealed() -> None:
     assert again(account).password.open() == "another-horse"
 
 
-def test_a_correction_is_judged_by_the_rules_and_changes_nothing_when_it_breaks_them() -> None:
+def test_an_invalid_correction_changes_nothing() -> None:
     account = account_in(State.REJECTED)
     with pytest.raises(ValidationError) as refusal:
         services.correct(account, {"phone": "1", "organization_name": "New"})
@@ -138,20 +138,20 @@ def test_a_correction_is_judged_by_the_rules_and_changes_nothing_when_it_breaks_
     assert (again(account).state, again(account).organization_name) == (State.REJECTED, SIGN_UP["organization_name"])
 
 
-def test_another_country_takes_its_state_with_it() -> None:
+def test_changing_the_country_drops_the_old_state() -> None:
     account = account_in(State.REJECTED)
     services.correct(account, {"country_code": "DE"})
     assert (again(account).country_code, again(account).state_code) == ("DE", "")
 
 
-def test_only_what_is_corrected_is_judged() -> None:
-    """What was stored under other rules must not stand in the way of a correction."""
+def test_only_corrected_values_are_validated() -> None:
+    """Values stored under earlier rules must not block a correction."""
     account = account_in(State.REJECTED, phone="1")
     services.correct(account, {"username": "anna-2"})
     assert again(account).state == State.QUEUED
 
 
-def test_a_correction_to_a_user_name_that_a_living_account_holds_is_refused() -> None:
+def test_a_correction_to_a_living_accounts_username_is_refused() -> None:
     account = account_in(State.REJECTED)
     account_in(State.QUEUED, username="berta")
 
@@ -160,15 +160,15 @@ def test_a_correction_to_a_user_name_that_a_living_account_holds_is_refused() ->
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.REJECTED])
-def test_only_what_was_rejected_can_be_corrected(state: State) -> None:
-    """Above all nothing that may be at Constant Contact already: a correction sends without looking."""
+def test_only_rejected_accounts_can_be_corrected(state: State) -> None:
+    """Above all no account that may already exist at Constant Contact: a correction is sent without a look-up."""
     account = account_in(state)
     with pytest.raises(IllegalMove):
         services.correct(account, {"phone": "555 0100 999"})
     assert (again(account).state, again(account).phone) == (state, SIGN_UP["phone"])
 
 
-def test_of_two_corrections_of_the_same_account_the_first_one_counts() -> None:
+def test_the_first_of_two_corrections_counts() -> None:
     account, seen_by_another = account_in(State.REJECTED), Account.objects.get()
     services.correct(account, {"phone": "555 0100 999"})
     with pytest.raises(MovedMeanwhile):
@@ -176,7 +176,7 @@ def test_of_two_corrections_of_the_same_account_the_first_one_counts() -> None:
     assert again(account).phone == "555 0100 999"
 
 
-def test_what_was_refused_is_what_the_last_call_was_refused_for() -> None:
+def test_refused_properties_are_those_of_the_last_call() -> None:
     account = account_in(State.REJECTED)
     assert services.refused(account) == {}
     for refused in ({"email": "Not valid"}, {"phone": "Too short"}):
@@ -197,10 +197,10 @@ def problem_with(act: Callable[[], Any]) -> tuple[str, str | None]:
 
 
 class TestChange:
-    """A customer goes back, corrects what was mistyped, and sends the form again."""
+    """A customer goes back, fixes a typo, and submits the form again."""
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.HELD])
-    def test_what_waits_is_changed_in_place_and_keeps_its_turn(self, state: str) -> None:
+    def test_a_waiting_account_is_changed_and_keeps_its_place(self, state: str) -> None:
         account = account_in(state)
 
         services.change(account, {"email": " Ann@nullmailer.com", "password": "another-horse"})
@@ -209,7 +209,7 @@ class TestChange:
         assert (changed.email, changed.password.open()) == ("Ann@nullmailer.com", "another-horse")
         assert (changed.state, changed.due_at, changed.claim) == (state, account.due_at, account.claim)
 
-    def test_what_is_sent_is_what_was_entered_last(self, sandbox: Server) -> None:
+    def test_the_values_entered_last_are_sent(self, sandbox: Server) -> None:
         account = sign_up()
         services.change(account, {"email": "ann@nullmailer.com", "username": "ann-jones"})
 
@@ -218,7 +218,7 @@ class TestChange:
         assert [each.properties["email"] for each in sandbox.provider.accounts.values()] == ["ann@nullmailer.com"]
         assert (again(account).state, list(sandbox.provider.accounts)) == (State.CREATED, ["ann-jones"])
 
-    def test_a_changed_value_is_judged_beside_those_that_stay(self) -> None:
+    def test_a_changed_value_is_validated_with_the_others(self) -> None:
         account = sign_up()
 
         with pytest.raises(ValidationError) as refusal:
@@ -238,7 +238,7 @@ class TestChange:
         assert again(account).username == SIGN_UP["username"]
 
     @pytest.mark.parametrize("state", [State.SENDING, State.UNCONFIRMED, State.CREATED, State.CLOSED])
-    def test_what_may_be_at_constant_contact_is_not_changed(self, state: str) -> None:
+    def test_an_account_that_may_exist_is_not_changed(self, state: str) -> None:
         account = account_in(state)
 
         with pytest.raises(IllegalMove):
@@ -247,14 +247,14 @@ class TestChange:
         assert again(account).email == SIGN_UP["email"]
 
     @pytest.mark.parametrize("outcome", ["", "unknown", "created"])
-    def test_nor_what_waits_for_another_call_after_one_that_was_not_answered(self, outcome: str) -> None:
+    def test_a_queued_account_with_an_unanswered_call_is_not_changed(self, outcome: str) -> None:
         account = sign_up()
         Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=NAME, outcome=outcome)
 
         with pytest.raises(IllegalMove):
             services.change(account, {"email": "ann@nullmailer.com"})
 
-    def test_a_call_that_created_nothing_leaves_it_changeable(self) -> None:
+    def test_an_account_stays_changeable_after_a_call_that_created_nothing(self) -> None:
         account = sign_up()
         Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=NAME, outcome="not_done")
 
@@ -262,10 +262,10 @@ class TestChange:
 
         assert again(account).email == "ann@nullmailer.com"
 
-    def test_a_worker_that_claims_it_at_the_same_time_is_never_overtaken(
+    def test_a_change_never_overtakes_a_concurrent_claim(
         self, sandbox: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The worker claims it after the customer's form was compared with what is kept, and before it is written."""
+        """The worker claims it after the customer's form was compared with the account, but before it is written."""
         account = sign_up()
         monkeypatch.setattr("provisioning.services.customers.is_changeable", lambda _: True)
         claim = services.claim_account()
@@ -278,14 +278,14 @@ class TestChange:
         (sent,) = sandbox.provider.accounts.values()
         assert again(account).email == sent.properties["email"] == SIGN_UP["email"]
 
-    def test_nor_one_that_has_put_it_back_meanwhile(self) -> None:
+    def test_a_change_never_overtakes_a_worker_that_requeued_the_account(self) -> None:
         account = sign_up()
         Account.objects.update(claim=uuid.uuid4())
 
         with pytest.raises(MovedMeanwhile):
             services.change(account, {"email": "ann@nullmailer.com"})
 
-    def test_a_rejected_one_is_sent_again_once_all_that_was_refused_is_changed(self) -> None:
+    def test_a_rejected_account_is_resent_once_all_refused_values_change(self) -> None:
         account = account_in(State.REJECTED)
         refused = {"username": "Taken.", "email": "No."}
         Attempt.objects.create(
@@ -300,10 +300,10 @@ class TestChange:
 
 
 class TestDifferences:
-    def test_the_same_values_differ_in_nothing(self) -> None:
+    def test_equal_values_have_no_differences(self) -> None:
         assert services.differences(sign_up(), rules.clean(SIGN_UP, only=set(SIGN_UP))) == {}
 
-    def test_they_are_what_the_account_does_not_have(self) -> None:
+    def test_differences_are_the_values_that_the_account_lacks(self) -> None:
         values = rules.clean(SIGN_UP | {"email": "ann@nullmailer.com", "gdpr_opt_out": True, "website": "example.com"})
 
         assert services.differences(sign_up(), values) == {
@@ -320,7 +320,7 @@ class TestDifferences:
         assert services.differences(account, other) == {}
         assert services.differences(account_in(State.CREATED, username="ann"), other) == {}
 
-    def test_with_single_sign_on_there_is_none_to_compare(self) -> None:
+    def test_with_single_sign_on_there_is_no_password_to_compare(self) -> None:
         account = account_in(State.QUEUED, idp_provider_id="anna", password=NOTHING)
 
         assert services.differences(account, {"password": "another-horse"}) == {}

@@ -1,4 +1,4 @@
-"""Whatever goes wrong with a call, over real HTTP: the right state, the right calls, and never a blind one."""
+"""Every fault in a call, over real HTTP: the right state, the right calls, and never a retry without a look-up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BROKEN_OFF = ("hang-after", "reset-after", "trickle", "500-after", "bad-json", "
 IN_VAIN = ("hang-before", "reset-before", "500", "502", "596", "html", "418")
 """No account, and no answer that says so."""
 NOTHING_CREATED = ("301", "302", "307", "403-html", "404", "405", "406", "415")
-"""No account, as the answer says, though it does not say why."""
+"""No account is created, as the answer says, though it does not say why."""
 PERHAPS_LATER = ("503", "later")
 """An answer after which the account may be created later; it is too late to make a difference here."""
 SILENT = ("hang-before", "hang-after", "trickle")
@@ -42,7 +42,7 @@ STOPPING = ("401", "token-end", "inactive", "inactive-html")
 
 @dataclass(frozen=True)
 class Course:
-    """What comes of a fault: the state right after it, all calls until the account is created, and a closed gateway."""
+    """The effects of a fault: the state right after it, all calls until the account is created, a closed gateway."""
 
     state: State
     calls: str
@@ -78,7 +78,7 @@ LOOK_UP = {
 
 @BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_goes_wrong_with_the_create_call_one_account_results(fault: str, sandbox: Server) -> None:
+def test_whatever_fails_in_the_create_call_one_account_results(fault: str, sandbox: Server) -> None:
     account, course = sign_up(), CREATE[fault]
     sandbox.provider.fail_next("create", fault)
 
@@ -89,7 +89,7 @@ def test_whatever_goes_wrong_with_the_create_call_one_account_results(fault: str
 
 @BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_goes_wrong_with_the_look_for_an_account_it_is_found_in_the_end(fault: str, sandbox: Server) -> None:
+def test_whatever_fails_in_the_look_up_the_account_is_found(fault: str, sandbox: Server) -> None:
     account, course = sign_up(), LOOK_UP[fault]
     sandbox.provider.fail_next("create", "reset-after")
     sandbox.provider.fail_next("list", fault)
@@ -101,7 +101,7 @@ def test_whatever_goes_wrong_with_the_look_for_an_account_it_is_found_in_the_end
 
 @BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nothing_is_sent_again_before_a_look_has_come_to_its_end(fault: str, sandbox: Server) -> None:
+def test_nothing_is_resent_before_the_look_up_is_complete(fault: str, sandbox: Server) -> None:
     account, course = sign_up(), LOOK_UP[fault]
     sandbox.provider.fail_next("create", "reset-before")
     sandbox.provider.fail_next("list", fault)
@@ -115,7 +115,7 @@ def test_nothing_is_sent_again_before_a_look_has_come_to_its_end(fault: str, san
 
 
 def run_into(fault: str, sandbox: Server, jobs: int) -> None:
-    """Do so many jobs, the last of which meets with the fault."""
+    """Do this many jobs, the last of which gets the fault."""
     sandbox.provider.delay = 0.1 if fault == "slow" else 1000
     work(jobs - 1)
     before = len(sandbox.provider.calls)
@@ -143,7 +143,7 @@ def follows(course: Course, account: Account, sandbox: Server) -> None:
 
 
 def reopen() -> None:
-    """Time passes, and staff resume the gateway if it was stopped."""
+    """Let time pass, and resume the gateway if it was stopped."""
     if gateway.state().stop_reason:
         gateway.resume()
     pass_time(timedelta(days=1))
@@ -158,7 +158,7 @@ def is_created(account: Account, calls: str, sandbox: Server) -> None:
 
 
 def is_told_by(calls: str, account: Account, sandbox: Server) -> None:
-    """These calls were made, and each that creates has its evidence; so has the list, if it told anything."""
+    """Check that these calls were made, that each create call has its evidence, and each conclusive list too."""
     assert " ".join(call.method for call in sandbox.provider.calls) == calls
     kinds = [attempt.kind for attempt in account.attempts.all()]
     assert kinds.count(Attempt.Kind.CREATE) == calls.count("POST")
@@ -167,11 +167,11 @@ def is_told_by(calls: str, account: Account, sandbox: Server) -> None:
     assert not account.attempts.filter(ended_at=None).exists()
 
 
-# What is everybody's matter counts against nobody
+# Failures that concern all accounts count against none
 
 
 @pytest.mark.parametrize("fault", CLOSING)
-def test_who_meets_with_a_closed_gateway_is_sent_at_once_when_it_opens(fault: str, sandbox: Server) -> None:
+def test_an_account_is_sent_as_soon_as_the_gateway_reopens(fault: str, sandbox: Server) -> None:
     account = sign_up()
     sandbox.provider.fail_next("create", fault)
     work(jobs=1)
@@ -183,7 +183,7 @@ def test_who_meets_with_a_closed_gateway_is_sent_at_once_when_it_opens(fault: st
 
 
 @pytest.mark.parametrize("fault", CLOSING)
-def test_a_closed_gateway_holds_all_and_burns_none(fault: str, sandbox: Server) -> None:
+def test_a_closed_gateway_delays_all_accounts_and_fails_none(fault: str, sandbox: Server) -> None:
     accounts = [sign_up(username=name) for name in ("anna", "berta", "clara")]
     sandbox.provider.fail_next("create", fault)
     work()
@@ -215,7 +215,7 @@ def problem(key: str, message: str) -> dict[str, str]:
 PHONE = problem("json.value.invalid", "#/phone: Use at least 5 digits.")
 
 
-def test_a_refused_value_of_the_customers_is_the_customers_to_correct(sandbox: Server) -> None:
+def test_a_refused_value_is_for_the_customer_to_correct(sandbox: Server) -> None:
     account = sign_up()
     Account.objects.update(phone="1")
     work()
@@ -229,7 +229,7 @@ def test_a_refused_value_of_the_customers_is_the_customers_to_correct(sandbox: S
     is_created(account, "POST POST", sandbox)
 
 
-def test_every_refused_value_is_told(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_refused_value_is_reported(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     account = sign_up()
     refuse_next(sandbox, monkeypatch, PHONE, problem("json.email.invalid", "#/email: Not valid."))
     work()
@@ -260,7 +260,7 @@ def test_a_refusal_without_a_reason_waits_for_staff(
     ],
     ids=["the partner's", "nobody's", "the partner's and the customer's"],
 )
-def test_a_refusal_of_what_no_customer_entered_stops_the_gateway(
+def test_a_refusal_of_partner_properties_stops_the_gateway(
     problems: list[dict[str, str]], sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = sign_up()
@@ -276,17 +276,17 @@ def test_a_refusal_of_what_no_customer_entered_stops_the_gateway(
 
 @BOTH
 @pytest.mark.parametrize("country", ["DE", "GB", "PR"])
-def test_a_customer_abroad_gets_an_account(country: str, sandbox: Server) -> None:
+def test_a_customer_outside_us_and_canada_gets_an_account(country: str, sandbox: Server) -> None:
     account = sign_up(country_code=country, state_code="")
     work()
     is_created(account, "POST", sandbox)
 
 
-# A user name that is in use
+# Usernames in use
 
 
 def take(name: str, sandbox: Server) -> None:
-    """Let somebody else have the user name: a partner's list does not show other partners' accounts."""
+    """Give someone else the username: a partner's list does not show other partners' accounts."""
     sandbox.provider.delay = 1000
     sandbox.provider.fail_next("create", "unlisted")
     with partner_of(sandbox.url) as somebody:
@@ -294,7 +294,7 @@ def take(name: str, sandbox: Server) -> None:
     sandbox.provider.calls.clear()
 
 
-def test_a_user_name_that_somebody_else_has_is_the_customers_to_change(sandbox: Server) -> None:
+def test_a_username_in_use_is_for_the_customer_to_change(sandbox: Server) -> None:
     account = sign_up()
     take(SIGN_UP["username"], sandbox)
     work()
@@ -331,14 +331,14 @@ def test_a_username_in_use_after_an_unanswered_call_is_for_staff(
 
 
 def die_after_the_call() -> None:
-    """A worker creates an account and dies before it can write the answer down; then its lease ends."""
+    """A worker creates an account and dies before it can store the answer; then its lease ends."""
     claim = services.claim_account()
     assert claim
     workers.client().create(claim.properties)
     pass_time(timedelta(hours=1))
 
 
-def test_an_account_that_is_listed_late_is_found_after_its_own_name_was_in_the_way(sandbox: Server) -> None:
+def test_an_account_listed_late_is_found_after_a_409_for_its_own_name(sandbox: Server) -> None:
     account = sign_up()
     sandbox.provider.delay = 0.5
     sandbox.provider.fail_next("create", "unlisted")
@@ -362,7 +362,7 @@ def test_an_account_that_is_listed_late_is_found_after_its_own_name_was_in_the_w
     [(1, State.UNCONFIRMED, "POST GET GET"), (2, State.QUEUED, "POST GET GET POST GET")],
     ids=["before it is sent again", "after which it is sent again"],
 )
-def test_what_is_carried_out_after_it_was_looked_for_is_found_all_the_same(
+def test_an_account_created_after_its_look_up_is_still_found(
     looks: int, state: State, calls: str, sandbox: Server
 ) -> None:
     account = sign_up()
@@ -377,9 +377,7 @@ def test_what_is_carried_out_after_it_was_looked_for_is_found_all_the_same(
     is_created(account, calls, sandbox)
 
 
-def test_what_may_be_carried_out_later_is_looked_for_after_longer_and_longer(
-    sandbox: Server, settings: Settings
-) -> None:
+def test_look_ups_after_a_503_back_off(sandbox: Server, settings: Settings) -> None:
     settings.PROVISION_RECHECK = 30.0
     account = sign_up()
     sandbox.provider.fail_next("create", "503")
@@ -400,7 +398,9 @@ def test_what_may_be_carried_out_later_is_looked_for_after_longer_and_longer(
 
 
 @pytest.mark.parametrize("api", ["v3"], indirect=True)
-def test_a_token_that_ends_early_costs_one_call_and_no_stop(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_expires_early_costs_one_call_and_no_stop(
+    sandbox: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account = sign_up()
     monkeypatch.setattr(v3, "FRESH", 0.0)
     sandbox.provider.fail_next("create", "token-end")
@@ -414,10 +414,10 @@ def test_a_token_that_ends_early_costs_one_call_and_no_stop(sandbox: Server, mon
     assert len(sandbox.provider.token_calls) == 2
 
 
-# Enough is enough
+# Limits
 
 
-def test_what_is_never_answered_is_given_to_staff(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_account_that_never_gets_an_answer_goes_to_staff(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
     account, other = sign_up(), sign_up(username="berta")
     sandbox.provider.fail_next("create", "500", times=2 * MOST_UNANSWERED)
     work()
@@ -434,7 +434,7 @@ def test_what_is_never_answered_is_given_to_staff(sandbox: Server, caplog: pytes
     assert again(other).state == State.UNCONFIRMED
 
 
-def test_what_staff_send_again_in_vain_comes_back_to_them(sandbox: Server) -> None:
+def test_a_failed_retry_by_staff_comes_back_to_them(sandbox: Server) -> None:
     account = sign_up()
     sandbox.provider.fail_next("create", "500", times=MOST_UNANSWERED + 1)
     work()
@@ -444,7 +444,7 @@ def test_what_staff_send_again_in_vain_comes_back_to_them(sandbox: Server) -> No
     assert (again(account).state, again(account).due_at) == (State.UNCONFIRMED, None)
 
 
-def test_a_new_user_name_starts_with_a_clean_slate(sandbox: Server) -> None:
+def test_calls_under_an_old_username_do_not_count_for_the_new_one(sandbox: Server) -> None:
     """Calls under the old name say nothing about the new one."""
     account = sign_up()
     sandbox.provider.fail_next("create", "reset-before")
@@ -459,7 +459,7 @@ def test_a_new_user_name_starts_with_a_clean_slate(sandbox: Server) -> None:
     assert again(account).state == State.REJECTED
 
 
-def test_a_lost_sealing_key_holds_up_only_what_it_sealed(settings: Settings, sandbox: Server) -> None:
+def test_a_lost_sealing_key_blocks_only_accounts_sealed_with_it(settings: Settings, sandbox: Server) -> None:
     old = settings.SEALING_KEYS
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
     lost = sign_up()

@@ -1,4 +1,4 @@
-"""However many corrections there are, a part of the day's quota is left to new sign-ups."""
+"""However many corrections there are, a share of the daily quota is left for new sign-ups."""
 
 import pytest
 from pytest_django import Settings
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 
 def queued(*outcomes: str) -> Account:
-    """A queued account that was answered so before."""
+    """A queued account that got this answer before."""
     account = account_in(State.QUEUED, username=f"anna-{Account.objects.count()}")
     for outcome in outcomes:
         attempt = Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=account.username)
@@ -26,7 +26,7 @@ def spend(calls: int) -> None:
 
 @pytest.mark.parametrize("refused", [Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN])
 @pytest.mark.parametrize(("spent", "first"), [(79, 0), (80, 1), (99, 1)])
-def test_what_was_refused_before_leaves_the_reserve_to_new_sign_ups(
+def test_accounts_refused_before_leave_the_reserve_to_new_sign_ups(
     settings: Settings, refused: str, spent: int, first: int
 ) -> None:
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 100
@@ -39,7 +39,7 @@ def test_what_was_refused_before_leaves_the_reserve_to_new_sign_ups(
     assert claim.account == accounts[first]
 
 
-def test_what_was_not_done_for_another_reason_counts_as_new(settings: Settings) -> None:
+def test_accounts_unsent_for_other_reasons_count_as_new(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 100
     queued(Attempt.Outcome.NOT_DONE)
     spend(99)

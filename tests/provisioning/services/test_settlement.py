@@ -1,4 +1,4 @@
-"""What is written down of an answer, and how long an account waits after it."""
+"""What is stored of an answer, and how long an account waits after it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def settled(answer: Answer, account: Account | None = None) -> Account:
 
 
 def missing(account: Account) -> Account:
-    """The account after a pass over the whole list that does not show it."""
+    """The account after a complete pass over the list that does not show it."""
     pass_time()
     ListPass.objects.create(outcome=ListPass.Outcome.COMPLETE, source=passes.source(), ended_at=Now())
     settle_complete_pass()
@@ -46,7 +46,7 @@ def about(time: timedelta) -> object:
 # Evidence
 
 
-def test_an_answer_is_kept_for_staff_as_it_came() -> None:
+def test_an_answer_is_stored_for_staff_as_received() -> None:
     problems = (
         Problem("json.email.invalid", "#/email: Not valid.", "email"),
         Problem("json.value.invalid", "#/single_billing: No.", "single_billing"),
@@ -61,20 +61,20 @@ def test_an_answer_is_kept_for_staff_as_it_came() -> None:
     assert attempt.ended_at >= attempt.started_at
 
 
-def test_an_error_key_of_any_length_fits() -> None:
+def test_a_long_error_key_is_cut_to_fit() -> None:
     attempt = settled(Answer(meaning=Meaning.REFUSED, problems=(Problem("k" * 1000, "m" * 1000),))).attempts.get()
     assert (attempt.error_key, attempt.error_message) == ("k" * 255, "m" * 1000)
 
 
 @pytest.mark.parametrize(("country", "refused"), [("US", {"state_code": "No."}), ("FR", {})])
-def test_a_customer_abroad_is_not_asked_for_a_state(country: str, refused: dict[str, str]) -> None:
+def test_a_customer_outside_us_and_canada_is_not_asked_for_a_state(country: str, refused: dict[str, str]) -> None:
     answer = Answer(meaning=Meaning.REFUSED, status=400, problems=(Problem("k", "No.", "state_code"),))
     account = settled(answer, account_in(State.SENDING, country_code=country, state_code=""))
     assert account.state == State.REJECTED
     assert services.refused(account) == refused
 
 
-def test_a_name_in_use_is_told_as_the_refusal_of_the_user_name() -> None:
+def test_a_taken_username_is_reported_as_a_refused_username() -> None:
     account = settled(Answer(meaning=Meaning.TAKEN, status=409, problems=(Problem("conflict", "In use."),)))
     assert account.attempts.get().refused == {"username": "In use."}
 
@@ -97,12 +97,12 @@ def test_a_customer_has_a_week_for_a_correction(meaning: Meaning) -> None:
 
 
 @pytest.mark.parametrize("meaning", [Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.STOP])
-def test_what_met_with_a_closed_gateway_is_due_at_once(meaning: Meaning) -> None:
+def test_an_account_stopped_by_the_gateway_is_due_at_once(meaning: Meaning) -> None:
     assert waits(settled(Answer(meaning=meaning))) <= timedelta()
 
 
 @pytest.mark.parametrize("meaning", [Meaning.UNSENT, Meaning.NOTHING_CREATED])
-def test_what_created_nothing_is_tried_again_later(meaning: Meaning) -> None:
+def test_an_account_that_was_not_created_is_retried_later(meaning: Meaning) -> None:
     account = settled(Answer(meaning=meaning))
     assert account.state == State.QUEUED
     assert waits(account) > timedelta()
@@ -119,13 +119,13 @@ def test_an_unsent_account_is_retried_with_backoff_of_at_most_minutes() -> None:
     assert most == 5 * MINUTE
 
 
-def test_what_could_not_be_sent_does_not_come_back_all_at_once() -> None:
+def test_unsent_accounts_are_not_all_retried_at_once() -> None:
     sent = [account_in(State.SENDING, username=f"anna{number}") for number in range(10)]
     waiting = sorted(waits(settled(Answer(meaning=Meaning.UNSENT), account)) for account in sent)
     assert waiting[-1] - waiting[0] > timedelta(seconds=0.1)
 
 
-def test_the_time_of_grace_grows_with_each_look_that_was_in_vain(settings: Settings) -> None:
+def test_the_grace_period_grows_with_each_failed_look_up(settings: Settings) -> None:
     settings.PROVISION_RECHECK = 30.0
     account = settled(Answer(meaning=Meaning.UNKNOWN))
     assert waits(account) == about(30 * SECOND)
@@ -134,13 +134,13 @@ def test_the_time_of_grace_grows_with_each_look_that_was_in_vain(settings: Setti
         assert grace(account) == minutes * MINUTE
 
 
-def test_what_the_provider_asks_to_wait_for_is_waited_for() -> None:
+def test_the_providers_retry_after_is_respected() -> None:
     for meaning in (Meaning.UNKNOWN, Meaning.UNSENT):
         account = account_in(State.SENDING, username=f"anna-{meaning}")
         assert waits(settled(Answer(meaning=meaning, retry_after=10 * MINUTE), account)) == about(10 * MINUTE)
 
 
-def test_the_time_of_grace_has_an_end_after_however_many_looks(settings: Settings) -> None:
+def test_the_grace_period_has_a_maximum(settings: Settings) -> None:
     settings.PROVISION_RECHECK = 30.0
     account = account_in(State.UNCONFIRMED)
     name = account.username
@@ -148,7 +148,7 @@ def test_the_time_of_grace_has_an_end_after_however_many_looks(settings: Setting
     assert grace(account) == timedelta(hours=1)
 
 
-def test_what_is_absent_is_sent_again_at_once() -> None:
+def test_an_absent_account_is_sent_again_at_once() -> None:
     account = missing(account_in(State.UNCONFIRMED))
     assert account.state == State.QUEUED
     assert waits(account) <= timedelta()
@@ -167,14 +167,14 @@ def test_staff_are_asked_after_five_calls_without_an_answer(unanswered: int) -> 
     assert (account.due_at is None) == asked
 
 
-def test_staff_are_asked_about_what_nobody_could_confirm_for_an_hour() -> None:
+def test_staff_are_asked_about_accounts_unconfirmed_for_an_hour() -> None:
     account_in(State.UNCONFIRMED)
     old = account_in(State.UNCONFIRMED, username="berta")
     Account.objects.filter(pk=old.pk).update(state_changed_at=Now() - timedelta(minutes=61))
     assert list(Account.objects.waiting_for_staff()) == [old]
 
 
-def test_staff_are_asked_after_five_answers_that_no_account_creation_gives() -> None:
+def test_staff_are_asked_after_five_unusable_answers() -> None:
     account = account_in(State.SENDING)
     for tries in range(1, MOST_UNANSWERED + 1):
         account = settled(Answer(meaning=Meaning.NOTHING_CREATED, status=404), account)
@@ -185,6 +185,6 @@ def test_staff_are_asked_after_five_answers_that_no_account_creation_gives() -> 
     assert [attempt.outcome for attempt in account.attempts.all()] == [Outcome.UNUSABLE] * MOST_UNANSWERED
 
 
-def test_every_unclear_answer_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_every_unclear_answer_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     account = settled(Answer(meaning=Meaning.UNKNOWN, status=502))
     assert f"unclear answer reference={account.reference} status=502" in caplog.messages

@@ -1,4 +1,4 @@
-"""With single sign-on an account has an owner by the partner's word instead of a password."""
+"""With single sign-on, an account has an ID from the partner's identity provider instead of a password."""
 
 import uuid
 from typing import Any
@@ -33,62 +33,62 @@ def sign_up(idp_provider_id: str = "4711", submission: uuid.UUID | None = None, 
     return services.submit(SIGN_UP | changes, submission or uuid.uuid4(), idp_provider_id)
 
 
-def test_customers_are_asked_for_all_but_a_password() -> None:
+def test_customers_are_asked_for_everything_but_a_password() -> None:
     assert set(rules.asked(single_sign_on=False)) - set(rules.asked(single_sign_on=True)) == {"password"}
 
 
-def test_it_is_stored_with_the_proven_id_and_without_a_password() -> None:
+def test_a_sign_up_is_stored_with_the_proven_id_and_no_password() -> None:
     account = sign_up(password="not-wanted", idp_provider_id="4711")
 
     assert (account.idp_provider_id, account.password, account.state) == ("4711", NOTHING, State.QUEUED)
 
 
-def test_an_id_that_a_form_names_is_not_taken() -> None:
+def test_an_id_from_a_form_is_not_accepted() -> None:
     assert services.submit(SIGN_UP | {"idp_provider_id": "1"}, uuid.uuid4(), "4711").idp_provider_id == "4711"
 
 
 @pytest.mark.parametrize(("provider", "proven"), [("alder", ""), ("", "4711")])
-def test_the_caller_must_not_mix_it_up_with_passwords(settings: Settings, provider: str, proven: str) -> None:
+def test_an_id_is_required_with_single_sign_on_and_only_then(settings: Settings, provider: str, proven: str) -> None:
     settings.CONSTANT_CONTACT_IDP_PROVIDER = provider
     with pytest.raises(ValueError, match="only then"):
         sign_up(proven)
     assert not Account.objects.exists()
 
 
-def test_an_id_that_the_document_does_not_allow_is_not_stored() -> None:
+def test_an_invalid_id_is_not_stored() -> None:
     with pytest.raises(ValidationError) as refusal:
         sign_up("x" * 256)
     assert refusal.value.message_dict.keys() == {"idp_provider_id"}
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.CLOSED])
-def test_who_has_a_living_account_gets_that_one(state: State) -> None:
+def test_a_customer_with_a_living_account_gets_that_one(state: State) -> None:
     mine = account_in(state, idp_provider_id="4711", password=NOTHING, username="another-name")
 
     assert sign_up() == services.account_of("4711") == mine
 
 
-def test_who_has_none_any_more_gets_a_new_one() -> None:
+def test_a_customer_whose_account_was_closed_gets_a_new_one() -> None:
     account_in(State.CLOSED, idp_provider_id="4711", password=NOTHING)
 
     assert services.account_of("4711") is None
     assert sign_up().state == State.QUEUED
 
 
-def test_nobody_is_known_by_an_empty_id() -> None:
+def test_an_empty_id_identifies_no_one() -> None:
     account_in(State.QUEUED)
 
     assert services.account_of("") is None
 
 
-def test_the_same_form_of_two_people_is_two_sign_ups() -> None:
+def test_the_same_form_from_two_people_is_two_sign_ups() -> None:
     submission = uuid.uuid4()
     first = sign_up("1", submission)
 
     assert sign_up("2", submission, username="berta-jones") != first == sign_up("1", submission)
 
 
-def test_somebody_elses_user_name_is_still_taken() -> None:
+def test_another_customers_username_is_still_taken() -> None:
     sign_up("1")
     with pytest.raises(ValidationError) as refusal:
         sign_up("2")
@@ -97,15 +97,15 @@ def test_somebody_elses_user_name_is_still_taken() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("names", [1, 20])
-def test_of_many_windows_of_one_person_at_once_one_is_the_account(names: int) -> None:
+def test_concurrent_sign_ups_by_one_person_create_one_account(names: int) -> None:
     accounts = at_once(20, lambda number: sign_up(username=f"anna-{number % names}"))
 
     assert {account.pk for account in accounts} == {Account.objects.get().pk}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_was_faster_in_another_window_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A race that threads on a busy machine may miss: the other window comes first just before this one is stored."""
+def test_a_faster_sign_up_in_another_window_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A race that threads on a busy machine may miss: the other window is stored just before this one."""
     others: list[Account] = []
 
     def meanwhile(entered: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_who_was_faster_in_another_window_is_found(monkeypatch: pytest.MonkeyPat
     assert sign_up() == others[0]
 
 
-def test_the_database_holds_what_must_not_be() -> None:
+def test_the_database_enforces_the_constraints() -> None:
     account_in(State.QUEUED, idp_provider_id="1", password=NOTHING)
     for wrong in ({"idp_provider_id": "1", "password": NOTHING}, {"idp_provider_id": "2", "password": Sealed.of("x")}):
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -129,7 +129,7 @@ def test_the_database_holds_what_must_not_be() -> None:
 
 
 @BOTH
-def test_provider_and_id_are_sent_and_no_password(sandbox: Server) -> None:
+def test_the_provider_and_the_id_are_sent_without_a_password(sandbox: Server) -> None:
     account = sign_up()
     work()
 
@@ -139,7 +139,7 @@ def test_provider_and_id_are_sent_and_no_password(sandbox: Server) -> None:
 
 
 @BOTH
-def test_who_signed_up_before_it_was_turned_on_is_sent_with_the_password(sandbox: Server, settings: Settings) -> None:
+def test_sign_ups_from_before_single_sign_on_are_sent_with_a_password(sandbox: Server, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_IDP_PROVIDER = ""
     account = services.submit(SIGN_UP, uuid.uuid4())
     settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
@@ -149,7 +149,7 @@ def test_who_signed_up_before_it_was_turned_on_is_sent_with_the_password(sandbox
     assert sandbox.provider.accounts[NAME].properties == ENTERED
 
 
-def test_who_signed_up_before_it_was_turned_off_waits_until_it_is_on_again(sandbox: Server, settings: Settings) -> None:
+def test_single_sign_on_sign_ups_wait_while_it_is_turned_off(sandbox: Server, settings: Settings) -> None:
     account = sign_up()
     settings.CONSTANT_CONTACT_IDP_PROVIDER = ""
     work(1)
@@ -164,7 +164,7 @@ def test_who_signed_up_before_it_was_turned_off_waits_until_it_is_on_again(sandb
 
 
 @BOTH
-def test_an_id_that_is_refused_stops_nobody_else(api: str, sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_id_does_not_stop_other_accounts(api: str, sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "external_id" if api == "v3" else "idp_provider_id"
     refusal = error(400, "json.value.invalid", f"#/{name}: Already in use.")
     monkeypatch.setitem(
@@ -181,7 +181,7 @@ def test_an_id_that_is_refused_stops_nobody_else(api: str, sandbox: Server, monk
     assert services.refused(refused) == {"idp_provider_id": f"#/{name}: Already in use."}
 
 
-def test_a_password_is_not_corrected_into_it() -> None:
+def test_a_correction_cannot_add_a_password() -> None:
     account = account_in(State.REJECTED, idp_provider_id="4711", password=NOTHING)
 
     services.correct(account, {"password": "correct-horse", "username": "anna-2"})
@@ -193,7 +193,7 @@ def test_a_password_is_not_corrected_into_it() -> None:
     )
 
 
-def test_the_id_is_erased_with_all_else_that_is_personal() -> None:
+def test_the_id_is_erased_with_the_other_personal_data() -> None:
     account = account_in(State.CREATED, idp_provider_id="4711")
 
     services.erase(account)

@@ -1,4 +1,4 @@
-"""What staff do, in every state: what is allowed does what it says, what is not changes nothing."""
+"""What staff do, in every state: an allowed action works, any other changes nothing."""
 
 import uuid
 from collections.abc import Callable
@@ -19,13 +19,13 @@ VERBS: dict[str, tuple[Callable[[Account], None], dict[State, State]]] = {
     "retry": (services.retry, {State.QUEUED: State.QUEUED, State.REJECTED: State.QUEUED}),
     "look_up": (services.look_up, {State.UNCONFIRMED: State.UNCONFIRMED}),
 }
-"""Name → the verb, and from which state it leads to which. `retry` of what is unconfirmed: see below."""
+"""Name → the function, and from which state it leads to which. For `retry` of unconfirmed accounts see below."""
 EVERYWHERE = [(name, state) for name in VERBS for state in State]
 ALLOWED = [(name, state) for name, state in EVERYWHERE if state in VERBS[name][1]]
 
 
 @pytest.mark.parametrize(("name", "state"), EVERYWHERE)
-def test_each_verb_is_for_some_states_only(name: str, state: State) -> None:
+def test_each_action_works_in_its_states_only(name: str, state: State) -> None:
     verb, leads = VERBS[name]
     account = account_in(state, due_at=None)
 
@@ -43,7 +43,7 @@ def test_each_verb_is_for_some_states_only(name: str, state: State) -> None:
 
 
 @pytest.mark.parametrize(("name", "state"), ALLOWED)
-def test_who_comes_second_changes_nothing(name: str, state: State) -> None:
+def test_the_second_of_two_concurrent_actions_changes_nothing(name: str, state: State) -> None:
     account, seen_by_another = account_in(state), Account.objects.get()
     Account.objects.filter(pk=account.pk).update(state=State.CREATED, account_id="1", password=NOTHING)
 
@@ -54,8 +54,8 @@ def test_who_comes_second_changes_nothing(name: str, state: State) -> None:
 
 
 @pytest.mark.parametrize("name", ["retry", "look_up"])
-def test_what_a_worker_claimed_meanwhile_is_left_to_it(name: str) -> None:
-    """The state may be the same as it was; the claim is not."""
+def test_an_account_that_a_worker_claimed_meanwhile_is_not_changed(name: str) -> None:
+    """The state may be unchanged; the claim is not."""
     state = State.QUEUED if name == "retry" else State.UNCONFIRMED
     account = account_in(state)
     again(account).reschedule(due_in=None, claim=uuid.uuid4())
@@ -67,7 +67,7 @@ def test_what_a_worker_claimed_meanwhile_is_left_to_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", Attempt.Outcome)
-def test_what_is_unconfirmed_is_sent_again_only_after_it_was_looked_for_in_vain(outcome: str) -> None:
+def test_an_unconfirmed_account_is_resent_only_after_a_failed_look_up(outcome: str) -> None:
     account = account_in(State.UNCONFIRMED)
     Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP, outcome=outcome)
 
@@ -81,7 +81,7 @@ def test_what_is_unconfirmed_is_sent_again_only_after_it_was_looked_for_in_vain(
 
 
 @pytest.mark.parametrize("outcome", ["", *Attempt.Outcome])
-def test_what_was_not_looked_for_since_its_last_call_is_not_sent_again(outcome: str) -> None:
+def test_an_account_not_looked_up_since_its_last_call_is_not_resent(outcome: str) -> None:
     account = account_in(State.UNCONFIRMED)
     Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP, outcome=Attempt.Outcome.ABSENT)
     Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, outcome=outcome)
@@ -89,13 +89,13 @@ def test_what_was_not_looked_for_since_its_last_call_is_not_sent_again(outcome: 
         services.retry(account)
 
 
-def test_what_is_unconfirmed_and_was_never_called_for_is_not_sent() -> None:
+def test_an_unconfirmed_account_without_a_look_up_is_not_resent() -> None:
     with pytest.raises(IllegalMove):
         services.retry(account_in(State.UNCONFIRMED))
 
 
-def test_a_rejected_account_is_sent_again_unchanged_under_changed_rules() -> None:
-    """The provider is who decides; only what somebody enters now is judged by the rules of now."""
+def test_a_rejected_account_can_be_resent_unchanged_under_new_rules() -> None:
+    """The provider decides; only newly entered values are validated by the current rules."""
     account = account_in(State.REJECTED, phone="1")
     services.retry(account)
     assert (again(account).state, again(account).phone) == (State.QUEUED, "1")

@@ -1,4 +1,4 @@
-"""What workers do: claim, call, settle; who was held up, died or came second."""
+"""What workers do: claim, call and settle, also when they are delayed, die, or lose a race."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Script = Callable[..., None]
 
 @pytest.fixture
 def provider_answers(monkeypatch: pytest.MonkeyPatch) -> Script:
-    """Lets every call be answered so, without a provider, after something has happened `meanwhile`."""
+    """Answers every call without a provider, after calling `meanwhile`."""
 
     def script(answer: Answer, meanwhile: Callable[[], Any] = lambda: None) -> None:
         def call(*_: Any) -> Answer:
@@ -60,7 +60,7 @@ def claimed() -> services.AccountClaim:
 # Claims
 
 
-def test_who_is_longest_due_is_claimed_first() -> None:
+def test_the_longest_overdue_account_is_claimed_first() -> None:
     for name, minutes in (("anna", 1), ("berta", 3), ("clara", 2)):
         account_in(State.QUEUED, username=name, due_at=Now() - timedelta(minutes=minutes))
 
@@ -68,7 +68,7 @@ def test_who_is_longest_due_is_claimed_first() -> None:
     assert services.claim_account() is None
 
 
-def test_a_claim_leaves_evidence_before_any_call_is_made() -> None:
+def test_a_claim_records_evidence_before_the_call() -> None:
     account = sign_up()
     claim = claimed()
     seen, attempt = claim.account, claim.attempt
@@ -82,7 +82,7 @@ def test_a_claim_leaves_evidence_before_any_call_is_made() -> None:
     assert gateway.state().calls == 1
 
 
-def test_a_lease_runs_by_the_clock_of_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_runs_by_the_databases_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     account = sign_up()
     truth = now()
     monkeypatch.setattr(timezone, "now", lambda: truth - timedelta(days=1))
@@ -94,22 +94,22 @@ def test_a_lease_runs_by_the_clock_of_the_database(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
-def test_only_what_waits_in_the_queue_is_claimed_to_be_sent(state: State) -> None:
+def test_only_queued_accounts_are_claimed(state: State) -> None:
     account_in(state)
     assert services.claim_account() is None
 
 
-def test_what_is_not_due_yet_is_not_claimed() -> None:
+def test_an_account_that_is_not_due_is_not_claimed() -> None:
     account_in(State.QUEUED, due_at=Now() + HOUR)
     assert services.claim_account() is None
 
 
-def test_where_nothing_is_due_the_gateway_is_left_alone() -> None:
+def test_with_nothing_due_the_gateway_is_not_used() -> None:
     services.claim_account()
     assert not Gateway.objects.exists()
 
 
-def test_while_the_gateway_is_stopped_nothing_is_claimed() -> None:
+def test_nothing_is_claimed_while_the_gateway_is_stopped() -> None:
     account = account_in(State.QUEUED)
     gateway.stop("for a test")
 
@@ -139,7 +139,7 @@ def test_no_two_workers_claim_the_same_account() -> None:
 # What is sent
 
 
-def test_what_the_customer_entered_is_sent_and_what_the_settings_say(settings: Settings, sandbox: Server) -> None:
+def test_the_customers_and_the_partners_properties_are_sent(settings: Settings, sandbox: Server) -> None:
     settings.CONSTANT_CONTACT_BILLING_LOCALE = "en_GB"
     settings.CONSTANT_CONTACT_SINGLE_BILLING = True
     settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID = True
@@ -157,7 +157,7 @@ def test_what_the_customer_entered_is_sent_and_what_the_settings_say(settings: S
     }
 
 
-def test_what_the_partner_adds_is_on_record_as_it_was_sent(settings: Settings, sandbox: Server) -> None:
+def test_the_partners_properties_are_recorded_as_sent(settings: Settings, sandbox: Server) -> None:
     settings.CONSTANT_CONTACT_SINGLE_BILLING = True
     settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID = True
     account = sign_up()
@@ -170,9 +170,7 @@ def test_what_the_partner_adds_is_on_record_as_it_was_sent(settings: Settings, s
     assert sent.items() <= sandbox.provider.accounts[NAME].properties.items()
 
 
-def test_the_record_holds_even_where_the_settings_change_between_claim_and_call(
-    settings: Settings, sandbox: Server
-) -> None:
+def test_the_record_is_right_even_if_settings_change_before_the_call(settings: Settings, sandbox: Server) -> None:
     sign_up()
     claim = claimed()
     settings.CONSTANT_CONTACT_SINGLE_BILLING = True
@@ -181,13 +179,13 @@ def test_the_record_holds_even_where_the_settings_change_between_claim_and_call(
     assert "single_billing" not in sandbox.provider.accounts[NAME].properties
 
 
-def test_what_is_not_set_is_not_sent(sandbox: Server) -> None:
+def test_empty_properties_are_not_sent(sandbox: Server) -> None:
     sign_up()
     work()
     assert sandbox.provider.accounts[NAME].properties.keys() == SIGN_UP.keys() - {"password"}
 
 
-def test_a_token_that_was_asked_for_is_kept_sealed(settings: Settings, sandbox: Server) -> None:
+def test_a_requested_token_is_stored_sealed(settings: Settings, sandbox: Server) -> None:
     settings.CONSTANT_CONTACT_OAUTH2_TOKEN = True
     account = sign_up()
     work()
@@ -196,7 +194,7 @@ def test_a_token_that_was_asked_for_is_kept_sealed(settings: Settings, sandbox: 
     assert again(account).oauth2_token.open() not in again(account).attempts.get().answer
 
 
-def test_no_token_is_kept_where_none_was_asked_for(sandbox: Server) -> None:
+def test_no_token_is_stored_unless_requested(sandbox: Server) -> None:
     account = sign_up()
     work()
     assert not again(account).oauth2_token
@@ -210,7 +208,7 @@ def test_a_thread_keeps_its_client_until_the_settings_change(settings: Settings)
     assert workers.client() is not first
 
 
-# Who was held up
+# Delayed workers
 
 
 def held_up() -> services.AccountClaim:
@@ -220,7 +218,7 @@ def held_up() -> services.AccountClaim:
     return claim
 
 
-def test_a_call_that_missed_its_slot_takes_another_and_renews_its_lease(
+def test_an_expired_permit_is_replaced_and_the_lease_renewed(
     sandbox: Server,
 ) -> None:
     account = sign_up()
@@ -232,7 +230,7 @@ def test_a_call_that_missed_its_slot_takes_another_and_renews_its_lease(
     assert len(sandbox.provider.calls) == 1
 
 
-def test_the_lease_of_who_was_held_up_starts_anew() -> None:
+def test_the_lease_of_a_delayed_worker_is_restarted() -> None:
     account = sign_up()
     claim = held_up()
     pass_time(LEASE - timedelta(seconds=10))
@@ -243,8 +241,8 @@ def test_the_lease_of_who_was_held_up_starts_anew() -> None:
     assert due_at - now() > LEASE - timedelta(seconds=10)
 
 
-def test_who_was_held_up_beyond_the_lease_sends_nothing(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """A worker that was frozen, like a laptop that was closed: by now others have looked, and may have sent again."""
+def test_a_worker_delayed_beyond_its_lease_sends_nothing(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
+    """A suspended worker, as on a closed laptop: by now others have looked, and may have sent the account again."""
     account = sign_up()
     claim = held_up()
     pass_time(HOUR)
@@ -257,7 +255,7 @@ def test_who_was_held_up_beyond_the_lease_sends_nothing(sandbox: Server, caplog:
     assert f"late answer reference={account.reference} meaning=unsent" in caplog.messages
 
 
-def test_who_was_held_up_while_the_gateway_was_stopped_sends_nothing(sandbox: Server) -> None:
+def test_a_worker_delayed_until_the_gateway_stopped_sends_nothing(sandbox: Server) -> None:
     account = sign_up()
     claim = held_up()
     gateway.stop("for a test")
@@ -267,7 +265,7 @@ def test_who_was_held_up_while_the_gateway_was_stopped_sends_nothing(sandbox: Se
     assert again(account).state == State.QUEUED
 
 
-def test_who_was_held_up_waits_for_a_short_pause_but_not_for_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_delayed_worker_waits_for_a_short_pause_but_not_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -280,7 +278,7 @@ def test_who_was_held_up_waits_for_a_short_pause_but_not_for_a_long_one(monkeypa
     for pause in (timedelta(seconds=10), timedelta(seconds=20)):
         claim.permit = gateway.Permit(0, 0)
         Gateway.objects.update(paused_until=now() + pause)
-        claim.start()  # Too short a sleep would be followed by another one.
+        claim.start()  # After too short a sleep there would be another one.
         assert timedelta(seconds=slept[-1]) <= pause
     claim.permit = gateway.Permit(0, 0)
     Gateway.objects.update(paused_until=now() + HOUR)
@@ -289,7 +287,9 @@ def test_who_was_held_up_waits_for_a_short_pause_but_not_for_a_long_one(monkeypa
     assert len(slept) == 2
 
 
-def test_a_machine_too_busy_for_any_slot_puts_the_call_off(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_too_busy_to_use_a_permit_postpones_the_call(
+    sandbox: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gateway, "LATE", -1.0)
     account = sign_up()
     services.provision(claimed())
@@ -302,7 +302,7 @@ def test_a_machine_too_busy_for_any_slot_puts_the_call_off(sandbox: Server, monk
     assert gateway.state().calls == 1 + claims.MAX_PERMITS
 
 
-# Who came second
+# Lost races
 
 OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,
@@ -323,9 +323,7 @@ def lose_the_lease() -> None:
 
 
 @pytest.mark.parametrize("meaning", OUTCOMES.keys() - {Meaning.CREATED})
-def test_an_answer_after_the_lease_is_kept_as_evidence_and_moves_nothing(
-    meaning: Meaning, provider_answers: Script
-) -> None:
+def test_an_answer_after_the_lease_is_evidence_but_moves_nothing(meaning: Meaning, provider_answers: Script) -> None:
     account = sign_up()
     provider_answers(Answer(meaning=meaning), lose_the_lease)
     services.provision(claimed())
@@ -336,7 +334,7 @@ def test_an_answer_after_the_lease_is_kept_as_evidence_and_moves_nothing(
 
 
 def send_again() -> None:
-    """Another worker takes the lost account over, and has a call of its own under way."""
+    """Another worker takes the account over, and has its own call in flight."""
     lose_the_lease()
     account = Account.objects.get()
     account.move(State.QUEUED, due_in=timedelta())
@@ -350,7 +348,7 @@ def queue_again() -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [lose_the_lease, queue_again, send_again])
-def test_a_created_account_is_delivered_however_late_its_answer_comes(
+def test_a_created_account_is_stored_however_late_the_answer(
     meanwhile: Callable[[], None], provider_answers: Script
 ) -> None:
     account = sign_up()
@@ -362,7 +360,7 @@ def test_a_created_account_is_delivered_however_late_its_answer_comes(
     assert account.oauth2_token.open() == "canary-token"
 
 
-def test_a_created_account_is_not_delivered_to_a_sign_up_that_was_closed(
+def test_a_created_account_is_not_attached_to_a_closed_sign_up(
     provider_answers: Script, caplog: pytest.LogCaptureFixture
 ) -> None:
     def close() -> None:
@@ -376,7 +374,7 @@ def test_a_created_account_is_not_delivered_to_a_sign_up_that_was_closed(
     assert f"account exists, but is closed here reference={account.reference}" in caplog.messages
 
 
-def test_an_answer_with_the_id_of_another_account_goes_to_staff(provider_answers: Script) -> None:
+def test_an_answer_with_another_accounts_id_goes_to_staff(provider_answers: Script) -> None:
     account_in(State.CREATED, username="berta", account_id="7")
     account = sign_up()
     provider_answers(Answer(meaning=Meaning.CREATED, account_id="7"))
@@ -402,7 +400,7 @@ def test_a_late_answer_with_the_id_of_another_account_is_kept_as_evidence(
 # Accounts that cannot be sent
 
 
-def test_an_account_that_cannot_be_unsealed_spends_no_slot_and_does_not_loop(settings: Settings) -> None:
+def test_an_account_that_cannot_be_unsealed_uses_no_permit_and_does_not_loop(settings: Settings) -> None:
     account = sign_up()
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
     assert services.claim_account() is None
@@ -416,23 +414,23 @@ def test_an_account_that_cannot_be_unsealed_spends_no_slot_and_does_not_loop(set
     assert again(account).attempts.count() == 1
 
 
-def test_an_account_that_cannot_be_unsealed_does_not_hold_up_the_others(settings: Settings) -> None:
+def test_an_account_that_cannot_be_unsealed_does_not_block_others(settings: Settings) -> None:
     sign_up()
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
     other = sign_up(username="berta")
     assert claimed().account == other
 
 
-def test_the_claim_shows_no_password() -> None:
+def test_repr_of_a_claim_shows_no_password() -> None:
     sign_up()
     assert SIGN_UP["password"] not in repr(claimed())
 
 
-# A database that goes away
+# Database outages
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, *failures: type[Exception]) -> None:
-    """Let the next attempts to write down what was learned fail so."""
+    """Let the next attempts to store an answer fail like this."""
     true, coming = settle, iter(failures)
 
     def fail(*args: Any) -> None:
@@ -444,7 +442,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, *failures: type[Exception]) -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_was_learned_is_written_down_when_the_database_is_back(
+def test_answers_are_written_once_the_database_is_back(
     provider_answers: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = sign_up()
@@ -458,7 +456,7 @@ def test_what_was_learned_is_written_down_when_the_database_is_back(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("is_ending", [False, True])
-def test_a_database_that_is_away_for_longer_than_the_lease_is_given_up_only_when_the_process_is_to_end(
+def test_only_an_ending_process_gives_up_on_an_unreachable_database(
     is_ending: bool, settings: Settings, provider_answers: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.PROVISION_LEASE = -1.0
@@ -481,7 +479,7 @@ def test_a_database_that_is_away_for_longer_than_the_lease_is_given_up_only_when
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("missed", [False, True])
-def test_no_connection_to_the_database_is_held_during_a_call(
+def test_no_database_connection_is_held_during_a_call(
     missed: bool, sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims, "close_old_connections", close_old_connections)
@@ -507,10 +505,10 @@ def test_no_connection_to_the_database_is_held_during_a_call(
     assert held == [None]
 
 
-# What dead workers left, and what nobody corrected
+# Expiry
 
 
-def test_what_a_dead_worker_left_may_be_at_the_provider() -> None:
+def test_an_account_left_by_a_dead_worker_becomes_unconfirmed() -> None:
     account = account_in(State.SENDING)
     services.expire()
 
@@ -519,7 +517,7 @@ def test_what_a_dead_worker_left_may_be_at_the_provider() -> None:
     assert again(account).password.open() == SIGN_UP["password"]
 
 
-def test_what_nobody_corrected_is_closed_and_its_password_wiped() -> None:
+def test_an_account_never_corrected_is_closed_and_its_password_wiped() -> None:
     account = account_in(State.REJECTED)
     services.expire()
 
@@ -533,7 +531,7 @@ def test_nothing_else_expires(state: State) -> None:
     assert again(account).state == state
 
 
-def test_an_account_queued_by_a_clock_that_was_wrong_is_sent_all_the_same() -> None:
+def test_an_account_queued_by_a_wrong_clock_is_still_sent() -> None:
     account = account_in(State.QUEUED, due_at=Now() + timedelta(days=300))
     services.expire()
     pass_time()
@@ -547,7 +545,7 @@ def test_nothing_expires_before_its_time(state: State) -> None:
     assert again(account).state == state
 
 
-def test_a_race_for_one_account_does_not_keep_the_others_from_expiring(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_race_for_one_account_does_not_stop_others_from_expiring(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = account_in(State.SENDING), account_in(State.SENDING, username="berta")
     move = Account.move
 
@@ -562,10 +560,10 @@ def test_a_race_for_one_account_does_not_keep_the_others_from_expiring(monkeypat
     assert (again(first).state, again(second).state) == (State.SENDING, State.UNCONFIRMED)
 
 
-# Signs of life
+# Heartbeats
 
 
-def test_a_worker_reports_itself_and_those_long_unseen_are_forgotten() -> None:
+def test_a_worker_reports_and_workers_long_unseen_are_deleted() -> None:
     services.report("one")
     Worker.objects.update(seen_at=Now() - timedelta(hours=25))
     services.report("two")
@@ -581,7 +579,7 @@ def test_a_worker_reports_itself_and_those_long_unseen_are_forgotten() -> None:
 # The log
 
 
-def test_every_move_is_one_line_with_the_reference(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_move_is_logged_as_one_line_with_the_reference(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     account = sign_up()
     sandbox.provider.fail_next("create", "reset-before")
