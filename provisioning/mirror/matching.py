@@ -53,11 +53,7 @@ def find(account: Account) -> Finding | None:
     findings = [
         Finding(verdict, entry)
         for entry in entries
-        if (
-            verdict := _compare(
-                account, entry, since, is_attached=entry.account_id in attached, is_provable=is_provable
-            )
-        )
+        if (verdict := _verdict(account, entry, since, entry.account_id in attached, is_provable))
     ]
     for verdict in Verdict:
         if matching := [finding for finding in findings if finding.verdict == verdict]:
@@ -115,8 +111,8 @@ def calibrate(entries: list[Entry]) -> None:
         Gateway.objects.filter(pk=1, list_names="").update(list_names=finding)
 
 
-def _compare(
-    account: Account, entry: ListEntry, since: datetime, *, is_attached: bool, is_provable: bool
+def _verdict(
+    account: Account, entry: ListEntry, since: datetime, is_attached: bool, is_provable: bool
 ) -> Verdict | None:
     """`is_provable`: there was a complete pass before our call, which would have shown an older account."""
     is_elder = entry.first_seen_at <= since

@@ -61,7 +61,7 @@ django.setup()
 from django.core.management import execute_from_command_line
 from provisioning import gateway
 gateway.FIRST_OUTAGE_PAUSE /= 10
-gateway.LONGEST_OUTAGE_PAUSE /= 10
+gateway.MAX_OUTAGE_PAUSE /= 10
 execute_from_command_line(["manage.py", "provision", "--threads=8"])
 """
 """A worker to which an outage of seconds is one of minutes."""

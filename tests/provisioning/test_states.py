@@ -314,7 +314,7 @@ class Machine(RuleBasedStateMachine):
         self.sleep(1)
         try:
             claim = claim_what_is_due()
-        except gateway.NoSlot:
+        except gateway.CallNotPermitted:
             return False
         if claim is None:
             return False
@@ -343,7 +343,7 @@ class Machine(RuleBasedStateMachine):
         def create(properties: Mapping[str, Any], start: Any) -> Answer:
             try:
                 start()
-            except (MovedMeanwhile, gateway.NoSlot, TimeoutError):
+            except (MovedMeanwhile, gateway.CallNotPermitted, TimeoutError):
                 return Answer(meaning=Meaning.UNSENT)
             claim = start.__self__
             self.goes_out(claim, properties)
@@ -352,7 +352,7 @@ class Machine(RuleBasedStateMachine):
         def list_accounts(page: str, start: Any) -> Answer:
             try:
                 start()
-            except (PassLost, gateway.NoSlot, TimeoutError):
+            except (PassLost, gateway.CallNotPermitted, TimeoutError):
                 return Answer(meaning=Meaning.UNSENT)
             if not page:
                 self.first_page_read.setdefault(start.__self__.list_pass.pk, self.tick())
