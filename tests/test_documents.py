@@ -9,7 +9,7 @@ from django.core.management import get_commands
 from tests.checkout import ROOT
 
 documents = pytest.mark.parametrize(
-    "document", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=lambda path: path.name
+    "document", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name
 )
 FOLDERS = ("deploy", "docs", "provisioning", "signup", "static", "templates", "tests")
 
