@@ -38,7 +38,7 @@ class Nginx:
             raise FileNotFoundError("No nginx: on Debian, apt-get install nginx-light")
         self.directory, self.port, self.http_port = directory, free_port(), free_port()
         self.log, self.certificate, self._key = (directory / name for name in ("access.log", "cert.pem", "key.pem"))
-        _certify(self.certificate, self._key)
+        certify(self.certificate, self._key)
         site = directory / "site.conf"
         site.write_text(self._adapted(CONFIGURATION.read_text(), upstream))
         main = directory / "nginx.conf"
@@ -85,7 +85,7 @@ class Nginx:
         return text
 
 
-def _certify(certificate: Path, key: Path) -> None:
+def certify(certificate: Path, key: Path) -> None:
     own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     names = x509.SubjectAlternativeName([x509.DNSName(HOST), x509.IPAddress(ip_address("127.0.0.1"))])

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from provisioning.constant_contact import Answer, Client, Credentials, Entry, Me
 from provisioning.constant_contact.client import MASK, MAX_BODY_SIZE, mask
 from provisioning.constant_contact.transport import IDLE
 from provisioning.sandbox import Server
+from tests.deploy.nginx import certify
 from tests.patience import PATIENCE
 from tests.provisioning.constant_contact.deadline import deadline_once
 from tests.provisioning.constant_contact.peer import answering, peer
@@ -156,6 +158,32 @@ def test_a_refused_connection_means_nothing_was_sent() -> None:
 
 def test_an_unknown_host_name_means_nothing_was_sent() -> None:
     assert client("http://provider.invalid").create(ANNA).meaning == Meaning.UNSENT
+
+
+def test_an_untrusted_certificate_means_nothing_was_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # They would turn on what the client has turned off.
+        monkeypatch.delenv(name, raising=False)
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certify(certificate, key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    received = b""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            nonlocal received
+            with (
+                contextlib.suppress(ssl.SSLError),
+                context.wrap_socket(listener.accept()[0], server_side=True) as connection,
+            ):
+                received = connection.recv(1000)
+
+        server = threading.Thread(target=accept)
+        server.start()
+        answer = client(f"https://localhost:{listener.getsockname()[1]}").create(ANNA)
+        server.join()
+    assert answer.meaning == Meaning.UNSENT
+    assert not received
 
 
 def test_a_failed_tls_handshake_means_nothing_was_sent() -> None:
