@@ -1,4 +1,4 @@
-# Pin it in your own build: --build-arg PYTHON=python:3.12-slim@sha256:…
+# To pin an exact image: --build-arg PYTHON=python:3.12-slim@sha256:…
 ARG PYTHON=python:3.12-slim
 
 FROM ${PYTHON} AS build
@@ -19,7 +19,7 @@ USER 10001
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATABASE_URL=sqlite:////data/db.sqlite3
 VOLUME /data
 EXPOSE 8000
-# By a host name that ALLOWED_HOSTS admits, as any other visitor.
+# With a host name from ALLOWED_HOSTS, like any other visitor.
 HEALTHCHECK --start-period=30s CMD ["python", "-c", "\
 from urllib.request import Request, urlopen; \
 from signup.settings import ALLOWED_HOSTS; \

@@ -1,12 +1,12 @@
 PYTHON ?= python3
 BIN = .venv/bin
-# On every core, so what is seen while they run is how far they are.
+# On every core; the output shows progress.
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 .PHONY: run test test-quick test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack check style messages requirements
 .DELETE_ON_ERROR:
 
-run: .venv/run  ## the page, a worker and a stand-in for Constant Contact on this machine
+run: .venv/run  ## the page, a worker, and a Constant Contact sandbox on this machine
 	@$(BIN)/python manage.py demo
 
 # A certified OpenID provider to log in at, and Mozilla's scanner of headers.
@@ -17,7 +17,7 @@ tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 
 test: test-sqlite test-postgresql test-browser  ## what a change must pass: on SQLite, on PostgreSQL, and in a browser
 
-test-quick: .venv/dev  ## what is worth running at every save: a minute, on SQLite
+test-quick: .venv/dev  ## for every save: one minute of tests, on SQLite
 	$(PYTEST) -m "not slow and not browser and not long and not pace and not attack"
 
 test-sqlite: .venv/dev $(NODE)
@@ -33,11 +33,11 @@ test-long: .venv/dev  ## the crash matrix, chaos and long sequences of events, o
 	$(PYTEST) -m long
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m long
 
-test-pace: .venv/dev  ## how well the rate is used and kept, on a machine that does nothing else meanwhile
+test-pace: .venv/dev  ## how well the rate is used and kept, on an otherwise idle machine
 	$(BIN)/python -m pytest -m pace
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m pace
 
-test-nightly: test-pace test test-long  ## all there is, then three times what a change must pass, in other orders and with every core busy
+test-nightly: test-pace test test-long  ## everything, then three more rounds of what a change must pass, in other orders and with every core busy
 	for round in 1 2 3; do \
 		$(BIN)/python -m tests.stress $(PYTEST) -m "not long and not pace and not attack" && \
 		$(BIN)/python -m tests.stress $(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack" || exit 1; \
@@ -55,10 +55,10 @@ style: .venv/dev  ## style, types, and the direction of dependencies
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-DESK = provisioning/admin/* provisioning/admin_site/* provisioning/management/* provisioning/models.py provisioning/gateway.py \
+UNTRANSLATED = provisioning/admin/* provisioning/admin_site/* provisioning/management/* provisioning/models.py provisioning/gateway.py \
 	provisioning/search.py signup/admin.py signup/brand/* signup/single_sign_on/staff.py templates/admin/* tests/*
-messages: .venv/run  ## collect what customers read into the catalogs of translations, and compile these (by GNU gettext)
-	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(DESK:%=-i "%")
+messages: .venv/run  ## collect what customers read into the translation catalogs, and compile them (by GNU gettext)
+	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")
 	$(BIN)/python manage.py compilemessages -i .venv
 
 requirements: .venv/dev  ## pin the newest versions that pyproject.toml allows

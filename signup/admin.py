@@ -1,4 +1,4 @@
-"""What staff see of the mails to customers."""
+"""The admin for emails to customers."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class MailAdmin(ReadOnly, ModelAdmin):
         if mail.sent_at:
             return "Sent"
         if mail.due_at:
-            return "To be sent"
-        return "Perhaps not sent" if mail.tries else "Nothing to tell yet"
+            return "Scheduled"
+        return "May not have been sent" if mail.tries else "Not needed yet"

@@ -1,6 +1,6 @@
-"""What is missing or wrong in the configuration: for `manage.py check`, and before anything starts.
+"""System checks of the configuration, for `manage.py check` and before anything starts.
 
-No message holds the value of a setting, which may be a secret.
+No message holds the value of a setting, because it may be a secret.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from provisioning import rules
 from provisioning.rules import APIS
 
 MARGIN = 10
-"""Seconds that a worker's lease must outlast a call, to write down how the call ended."""
+"""Seconds by which a worker's lease must outlast a call, to record how the call ended."""
 
 _WHERE = "Set it in the environment or in .env; docs/configuration.md explains each setting."
-_SECRETS = "`python manage.py generate_secrets` prints fresh ones, as lines for .env or the environment."
-_PARTNER = "Constant Contact gives it to its partners; to try the page without one, `make run` uses a stand-in."
-_HOSTS = "List the host names of your page with commas between them, like signup.example.com,www.example.com."
+_SECRETS = "`python manage.py generate_secrets` prints new ones, as lines for .env or the environment."
+_PARTNER = "Constant Contact issues it to partners. To try the page without it, `make run` uses a sandbox."
+_HOSTS = "List the host names of your page, separated by commas, like signup.example.com,www.example.com."
 
 
 def check_configuration(**options: Any) -> list[checks.CheckMessage]:
-    """All mistakes in the settings, as Django's system checks report them."""
+    """Return every mistake in the settings."""
     return [
         *_unreadable(),
         *_missing(),
@@ -65,11 +65,11 @@ def _missing() -> Iterator[checks.CheckMessage]:
 def _hosts() -> Iterator[checks.CheckMessage]:
     if any("/" in host or (":" in host and not host.endswith("]")) for host in settings.ALLOWED_HOSTS):
         yield checks.Error(
-            "ALLOWED_HOSTS takes host names only, without https:// and port.", hint=_HOSTS, id="signup.E008"
+            "ALLOWED_HOSTS must hold host names only, without https:// and port.", hint=_HOSTS, id="signup.E008"
         )
     if "*" in settings.ALLOWED_HOSTS:
         yield checks.Error(
-            "ALLOWED_HOSTS lets every host name pass, also one that a stranger made up.", hint=_HOSTS, id="signup.E020"
+            "ALLOWED_HOSTS accepts every host name, even one that an attacker made up.", hint=_HOSTS, id="signup.E020"
         )
 
 
@@ -86,8 +86,8 @@ def _provider() -> Iterator[checks.CheckMessage]:
         address = urlsplit(getattr(settings, name))
         if address.scheme == "http" and not _is_loopback(address.hostname or ""):
             yield checks.Error(
-                f"{name} would have secrets carried over the network in clear.",
-                hint="Use https://; http:// is for a stand-in on this machine only.",
+                f"{name} would send secrets over the network unencrypted.",
+                hint="Use https://. http:// is only for a sandbox on this machine.",
                 id="signup.E010",
             )
 
@@ -103,8 +103,8 @@ def _lease() -> Iterator[checks.CheckMessage]:
     least = settings.CONSTANT_CONTACT_TIMEOUT + MARGIN
     if least > settings.PROVISION_LEASE:
         yield checks.Error(
-            "PROVISION_LEASE is too short: a worker would lose an account while its call is still under way.",
-            hint=f"Make it at least {least:g} (CONSTANT_CONTACT_TIMEOUT + {MARGIN}), or shorten the time-out.",
+            "PROVISION_LEASE is too short: a worker would lose an account while its call is still in progress.",
+            hint=f"Make it at least {least:g} (CONSTANT_CONTACT_TIMEOUT + {MARGIN}), or shorten the timeout.",
             id="signup.E011",
         )
 
@@ -114,7 +114,7 @@ def _minimum_lengths() -> Iterator[checks.CheckMessage]:
         rule = APIS[settings.CONSTANT_CONTACT_API].get(name)
         if rule is None or rule.kind is not str or not length <= rule.max_length:
             yield checks.Error(
-                f"CONSTANT_CONTACT_MINIMUM_LENGTHS asks {name} to be {length} characters long, which cannot be.",
+                f"CONSTANT_CONTACT_MINIMUM_LENGTHS requires {length} characters for {name}, which is impossible.",
                 hint="Name a property like username or password, and a length below its maximum.",
                 id="signup.E013",
             )
@@ -123,20 +123,20 @@ def _minimum_lengths() -> Iterator[checks.CheckMessage]:
 def _redirect() -> Iterator[checks.CheckMessage]:
     if settings.SECURE_SSL_REDIRECT and not settings.TRUSTED_PROXIES:
         yield checks.Warning(
-            "Every page would redirect to itself for ever: nobody is trusted to say that a visitor came by HTTPS.",
-            hint="List the addresses of your reverse proxy in TRUSTED_PROXIES, or switch SECURE_SSL_REDIRECT off.",
+            "Every page would redirect to itself forever: no proxy is trusted to say that a visitor came by HTTPS.",
+            hint="List the addresses of your reverse proxy in TRUSTED_PROXIES, or turn SECURE_SSL_REDIRECT off.",
             id="signup.W001",
         )
 
 
 def check_proxy(**options: Any) -> list[checks.CheckMessage]:
-    """For the web server only: what visitors' slow connections can do to it."""
+    """Check, for the web server only, that a proxy protects it from slow connections."""
     if settings.DEBUG or settings.TRUSTED_PROXIES:
         return []
     return [
         checks.Warning(
-            "No reverse proxy is named, and without one some slow connections are enough to freeze the page.",
-            hint="Put one in front that buffers, like deploy/nginx.conf, and list its address in TRUSTED_PROXIES.",
+            "No reverse proxy is configured. Without one, a few slow connections can freeze the page.",
+            hint="Use one that buffers, such as deploy/nginx.conf, and list its address in TRUSTED_PROXIES.",
             id="signup.W004",
         )
     ]
@@ -145,8 +145,8 @@ def check_proxy(**options: Any) -> list[checks.CheckMessage]:
 def _sender() -> Iterator[checks.CheckMessage]:
     if settings.EMAIL_URL and not settings.DEFAULT_FROM_EMAIL:
         yield checks.Error(
-            "Mails would have no sender.",
-            hint="Give your own address in DEFAULT_FROM_EMAIL, or leave EMAIL_URL empty to send no mails.",
+            "Emails would have no sender.",
+            hint="Set DEFAULT_FROM_EMAIL to your own address, or leave EMAIL_URL empty to send no emails.",
             id="signup.E014",
         )
 
@@ -157,27 +157,27 @@ def _single_sign_on() -> Iterator[checks.CheckMessage]:
     if not provider:
         if ways and not settings.OIDC_STAFF_CLAIM:
             yield checks.Warning(
-                f"{ways[0]} has no use: customers choose passwords.",
-                hint="Set CONSTANT_CONTACT_IDP_PROVIDER to turn single sign-on on, or OIDC_STAFF_CLAIM for your staff.",
+                f"{ways[0]} has no effect, because customers choose passwords.",
+                hint="For customers, set CONSTANT_CONTACT_IDP_PROVIDER. For staff, set OIDC_STAFF_CLAIM.",
                 id="signup.W002",
             )
         return
     if len(provider) > rules.active()["idp_provider"].max_length:
         yield checks.Error(
             "CONSTANT_CONTACT_IDP_PROVIDER is longer than Constant Contact's API allows.",
-            hint="Constant Contact gives this id to you, as the identity provider; ask for the one of your API.",
+            hint="Constant Contact gives you this ID as an identity provider. Ask for the one for your API version.",
             id="signup.E015",
         )
     if not ways:
         yield checks.Error(
-            "Nobody could sign up: with single sign-on customers have to prove who they are, and there is no way to.",
-            hint="Set OIDC_ISSUER for log-ins at your identity provider, SIGNUP_LINK_KEY for signed links, or both.",
+            "Nobody could sign up: with single sign-on, customers must prove who they are, and there is no way to.",
+            hint="Set OIDC_ISSUER for logins at your identity provider, SIGNUP_LINK_KEY for signed links, or both.",
             id="signup.E016",
         )
     if urlsplit(settings.CONSTANT_CONTACT_LOGIN_URL).hostname == "login.constantcontact.com":
         yield checks.Warning(
-            "CONSTANT_CONTACT_LOGIN_URL leads to a log-in with a password, and with single sign-on there is none.",
-            hint="Give the address at which your identity provider logs customers in to Constant Contact.",
+            "CONSTANT_CONTACT_LOGIN_URL leads to a login with a password, but with single sign-on there is none.",
+            hint="Set it to the address where your identity provider logs customers in to Constant Contact.",
             id="signup.W003",
         )
 
@@ -188,8 +188,8 @@ def _openid() -> Iterator[checks.CheckMessage]:
     missing = [name for name in names if not getattr(settings, name) and name not in settings.MISTAKES]
     if wanted and missing:
         yield checks.Error(
-            f"{', '.join(missing)} is missing, and {wanted[0]} has no use without.",
-            hint="Your identity provider gives you issuer, client id and secret when you register the page with it.",
+            f"{', '.join(missing)} is missing, and {wanted[0]} doesn't work without it.",
+            hint="Your identity provider gives you issuer, client ID, and secret when you register the page with it.",
             id="signup.E017",
         )
 
@@ -197,25 +197,25 @@ def _openid() -> Iterator[checks.CheckMessage]:
 def _links() -> Iterator[checks.CheckMessage]:
     if settings.SIGNUP_LINK_URL and not settings.SIGNUP_LINK_KEY:
         yield checks.Error(
-            "SIGNUP_LINK_URL has no use without SIGNUP_LINK_KEY: no link could be told from a forged one.",
+            "SIGNUP_LINK_URL doesn't work without SIGNUP_LINK_KEY: a forged link would look like a real one.",
             hint="Set SIGNUP_LINK_KEY to the key that your system signs the links with.",
             id="signup.E018",
         )
     if settings.SIGNUP_LINK_KEY:
-        from signup.single_sign_on import link  # It has models, which are not there yet when this module is read.
+        from signup.single_sign_on import link  # Imports models, which are not loaded yet when this module is.
 
         try:
             link.key()
         except ValueError:
             yield checks.Error(
                 "SIGNUP_LINK_KEY is neither a secret of 32 or more characters nor a public key.",
-                hint="Give a public key as PEM, in a file named by SIGNUP_LINK_KEY_FILE: RSA of 2048 bits, or P-256.",
+                hint="Use a longer secret, or set SIGNUP_LINK_KEY_FILE to a PEM public key (RSA 2048 or P-256).",
                 id="signup.E019",
             )
 
 
 def check_files(**options: Any) -> list[checks.CheckMessage]:
-    """Where there are files with personal data or secrets that others on this machine can read or change."""
+    """Warn about files with personal data or secrets that other users of this machine can read or change."""
     database = settings.DATABASES["default"]
     name = database["NAME"] if database["ENGINE"].endswith("sqlite3") else ""
     paths = [Path(f"{name}{suffix}") for suffix in ("", "-wal", "-shm") if name not in ("", ":memory:")]
@@ -223,7 +223,7 @@ def check_files(**options: Any) -> list[checks.CheckMessage]:
     return [
         checks.Warning(
             f"Other users of this machine can read or change {path.name}.",
-            hint=f"Keep it to yourself: chmod 600 {path.name}",
+            hint=f"Restrict it: chmod 600 {path.name}",
             id="signup.W005",
         )
         for path in paths
@@ -232,7 +232,7 @@ def check_files(**options: Any) -> list[checks.CheckMessage]:
 
 
 def check_static_files(**options: Any) -> list[checks.CheckMessage]:
-    """For the web server only: without them every page would fail, but the worker needs none."""
+    """Check, for the web server only, that static files are collected. Without them, every page would fail."""
     manifest = settings.STATIC_ROOT / "staticfiles.json"
     if settings.DEBUG or manifest.exists():
         return []

@@ -1,4 +1,4 @@
-"""What the page adds to the staff's overview."""
+"""What the sign-up page adds to the admin's overview."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from signup import visitors
 
 
 def hidden_visitors(**kwargs: Any) -> Task | None:
-    """Say that limits work badly, because a proxy keeps visitors' addresses to itself."""
+    """Warn that limits don't work well, because a proxy hides visitors' addresses."""
     if not visitors.are_hidden():
         return None
     return Task(
-        "The reverse proxy does not say where visitors come from.",
+        "The reverse proxy hides visitors' addresses.",
         "",
-        "They share one limit, so some are turned away. Whoever runs this installation must set X-Forwarded-For and"
-        " TRUSTED_PROXIES as docs/production.md says.",
+        "All visitors share one limit, so some are turned away. Ask whoever runs this installation to set"
+        " X-Forwarded-For and TRUSTED_PROXIES as docs/production.md says.",
     )

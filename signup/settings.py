@@ -1,9 +1,8 @@
-"""The whole configuration: the only reader of the environment.
+"""The whole configuration, and the only reader of the environment.
 
-Values come from the environment or from a `.env` file beside `manage.py` (the environment wins); each may also be
-given as `NAME_FILE`, the path of a file that holds it. An empty value counts as not given. A value that cannot be read
-is kept in `MISTAKES` and reported by `manage.py check` (see `signup.checks`) instead of ending the import in a
-traceback.
+Values come from the environment or from a `.env` file next to `manage.py` (the environment wins). Each can also be
+given as `NAME_FILE`, the path of a file that holds it. An empty value counts as not set. An invalid value doesn't end
+the import in a traceback: it is noted in `MISTAKES` and reported by `manage.py check` (see `signup.checks`).
 """
 
 import re
@@ -31,9 +30,11 @@ MISTAKES: dict[str, str] = {}
 
 
 def read(name: str, default: Any, cast: Callable[[str], Any] = str) -> Any:
-    """The setting `name`, or `default` where it is not given or cannot be read (then with a note in `MISTAKES`)."""
+    """Return the setting `name`, or `default` if it is not set or invalid. The latter is noted in `MISTAKES`."""
     try:
-        text = env.ENVIRON.get(name, "").strip()  # Not by `str()`, which takes a leading $ for another name.
+        text = env.ENVIRON.get(
+            name, ""
+        ).strip()  # Not `env.str()`, which takes a leading $ for the name of another setting.
         return cast(text) if text else default
     except OSError as error:
         MISTAKES[name] = f"{name}_FILE cannot be read: {error.strerror}."
@@ -72,7 +73,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 def url(text: str) -> str:
     if not text.startswith(("https://", "http://")):
-        raise ValueError("must start with https:// (or http://, for a stand-in on this machine)")
+        raise ValueError("must start with https:// (or http://, for a sandbox on this machine)")
     return text
 
 
@@ -123,7 +124,7 @@ def email(text: str) -> dict[str, Any]:
 # The site
 
 SECRET_KEY = read("SECRET_KEY", "")
-if not SECRET_KEY:  # Whatever touches an empty one raises, even before the system checks could tell what is missing.
+if not SECRET_KEY:  # Django raises for an empty one before the system checks can report it.
     SECRET_KEY = get_random_secret_key()
     MISTAKES.setdefault("SECRET_KEY", "SECRET_KEY is missing: `python manage.py generate_secrets` prints a fresh one.")
 DEBUG = read("DEBUG", False, boolean)
@@ -135,7 +136,7 @@ SECURE_SSL_REDIRECT = read("SECURE_SSL_REDIRECT", not DEBUG, boolean)
 
 DATABASES = {"default": read("DATABASE_URL", database("sqlite:///db.sqlite3"), database)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Writers queue up (IMMEDIATE, busy time-out) instead of failing; readers never wait for a writer (WAL).
+    # Writers queue up (IMMEDIATE, busy timeout) instead of failing. Readers never wait for a writer (WAL).
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         timeout=20,
         transaction_mode="IMMEDIATE",
@@ -148,7 +149,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 _MEMORY = "django.core.cache.backends.locmem.LocMemCache"
 CACHES = {
     "default": {"BACKEND": _MEMORY},
-    # Pages and brands, kept by each process for itself; not on a developer's machine, where templates are edited.
+    # Pages and brands, cached by each process. Not on a developer's machine, where templates are edited.
     "pages": {
         "BACKEND": "django.core.cache.backends.dummy.DummyCache" if DEBUG else _MEMORY,
         "LOCATION": "pages",
@@ -190,7 +191,7 @@ PROVISION_RECHECK = read("PROVISION_RECHECK", 30.0, number(float, 0))
 
 RETENTION_DAYS = read("RETENTION_DAYS", 0, number(int, 0))
 
-# Single sign-on: who proves who a customer is, and who staff are
+# Single sign-on, and staff
 
 OIDC_ISSUER = read("OIDC_ISSUER", "", url)
 OIDC_CLIENT_ID = read("OIDC_CLIENT_ID", "")
@@ -203,7 +204,7 @@ STAFF_IDLE_MINUTES = read("STAFF_IDLE_MINUTES", 60, number(int, 1))
 SIGNUP_LINK_KEY = read("SIGNUP_LINK_KEY", "")
 SIGNUP_LINK_URL = read("SIGNUP_LINK_URL", "", url)
 
-# Whose page this is
+# Your brand
 
 BRAND_NAME = read("BRAND_NAME", "")
 BRAND_HEADLINE = read("BRAND_HEADLINE", "")
@@ -214,7 +215,7 @@ BRAND_SUPPORT_URL = read("BRAND_SUPPORT_URL", "", url)
 BRAND_TERMS_URL = read("BRAND_TERMS_URL", "", url)
 BRAND_PRIVACY_URL = read("BRAND_PRIVACY_URL", "", url)
 
-# Mails to customers, where there is a mail server
+# Emails to customers, if there is a mail server
 
 EMAIL_URL = read("EMAIL_URL", {}, email)
 EMAIL_BACKEND = EMAIL_URL.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
@@ -291,7 +292,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-# Who guesses at a log-in of staff is locked out for a while, at the address that the guesses come from.
+# Guesses at staff's logins are blocked: see the module of the handler.
 AXES_HANDLER = "provisioning.admin_site.guessing.Handler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "signup.visitors.first_address"
@@ -308,7 +309,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français"), ("es", "Español")]
-LOCALE_PATHS = [BASE_DIR / "signup" / "locale"]  # Where the texts of the templates are kept, too.
+LOCALE_PATHS = [BASE_DIR / "signup" / "locale"]  # Also holds the texts of the templates.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -328,7 +329,7 @@ STORAGES = {
 
 WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 
-# HTTPS everywhere but on a developer's own machine
+# HTTPS everywhere except on a developer's own machine
 
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
@@ -348,7 +349,7 @@ if not DEBUG:
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 KNOWN_BROWSER_COOKIE_NAME = "known-browser" if DEBUG else "__Host-known-browser"
 X_FRAME_OPTIONS = "DENY"
-# Nothing but our own files: no inline script or style either, but the one with the colours of the brand.
+# Only our own files. No inline scripts, and no inline style except the one with the brand's colors.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {"default-src": ["'none'"]}
     | {f"{kind}-src": ["'self'"] for kind in ("connect", "img", "script")}
@@ -367,7 +368,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # At DEBUG urllib3 writes each URL, and with it the API key, to the log; authlib writes codes and tokens.
+        # At DEBUG, urllib3 logs each URL with the API key, and authlib logs codes and tokens.
         "urllib3": {"level": "WARNING"},
         "authlib": {"level": "WARNING"},
     },

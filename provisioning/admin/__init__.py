@@ -1,6 +1,6 @@
-"""The partner's desk: every account with the evidence of every call made for it.
+"""The admin for staff: every account, with the evidence of every call made for it.
 
-Nothing here writes a state: what staff may do is done by `provisioning.services`.
+Nothing here writes a state. Staff actions call `provisioning.services`.
 """
 
 from provisioning.admin.accounts import AccountAdmin

@@ -34,7 +34,7 @@ State = Account.State
 
 @admin.register(Account)
 class AccountAdmin(ReadOnly, ModelAdmin):
-    """Accounts change by the actions of `services` only; the admin itself edits nothing."""
+    """Accounts, read-only. Only actions change them, by calling `services`."""
 
     list_display = ("colored_state", "submitted", "customer", "email", "country", "last_answer")
     list_display_links = ("customer",)
@@ -65,7 +65,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
-        """Without the secrets: of a token only whether there is one is read from the database."""
+        """Leave secrets out: of a token, the database only says whether there is one."""
         last = Attempt.objects.filter(account=OuterRef("pk")).order_by("-started_at", "-pk")
         accounts: QuerySet[Account] = super().get_queryset(request)
         return accounts.defer("password", "oauth2_token").annotate(
@@ -145,7 +145,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         outcome: str | None = account.last_outcome  # type: ignore[attr-defined]  # annotated by get_queryset
         return None if outcome is None else str(Attempt.Outcome(outcome).label if outcome else "No answer yet")
 
-    @admin.display(description="Organization, user name")
+    @admin.display(description="Organization, username")
     def customer(self, account: Account) -> SafeString:
         return format_html("{}<br><small>{}</small>", account.organization_name, account.username)
 
@@ -167,7 +167,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     def owner(self, account: Account) -> str:
         return f"{account.first_name} {account.last_name}"
 
-    @admin.display(description="Place")
+    @admin.display(description="Location")
     def place(self, account: Account) -> str:
         state = rules.states(account.country_code).get(account.state_code, "")
         country = rules.country_name(account.country_code) or account.country_code
@@ -177,7 +177,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     def marketing(self, account: Account) -> str:
         return "declined" if account.gdpr_opt_out else "allowed"
 
-    @admin.display(description="Time to ready")
+    @admin.display(description="Time until created")
     def took(self, account: Account) -> str:
         if account.created_at is None:
             return "-"

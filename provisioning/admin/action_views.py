@@ -1,4 +1,4 @@
-"""Staff's actions on the pages of the admin: one at a time on an account's page, in bulk on the list."""
+"""The views of staff actions: for one account from its page, in bulk from the list."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from provisioning.admin_site import ask_for_proof
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 MOST_AT_ONCE = 500
-"""A bulk of more would outlast the patience of browsers and proxies."""
+"""More would take longer than browsers and proxies wait."""
 
 
 def page(request: HttpRequest, template: str, account: Account | None, **context: Any) -> TemplateResponse:
-    """A page of ours in the admin's frame, about one account if given."""
+    """Render one of our pages in the frame of the admin, about one account if given."""
     return TemplateResponse(
         request,
         f"admin/provisioning/account/{template}.html",
@@ -34,18 +34,18 @@ def page(request: HttpRequest, template: str, account: Account | None, **context
 
 
 def require_permissions(request: HttpRequest, *permissions: str) -> None:
-    """Raises PermissionDenied unless this member of staff may see accounts and has all of these."""
+    """Raise PermissionDenied unless this member of staff may view accounts and has all of `permissions`."""
     if not request.user.has_perms(["provisioning.view_account", *permissions]):
         raise PermissionDenied
 
 
 def stamp(account: Account) -> str:
-    """Names the account as a page has shown it, so that nobody acts on what they have not seen."""
+    """Return what identifies the account as a page shows it, so that nobody acts on a state they haven't seen."""
     return account.state_changed_at.isoformat()
 
 
 def account_action(request: HttpRequest, pk: int, action: Action) -> HttpResponse:
-    """Carry a action out for one account, if it still is as the page showed it."""
+    """Carry an action out for one account, if it is still as the page showed it."""
     require_permissions(request, action.permission)
     account = get_object_or_404(Account, pk=pk)
     if action.needs_proof and (asked := ask_for_proof(request)):
@@ -65,12 +65,12 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
 
 
 def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Account], *, action: Action) -> Any:
-    """Carry a action out for each of the selected accounts that it is for; the others stay as they are."""
+    """Carry an action out for each selected account that it applies to. The others stay as they are."""
     if action.needs_proof and (asked := ask_for_proof(request)):
         return asked
     accounts = list(queryset[: MOST_AT_ONCE + 1])
     if len(accounts) > MOST_AT_ONCE:
-        messages.error(request, f"Nothing was done: choose at most {MOST_AT_ONCE} accounts at once.")
+        messages.error(request, f"Nothing was done. Select at most {MOST_AT_ONCE} accounts at once.")
         return None
     if action.warning and "confirmed" not in request.POST:
         return _ask(request, action, accounts, {"action": action.name})
@@ -79,22 +79,24 @@ def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accou
 
 
 def carry_out_each(request: HttpRequest, accounts: list[Account], action: Action) -> None:
-    """Carry a action out for each account that it is for, and say for how many, and which were left as they are."""
+    """Carry an action out for each account that it applies to. Report how many, and which ones were left unchanged."""
     left = [account for account in accounts if not _done(account, request, action)]
     if done := len(accounts) - len(left):
         messages.success(request, f"{action.done}: {done} account{pluralize(done)}.")
     if left:
         names = "; ".join(f"{account}: {account.get_state_display()}" for account in left[:10])
         more = " …" if len(left) > 10 else ""
-        as_is = "account was left as it is" if len(left) == 1 else "accounts were left as they are"
-        messages.warning(request, f"{len(left)} {as_is}: {names}{more}")
+        unchanged = "account was left unchanged" if len(left) == 1 else "accounts were left unchanged"
+        messages.warning(request, f"{len(left)} {unchanged}: {names}{more}")
 
 
 def tell_meanwhile(request: HttpRequest, account: Account) -> None:
-    """Answer a race with what happened meanwhile."""
+    """Tell staff that somebody or something else changed the account first, and what happened."""
     account.refresh_from_db()
     state, happened = account.get_state_display(), timeline(account)[-1].title
-    messages.warning(request, f"Nothing was done, for somebody was faster. {account} is now {state}: {happened}")
+    messages.warning(
+        request, f"Nothing was done: {account} has changed since you opened it. It is now {state}: {happened}"
+    )
 
 
 def _done(account: Account, request: HttpRequest, action: Action) -> bool:

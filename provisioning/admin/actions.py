@@ -1,4 +1,4 @@
-"""What staff can do to an account, as one table. The doing itself, and every judgement of it, is `services`'."""
+"""What staff can do to an account, as one table. Each action calls a function of `services`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ State = Account.State
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """One thing that staff do. What has a `warning` asks for confirmation first.
+    """One thing that staff can do.
 
-    What is `grave` takes fresh proof of who they are. `doubt` is added where one of the accounts may exist at Constant
-    Contact. `given` narrows down the accounts in `states` that it is for.
+    An action with a `warning` asks for confirmation first; `doubt` is added to it where one of the accounts may exist
+    at Constant Contact. `needs_proof` asks staff to confirm that it's them. `condition` narrows down the accounts in
+    `states` that the action applies to. `codename` is that of the permission, where it differs from the name.
     """
 
     name: str
@@ -43,20 +44,20 @@ class Action:
         return f"admin:provisioning_account_{self.name}"
 
     def is_for(self, account: Account) -> bool:
-        """Whether it can be offered for an account as it is."""
+        """Whether the action can be offered for an account as it is now."""
         return account.state in self.states and self.condition(account)
 
     def carry_out(self, account: Account, request: HttpRequest) -> None:
-        """Do it and record who did it. Raises as the action of `services` does; then nothing has happened."""
+        """Do it and record who did it. Raises what the function of `services` raises; then nothing has happened."""
         with transaction.atomic():
             self.service(account)
-            account.refresh_from_db()  # So that the record of an erasure does not bring the name back.
-            record(request, account, str(self.done))
+            account.refresh_from_db()  # Otherwise the record of an erasure would bring the name back.
+            record(request, account, self.done)
 
 
 DOUBT = (
-    "An account marked below may exist at Constant Contact, because a call for it was never answered. Nothing here will"
-    " find out any more: look for its username in your list of accounts there, and cancel it if you don't want it."
+    "An account marked below may exist at Constant Contact because a call for it was never answered. After this step,"
+    " it is no longer looked up. Check your account list there for its username, and cancel it if you don't want it."
 )
 
 ACTIONS = (
@@ -69,15 +70,15 @@ ACTIONS = (
     ),
     Action(
         name="look_up",
-        label="Look for it now",
-        done="Had it looked for",
+        label="Look up now",
+        done="Look-up requested",
         states=frozenset({State.UNCONFIRMED}),
         service=services.look_up,
     ),
     Action(
         name="retry",
-        label="Send again now",
-        done="Sent again",
+        label="Retry now",
+        done="Queued for retry",
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         condition=services.may_retry,
         service=services.retry,
@@ -88,26 +89,26 @@ ACTIONS = (
         done="Declined",
         states=frozenset({State.HELD}),
         service=services.decline,
-        warning="It is given up for good and its password is wiped. The customer would have to sign up anew.",
+        warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
     ),
     Action(
         name="close",
-        label="Give up",
-        done="Given up",
+        label="Close",
+        done="Closed",
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         service=services.close,
-        warning="It is given up for good and its password is wiped. The customer would have to sign up anew.",
+        warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
         doubt=DOUBT,
     ),
     Action(
         name="wipe_token",
         codename="wipe_oauth2_token",
-        label="Wipe the access token",
+        label="Wipe access token",
         done="Access token wiped",
         states=frozenset({State.CREATED}),
         condition=lambda account: bool(account.oauth2_token),
         service=services.wipe_token,
-        warning="Constant Contact gives it out only once: wiped here, it is gone for good.",
+        warning="Constant Contact issues the token only once. Once you wipe it here, it is gone for good.",
     ),
     Action(
         name="erase",
@@ -118,15 +119,15 @@ ACTIONS = (
         service=services.erase,
         needs_proof=True,
         warning=(
-            "Names, addresses and secrets are erased here for good; what was not created yet is given up."
-            " An account at Constant Contact is not touched: that is to be closed there."
+            "This erases names, addresses, and secrets here for good, and closes a sign-up that has no account yet."
+            " An account at Constant Contact stays: close it there."
         ),
         doubt=DOUBT,
     ),
 )
-"""In the order in which they are offered: first what is done most, last what cannot be undone."""
+"""In the order in which they are offered: the most common first, what can't be undone last."""
 
 
 def offered(account: Account, request: HttpRequest) -> list[Action]:
-    """What this member of staff can do to this account now."""
+    """The actions that this member of staff can take on this account now."""
     return [action for action in ACTIONS if request.user.has_perm(action.permission) and action.is_for(account)]

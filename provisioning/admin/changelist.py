@@ -24,9 +24,9 @@ else:
 
 
 class ShortPaginator(AccountPaginator):
-    """Counts, and turns pages, up to a number; who looks for more than that needs a filter.
+    """Count and page through the newest accounts only. To see others, staff filter or search.
 
-    Which accounts they are is asked once, and not for the count and for the page anew: that is what a search costs.
+    One query finds their keys, for the count and the page alike: this query is what a search costs.
     """
 
     MOST = 1000
@@ -44,7 +44,7 @@ class Link:
 
 class AccountList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
-        if self.query and not self.get_filters_params():  # No filter needs those that come after the newest.
+        if self.query and not self.get_filters_params():  # No filter needs any but the newest.
             found = search.matching(self.root_queryset, self.query, newest=ShortPaginator.MOST)
             self.queryset = found.order_by(*self.get_ordering(request, found))
         super().get_results(request)
@@ -56,9 +56,9 @@ class AccountList(ChangeList):
         self.is_cut = self.result_count == ShortPaginator.MOST
 
     def dates(self) -> list[Link]:
-        """Links to the years, to the months of the chosen year, or to the days of the chosen month, and back.
+        """Return links to the years, to the months of the chosen year, or to the days of the chosen month, and back.
 
-        They go from the first account to the last one, without a look at what lies between.
+        They range from the first account to the last; what is between is not queried.
         """
         submitted = Account.objects.values_list("submitted_at", flat=True)
         oldest, newest = submitted.order_by("submitted_at").first(), submitted.order_by("-submitted_at").first()
@@ -93,7 +93,7 @@ class AccountList(ChangeList):
 
 @dataclass(frozen=True)
 class Span:
-    """Days that the list can be narrowed down to, and how."""
+    """Days that the list can be narrowed down to, and the lookup that does it."""
 
     first: date
     last: date

@@ -1,4 +1,4 @@
-"""Correcting what Constant Contact refused, in the customer's stead."""
+"""Correcting what Constant Contact refused, on behalf of the customer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from provisioning.admin_site import record
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
-"""A password is the customer's own: staff neither see nor choose one."""
+"""Passwords are left out: staff neither see nor choose one."""
 
 
 class CorrectionForm(forms.Form):
-    """The properties of an account, as they are; what was refused first. `services.correct` judges what is entered."""
+    """The properties of an account, refused ones first. `services.correct` validates what is entered."""
 
     seen = forms.CharField(widget=forms.HiddenInput)
 
@@ -33,16 +33,16 @@ class CorrectionForm(forms.Form):
             self.fields[name] = _field(rules.active()[name])
 
     def changes(self) -> dict[str, Any]:
-        """Only what staff entered anew."""
+        """Return only what staff changed."""
         return {name: self.cleaned_data[name] for name in self.changed_data if name in CORRECTABLE}
 
     def asked(self) -> list[tuple[forms.BoundField, str]]:
-        """Each field with Constant Contact's reason for refusing it, or nothing."""
+        """Return each field with Constant Contact's reason for refusing it, or an empty string."""
         return [(self[name], self.refused.get(name, "")) for name in self.fields if name != "seen"]
 
 
 def correct(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take new values for a rejected account and send it again."""
+    """Take corrected values for a rejected account and queue it again."""
     require_permissions(request, "provisioning.correct_account")
     account = get_object_or_404(Account, pk=pk)
     back = redirect("admin:provisioning_account_change", pk)
@@ -59,9 +59,9 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
             tell_meanwhile(request, account)
             return back
         else:
-            messages.success(request, f"{account}: corrected, and sent again.")
+            messages.success(request, f"{account}: Corrected and queued for retry.")
             return back
-    return page(request, "correct", account, title="Correct and send again", form=form)
+    return page(request, "correct", account, title="Correct and retry", form=form)
 
 
 def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
@@ -71,7 +71,7 @@ def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
     with transaction.atomic():
         services.correct(account, changes)
         names = ", ".join(sorted(changes)) or "nothing"
-        record(request, account, f"Corrected ({names}) and sent again")
+        record(request, account, f"Corrected ({names}) and queued for retry")
 
 
 def _field(rule: rules.Rule) -> forms.Field:

@@ -1,4 +1,4 @@
-"""Deciding about an account that may or may not exist: what was sent beside what the partner's list shows."""
+"""Deciding about an account that may or may not exist: what was sent, next to what the partner's list shows."""
 
 from __future__ import annotations
 
@@ -27,13 +27,15 @@ class DecisionForm(forms.Form):
 
     def __init__(self, account: Account, entries: list[ListEntry], data: Any) -> None:
         super().__init__(data, initial={"seen": stamp(account)})
-        listed = [(str(entry.pk), f"It is the customer's: account ID {entry.account_id}") for entry in entries]
-        nobody = (OTHERS, "The username is somebody else's. Ask the customer for another one.")
+        listed = [
+            (str(entry.pk), f"This is the customer's account: account ID {entry.account_id}") for entry in entries
+        ]
+        nobody = (OTHERS, "The username belongs to somebody else. Ask the customer to choose another one.")
         self.fields["choice"].choices = [*listed, nobody]  # type: ignore[attr-defined]
 
 
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say of an unconfirmed account whether it is one of those listed, or its username is somebody else's."""
+    """Settle an unconfirmed account: it is one of those listed, or its username belongs to somebody else."""
     require_permissions(request, "provisioning.correct_account")
     account = get_object_or_404(Account, pk=pk)
     back = redirect("admin:provisioning_account_change", pk)
@@ -64,17 +66,17 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, account: Account, form: DecisionForm, free: list[ListEntry]) -> str:
-    """Carry the decision out and record it; gives what was done. Raises IllegalMove or MovedMeanwhile."""
+    """Carry the decision out, record it, and return what was done. Raises IllegalMove or MovedMeanwhile."""
     if form.cleaned_data["seen"] != stamp(account):
         raise MovedMeanwhile
     choice = form.cleaned_data["choice"]
     with transaction.atomic():
         if choice == OTHERS:
             services.reject_username(account)
-            done = "Said that the username is somebody else's"
+            done = "Username marked as somebody else's"
         else:
             entry = next(entry for entry in free if str(entry.pk) == choice)
             services.attach(account, entry)
-            done = f"Said that it is account ID {entry.account_id}"
+            done = f"Matched to account ID {entry.account_id}"
         record(request, account, done)
     return done

@@ -1,4 +1,4 @@
-"""What the list shows, as a file: CSV for a spreadsheet, JSON for a program. No secret is in either."""
+"""The list as a file: CSV for spreadsheets, JSON for programs. Neither holds a secret."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ SENT = ("single_billing", "managed_site_owner", "billing_locale", "idp_provider"
 HEADER = (*COLUMNS, *SENT)
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-"""What a spreadsheet may take for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
+"""Characters that a spreadsheet may take for the start of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 Row = tuple[Any, ...]
 
 
 def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBase:
-    """The accounts that the list would show for the same address, all pages of it."""
+    """Export all pages of the list, filtered by the same query string."""
     require_permissions(request, "provisioning.export_account")
     if kind not in FORMATS:
         raise Http404
@@ -71,7 +71,7 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
 
 
 def _sent() -> Subquery:
-    """What the partner added to the call that created the account, or that may have, or else to its last call."""
+    """Return what the partner added to the call that created the account, or may have, or else to the last call."""
     calls = Attempt.objects.filter(account=OuterRef("pk"), kind=Attempt.Kind.CREATE)
     went_out = calls.exclude(outcome=Attempt.Outcome.NOT_DONE)
     created_first = Case(When(outcome=Attempt.Outcome.CREATED, then=0), default=1)
@@ -79,7 +79,7 @@ def _sent() -> Subquery:
 
 
 def as_csv(rows: Iterable[Row]) -> Iterator[str]:
-    """With a byte order mark, by which spreadsheets know UTF-8."""
+    """Start with a byte order mark, by which spreadsheets recognize UTF-8."""
     writer = csv.writer(_Echo())
     yield "\ufeff" + writer.writerow(HEADER)
     for row in rows:
@@ -87,7 +87,7 @@ def as_csv(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def as_json(rows: Iterable[Row]) -> Iterator[str]:
-    """One array, an object on each line."""
+    """Write one array, with an object on each line."""
     before = "[\n"
     for row in rows:
         yield before + json.dumps(dict(zip(HEADER, row, strict=True)), cls=DjangoJSONEncoder, ensure_ascii=False)
@@ -104,7 +104,7 @@ def _cell(value: object) -> str:
 
 
 class _Echo:
-    """A file that gives each line back, so that the writer's lines can be sent as they come."""
+    """A file that returns each line, so that the CSV writer's lines can be streamed."""
 
     def write(self, line: str) -> str:
         return line

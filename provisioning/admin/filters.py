@@ -29,18 +29,18 @@ PAID = Attempt.objects.filter(
 """Calls that created the account, or may have, on the partner's bill: settings may have changed since."""
 QUESTIONS: dict[str, tuple[str, Q]] = {
     "attention": ("Needs attention", Q(state=State.REJECTED) | Q(pk__in=WAITING)),
-    "lost": ("Unconfirmed for long", Q(state=State.UNCONFIRMED, pk__in=WAITING)),
-    "slow": ("Over a minute, in 30 days", SLOW),
-    "no-token": ("Ready, without a token", Q(state=State.CREATED, oauth2_token=NOTHING)),
+    "lost": ("Unconfirmed for too long", Q(state=State.UNCONFIRMED, pk__in=WAITING)),
+    "slow": ("Took over a minute (last 30 days)", SLOW),
+    "no-token": ("Created without a token", Q(state=State.CREATED, oauth2_token=NOTHING)),
     "paid": ("Accounts you pay for", Q(Exists(PAID), state=State.CREATED)),
     "test": ("Test accounts", Q(email__iendswith=f"@{rules.TEST_DOMAIN}")),
 }
 
 
 class QuestionFilter(admin.SimpleListFilter):
-    """The questions that staff ask most."""
+    """The questions that staff ask most often."""
 
-    title = "what you look for"
+    title = "topic"
     parameter_name = "show"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
@@ -49,13 +49,13 @@ class QuestionFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
         if (key := self.value()) not in QUESTIONS:
             return queryset
-        if key == "test":  # The index of the search narrows down what would be looked for among all.
+        if key == "test":  # The search index narrows this down; otherwise every account would be read.
             queryset = search.matching(queryset, rules.TEST_DOMAIN.partition(".")[0])
         return queryset.filter(QUESTIONS[key][1])
 
 
 class ValueFilter(admin.SimpleListFilter):
-    """The values there are in the column `parameter_name`, by name; a new one may take ten minutes to be listed."""
+    """The values of the column `parameter_name`, sorted by name. A new value may take ten minutes to appear."""
 
     parameter_name: str
 
@@ -80,7 +80,7 @@ class CountryFilter(ValueFilter):
 
 
 class BrandFilter(ValueFilter):
-    """A brand goes by the host name that it is seen at; one alone is nothing to choose from."""
+    """Brands, by host name. With a single brand, there is nothing to filter."""
 
     title = "brand"
     parameter_name = "host"

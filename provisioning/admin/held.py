@@ -1,4 +1,4 @@
-"""All that is held at once: what a burst held up is approved in one press, and what was an attack declined in one."""
+"""Everything that is held, on one page: approve or decline all of it with one button."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from provisioning.models import Account
 
 
 def held(request: HttpRequest) -> HttpResponse:
-    """Show how many are held, and do with all of them what the pressed button says, the oldest first."""
+    """Show how many sign-ups are held, and apply the chosen action to all of them, oldest first."""
     require_permissions(request)
     actions = {
         action.name: action
@@ -29,7 +29,9 @@ def held(request: HttpRequest) -> HttpResponse:
             raise PermissionDenied
         carry_out_each(request, list(accounts[:MOST_AT_ONCE]), action)
         if left := accounts.count():
-            messages.warning(request, f"{left} more {pluralize(left, 'is,are')} held. Press again to go on.")
+            messages.warning(
+                request, f"{left} more {pluralize(left, 'is,are')} still held. Press the button again to continue."
+            )
             return redirect("admin:provisioning_account_held")
         return redirect("admin:index")
     return page(request, "held", None, title="Held sign-ups", count=accounts.count(), actions=actions.values())

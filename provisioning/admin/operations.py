@@ -1,4 +1,4 @@
-"""What runs behind the accounts: the gateway, the workers, and what the partner's list at Constant Contact holds."""
+"""What runs in the background: the gateway, the workers, and the partner's account list at Constant Contact."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WorkerAdmin(ReadOnly, ModelAdmin):
 
 
 class MirrorAdmin(ReadOnly, ModelAdmin):
-    """For those who may see the gateway."""
+    """Visible to everybody who may view the gateway."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("provisioning.view_gateway")

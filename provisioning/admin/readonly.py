@@ -1,4 +1,4 @@
-"""Evidence is shown, never edited."""
+"""Admins that show evidence and never edit it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ else:
 
 
 class ReadOnly:
-    """Mixed into an admin: rows can be looked at, by who may, and nothing else."""
+    """Mixin for admins: rows can be viewed, and nothing else."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,7 +1,7 @@
-"""Who works in the admin. Nobody is deleted: what staff did to accounts is evidence, and would go with them.
+"""The users of the admin. They are deactivated, never deleted: what they did to accounts is evidence.
 
-Administrators manage users, but make nobody more powerful than they are themselves: superusers, single permissions, and
-what a group may do are for superusers.
+Administrators manage users, but can't make anybody more powerful than they are. Only superusers manage superusers,
+individual permissions, and the permissions of groups.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ for model in (User, Group, TOTPDevice):
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:
-    """What the user may do, or could do if they were active. A superuser's are not told by this."""
+    """Return the permissions that the user has, or would have if active. For a superuser, this says nothing."""
     return Permission.objects.filter(Q(group__user=user) | Q(user=user))
 
 
 def may_manage(request: HttpRequest, user: User) -> bool:
-    """Whether this member of staff is at least as powerful as that user."""
+    """Whether this member of staff has at least the permissions of that user."""
     if request.user.is_superuser:
         return True
     more = permissions_of(user).exclude(pk__in=permissions_of(request.user))  # type: ignore[arg-type]  # no stranger
@@ -41,7 +41,7 @@ def may_manage(request: HttpRequest, user: User) -> bool:
 
 
 class ProofRequired:
-    """Mixed into an admin: whoever may change something here proves first who they are, one thing at a time."""
+    """Mixin for admins: staff confirm that it's them before they change anything. There are no bulk actions."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
@@ -58,7 +58,7 @@ class ProofRequired:
 
 @admin.register(User)
 class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    """Whoever leaves is made inactive."""
+    """Users. When somebody leaves, make them inactive."""
 
     list_filter = ("is_staff", "is_active", "groups")
     readonly_fields = ("last_login", "date_joined")
@@ -83,7 +83,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         return [path("<int:pk>/sessions/", view, name="auth_user_sessions"), *super().get_urls()]
 
     def sessions(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Where a colleague is logged in, to be ended."""
+        """Show where a colleague is logged in, and end any of these sessions."""
         user = get_object_or_404(self.get_queryset(request), pk=pk)
         if not self.has_change_permission(request, user):
             raise PermissionDenied
@@ -95,7 +95,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         return response
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
-        """Groups that may do more than whoever gives them are not offered."""
+        """Offer only groups whose permissions the current user has too."""
         if db_field.name == "groups" and not request.user.is_superuser:
             more = Permission.objects.exclude(pk__in=permissions_of(request.user))  # type: ignore[arg-type]
             options["queryset"] = Group.objects.exclude(permissions__in=more)
@@ -110,14 +110,14 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         user = self.get_object(request, id)
         if user and is_from_identity_provider(user):
-            raise PermissionDenied("Whoever logs in through the identity provider is locked out there.")
+            raise PermissionDenied("This user logs in through your identity provider and has no password here.")
         if self.has_change_permission(request, user) and (asked := ask_for_proof(request)):
             return asked
         return super().user_change_password(request, id, form_url)
 
 
 class ForSuperusers:
-    """Mixed into an admin: only superusers change anything."""
+    """Mixin for admins: only superusers change anything."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.is_superuser
@@ -131,12 +131,12 @@ class ForSuperusers:
 
 @admin.register(Group)
 class RoleAdmin(ForSuperusers, ProofRequired, GroupAdmin):
-    """Whoever could change what a group may do could do anything."""
+    """Groups. Only superusers change them, because a group could be given any permission."""
 
 
 @admin.register(TOTPDevice)
 class SecondFactorAdmin(ReadOnly, ProofRequired, ModelAdmin):
-    """Who has a second factor. Administrators reset it for whoever has lost their phone."""
+    """Second factors. Administrators delete one when its owner has lost their phone."""
 
     list_display = ("user", "confirmed", "created_at", "last_used_at")
     list_display_links = ("user",)

@@ -1,4 +1,4 @@
-"""The story of an account in plain words: every call, every answer and everything staff did, in order."""
+"""What happened to an account, in plain words: every call, every answer, and everything staff did, in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
 @dataclass(frozen=True)
 class Event:
-    """`tone` colours it: good, bad, unsure or none; `said` is Constant Contact's own words, `raw` its whole answer."""
+    """One entry.
+
+    `tone` sets its color: good, bad, unsure, or empty. `said` quotes Constant Contact; `raw` is its full answer.
+    """
 
     at: datetime
     title: str
@@ -29,40 +32,43 @@ class Event:
 
 CALLS: dict[tuple[str, str], tuple[str, str]] = {
     (Kind.CREATE, Outcome.CREATED): ("Constant Contact created the account.", "good"),
-    (Kind.CREATE, Outcome.REFUSED): ("Constant Contact refused what was entered.", "bad"),
-    (Kind.CREATE, Outcome.TAKEN): ("Constant Contact says that the user name is in use.", "bad"),
+    (Kind.CREATE, Outcome.REFUSED): ("Constant Contact refused what the customer entered.", "bad"),
+    (Kind.CREATE, Outcome.TAKEN): ("Constant Contact says that the username is in use.", "bad"),
     (Kind.CREATE, Outcome.NOT_DONE): (
-        "It could not be sent, through no fault of the customer. Nothing was created.",
+        "The call failed, and nothing was created. The customer did nothing wrong.",
         "",
     ),
     (Kind.CREATE, Outcome.UNUSABLE): (
-        "It was sent, but the answer was not one that an account creation gives. Nothing was created.",
+        "The call got an answer that creating an account never gives. Nothing was created.",
         "bad",
     ),
     (Kind.CREATE, Outcome.UNKNOWN): (
-        "It was sent, but no answer came that can be relied on: the account may exist.",
+        "The call got no clear answer, so the account may exist.",
         "unsure",
     ),
     (Kind.LOOK_UP, Outcome.FOUND): (
-        "It was found among your accounts at Constant Contact. Their list tells no access token.",
+        "The account was found in your list at Constant Contact. The list has no access tokens.",
         "good",
     ),
-    (Kind.LOOK_UP, Outcome.ABSENT): ("It was looked for, and is not among your accounts.", ""),
-    (Kind.LOOK_UP, Outcome.UNKNOWN): ("It was looked for, but the list proves nothing.", "unsure"),
+    (Kind.LOOK_UP, Outcome.ABSENT): ("The account is not in your list at Constant Contact.", ""),
+    (Kind.LOOK_UP, Outcome.UNKNOWN): (
+        "The account was looked up, but your list at Constant Contact doesn't settle it.",
+        "unsure",
+    ),
     (Kind.LOOK_UP, Outcome.OTHERS): (
-        "The username is somebody else's. Nothing was created; the customer can choose another one.",
+        "The username belongs to somebody else. Nothing was created; the customer can choose another one.",
         "bad",
     ),
     (Kind.LOOK_UP, Outcome.DIFFERS): (
-        "An account is listed that may be this one, or somebody else's. You have to decide.",
+        "Your list has an account that may be this customer's or somebody else's. Please decide.",
         "unsure",
     ),
 }
 
 
 def timeline(account: Account) -> list[Event]:
-    """What happened, oldest first."""
-    events = [Event(account.submitted_at, "The customer sent the form.")]
+    """Return what happened, oldest first."""
+    events = [Event(account.submitted_at, "The customer submitted the form.")]
     events += [_call(account, attempt) for attempt in account.attempts.all()]
     entries = LogEntry.objects.filter(
         content_type=get_content_type_for_model(Account), object_id=str(account.pk)
@@ -71,17 +77,17 @@ def timeline(account: Account) -> list[Event]:
         who = entry.user.get_full_name() or entry.user.get_username()
         events.append(Event(entry.action_time, f"{entry.get_change_message()} by {who}."))
     if account.state == State.CLOSED:
-        closed = "It was given up: the password was wiped, and the user name is free again."
+        closed = "The sign-up was closed. The password was wiped, and the username is free again."
         events.append(Event(account.state_changed_at, closed))
     if account.erased_at:
-        events.append(Event(account.erased_at, "The personal data was erased."))
+        events.append(Event(account.erased_at, "Personal data was erased."))
     return sorted(events, key=lambda event: event.at)
 
 
 def _call(account: Account, attempt: Attempt) -> Event:
     if not attempt.outcome:
         under_way = account.state == State.SENDING or attempt.kind == Kind.LOOK_UP
-        title = "It is with Constant Contact now." if under_way else "It was sent; the worker died waiting."
+        title = "Waiting for Constant Contact's answer." if under_way else "The worker stopped before an answer came."
         return Event(attempt.started_at, title, "" if under_way else "unsure")
     words, tone = CALLS[Kind(attempt.kind), Outcome(attempt.outcome)]
     said = [f"{Account.label(name)}: {reason}" for name, reason in attempt.refused.items()]
@@ -110,21 +116,25 @@ def _said(value: object) -> str:
 
 
 def outlook(account: Account) -> str:
-    """What happens next, and who has to do it."""
+    """Say what happens next, and whether somebody has to do something."""
     due = date_format(localtime(account.due_at), "DATETIME_FORMAT") if account.due_at else ""
     match account.state:
         case State.HELD:
-            return "It came in an unusual burst of sign-ups, and waits for you to approve or decline it."
+            return "Part of an unusual burst of sign-ups. Approve or decline it."
         case State.QUEUED:
-            return "Waits to be sent." if due else "Can't be sent, and nothing more is tried: it waits for you."
+            return (
+                "Waiting to be sent."
+                if due
+                else "It couldn't be sent, and no more retries are planned. Retry or close it."
+            )
         case State.SENDING:
-            return "Is being sent right now."
+            return "Being sent right now."
         case State.CREATED:
-            return "Ready: the customer can log in."
+            return "The account is ready. The customer can log in."
         case State.REJECTED:
-            return f"Waits for a correction, by the customer or by you. On {due} it is given up without one."
+            return f"Waiting for a correction from the customer or you. Without one, it closes on {due}."
         case State.UNCONFIRMED if due:
-            return f"Nobody knows yet whether it exists. On {due} your accounts are searched for it."
+            return f"It may or may not exist. Your list at Constant Contact is checked for it after {due}."
         case State.UNCONFIRMED:
-            return "Nobody knows whether it exists, and nothing more happens by itself: it waits for you."
-    return "Given up for good."
+            return "It may or may not exist, and automatic checks couldn't settle it. Please decide."
+    return "Nothing more happens here."

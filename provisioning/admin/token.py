@@ -1,4 +1,4 @@
-"""The page that reveals an access token: a key to the customer's account, good for ten years."""
+"""The page that reveals an access token, which gives access to the customer's account for ten years."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from provisioning.sealed import CannotOpen
 
 @sensitive_variables("token")
 def token(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the access token to those who may see it and have just proven who they are, and record that."""
+    """Show the access token to staff who may see it and have just confirmed that it's them. Record it."""
     require_permissions(request, "provisioning.reveal_oauth2_token")
     account = get_object_or_404(Account, pk=pk)
     if not account.oauth2_token:

@@ -1,4 +1,8 @@
-"""The admin site as the partner's desk: its frame, and the overview on its first page."""
+"""The site that the admin's pages hang in: its frame, its overview, and how staff log in.
+
+It is apart from `provisioning.admin` because Django imports the default admin site before it looks for the admins that
+register with it.
+"""
 
 from provisioning.admin_site.identity import is_from_identity_provider
 from provisioning.admin_site.sessions import ask_for_proof, note_proof, show_sessions

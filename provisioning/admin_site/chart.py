@@ -1,4 +1,4 @@
-"""Numbers as inline SVG, drawn on the server; colours come from the style sheet."""
+"""Numbers as inline SVG, drawn on the server. The style sheet sets the colors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ State = Account.State
 WIDTH, HEIGHT, LEFT, RIGHT, BELOW = 720, 200, 40, 12, 24
 
 SERIES = (
-    ("created", "Ready", (State.CREATED,)),
-    ("way", "Under way", (State.HELD, State.QUEUED, State.SENDING)),
+    ("created", "Created", (State.CREATED,)),
+    ("pending", "In progress", (State.HELD, State.QUEUED, State.SENDING)),
     ("trouble", "Rejected or unconfirmed", (State.REJECTED, State.UNCONFIRMED)),
-    ("closed", "Given up", (State.CLOSED,)),
+    ("closed", "Closed", (State.CLOSED,)),
 )
-"""What is stacked for each day, from below: CSS class, name, and the states counted."""
+"""What is stacked for each day, from the bottom up: CSS class, name, and the states counted."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """Accounts by day and outcome as stacked bars."""
+    """Accounts by day and outcome, as stacked bars."""
 
     days: Mapping[date, Counter[str]]
 
@@ -48,7 +48,7 @@ class Chart:
 
     @property
     def rows(self) -> list[tuple[date, list[int]]]:
-        """The numbers as a table: day, and the count of each series."""
+        """Return the numbers as a table: day, and the count of each series."""
         return [
             (day, [sum(counts[state] for state in states) for *_name, states in SERIES])
             for day, counts in self.days.items()
@@ -56,23 +56,23 @@ class Chart:
 
     @property
     def most(self) -> int:
-        """Of the busiest day."""
+        """Return the total of the busiest day."""
         return max((counts.total() for counts in self.days.values()), default=0)
 
     @property
     def top(self) -> int:
-        """The number at the top of the scale: the next one that is easy to halve."""
+        """Return the number at the top of the scale: the next one that is easy to halve."""
         step: int = 10 ** max(0, ceil(log10(max(self.most, 1))) - 1)
         return next(number * step for number in (2, 4, 6, 8, 10) if number * step >= self.most)
 
     @property
     def lines(self) -> list[tuple[int, float]]:
-        """Numbers on the scale, and how far down they are."""
+        """Return the numbers on the scale, and their y coordinates."""
         return [(number, self._y(number)) for number in (0, self.top // 2, self.top)]
 
     @property
     def dates(self) -> list[tuple[date, float]]:
-        """Weekly marks below the bars, the last one for today."""
+        """Return weekly marks below the bars, the last one for today."""
         width = self._width
         return [
             (day, LEFT + (number + 0.5) * width)
@@ -82,7 +82,7 @@ class Chart:
 
     @property
     def bars(self) -> Iterator[tuple[date, int, list[Bar]]]:
-        """Day, its total, and its bars."""
+        """Yield each day, its total, and its bars."""
         width = self._width
         for number, (day, counts) in enumerate(self.rows):
             bars, below = [], 0
@@ -107,9 +107,9 @@ class Chart:
 class Share:
     name: str
     count: int
-    per_cent: float
+    percent: float
 
 
 def shares(counts: Counter[str]) -> list[Share]:
-    """Each name with its share of all, the most frequent first."""
+    """Return each name with its share of all, the most frequent first."""
     return [Share(name, count, 100 * count / counts.total()) for name, count in counts.most_common()]

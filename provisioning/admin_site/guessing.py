@@ -1,13 +1,13 @@
-"""Guesses at the passwords and codes of staff are stopped where they come from, and slowed down for the user.
+"""Protection against guessing staff's passwords and codes: block the network, and slow down guesses at the user.
 
-Failures are counted for 15 minutes after the last one:
+Failures count for 15 minutes after the last one:
 
-- by user and network: after 5 this network waits for 15 minutes with this user;
-- by network: after 50 it waits with every user;
-- by user: after 10, wherever they came from, each further guess has to wait: 1, 2, 4 … 60 seconds.
+- by user and network: after 5, this network is blocked for this user for 15 minutes;
+- by network: after 50, it is blocked for every user;
+- by user: after 10 from anywhere, each further guess has to wait 1, 2, 4 … 60 seconds.
 
-A network is an IPv4 address or an IPv6 /64; where it is not known only the user counts. A browser in which the user has
-logged in before is counted by itself, so that no stranger can keep them out. A guess made too early is not looked at
+A network is an IPv4 address or an IPv6 /64. Where it is unknown, only the user counts. A browser in which the user has
+logged in before is counted separately, so that a stranger can't lock them out. A guess made too early is not checked
 and does not count.
 """
 
@@ -37,22 +37,22 @@ MOST_OF_NETWORK = 50
 FREE_FOR_USER = 10
 LONGEST_DELAY = 60.0
 KNOWN = "known"
-"""Stands for the browser of a failure, where the user has logged in with it before; empty for all others."""
+"""Stored as the browser of a failure where the user has logged in with it before. Others are stored as empty."""
 YEAR = timedelta(days=365)
 
 
 class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
-    """Counts for axes, which asks before each log-in, and shows the page that says to wait."""
+    """Counts failures for axes, which asks before each login and shows the page that says to wait."""
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
         wait = _wait(request, _username(credentials))
         if wait:
-            # For the page that says so, rounded up.
+            # For that page, rounded up.
             request.locked_for = timesince(now() - wait - timedelta(seconds=59))  # type: ignore[attr-defined]
         return bool(wait)
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **signal: Any) -> None:
-        """Count a failure. Of what was entered nothing but the username is kept."""
+        """Count a failure. Of what was entered, only the username is kept."""
         if request is None or request.axes_locked_out:
             return
         username = _username(credentials)
@@ -61,12 +61,12 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
             browser = KNOWN if _is_known(request, username) else ""
             source = {"username": username, "ip_address": request.axes_ip_address, "user_agent": browser}
             rows = AccessAttempt.objects.filter(**source)
-            if not rows.exists():  # In a race both make it, and one is ignored.
+            if not rows.exists():  # In a race, both create it, and one is ignored.
                 AccessAttempt.objects.bulk_create(
                     [AccessAttempt(**source, failures_since_start=0)], ignore_conflicts=True
                 )
             rows.update(failures_since_start=F("failures_since_start") + 1, attempt_time=now())
-        log.warning("log-in of staff failed network=%s", request.axes_ip_address)
+        log.warning("staff login failed network=%s", request.axes_ip_address)
         if self.is_locked(request, credentials):
             request.axes_locked_out, request.axes_credentials = True, credentials
             user_locked_out.send("axes", request=request, username=username, ip_address=request.axes_ip_address)
@@ -78,14 +78,14 @@ def count_failure(request: HttpRequest, username: str) -> None:
 
 
 def forget_failures(**signal: Any) -> None:
-    """Delete what no longer counts: a chore."""
+    """Delete what no longer counts. A chore of the worker."""
     old = AccessAttempt.objects.filter(attempt_time__lte=now() - MEMORY)
-    if old.exists():  # So that mostly nothing is written.
+    if old.exists():  # Avoids a write most of the time.
         old.delete()
 
 
 def remember_browser(response: HttpResponse, username: str) -> None:
-    """Let this browser be known as one in which the user has logged in."""
+    """Remember this browser as one in which the user has logged in."""
     response.set_cookie(
         settings.KNOWN_BROWSER_COOKIE_NAME,
         _browser_of(username),
@@ -110,30 +110,30 @@ def _is_known(request: HttpRequest, username: str) -> bool:
 
 
 def _wait(request: Any, username: str) -> timedelta:
-    """How long the next guess from here at this user has to wait."""
+    """Return how long the next guess at this user from here has to wait."""
     failures = AccessAttempt.objects.filter(attempt_time__gt=now() - MEMORY)
     of_user = failures.filter(username=username)
     here = Q(ip_address=request.axes_ip_address) if request.axes_ip_address else Q(pk=None)
     if _is_known(request, username):
-        return _closed(of_user.filter(user_agent=KNOWN), MOST_OF_ONE)
+        return _block(of_user.filter(user_agent=KNOWN), MOST_OF_ONE)
     return max(
-        _closed(of_user.filter(here), MOST_OF_ONE), _closed(failures.filter(here), MOST_OF_NETWORK), _slowed(of_user)
+        _block(of_user.filter(here), MOST_OF_ONE), _block(failures.filter(here), MOST_OF_NETWORK), _delay(of_user)
     )
 
 
-def _closed(failures: Any, most: int) -> timedelta:
-    count, last = _counted(failures)
+def _block(failures: Any, most: int) -> timedelta:
+    count, last = _totals(failures)
     return max(last + MEMORY - now(), timedelta()) if count >= most else timedelta()
 
 
-def _slowed(failures: Any) -> timedelta:
-    count, last = _counted(failures)
+def _delay(failures: Any) -> timedelta:
+    count, last = _totals(failures)
     if count < FREE_FOR_USER:
         return timedelta()
     delay = timedelta(seconds=min(LONGEST_DELAY, 2.0 ** min(count - FREE_FOR_USER, 30)))
     return max(last + delay - now(), timedelta())
 
 
-def _counted(failures: Any) -> tuple[int, datetime]:
+def _totals(failures: Any) -> tuple[int, datetime]:
     counted = failures.aggregate(count=Sum("failures_since_start"), last=Max("attempt_time"))
     return counted["count"] or 0, counted["last"] or datetime.min.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What a member of staff is known by at the login: the identity provider's word or a password, and a second factor."""
+"""How a member of staff proves who they are: through the identity provider, or by a password and a second factor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from provisioning.admin_site.guessing import count_failure
 
 
 def is_from_identity_provider(user: Any) -> bool:
-    """Whether this user is known by the identity provider's word, which alone lets them in and locks them out."""
-    return hasattr(user, "identity")  # The relation is the page's, which this package does not know.
+    """Whether this user logs in through the identity provider, and only there."""
+    return hasattr(user, "identity")  # The relation belongs to `signup`, which this package does not know.
 
 
 def has_second_factor(user: Any) -> bool:
@@ -23,7 +23,7 @@ def has_second_factor(user: Any) -> bool:
 
 
 def accepts(request: HttpRequest, user: Any, code: str) -> bool:
-    """Whether the code is right: good once, and a wrong or missing one counts like a wrong password."""
+    """Whether the code is right. A code works once; a wrong or missing one counts like a wrong password."""
     with transaction.atomic():
         devices = TOTPDevice.objects.select_for_update().filter(user=user.pk, confirmed=True)
         right = bool(code) and any(device.verify_token(code) for device in devices)

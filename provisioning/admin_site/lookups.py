@@ -1,6 +1,6 @@
-"""What may be asked for in the address of a list: what its filters offer, and nothing else.
+"""Which lookups the query string of a list may have: those that its filters offer, and no others.
 
-Django's admin lets any column be filtered by, shown or not, and so a secret be read bit by bit.
+Django's admin filters by any column, shown or not, so a secret could be read bit by bit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.http import HttpRequest
 
 
 class OfferedLookups:
-    """Mixed into every admin by the site."""
+    """Mixin that the site adds to every admin."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup in _offered(self, request)

@@ -1,7 +1,7 @@
-"""What staff want to know first in the morning: how many signed up, is anything stuck, what must be done.
+"""What staff want to know first in the morning: how many signed up, is anything stuck, and what needs doing.
 
-Its cost does not grow with the number of accounts: what waits and today are counted each time; the past days, and the
-times and reasons of the newest accounts, once in a quarter of an hour.
+Its cost does not grow with the number of accounts. Tasks and today's numbers are counted each time; past days, and the
+times and reasons of the newest accounts, are cached for 15 minutes.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ T = TypeVar("T")
 
 DAYS = 30
 NEWEST = 1000
-"""So many of the newest accounts tell how long it takes, and so many of the newest refusals tell why."""
+"""How many of the newest accounts, and of the newest refusals, the statistics look at."""
 FRESH_FOR = timedelta(minutes=15)
-"""So long what was found out about the past is good."""
+"""How long numbers about the past are cached."""
 LATE = timedelta(minutes=10)
 UNCONFIRMED_LATE, LOST_AFTER = timedelta(minutes=5), timedelta(hours=1)
 
@@ -60,18 +60,18 @@ class Period:
 
     @property
     def success(self) -> float | None:
-        """Per cent of the sign-ups that are no longer under way."""
+        """The percentage of finished sign-ups that were created; None if none is finished."""
         answered = self.submitted - sum(self.counts[state] for state in UNDER_WAY)
         return 100 * self.created / answered if answered else None
 
 
 @dataclass(frozen=True)
 class Task:
-    """Something that waits for staff, where to do it, and what it is."""
+    """Something for staff to do, with a link to where they do it, and advice."""
 
     text: str
     url: str
-    """Empty where there is no page to do it on."""
+    """Empty if there is no page for it."""
     advice: str
 
 
@@ -81,7 +81,7 @@ class Overview:
     periods: list[Period]
     median: float | None
     slowest: float | None
-    """95 of 100 accounts are ready within `slowest` seconds, half of them within `median`."""
+    """Half of the accounts are created within `median` seconds, and 95 percent within `slowest`."""
     calls: int
     quota: int
     workers: int
@@ -94,7 +94,7 @@ def overview() -> Overview:
     days = by_day(today)
     workers = Worker.objects.alive().count()
     row = gateway.state()
-    median, slowest = _remembered("times", _times_to_ready)
+    median, slowest = _cached("times", _times_to_ready)
     return Overview(
         tasks=_tasks(workers),
         periods=[
@@ -108,13 +108,13 @@ def overview() -> Overview:
         quota=settings.CONSTANT_CONTACT_DAILY_QUOTA,
         workers=workers,
         chart=Chart(days),
-        reasons=_remembered("reasons", _reasons),
+        reasons=_cached("reasons", _reasons),
     )
 
 
 def by_day(today: date) -> dict[date, Counts]:
-    """Accounts by the day on which they were submitted, oldest day first, and by the state that they are in now."""
-    past: dict[date, Counts] = _remembered(f"past.{today}", partial(_count, today))
+    """Count accounts by the day of submission, oldest first, and by their present state."""
+    past: dict[date, Counts] = _cached(f"past.{today}", partial(_count, today))
     states = Account.objects.filter(submitted_at__gte=_start(today)).order_by().values_list("state")
     return past | {today: Counts(dict(states.annotate(Count("pk"))))}
 
@@ -132,8 +132,8 @@ def _start(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time()))
 
 
-def _remembered(name: str, find_out: Callable[[], T]) -> T:
-    """What was found out less than a quarter of an hour ago, or is now."""
+def _cached(name: str, find_out: Callable[[], T]) -> T:
+    """Return the cached value, or find it out and cache it."""
     return cache.get_or_set(f"overview.{name}", find_out, FRESH_FOR.total_seconds())  # type: ignore[return-value]
 
 
@@ -142,7 +142,7 @@ def _last(days: dict[date, Counts], number: int) -> Counts:
 
 
 def _tasks(workers: int) -> list[Task]:
-    """What waits for staff, the most pressing first."""
+    """Return what staff have to do, the most urgent first."""
     accounts = reverse("admin:provisioning_account_changelist")
     held = Account.objects.filter(state=State.HELD).count()
     rejected = Account.objects.filter(state=State.REJECTED).count()
@@ -154,61 +154,61 @@ def _tasks(workers: int) -> list[Task]:
     possible = (
         (
             gateway.current_pause(),
-            "Nothing is sent.",
+            "No accounts are being sent.",
             reverse("admin:provisioning_gateway_changelist"),
-            "The reason stands above. Mend it, then resume.",
+            "The banner above says why, and what to do.",
         ),
         (
             not workers,
-            "No worker is alive.",
+            "No worker is running.",
             reverse("admin:provisioning_worker_changelist"),
-            "Whoever runs this installation must start one.",
+            "Ask whoever runs this installation to start one.",
         ),
         (
             failing,
             failing,
             f"{accounts}?show=attention",
-            "Open the newest to see the whole answer.",
+            "Open the newest one to see the full answer.",
         ),
         (
             unread,
-            f"Your list of accounts at Constant Contact could not be read: {unread}",
+            f"Your account list at Constant Contact could not be read: {unread}",
             reverse("admin:provisioning_listpass_changelist"),
-            "Until it can, nobody knows whether unconfirmed accounts exist. It is tried again on its own.",
+            "Unconfirmed accounts wait until it can be read. The worker retries automatically.",
         ),
         (
             unclear,
-            f"{unclear} account{pluralize(unclear, ' is,s are')} unconfirmed for more than five minutes.",
+            f"{unclear} account{pluralize(unclear, ' has,s have')} been unconfirmed for more than five minutes.",
             f"{accounts}?state__exact={State.UNCONFIRMED}",
-            "They are being looked for. After an hour they wait for you.",
+            "They are being looked up. After an hour, they wait for your decision.",
         ),
         (
             late,
-            f"{late} account{pluralize(late, ' is,s are')} late in the queue.",
+            f"{late} account{pluralize(late, ' has,s have')} been queued for more than ten minutes.",
             f"{accounts}?state__exact={State.QUEUED}",
-            "Open the oldest to see what holds it up.",
+            "Open the oldest one to see what is holding it up.",
         ),
         (
             lost,
             f"{lost} account{pluralize(lost)} may or may not exist.",
             f"{accounts}?show=lost",
-            "Open each to see what is known, and decide.",
+            "Open each one, see what is known, and decide.",
         ),
         (
             held,
-            f"{held} account{pluralize(held, ' waits,s wait')} for approval.",
+            f"{held} account{pluralize(held, ' needs,s need')} approval.",
             reverse("admin:provisioning_account_held"),
             "Approve or decline them.",
         ),
         (
             rejected,
-            f"{rejected} account{pluralize(rejected, ' waits,s wait')} to be corrected.",
+            f"{rejected} account{pluralize(rejected, ' needs,s need')} a correction.",
             f"{accounts}?state__exact={State.REJECTED}",
-            "Correct them, or leave it to the customers, who have a week.",
+            "Correct them, or leave it to the customers. They have a week.",
         ),
     )
     others: list[Task] = [task for _receiver, task in to_do.send(Task) if task]  # type: ignore[misc]
-    return [Task(*task) for waits, *task in possible if waits] + others
+    return [Task(*task) for applies, *task in possible if applies] + others
 
 
 def _times_to_ready() -> tuple[float | None, float | None]:
@@ -223,10 +223,10 @@ def _times_to_ready() -> tuple[float | None, float | None]:
 
 
 def _reasons() -> list[Share]:
-    """Which properties were refused how often, as staff call them."""
+    """Count how often each property was refused, by its label."""
     refused: Counter[str] = Counter()
     for outcome in (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN):
         newest = Attempt.objects.filter(outcome=outcome, started_at__gte=Now() - timedelta(days=DAYS))
         for properties in newest.order_by("-started_at").values_list("refused", flat=True)[: NEWEST // 2]:
-            refused.update([Account.label(name) for name in properties] or ["no property named"])
+            refused.update([Account.label(name) for name in properties] or ["No property named"])
     return shares(refused)

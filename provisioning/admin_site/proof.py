@@ -1,4 +1,4 @@
-"""Where staff prove again who they are, and where they change their password: guesses count as at the login."""
+"""Where staff confirm that it's them, and where they change their password. Wrong guesses count as at the login."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class ProofForm(forms.Form):
         super().__init__(request.POST or None)
         self.request = request
         if has_second_factor(request.user):
-            self.fields["code"] = code_field(label="Code that your app shows")
+            self.fields["code"] = code_field(label="Code from your authenticator app")
         else:
             attributes = {"autocomplete": "current-password", "autofocus": True}
             self.fields["password"] = forms.CharField(
-                label="Your own password", strip=False, widget=forms.PasswordInput(attrs=attributes)
+                label="Your password", strip=False, widget=forms.PasswordInput(attrs=attributes)
             )
 
     def clean_code(self) -> None:
         if not accepts(self.request, self.request.user, self.cleaned_data["code"]):
-            raise ValidationError("This is not the code that it shows now. Wait a moment and enter the next one.")
+            raise ValidationError("This code is wrong or already used. Wait for the next code and enter it.")
 
     def clean_password(self) -> None:
         _check_password(self.request, self.cleaned_data["password"])
@@ -70,12 +70,12 @@ class ChangePassword(PasswordChangeView):
 
 
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Ask for proof, and go back to where it was wanted."""
+    """Ask for the password or a code, and go back to the page that needed it."""
     back = request.GET.get("next", "")
     index = reverse("admin:index")
     if not (url_has_allowed_host_and_scheme(back, None) and back.startswith(index)):
         back = index
-    context = {"title": "Is it you?", "back": back, "elsewhere": is_from_identity_provider(request.user)}
+    context = {"title": "Confirm it's you", "back": back, "elsewhere": is_from_identity_provider(request.user)}
     if not context["elsewhere"]:
         context["form"] = form = ProofForm(request)
         if form.is_valid():
@@ -87,4 +87,4 @@ def confirm(request: HttpRequest) -> HttpResponse:
 def _check_password(request: HttpRequest, password: str) -> None:
     user = request.user
     if authenticate(request, username=user.get_username(), password=password) != user:
-        raise ValidationError("This is not your password.")
+        raise ValidationError("This is not your password. Try again.")

@@ -1,7 +1,7 @@
-"""How long staff stay logged in, where they are, and when they prove again who they are.
+"""How long staff stay logged in, where they are logged in, and when they have to confirm that it's them.
 
-A session ends STAFF_SESSION_HOURS after the login, whatever happens in it, and STAFF_IDLE_MINUTES after the last page
-of the admin. Django keeps that end with the session, as a point in time that nothing but this module moves.
+A session ends STAFF_SESSION_HOURS after the login in any case, and STAFF_IDLE_MINUTES after the last page of the admin.
+Django stores this end with the session, and only this module moves it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from provisioning.models import StaffSession
 log = logging.getLogger(__name__)
 
 SINCE, SEEN, PROVEN = "staff.since", "staff.seen", "staff.proven"
-"""The keys in a session of when staff logged in, were last here, and last proved who they are."""
+"""Session keys: when staff logged in, were last seen, and last proved who they are."""
 PROOF_HOLDS_FOR = timedelta(minutes=10)
-"""How long a password, a code, or a login is proof enough for what is grave."""
+"""For how long a password, a code, or a login counts as proof."""
 NOTICED_AFTER = timedelta(minutes=1)
-"""A page within this time after the last one writes nothing."""
+"""Pages that follow within this time don't update when the session was last seen."""
 
 
 def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
-    """Note the time of a login, and let the session end when it must."""
+    """Note the time of a login, and set when the session ends."""
     log.info("staff logged in user=%s by=%s", user.pk, _proof_of(user))
     request.session[SINCE] = now().timestamp()
     request.session.pop(SEEN, None)
@@ -49,7 +49,7 @@ def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
 
 
 def note_proof(request: HttpRequest, at: float | None = None) -> None:
-    """The person at this browser has proven who they are, now or `at` a time in the past."""
+    """Note that the person at this browser has proven who they are, now or `at` a time in the past."""
     request.session[PROVEN] = min(now().timestamp(), at or float("inf"))
 
 
@@ -67,14 +67,14 @@ def end(sender: Any, request: HttpRequest, user: User | None, **signal: Any) -> 
 
 
 def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: end sessions of staff that are over, and ask for the second factor that is required."""
+    """Middleware: log staff out when their session is over, and ask for the second factor where it is required."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(reverse("admin:index")) and request.user.is_authenticated:
-            if not _goes_on(request):
+            if not _is_valid(request):
                 logout(request)
             elif request.path_info not in _without_second_factor() and _lacks_second_factor(request.user):
-                messages.warning(request, "Set up two-factor authentication first: it is required here.")
+                messages.warning(request, "Set up two-factor authentication to continue. It is required here.")
                 return redirect("admin:two_factor")
         return get_response(request)
 
@@ -82,11 +82,11 @@ def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
 
 def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
-    """The way to the page that asks; None where there is proof. What a form said has to be entered again."""
+    """Redirect to the page that asks for proof; None if there is fresh proof. What a form held is lost."""
     if _time(request, PROVEN) + PROOF_HOLDS_FOR > now():
         return None
     if request.method == "POST":
-        messages.warning(request, "Nothing was done: it takes a fresh proof of who you are. Then press it again.")
+        messages.warning(request, "Nothing was done yet. Confirm it's you, then press the button again.")
     return redirect(f"{reverse('admin:confirm')}?{urlencode({'next': request.get_full_path()})}")
 
 
@@ -96,7 +96,7 @@ def own_sessions(request: HttpRequest) -> HttpResponse:
 
 
 def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
-    """Where this user is logged in, each to be ended, or all at once. The caller sees to it who may, and to proof."""
+    """Show where this user is logged in, and end one session or all. The caller checks permissions and proof."""
     listed = StaffSession.objects.filter(user=user, session__expire_date__gt=now()).order_by("-seen_at")
     own = user == request.user
     if request.method == "POST":
@@ -112,6 +112,7 @@ def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
         return redirect(request.path)
     context = {
         "title": "Your sessions" if own else f"Sessions of {user.get_username()}",
+        "username": user.get_username(),
         "sessions": listed,
         "own": own,
         "this": request.session.session_key,
@@ -121,8 +122,8 @@ def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
     return TemplateResponse(request, "admin/sessions.html", admin.site.each_context(request) | context)
 
 
-def _goes_on(request: HttpRequest) -> bool:
-    """Whether the session is not over yet; notes that somebody was here."""
+def _is_valid(request: HttpRequest) -> bool:
+    """Whether the session is still valid. If so, note that somebody was here."""
     if SINCE not in request.session or _end(request) <= now():
         return False
     idle = timedelta(minutes=settings.STAFF_IDLE_MINUTES)
@@ -153,7 +154,7 @@ def _note_seen(request: HttpRequest) -> bool:
 
 
 def _end(request: HttpRequest) -> datetime:
-    """When the session is over, if nobody comes again."""
+    """Return when the session ends if no further page is requested."""
     since = _time(request, SINCE)
     seen = max(since, _time(request, SEEN))
     return min(
@@ -172,12 +173,12 @@ def _time(request: HttpRequest, key: str) -> datetime:
 
 
 def _without_second_factor() -> set[str]:
-    """What somebody who has to set the second factor up needs on the way."""
+    """Return the pages that staff need while they set up a second factor."""
     names = ("login", "logout", "two_factor", "confirm", "jsi18n", "password_change", "password_change_done")
     return {reverse(f"admin:{name}") for name in names}
 
 
 def _lacks_second_factor(user: Any) -> bool:
-    """Whether one is required that is missing. Those of the identity provider are its own business."""
+    """Whether a required second factor is missing. For users of the identity provider, it decides that itself."""
     required = settings.STAFF_TWO_FACTOR == "required"
     return required and user.is_staff and not is_from_identity_provider(user) and not has_second_factor(user)

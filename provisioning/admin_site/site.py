@@ -1,4 +1,4 @@
-"""The frame of the desk: its name, what stands on every page of it, and who did what."""
+"""The frame of the admin: its name, what every page shows, and the record of who did what."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from provisioning.admin_site.two_factor import LogInForm, two_factor
 
 
 def record(request: HttpRequest, row: Model, what: str) -> None:
-    """Write into the row's history what this member of staff has done with it. No personal data, and no secret."""
+    """Add what this member of staff did to the row's history. `what` must hold no personal data and no secret."""
     LogEntry.objects.log_actions(request.user.pk or 0, [row], CHANGE, what, single_object=True)
 
 
@@ -37,7 +37,7 @@ class Site(admin.AdminSite):
     login_form = LogInForm
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register a model, and let its list be filtered by what it offers only."""
+        """Register a model so that its list can be filtered only by what it offers."""
         base = admin_class or admin.ModelAdmin
         strict = type(base.__name__, (OfferedLookups, base), {"__module__": base.__module__, "__doc__": base.__doc__})
         super().register(model_or_iterable, strict, **options)
@@ -54,7 +54,7 @@ class Site(admin.AdminSite):
         return super().index(request, extra_context)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """Accounts first, whatever their app is called."""
+        """List accounts first."""
         return sorted(super().get_app_list(request, app_label), key=lambda app: app["app_label"] != "provisioning")
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
@@ -79,14 +79,14 @@ class Site(admin.AdminSite):
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if is_from_identity_provider(request.user):
-            raise PermissionDenied("Whoever logs in through the identity provider has no password here.")
+            raise PermissionDenied("You log in through your identity provider and have no password here.")
         return ChangePassword.as_view(extra_context=self.each_context(request) | (extra_context or {}))(request)
 
     def resume(self, request: HttpRequest) -> HttpResponse:
-        """Open the gateway again. Harmless when it is open already."""
+        """Resume the gateway. Does no harm when it isn't stopped."""
         if not request.user.has_perm("provisioning.resume_gateway"):
             raise PermissionDenied
         gateway.resume()
         record(request, gateway.state(), "Resumed")
-        messages.success(request, "Accounts are being sent again.")
+        messages.success(request, "Sending resumed.")
         return redirect("admin:index")

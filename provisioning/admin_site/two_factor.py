@@ -1,4 +1,4 @@
-"""Logging in with a second step: a code that changes every half minute (TOTP, RFC 6238). Staff choose it themselves."""
+"""Two-factor authentication for staff, with codes that change every 30 seconds (TOTP, RFC 6238)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def code_field(**options: Any) -> forms.CharField:
 
 
 class LogInForm(AdminAuthenticationForm):
-    """Asks whoever has set up a second factor for a code too."""
+    """Also asks for a code, which users with a second factor need."""
 
-    code = code_field(label="Code from your app, if you use one", required=False)
+    code = code_field(label="Two-factor code, if you use one", required=False)
 
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)
@@ -41,26 +41,28 @@ class LogInForm(AdminAuthenticationForm):
         cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
         if user and has_second_factor(user) and not accepts(self.request, user, cleaned.get("code", "")):  # type: ignore[arg-type]
-            raise ValidationError("Enter the code that your app shows now, and your password again.", code="code")
+            raise ValidationError(
+                "Enter your password again, and the code that your authenticator app shows now.", code="code"
+            )
         return cleaned
 
 
 class CodeForm(forms.Form):
-    code = code_field(label="Code that your app shows")
+    code = code_field(label="Code from your authenticator app")
 
     def __init__(self, device: TOTPDevice, data: Any) -> None:
         super().__init__(data)
         self.device = device
 
     def clean_code(self) -> None:
-        if not self.device.verify_token(self.cleaned_data["code"]):  # It slows guesses down by itself.
-            raise ValidationError("This is not the code that it shows now. Wait a moment and enter the next one.")
+        if not self.device.verify_token(self.cleaned_data["code"]):  # The device itself slows guesses down.
+            raise ValidationError("This code is wrong or already used. Wait for the next code and enter it.")
 
 
 def two_factor(request: HttpRequest) -> HttpResponse:
-    """Set up a second factor, or remove it: both only with a code from the app, which proves that it works.
+    """Turn two-factor authentication on or off. Both take a code from the app, which proves that the app works.
 
-    Whoever logs in through the identity provider has their second factor there.
+    Users of the identity provider set it up there.
     """
     if is_from_identity_provider(request.user):
         context = {"title": "Two-factor authentication", "elsewhere": True}
@@ -73,12 +75,14 @@ def two_factor(request: HttpRequest) -> HttpResponse:
         if device.confirmed:
             device.delete()
             log.info("staff removed their second factor user=%s", request.user.pk)
-            messages.success(request, "From now on your password is enough to log in.")
+            messages.success(request, "Two-factor authentication is off. You log in with your password only.")
         else:
             device.confirmed = True
             device.save()
             log.info("staff set up a second factor user=%s", request.user.pk)
-            messages.success(request, "From now on you log in with your password and a code.")
+            messages.success(
+                request, "Two-factor authentication is on. From now on, you log in with your password and a code."
+            )
         return redirect("admin:sessions")  # To end those that began without it.
     context = {"title": "Two-factor authentication", "device": device, "form": form}
     if not device.confirmed:

@@ -1,4 +1,4 @@
-"""Where administrators make the page their own, and look at it before customers do."""
+"""The admin for brands, with a preview of the sign-up page."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ else:
     BrandModelForm = forms.ModelForm
 
 
-class Shown:
-    """A logo that is there already, as a file field shows it."""
+class CurrentLogo:
+    """The present logo, as a file field shows it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def __str__(self) -> str:
-        return "the one that customers see"
+        return "the logo that customers see"
 
 
 class BrandForm(BrandModelForm):
@@ -47,14 +47,14 @@ class BrandForm(BrandModelForm):
         label="Logo",
         required=False,
         widget=AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"}),
-        help_text=f"SVG, PNG, WebP or JPEG, at most {MOST_BYTES // 1000} KB. "
-        f"It is shown up to {BOX[0]} by {BOX[1]} pixels; an image of twice that size is sharp on every screen.",
+        help_text=f"SVG, PNG, WebP, or JPEG, up to {MOST_BYTES // 1000} KB. "
+        f"Shown at up to {BOX[0]} by {BOX[1]} pixels; an image of twice that size is sharp on every screen.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.logo_url:
-            self.fields["file"].initial = Shown(self.instance.logo_url)
+            self.fields["file"].initial = CurrentLogo(self.instance.logo_url)
 
     def clean_file(self) -> None:
         file = self.cleaned_data["file"]
@@ -68,38 +68,38 @@ class BrandForm(BrandModelForm):
 @admin.register(Brand)
 class BrandAdmin(ModelAdmin):
     form = BrandForm
-    list_display = ("name", "seen_at")
-    readonly_fields = ("as_it_reads",)
+    list_display = ("name", "shown_at")
+    readonly_fields = ("swatches",)
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     fieldsets = (
         (None, {"fields": ("name", "host")}),
-        ("Look", {"fields": ("file", "color", "as_it_reads", "headline", "selling_points", "trial_days")}),
+        ("Look", {"fields": ("file", "color", "swatches", "headline", "selling_points", "trial_days")}),
         ("Links", {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "login_url")}),
     )
 
-    @admin.display(description="where", ordering="host")
-    def seen_at(self, brand: Brand) -> str:
-        return brand.host or "wherever no other brand is seen"
+    @admin.display(description="host name", ordering="host")
+    def shown_at(self, brand: Brand) -> str:
+        return brand.host or "all other hosts"
 
-    @admin.display(description="as it reads")
-    def as_it_reads(self, brand: Brand) -> SafeString | str:
-        """The colour and the readable shades of it: a button, and links by day and by night."""
+    @admin.display(description="color preview")
+    def swatches(self, brand: Brand) -> SafeString | str:
+        """Show the color and its readable shades: a button, and links in light and dark mode."""
         if not (shades := brand.shades):
             return ""
-        swatches = (
+        samples = (
             (shades["accent"], shades["on-accent"], "Button"),
             ("#{:02x}{:02x}{:02x}".format(*LIGHT_PAGE), shades["link-on-light"], "Link"),
-            ("#{:02x}{:02x}{:02x}".format(*DARK_CARD), shades["link-on-dark"], "Link in the dark"),
+            ("#{:02x}{:02x}{:02x}".format(*DARK_CARD), shades["link-on-dark"], "Link in dark mode"),
         )
         return format_html_join(
             " ",
             '<svg class="swatch" width="136" height="36" role="img" aria-label="{}: {}"><rect width="136" height="36"'
             ' rx="6" fill="{}"/><text x="68" y="23" text-anchor="middle" fill="{}">{}</text></svg>',
-            ((name, text, ground, text, name) for ground, text, name in swatches),
+            ((name, text, ground, text, name) for ground, text, name in samples),
         )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Who makes the first brand begins with what the page says already."""
+        """Start a new brand with the values of the settings."""
         return model_to_dict(Brand.from_settings()) | super().get_changeform_initial_data(request)
 
     def changeform_view(
@@ -109,12 +109,12 @@ class BrandAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if "_preview" in request.POST and (brand := self._as_typed(request, object_id)):
+        if "_preview" in request.POST and (brand := self._unsaved_brand(request, object_id)):
             return self.preview(request, brand)
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def _as_typed(self, request: HttpRequest, object_id: str | None) -> Brand | None:
-        """The brand of the form, not saved; None where it has problems, or is not this visitor's business."""
+    def _unsaved_brand(self, request: HttpRequest, object_id: str | None) -> Brand | None:
+        """Return the unsaved brand of the form; None if the form has errors or the user lacks the permission."""
         brand = self.get_object(request, unquote(object_id)) if object_id else Brand()
         may = self.has_change_permission(request, brand) if object_id else self.has_add_permission(request)
         if brand is None or not may:
@@ -122,10 +122,10 @@ class BrandAdmin(ModelAdmin):
         form = self.get_form(request, brand, change=bool(object_id))(request.POST, request.FILES, instance=brand)
         return brand if form.is_valid() else None
 
-    # A picture that is not stored yet has no address, and nobody is to sign up here.
+    # An image that is not stored yet has no URL, and nobody should sign up from a preview.
     @method_decorator([csp_update({"img-src": ["data:"]}), csp_replace({"form-action": ["'none'"]})])
     def preview(self, request: HttpRequest, brand: Brand) -> HttpResponse:
-        """The sign-up page itself, as customers would see it with this brand."""
+        """Render the sign-up page as customers would see it with this brand."""
         if brand.logo:
             brand.logo_url = f"data:{brand.logo_type};base64,{b64encode(bytes(brand.logo)).decode()}"
         return render(request, "admin/signup/brand/preview.html", {"brand": brand, **context(SignupForm())})

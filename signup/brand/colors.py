@@ -1,4 +1,4 @@
-"""A brand's colour, so that everybody can read what is written on it and in it.
+"""A brand's color, and shades of it that everybody can read text in and on.
 
 Contrast as WCAG 2.2 defines it (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio).
 """
@@ -14,13 +14,13 @@ WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
 LIGHT_PAGE: Color = (0xF4, 0xF6, 0xF9)
 DARK_CARD: Color = (0x16, 0x1D, 0x27)
-"""What links stand on: the darkest light ground and the lightest dark one of the stylesheet."""
+"""Backgrounds of links: the darkest one of the light color scheme and the lightest one of the dark color scheme."""
 READABLE = 4.5
 SEEN = 3.0
 
 
 def palette(color: str) -> dict[str, str]:
-    """The stylesheet's variables for a brand's colour like `#2454d6`: the colour itself, and what goes with it."""
+    """Return the stylesheet's variables for a brand's color like `#2454d6`: the color itself, and what goes with it."""
     accent = _parse(color)
     on_accent = WHITE if contrast(accent, WHITE) >= READABLE else BLACK
     return {
@@ -35,12 +35,12 @@ def palette(color: str) -> dict[str, str]:
 
 
 def readable(color: Color, ground: Color, towards: Color, least: float = READABLE) -> Color:
-    """The colour, or the nearest one on the way to `towards` that has enough contrast to be read on `ground`."""
+    """Return the color, or the nearest one on the way to `towards` with a contrast of at least `least` on `ground`."""
     return next(shade for shade in _shades(color, towards) if contrast(shade, ground) >= least)
 
 
 def contrast(one: Color, other: Color) -> float:
-    """From 1, none, to 21, black on white."""
+    """Return the contrast ratio: from 1 (none) to 21 (black on white)."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 

@@ -1,4 +1,4 @@
-"""The picture that staff give a brand: what it is, read from its content and never from its name."""
+"""A brand's logo. Its type comes from its content, never from the name of the file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from django.core.exceptions import ValidationError
 from signup.brand import svg
 
 MOST_BYTES = 20_000
-"""With a logo of this size the whole page still comes in less than 50 KB, however slow a customer's phone is."""
+"""With a logo of this size, the whole page stays under 50 KB, for customers on slow phones."""
 MOST_PIXELS = 2000
 BOX = (240, 40)
-"""The most room that a page has for it, in CSS pixels."""
+"""The space that a page has for it, in CSS pixels."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Logo:
     type: str
     width: int
     height: int
-    """As it is shown, in CSS pixels."""
+    """As shown, in CSS pixels."""
 
     @property
     def digest(self) -> str:
-        """Names this very picture; empty for no logo."""
+        """A name for exactly this image; empty for no logo."""
         return sha256(self.content).hexdigest()[:32] if self.content else ""
 
 
@@ -36,10 +36,10 @@ NO_LOGO = Logo(b"", "", 0, 0)
 
 
 def read(content: bytes) -> Logo:
-    """The logo in a file; ValidationError says what is wrong with it and what to do."""
+    """Read the logo in a file. ValidationError says what is wrong with it and how to fix it."""
     if len(content) > MOST_BYTES:
         raise ValidationError(
-            "This file has %(size)d KB, which is slow on a phone. Use an SVG, or a picture of at most %(most)d KB.",
+            "This file has %(size)d KB, which is slow on a phone. Use an SVG, or an image of up to %(most)d KB.",
             code="large",
             params={"size": len(content) / 1000, "most": MOST_BYTES / 1000},
         )
@@ -47,7 +47,7 @@ def read(content: bytes) -> Logo:
     try:
         width, height = measure(content)
     except struct.error:
-        raise ValidationError("This picture is damaged. Please export it again.", code="damaged") from None
+        raise ValidationError("This image is damaged. Export it again.", code="damaged") from None
     return Logo(content, content_type, *_fit(width, height))
 
 
@@ -60,7 +60,7 @@ def _format(content: bytes) -> tuple[str, Callable[[bytes], tuple[float, float]]
         return "image/webp", _webp
     if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return "image/svg+xml;charset=utf-8", svg.size
-    raise ValidationError("This is none of SVG, PNG, WebP and JPEG.", code="type")
+    raise ValidationError("This is not an SVG, PNG, WebP, or JPEG file.", code="type")
 
 
 def _png(content: bytes) -> tuple[float, float]:
@@ -70,7 +70,7 @@ def _png(content: bytes) -> tuple[float, float]:
 
 
 def _jpeg(content: bytes) -> tuple[float, float]:
-    """https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.2.2: the first frame header, behind any other segments."""
+    """https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.2.2: the first frame header, after any other segments."""
     at = 2
     marker, length, height, width = struct.unpack_from(">xBHxHH", content, at)
     while marker not in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}:
@@ -95,7 +95,7 @@ def _webp(content: bytes) -> tuple[float, float]:
 def _of_pixels(width: int, height: int) -> tuple[float, float]:
     if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS):
         raise ValidationError(
-            "This picture is %(width)d by %(height)d pixels large. Use at most %(most)d in each direction.",
+            "This image is %(width)d by %(height)d pixels. Use at most %(most)d in each direction.",
             code="pixels",
             params={"width": width, "height": height, "most": MOST_PIXELS},
         )

@@ -19,18 +19,16 @@ from signup.brand.logo import Logo
 
 
 def is_served(host: str) -> None:
-    """A host name that this installation answers to, without a port; else ValidationError."""
+    """Raise ValidationError unless this is a host name, without a port, that this installation answers to."""
     domain, port = split_domain_port(host)
     if not domain or port:
-        raise ValidationError("Enter a host name only, like signup.example.com.", code="host")
+        raise ValidationError("Enter only a host name, like signup.example.com.", code="host")
     if not validate_host(domain, settings.ALLOWED_HOSTS):
-        raise ValidationError(
-            "This page does not answer to this host name yet. Add it to ALLOWED_HOSTS first.", code="not_allowed"
-        )
+        raise ValidationError("This host name is not in ALLOWED_HOSTS yet. Add it there first.", code="not_allowed")
 
 
 class Brand(models.Model):
-    """What the pages say about the partner; what is empty is left out of them."""
+    """What the pages say about the partner. Empty values are left out."""
 
     host = models.CharField(
         "host name",
@@ -38,35 +36,35 @@ class Brand(models.Model):
         unique=True,
         blank=True,
         validators=[is_served],
-        help_text="Where customers see this brand, like signup.example.com. Empty: wherever no other brand is seen.",
+        help_text="Where customers see this brand, like signup.example.com. If empty: on all other hosts.",
     )
-    name = models.CharField("name", max_length=80, help_text="Yours, as customers know it.")
+    name = models.CharField("name", max_length=80, help_text="Your name, as customers know it.")
     color = models.CharField(
-        "colour",
+        "color",
         max_length=7,
         blank=True,
-        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", "Enter a colour like #2454d6.")],
-        help_text="Of buttons and links, like #2454d6. Where it could not be read, a shade of it that can is taken.",
+        validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", "Enter a color like #2454d6.")],
+        help_text="For buttons and links, like #2454d6. If it would be hard to read, a readable shade is used.",
     )
-    headline = models.CharField("headline", max_length=120, blank=True, help_text="The page's first line.")
+    headline = models.CharField("headline", max_length=120, blank=True, help_text="The first line of the page.")
     selling_points = models.TextField(
-        "selling points", max_length=600, blank=True, help_text="One a line. Empty: two general ones."
+        "selling points", max_length=600, blank=True, help_text="One per line. If empty: two general ones."
     )
     trial_days = models.PositiveSmallIntegerField(
-        "days of the trial", default=60, help_text="0 leaves unsaid how long it lasts."
+        "days of the trial", default=60, help_text="0 doesn't mention how long it lasts."
     )
     login_url = models.URLField(
-        "log-in",
+        "login address",
         blank=True,
-        help_text="Where customers log in once their account is ready. Empty: at Constant Contact itself.",
+        help_text="Where customers log in once their account is ready. If empty: at Constant Contact.",
     )
-    support_email = models.EmailField("e-mail address", blank=True, help_text="Where customers get help.")
+    support_email = models.EmailField("email address", blank=True, help_text="Where customers get help.")
     support_url = models.URLField("help page", blank=True)
     terms_url = models.URLField("terms", blank=True)
     privacy_url = models.URLField("privacy policy", blank=True)
 
     logo = models.BinaryField(default=b"")
-    """In the database, so that every replica of the web server has it."""
+    """Stored in the database, so that every replica of the web server has it."""
     logo_type = models.CharField(max_length=40, blank=True, editable=False)
     logo_digest = models.CharField(max_length=32, blank=True, editable=False, db_index=True)
     logo_width = models.PositiveSmallIntegerField(default=0, editable=False)
@@ -77,7 +75,7 @@ class Brand(models.Model):
 
     @classmethod
     def from_settings(cls) -> Brand:
-        """The first brand, before anyone has made one in the admin. Not saved."""
+        """Return the brand that applies until one is saved in the admin. It is not saved itself."""
         return cls(
             name=settings.BRAND_NAME,
             color=settings.BRAND_COLOR,
@@ -90,7 +88,7 @@ class Brand(models.Model):
         )
 
     def clean(self) -> None:
-        """The same host or colour is always written the same."""
+        """Write the same host or color always in the same way."""
         self.host = split_domain_port(self.host)[0]
         self.color = self.color.lower()
 
@@ -103,13 +101,13 @@ class Brand(models.Model):
         return reverse("logo", args=[self.logo_digest]) if self.logo_digest else ""
 
     def digest(self) -> str:
-        """Names all that the pages say about the partner: another one after each change of it."""
+        """Return a name for all that the pages say about the partner. It changes with every change of that."""
         said = [getattr(self, field.attname) for field in self._meta.concrete_fields if field.attname != "logo"]
         return hashlib.sha256(repr(said).encode()).hexdigest()
 
     @property
     def has_lettering(self) -> bool:
-        """Whether the logo is so wide that it is taken to spell the name out."""
+        """Whether the logo is so wide that it probably spells out the name."""
         return self.logo_width >= 2 * self.logo_height > 0
 
     @property

@@ -1,6 +1,6 @@
-"""Which SVG is a logo: a drawing that holds nothing but shapes, and reaches for nothing outside itself.
+"""Which SVG is accepted as a logo: one that holds only shapes and refers to nothing outside itself.
 
-Closed by default: an element or an attribute that is not listed here is refused, and so is whatever declares entities.
+Closed by default: elements and attributes that are not listed here are refused, and so are declarations of entities.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ ATTRIBUTES = f"""
     {XLINK}|href {XML}|space {XML}|lang
 """
 MOST_USES = 20
-"""Copies of copies grow by powers; so few cannot grow to anything that keeps a browser busy."""
+"""Copies of copies grow exponentially. This few can't keep a browser busy."""
 
 _ELEMENTS, _ATTRIBUTES = set(ELEMENTS.split()), set(ATTRIBUTES.split())
-# url() only of a part of the same drawing; no style sheet or font from elsewhere, and no escape that could hide one.
+# url() may only refer to a part of the same drawing. No external style sheet or font, and no escape that hides one.
 _REACHES_OUT = re.compile(
     r"url\((?!\s*['\"]?#)|@(?!media\b)|(image|image-set|src|cross-fade)\(|\\|script:", re.IGNORECASE
 )
 
 
 def size(content: bytes) -> tuple[float, float]:
-    """Width and height of the drawing, in units of its own; ValidationError says why it cannot be taken."""
+    """Return the drawing's width and height, in its own units. ValidationError says why it is refused."""
     drawing = _Drawing()
     try:
-        # UTF-8 whatever the file declares: it is served as that too, so browsers read it as it was read here.
+        # UTF-8, whatever the file declares. It is served as UTF-8 too, so browsers read what was checked here.
         parser = ParserCreate("utf-8", namespace_separator="|")
         parser.StartDoctypeDeclHandler = drawing.declare
         parser.ProcessingInstructionHandler = drawing.instruct
@@ -53,12 +53,12 @@ def size(content: bytes) -> tuple[float, float]:
         parser.CharacterDataHandler = drawing.text
         parser.Parse(content, True)
     except ExpatError:
-        raise ValidationError("This SVG file is damaged. Please export it again.", code="damaged") from None
+        raise ValidationError("This SVG file is damaged. Export it again.", code="damaged") from None
     return drawing.size
 
 
 class _Drawing:
-    """Looks at the parts of an SVG as the parser comes to them."""
+    """Checks the parts of an SVG as the parser finds them."""
 
     def __init__(self) -> None:
         self.size = (0.0, 0.0)
@@ -110,13 +110,13 @@ def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
             continue
         if 0 < width < 1e6 and 0 < height < 1e6:
             return width, height
-    raise ValidationError("This SVG file has no size. Please export it with a «viewBox».", code="size")
+    raise ValidationError('This SVG file has no size. Export it with a "viewBox".', code="size")
 
 
 def _refused(what: str) -> ValidationError:
     return ValidationError(
-        'A logo may hold nothing but shapes, and this SVG file has %(what)s in it. Export it as "plain" or '
-        '"optimized" SVG, or as PNG.',
+        'A logo may only hold shapes, and this SVG file has %(what)s in it. Export it as "plain" or "optimized" SVG, '
+        "or as PNG.",
         code="unsafe",
         params={"what": what},
     )

@@ -77,14 +77,14 @@ def open_admin(visit: Open) -> Callable[..., Page]:
 def go_round(page: Page, look: Callable[[Page], None]) -> None:
     """Look at every page of the admin, in each of its states."""
     accounts = "/admin/provisioning/account/"
-    machinery = (
+    operations = (
         "/admin/provisioning/gateway/",
         "/admin/provisioning/worker/",
         "/admin/two-factor/",
         "/admin/sessions/",
         "/admin/confirm/",
     )
-    for path in ("/admin/", accounts, f"{accounts}?q=maple", f"{accounts}?q=nobody", *machinery):
+    for path in ("/admin/", accounts, f"{accounts}?q=maple", f"{accounts}?q=nobody", *operations):
         page.goto(path)
         look(page)
     page.goto(f"{accounts}?state__exact=rejected")
@@ -101,7 +101,7 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
     ):
         page.goto(f"{accounts}?{query}")
         page.locator(".field-customer a").first.click()
-        for answer in page.get_by_text("The whole answer").all():
+        for answer in page.get_by_text("Full answer").all():
             answer.click()
         look(page)
         organization = page.locator("#content h1").inner_text()
@@ -141,7 +141,7 @@ def test_the_log_in_is_accessible(visit: Open, accessible: Callable[[Page], None
         page.get_by_label("Username").fill("nobody")
         page.get_by_label("Password").fill("nothing")
         page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Too many wrong passwords")).to_be_visible()
+    expect(page.get_by_role("heading", name="Too many failed logins")).to_be_visible()
     accessible(page)
 
 
@@ -152,10 +152,10 @@ def test_a_stopped_gateway_is_told_accessibly(
     page = open_admin("Operator", color_scheme=scheme, bypass_csp=True)
     site.manage("shell", "-v0", "-c", "from provisioning import gateway; gateway.stop('401: no such user')")
     page.reload()
-    expect(page.get_by_text("No account is sent")).to_be_visible()
+    expect(page.get_by_text("Sending is stopped.")).to_be_visible()
     accessible(page)
-    page.get_by_role("button", name="Resume").click()
-    expect(page.locator(".messagelist")).to_contain_text("Accounts are being sent again.")
+    page.get_by_role("button", name="Resume sending").click()
+    expect(page.locator(".messagelist")).to_contain_text("Sending resumed.")
 
 
 @pytest.mark.parametrize("width", [320, 1280])
@@ -174,35 +174,35 @@ def test_the_token_of_an_account_is_shown_for_fresh_proof(
     page.goto("/admin/provisioning/account/?q=theta")
     page.get_by_role("link", name="Theta Yoga").click()
     site.manage("shell", "-v0", "-c", PROOF_IS_OLD)
-    page.get_by_role("link", name="Show the access token").click()
-    page.get_by_label("Your own password").fill("guess")
+    page.get_by_role("link", name="Show access token").click()
+    page.get_by_label("Your password").fill("guess")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_text("This is not your password.")).to_be_visible()
-    page.get_by_label("Your own password").fill(PASSWORD)
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Continue").click()
-    page.get_by_role("button", name="Show the access token").click()
+    page.get_by_role("button", name="Show access token").click()
     expect(page.locator(".token")).to_have_text("not-a-real-token")
-    page.get_by_role("link", name="Done").click()
+    page.get_by_role("link", name="Back to the account").click()
     expect(page.locator(".timeline")).to_contain_text("Access token shown by administrator.")
 
 
 def test_a_morning_in_the_admin_without_javascript(open_admin: Callable[..., Page], site: Installation) -> None:
     page = open_admin("Operator", javascript=False)
-    page.get_by_role("link", name="to be corrected").click()
+    page.get_by_role("link", name="a correction").click()
     page.get_by_label("Search").fill("zeta cyc")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Zeta Cycles").click()
     expect(page.locator(".timeline")).to_contain_text("Phone: Not a valid phone number")
-    page.get_by_role("link", name="Correct and send again").click()
+    page.get_by_role("link", name="Correct and retry").click()
     page.get_by_label("Phone").fill("12")
-    page.get_by_role("button", name="Correct and send again").click()
+    page.get_by_role("button", name="Correct and retry").click()
     expect(page.get_by_text("Use at least 5 digits.")).to_be_visible()
     page.get_by_label("Phone").fill("020 7946 0000")
-    page.get_by_role("button", name="Correct and send again").click()
-    expect(page.locator(".messagelist")).to_contain_text("corrected, and sent again")
+    page.get_by_role("button", name="Correct and retry").click()
+    expect(page.locator(".messagelist")).to_contain_text("Corrected and queued for retry")
     with site.worker():
         expect(page.locator(".outlook .state")).to_have_text("Queued")
         until(lambda: page.reload() and page.locator(".outlook .state.created").count())
-    expect(page.locator(".timeline")).to_contain_text("Corrected (phone) and sent again by operator.")
+    expect(page.locator(".timeline")).to_contain_text("Corrected (phone) and queued for retry by operator.")
     expect(page.locator(".timeline")).to_contain_text("Constant Contact created the account.")
     assert site.provider.accounts

@@ -113,7 +113,7 @@ def test_what_is_typed_can_be_looked_at_before_customers_see_it(
     page.get_by_label("Headline:").fill("Not yet for everybody")
     choose(page, LOGO.replace("#7a1f4b", "#1f7a4b").encode())
     with page.expect_popup() as popup:
-        page.get_by_role("button", name="Look at it first").click()
+        page.get_by_role("button", name="Preview").click()
     look = popup.value
 
     expect(look.get_by_role("heading", level=1)).to_have_text("Not yet for everybody")

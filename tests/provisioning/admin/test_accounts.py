@@ -17,7 +17,7 @@ LIST = "/admin/provisioning/account/"
 
 
 def listed(admin_client: Client, **query: str) -> set[str]:
-    """The user names on the list."""
+    """The usernames on the list."""
     return {account.username for account in admin_client.get(LIST, query).context["cl"].result_list}
 
 
@@ -99,11 +99,11 @@ def test_the_page_of_an_account_shows_every_call_and_its_answer(admin_client: Cl
     Attempt.objects.create(account=account, kind=Attempt.Kind.LOOK_UP)
     page = admin_client.get(page_of(account)).content.decode()
     for words in (
-        "refused what was entered",
+        "refused what the customer entered",
         "HTTP 400",
         "0.8 s",
         "#/phone: too short &lt;b&gt;",
-        "with Constant Contact now",
+        "Waiting for Constant Contact&#x27;s answer",
     ):
         assert words in page
 
@@ -130,11 +130,11 @@ def test_nothing_is_added_edited_or_deleted(admin_client: Client, make: Make, mo
     assert "delete_selected" not in admin_client.get(reverse(f"{name}_changelist")).content.decode()
 
 
-def test_the_story_says_that_no_token_came_with_an_account_that_was_found(admin_client: Client, make: Make) -> None:
+def test_the_timeline_says_that_no_token_came_with_an_account_that_was_found(admin_client: Client, make: Make) -> None:
     account = make(State.CREATED)
     attempt(account, Attempt.Outcome.FOUND, Attempt.Kind.LOOK_UP)
 
-    assert "Their list tells no access token." in admin_client.get(page_of(account)).content.decode()
+    assert "The list has no access tokens." in admin_client.get(page_of(account)).content.decode()
 
 
 def test_no_secret_is_on_any_page(admin_client: Client, make: Make) -> None:

@@ -134,7 +134,7 @@ def test_an_action_is_not_done_to_an_account_that_has_changed_since_the_page_sho
     account = made(make, next(state for name, state in LEADS_TO if name == action.name))
     before = due_at(account)
     response = act(admin_client, action, account, seen="2001-01-01T00:00:00+00:00")
-    assert "Nothing was done, for somebody was faster" in told(response)
+    assert "has changed since you opened it" in told(response)
     assert due_at(account) == before
 
 
@@ -178,7 +178,7 @@ def test_in_bulk_an_action_is_done_where_it_is_legal_and_the_rest_is_named(
         account.refresh_from_db()
         assert account.state == LEADS_TO.get((action.name, state), state)
     assert f"{len(legal)} account" in told(response)
-    assert re.search(rf"{len(State) - len(legal)} accounts? w(as|ere) left as", told(response))
+    assert re.search(rf"{len(State) - len(legal)} accounts? w(as|ere) left unchanged", told(response))
     assert LogEntry.objects.count() == len(legal)
 
 

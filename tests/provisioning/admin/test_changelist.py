@@ -103,5 +103,5 @@ def test_a_long_list_is_counted_only_so_far(admin_client: Client, make: Make, mo
     for _ in range(5):
         make(State.CREATED)
     page = admin_client.get(LIST, {"q": "alder"}).content.decode()
-    assert "the newest 3 accounts; search or filter for others" in page
+    assert "newest 3 accounts; search or filter to find others" in page
     assert "many found" in page

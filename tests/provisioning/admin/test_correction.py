@@ -40,8 +40,8 @@ def test_the_refused_value_comes_first_with_the_reason(admin_client: Client, rej
     ("refused", "words"),
     [
         ({"phone": "Too short"}, "Constant Contact: Too short"),
-        ({"password": "Too weak"}, "Constant Contact about the password: Too weak"),
-        ({}, "Constant Contact named no field"),
+        ({"password": "Too weak"}, "Constant Contact refused the password: Too weak"),
+        ({}, "Constant Contact didn't name a field"),
     ],
 )
 def test_whatever_was_refused_is_said(admin_client: Client, make: Make, refused: dict[str, str], words: str) -> None:
@@ -61,11 +61,11 @@ def test_fields_have_names_and_hints_for_people(admin_client: Client, rejected: 
 
 def test_a_correction_changes_what_was_entered_and_sends_again(admin_client: Client, rejected: Account) -> None:
     response = correct(admin_client, rejected, phone="555 010 0100")
-    assert "corrected, and sent again" in told(response)
+    assert "Corrected and queued for retry" in told(response)
     rejected.refresh_from_db()
     assert (rejected.state, rejected.phone) == (State.QUEUED, "555 010 0100")
     assert rejected.password.open() == PASSWORD
-    assert LogEntry.objects.get().change_message == "Corrected (phone) and sent again"
+    assert LogEntry.objects.get().change_message == "Corrected (phone) and queued for retry"
 
 
 def test_a_new_country_drops_a_state_that_is_not_in_it(admin_client: Client, rejected: Account) -> None:

@@ -45,15 +45,15 @@ def test_what_was_sent_stands_beside_what_is_listed(admin_client: Client, doubtf
 def test_its_page_leads_there_and_its_timeline_says_why(admin_client: Client, doubtful: Account) -> None:
     page = admin_client.get(page_of(doubtful)).content.decode()
     assert url(doubtful) in page
-    assert "You have to decide." in page
+    assert "Please decide." in page
 
 
 def test_a_listed_account_can_be_said_to_be_the_customers(admin_client: Client, doubtful: Account) -> None:
     choice = next(value for value, _label in admin_client.get(url(doubtful)).context["form"].fields["choice"].choices)
-    assert "Said that it is account ID 7." in told(decided(admin_client, doubtful, choice))
+    assert "Matched to account ID 7." in told(decided(admin_client, doubtful, choice))
     account = again(doubtful)
     assert (account.state, account.account_id, account.settled_by) == (State.CREATED, "7", "staff")
-    assert "Said that it is account ID 7 by dora." in admin_client.get(page_of(account)).content.decode()
+    assert "Matched to account ID 7 by dora." in admin_client.get(page_of(account)).content.decode()
 
 
 def test_the_username_can_be_said_to_be_somebody_elses(admin_client: Client, doubtful: Account) -> None:
@@ -76,19 +76,19 @@ def test_nothing_is_decided_without_a_choice(admin_client: Client, doubtful: Acc
 
 @pytest.mark.parametrize("seen", ["2001-01-01T00:00:00+00:00", "nonsense"])
 def test_nobody_decides_about_what_they_have_not_seen(seen: str, admin_client: Client, doubtful: Account) -> None:
-    assert "somebody was faster" in told(decided(admin_client, doubtful, "others", seen=seen))
+    assert "has changed since you opened it" in told(decided(admin_client, doubtful, "others", seen=seen))
     assert again(doubtful).state == State.UNCONFIRMED
 
 
 def test_an_account_that_is_no_longer_unconfirmed_is_not_decided_about(admin_client: Client) -> None:
     account = account_in(State.CREATED)
-    assert "somebody was faster" in told(admin_client.get(url(account), follow=True))
+    assert "has changed since you opened it" in told(admin_client.get(url(account), follow=True))
 
 
 def test_where_nothing_is_listed_the_page_says_so(admin_client: Client) -> None:
     page = admin_client.get(url(unanswered())).content.decode()
-    assert "No account of this username." in page
-    assert "has not been read to its end yet" in page
+    assert "No account with this username." in page
+    assert "has not been read in full yet" in page
 
 
 def test_a_list_that_is_not_calibrated_is_said_to_prove_nothing(admin_client: Client, v3: None) -> None:

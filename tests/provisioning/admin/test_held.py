@@ -28,14 +28,14 @@ def states() -> list[str]:
 @pytest.mark.parametrize(("action", "state"), [("approve", "queued"), ("decline", "closed")])
 def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, action: str, state: str) -> None:
     client = as_role("Operator")
-    assert "3 sign-ups wait for you" in client.get(PAGE).content.decode()
+    assert "3 sign-ups need your approval" in client.get(PAGE).content.decode()
 
     answer = client.post(PAGE, {"action": action}, follow=True)
 
     assert "3 accounts" in answer.content.decode()
     assert states() == sorted([state] * 3 + ["rejected"])
     assert LogEntry.objects.count() == 3
-    assert "Nothing is held" in client.get(PAGE).content.decode()
+    assert "No sign-ups are held" in client.get(PAGE).content.decode()
 
 
 @pytest.mark.parametrize(("role", "action"), [("Viewer", "approve"), ("Operator", "erase"), ("Operator", "")])
@@ -54,5 +54,5 @@ def test_more_than_one_press_can_take_are_said_to_be_left(
 
     answer = as_role("Operator").post(PAGE, {"action": "approve"}, follow=True)
 
-    assert "1 more is held. Press again to go on." in answer.content.decode()
+    assert "1 more is still held. Press the button again to continue." in answer.content.decode()
     assert states() == ["held", "queued", "queued", "rejected"]

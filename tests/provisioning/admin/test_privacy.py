@@ -102,8 +102,8 @@ def test_the_page_of_an_erased_account_still_tells_what_happened(
     account = told(State.CREATED)
     services.erase(account)
     page = admin_client.get(page_of(account)).content.decode()
-    assert "The personal data was erased." in page
-    assert "Constant Contact refused what was entered." in page
+    assert "Personal data was erased." in page
+    assert "Constant Contact refused what the customer entered." in page
     assert "Zora" not in page
 
 

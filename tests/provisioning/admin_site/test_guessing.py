@@ -188,4 +188,4 @@ def test_the_page_says_how_long_to_wait(client: Client) -> None:
     data: Any = {"username": "ana", "password": "guess"}
     for _ in range(MOST_OF_ONE):
         response = client.post(LOG_IN, data)
-    assert "wait 15\xa0minutes" in response.content.decode()
+    assert "Try again in 15\xa0minutes" in response.content.decode()

@@ -34,7 +34,7 @@ def test_guessing_at_a_log_in_is_stopped(client: Client) -> None:
         assert log_in(client, "ana", "guess").status_code == 200
     response = log_in(client, "ana", "guess")
     assert response.status_code == 429
-    assert "Too many wrong passwords" in response.content.decode()
+    assert "Too many failed logins" in response.content.decode()
     assert log_in(client, "ana", STAFF_PASSWORD).status_code == 429
 
 
@@ -77,7 +77,7 @@ def code_of(device: TOTPDevice) -> str:
 
 @pytest.fixture
 def phone(client: Client) -> TOTPDevice:
-    """The app of somebody who has just set the second step up with it, and logged out."""
+    """The app of somebody who has just set up two-factor authentication with it, and logged out."""
     client.force_login(User.objects.get(username="ana"))
     client.get(TWO_STEP)
     device = TOTPDevice.objects.get()

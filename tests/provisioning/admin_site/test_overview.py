@@ -70,10 +70,10 @@ def failing_list(make: Make) -> None:
     ("happen", "text", "path"),
     [
         (lambda make: None, "", ""),
-        (stop_gateway, "Nothing is sent.", "/admin/provisioning/gateway/"),
-        (kill_worker, "No worker is alive.", "/admin/provisioning/worker/"),
-        (lambda make: make(State.HELD), "1 account waits for approval.", f"{Q}held/"),
-        (lambda make: make(State.REJECTED), "1 account waits to be corrected.", f"{Q}?state__exact=rejected"),
+        (stop_gateway, "No accounts are being sent.", "/admin/provisioning/gateway/"),
+        (kill_worker, "No worker is running.", "/admin/provisioning/worker/"),
+        (lambda make: make(State.HELD), "1 account needs approval.", f"{Q}held/"),
+        (lambda make: make(State.REJECTED), "1 account needs a correction.", f"{Q}?state__exact=rejected"),
         (lambda make: make(State.UNCONFIRMED), "", ""),
         (lambda make: make(State.UNCONFIRMED, due_at=None), "1 account may or may not exist.", f"{Q}?show=lost"),
         (
@@ -83,18 +83,18 @@ def failing_list(make: Make) -> None:
         ),
         (
             lambda make: make(State.UNCONFIRMED, state_changed_at=ago(minutes=6)),
-            "1 account is unconfirmed for more than five minutes.",
+            "1 account has been unconfirmed for more than five minutes.",
             f"{Q}?state__exact=unconfirmed",
         ),
         (
             failing_list,
-            "Your list of accounts at Constant Contact could not be read: HTTP 404: Not here.",
+            "Your account list at Constant Contact could not be read: HTTP 404: Not here.",
             "/admin/provisioning/listpass/",
         ),
         (lambda make: make(State.QUEUED), "", ""),
         (
             lambda make: make(State.QUEUED, submitted_at=ago(minutes=11)),
-            "1 account is late in the queue.",
+            "1 account has been queued for more than ten minutes.",
             f"{Q}?state__exact=queued",
         ),
         (lambda make: make(State.CREATED), "", ""),
@@ -106,7 +106,7 @@ def test_what_waits_for_staff_is_to_do_with_a_link_to_it(
     happen(make)
     assert [(task.text, task.url) for task in overview().tasks] == ([(text, path)] if text else [])
     page = admin_client.get("/admin/").content.decode()
-    assert (text or "Nothing waits for you.") in page
+    assert (text or "Nothing to do right now.") in page
     if path.startswith(f"{Q}?"):
         assert len(admin_client.get(path).context["cl"].result_list) == 1
 
@@ -151,12 +151,12 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
     attempt(account, Attempt.Outcome.REFUSED)
     attempt(account, Attempt.Outcome.UNKNOWN, refused={"phone": "never counted"})
     shown = {share.name: share.count for share in overview().reasons}
-    assert shown == {"Phone": 2, "Email address": 1, "Username": 1, "no property named": 1}
+    assert shown == {"Phone": 2, "Email address": 1, "Username": 1, "No property named": 1}
 
 
 def test_shares_are_rounded_once(admin_client: Client) -> None:
     """Rounded to tenths first, 50.495 would be shown as 51."""
-    assert [floatformat(share.per_cent, 0) for share in shares(Counter(phone=102, username=100))] == ["50", "50"]
+    assert [floatformat(share.percent, 0) for share in shares(Counter(phone=102, username=100))] == ["50", "50"]
 
 
 def test_an_account_is_found_from_the_overview(admin_client: Client, make: Make) -> None:
@@ -195,9 +195,9 @@ def test_the_overview_is_for_who_may_see_accounts(as_role: AsRole, role: str) ->
 
 def test_an_empty_installation_has_an_overview_too(admin_client: Client) -> None:
     page = admin_client.get("/admin/").content.decode()
-    assert "Nothing waits for you." in page
-    assert "Too few accounts yet." in page
-    assert "Nobody has signed up in 30 days." in page
+    assert "Nothing to do right now." in page
+    assert "Not enough accounts yet." in page
+    assert "Nobody has signed up in the last 30 days." in page
 
 
 def test_the_chart_is_well_formed_in_any_language(admin_client: Client, make: Make, settings: Any) -> None:
@@ -224,6 +224,6 @@ def test_each_bar_is_as_high_as_its_number(make: Make) -> None:
     assert total == Account.objects.count() + 10
     assert [(bar.css_class, bar.height / bars[0].height) for bar in bars] == [
         ("created", 1),
-        ("way", pytest.approx(2 / 6, abs=0.01)),
+        ("pending", pytest.approx(2 / 6, abs=0.01)),
         ("trouble", pytest.approx(2 / 6, abs=0.01)),
     ]

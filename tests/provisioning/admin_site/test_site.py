@@ -26,7 +26,7 @@ def test_a_stopped_gateway_is_on_every_page_with_its_reason(admin_client: Client
 def test_a_paused_gateway_says_until_when(admin_client: Client) -> None:
     gateway.state()
     Gateway.objects.update(paused_until=timezone.now().replace(year=2099, month=7, day=14))
-    assert "Until July 14, 2099" in admin_client.get("/admin/").content.decode()
+    assert "paused until July 14, 2099" in admin_client.get("/admin/").content.decode()
 
 
 def test_every_part_of_the_admin_has_a_name_that_people_know(admin_client: Client) -> None:
@@ -64,7 +64,7 @@ def test_the_gateway_is_resumed_by_who_may(as_role: AsRole, role: str) -> None:
 def test_resuming_twice_is_harmless(admin_client: Client) -> None:
     gateway.stop("Constant Contact answered 401")
     for _ in range(2):
-        assert "Accounts are being sent again." in told(admin_client.post("/admin/resume/", follow=True))
+        assert "Sending resumed." in told(admin_client.post("/admin/resume/", follow=True))
 
 
 def test_a_link_cannot_resume_the_gateway(admin_client: Client) -> None:

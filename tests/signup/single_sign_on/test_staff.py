@@ -194,9 +194,9 @@ class TestWithoutPasswordOfTheirOwn:
     def test_the_second_step_is_the_providers(self, client: Client) -> None:
         come("viewer", client)
 
-        assert "two-step" not in client.get("/admin/").content.decode()
+        assert "two-factor" not in client.get("/admin/").content.decode()
         for response in (client.get("/admin/two-factor/"), client.post("/admin/two-factor/", {"code": "1"})):
-            assert "is set up there" in response.content.decode()
+            assert "Set up two-factor authentication there" in response.content.decode()
             assert "<form" not in response.content.decode().partition('id="content-main"')[2]
 
     def test_a_token_is_shown_after_they_have_logged_in_at_the_provider_again(self, client: Client) -> None:
