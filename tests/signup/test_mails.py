@@ -273,7 +273,7 @@ class TestTheMailServerFails:
 
         page = admin_client.get("/admin/signup/mail/").content.decode()
 
-        assert "Perhaps not sent" in page
+        assert "May not have been sent" in page
         assert "SMTPServerDisconnected" in page
 
 

@@ -69,7 +69,7 @@ def test_the_list_says_where_each_is_seen(client: Client, settings: Settings) ->
 
     html = client.get("/admin/signup/brand/").content.decode()
 
-    assert "wherever no other brand is seen" in html
+    assert "all other hosts" in html
     assert "one.example.com" in html
 
 
