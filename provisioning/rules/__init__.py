@@ -43,14 +43,14 @@ __all__ = [
 ]
 
 TEST_DOMAIN = "nullmailer.com"
-"""The vendor demands this email domain for every account made to try an integration out."""
+"""The vendor requires this email domain for every test account."""
 
 SHORTEST_WORD = 4
-"""Letters from which on a word of a username must not be in the password."""
+"""A word of the username with at least this many letters must not be in the password."""
 
 
 def active() -> dict[str, Rule]:
-    """The rules in force: those of the chosen API, plus what this installation's settings add to them."""
+    """Return the rules in force: those of the configured API, as tightened by this installation's settings."""
     rules = dict(APIS[settings.CONSTANT_CONTACT_API])
     for name, length in settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items():
         rules[name] = replace(rules[name], min_length=max(length, rules[name].min_length))
@@ -66,7 +66,7 @@ def active() -> dict[str, Rule]:
 
 
 def asked(*, single_sign_on: bool) -> tuple[str, ...]:
-    """What a customer is asked for, in the order of the form; with single sign-on there is no password anywhere."""
+    """Return the properties that a customer enters, in the order of the form; no password with single sign-on."""
     return tuple(name for name in CUSTOMER_PROPERTIES if not (single_sign_on and RULES[name].is_secret))
 
 
@@ -111,7 +111,7 @@ def _holds_part_of(username: str, password: str) -> bool:
 
 
 def _clean_state(country_code: str, state_code: str) -> str:
-    """Required for US and CA, and one of that country's; «Leave blank for non-US/CA countries»."""
+    """Required for US and CA, and one of that country's. "Leave blank for non-US/CA countries"."""
     known = states(country_code)
     if not known:
         return ""

@@ -1,4 +1,4 @@
-"""The vendor's document as data: a rule for each property, with its limits, its choices, and its help to people."""
+"""The vendor's documentation as data: a rule for each property, with its limits, choices, and help text."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _BY_CUSTOMER = (
         max_length=80,
         is_email=True,
         help_text=_("Constant Contact sends a message to this address to verify it."),
-        missing=_("Enter your e-mail address."),
+        missing=_("Enter your email address."),
         hints={
             "autocomplete": "email",
             "inputmode": "email",
@@ -105,7 +105,7 @@ _BY_CUSTOMER = (
         characters=r"a-z0-9@.\-_",
         wrong_characters=_("Use only lowercase letters a to z, numbers and @ . - _"),
         help_text=_("Lowercase letters, numbers and @ . - _ only."),
-        missing=_("Choose a user name."),
+        missing=_("Choose a username."),
         hints={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
     ),
     Rule(
@@ -134,7 +134,7 @@ _BY_PARTNER = (
 )
 
 RULES: dict[str, Rule] = {rule.name: rule for rule in (*_BY_CUSTOMER, *_BY_PARTNER)}
-"""The vendor's document, a rule for each property of the request."""
+"""The v2 documentation, with a rule for each property of the request."""
 
 _V3 = {
     rule.name: rule
@@ -162,13 +162,13 @@ _V3 = {
         replace(RULES["idp_provider"], max_length=80),
     )
 }
-"""Where v3 asks for something else."""
+"""Where v3 differs."""
 
 APIS: dict[str, dict[str, Rule]] = {"v2": RULES, "v3": RULES | _V3}
 """The rules of each API."""
 
 WITH_KOSOVO = replace(RULES["country_code"], choices=country_choices_with_kosovo)
-"""For partners whose customers may be in Kosovo; no document of the vendor says that it takes this code."""
+"""For partners with customers in Kosovo. The vendor does not document that it accepts this code."""
 
 CUSTOMER_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER)
-"""What the customer is asked for, in the order of the form; all else is the partner's to supply."""
+"""The properties that the customer enters, in the order of the form; the partner supplies all others."""

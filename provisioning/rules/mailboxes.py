@@ -1,4 +1,4 @@
-"""What an email address says about its mailbox: whether two of them are the same one, and whether it was mistyped."""
+"""Whether two email addresses belong to the same mailbox, and whether an address was mistyped."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ DOMAINS = (
     *("btinternet.com", "sky.com", "yahoo.fr", "hotmail.fr", "outlook.fr", "live.fr", "orange.fr", "wanadoo.fr"),
     *("free.fr", "laposte.net", "sfr.fr", "yahoo.es", "hotmail.es", "outlook.es", "yahoo.com.mx", "hotmail.com.mx"),
 )
-"""Where most people have their mailbox; the first of equals is the likeliest."""
+"""The most common mail domains, the most likely first."""
 
 INTERNATIONAL = {"yahoo", "hotmail", "outlook", "live", "gmx", "yandex", "orange"}
-"""Providers with a domain in many countries, more than are listed."""
+"""Providers with domains in many countries, not all of them listed."""
 
 ENDINGS = {
     **dict.fromkeys((".con", ".cmo", ".ocm", ".comm", ".vom", ".xom", ".cim", ".cpm", ".coom", ".clm"), ".com"),
     **dict.fromkeys((".nte", ".ner", ".nett", ".met"), ".net"),
     **dict.fromkeys((".ogr", ".orgg", ".rog"), ".org"),
 }
-"""Ends of domains that there are not, and what was meant."""
+"""Domain endings that do not exist → the intended ones."""
 
 ALIKE = 0.86
 """How much of two domains must be the same, from 0 to 1: gmial.com and gmail.com are, mailgun.com and gmail.com not."""
 
 
 def mailbox(email: str) -> str:
-    """One name for all the addresses that are delivered to the same mailbox: with and without a tag, capitals, dots."""
+    """Return one key for all addresses of the same mailbox: tags, case, and dots where ignored make no difference."""
     name, _, domain = email.lower().rpartition("@")
     name = name.partition("+")[0] or name
     if domain in WITHOUT_DOTS:
@@ -63,7 +63,7 @@ def mailbox(email: str) -> str:
 
 
 def likely(email: str) -> str:
-    """The address that was probably meant; empty where this one looks right."""
+    """Return the address that was probably meant; empty if this one looks right."""
     name, _, domain = email.rpartition("@")
     domain = domain.lower()
     if not name or domain in DOMAINS:

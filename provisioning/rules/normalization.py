@@ -1,4 +1,4 @@
-"""How each kind of text is put in order before a rule judges it.
+"""How each kind of text is normalized before a rule validates it.
 
 What people paste holds characters that nobody sees, and letters and digits that only look like the usual ones. Each
 function here gives the text that is judged, stored and sent; given its own result it changes nothing, so that staff
@@ -15,11 +15,11 @@ import idna
 from django.utils.encoding import iri_to_uri
 
 JOINERS: Final = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
-"""They shape words of some scripts, and emoji of several parts."""
+"""Joiners: they shape words in some scripts, and combine emoji."""
 VISIBLE_MARKS: Final = frozenset(
     [*map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"],
 )
-"""Format characters (Cf) that can be seen: signs put around or over numbers in Arabic, Syriac and Kaithi."""
+"""Visible format characters (Cf): signs around or over numbers in Arabic, Syriac and Kaithi."""
 FLAG = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)")
 """The flag of a country within a country: tags that say which one, between a black flag and an end."""
 
@@ -28,28 +28,28 @@ _BLANKS = re.compile("[\\s\u115f\u1160\u2800\u3164\uffa0]+")
 _KEYPAD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2014\u2015\u2212"), "-")
 _VANITY = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,7}[ ).\-/]*[A-Za-z][A-Za-z0-9 .\-]*")
-"""A number that is spelled on a keypad, like 1-800-FLOWERS. Letters after a whole number are something else."""
+"""A number spelled with keypad letters, like 1-800-FLOWERS. Letters after a complete number are not."""
 _EXTENSION = re.compile(r"(?<![A-Za-z])(?:ext|extension|poste|x)\.? ?[0-9]+", re.IGNORECASE)
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@.]{2,}(:[0-9]{1,5})?([/?#].*)?")
 
 
 def is_invisible(character: str) -> bool:
-    """Whether it is a format character that has no look of its own and no place between letters."""
+    """Whether it is an invisible format character that has no function between letters."""
     return (
         unicodedata.category(character) == "Cf" and character not in JOINERS and character not in VISIBLE_MARKS
     ) or character == "\N{COMBINING GRAPHEME JOINER}"
 
 
 def trim(text: str) -> str:
-    """As it is, but for what cannot be seen at either end: for identifiers that are the partner's."""
+    """Keep the text, but strip invisible characters from both ends; for the partner's identifiers."""
     first = next((i for i, c in enumerate(text) if not _is_blank(c)), len(text))
     last = next((i for i, c in enumerate(reversed(text)) if not _is_blank(c)), 0)
     return text[first : len(text) - last]
 
 
 def words(text: str) -> str:
-    """A name as it is written: on one line, its letters composed (NFC), nothing in it that nobody sees."""
+    """Normalize a name: on one line, letters composed (NFC), nothing invisible."""
     text = "".join(part if FLAG.fullmatch(part) else _visible(part) for part in FLAG.split(text))
     text = unicodedata.normalize("NFC", text)
     text = _BLANKS.sub(" ", text)
@@ -58,24 +58,24 @@ def words(text: str) -> str:
 
 
 def compact(text: str) -> str:
-    """What computers read: compatibility forms folded (NFKC), nothing invisible left in it."""
+    """Normalize machine-readable text: compatibility forms folded (NFKC), nothing invisible."""
     visible = "".join(c for c in _visible(text) if c not in JOINERS)
     return _BLANKS.sub(" ", unicodedata.normalize("NFKC", visible)).strip()
 
 
 def lowercase(text: str) -> str:
-    """`compact`, in lowercase letters: phones begin with a capital one, and end with a blank."""
+    """Apply `compact` and lowercase: phone keyboards start with a capital letter and may end with a space."""
     return compact(text).lower()
 
 
 def country(text: str) -> str:
-    """`compact`, and the country of most people who write UK; its code is GB."""
+    """Apply `compact`, and turn UK into GB, the United Kingdom's code."""
     text = compact(text)
     return "GB" if text == "UK" else text
 
 
 def phone(text: str) -> str:
-    """Digits of every script as ASCII, one kind of dash, and the digits that a keypad has for letters."""
+    """Turn digits of every script into ASCII, all dashes into one kind, and keypad letters into digits."""
     text = re.sub(r"^(tel: ?)+", "", compact(text).translate(_DASHES), flags=re.IGNORECASE)
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     extension = _EXTENSION.search(text)
@@ -86,7 +86,7 @@ def phone(text: str) -> str:
 
 
 def email(text: str) -> str:
-    """Without what comes along with a copied address, and with its domain as mail servers know it (IDNA)."""
+    """Remove what is often copied along with an address, and encode the domain as mail servers use it (IDNA)."""
     text = compact(text)
     if named := re.fullmatch(r"[^<>]*<([^<>]*)>", text):
         text = named[1].strip()
@@ -96,7 +96,7 @@ def email(text: str) -> str:
 
 
 def website(text: str) -> str:
-    """A whole URL: https:// put before a bare address, and everything in ASCII, as it goes over the wire."""
+    """Return a complete URL: https:// is put before a bare address, and everything is encoded in ASCII."""
     text = compact(text)
     if _BARE_ADDRESS.fullmatch(text):
         text = f"https://{text}"
@@ -108,7 +108,7 @@ def website(text: str) -> str:
 
 
 def _ascii_host(name: str) -> str:
-    """An internationalized name in its ASCII form; every other one, and one that is none, as it is."""
+    """Encode an internationalized name in ASCII; leave every other name, and invalid ones, unchanged."""
     if name.isascii():
         return name
     try:
@@ -122,7 +122,7 @@ def _visible(text: str) -> str:
 
 
 def _joiner(text: str, run: re.Match[str]) -> str:
-    """A joiner stays between two characters that it can join; Latin letters it only makes look alike."""
+    """Keep a joiner only between characters that it can join; between Latin letters it is only a disguise."""
     before, after = text[: run.start()][-1:], text[run.end() :][:1]
     return run[0][0] if before > "\x7f" and after > "\x7f" else ""
 

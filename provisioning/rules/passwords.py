@@ -11,13 +11,13 @@ from functools import cache
 from django.contrib.auth.password_validation import CommonPasswordValidator
 
 GUESSED_FROM = ("username", "email", "organization_name", "first_name", "last_name")
-"""What is known of a customer, and tried first."""
+"""Properties of the customer that an attacker would try first."""
 SHORTEST_HINT = 4
 """Characters: shorter names are in many good passwords by chance."""
 
 
 def is_weak(password: str, values: Mapping[str, object]) -> bool:
-    """Whether it is digits only, one of those that everybody tries, or made of what is known of the customer."""
+    """Whether it is all digits, a common password, or made from the customer's properties."""
     return (
         password.isdigit()
         or len(set(password)) <= 2
@@ -27,7 +27,7 @@ def is_weak(password: str, values: Mapping[str, object]) -> bool:
 
 
 def is_made_of(password: str, value: str) -> bool:
-    """Whether little else is in the password than this value."""
+    """Whether the password is little more than this value."""
     word, known = _plain(password), _plain(value.partition("@")[0])
     if len(known) < SHORTEST_HINT:
         return False

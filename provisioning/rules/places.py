@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from provisioning.rules.rule import Text
 
 FIRST = ("US", "CA")
-"""Where most customers of Constant Contact are."""
+"""Countries where most of Constant Contact's customers are."""
 
 KOSOVO = "XK"
 """Not in ISO 3166-1, which has left this code free for its users."""
@@ -46,20 +46,20 @@ NAMES: dict[str, Text] = {
     "VI": _("U.S. Virgin Islands"),
     KOSOVO: _("Kosovo"),
 }
-"""Where the names of django-countries are official, turned around or misspelled, in one of our languages at least."""
+"""Names to use where django-countries has a formal, inverted or misspelled name in at least one of our languages."""
 
 STATE_NAMES: dict[str, Text] = {"VI": _("U.S. Virgin Islands"), "WV": _("West Virginia"), "HI": _("Hawaii")}
 """The same for localflavor's names of states."""
 
 
 def country_name(code: str) -> str:
-    """The country's name in the reader's language; empty where there is no such country."""
+    """Return the country's name in the active language; empty if there is no such country."""
     return str(NAMES.get(code) or countries.name(code))
 
 
 @once_per_language
 def country_choices() -> Choices:
-    """Those of ISO 3166-1. The United Kingdom stands under UK, too, where those look for it who type that."""
+    """Return the countries of ISO 3166-1. The United Kingdom is also listed under UK, for people who type that."""
     names = {code: country_name(code) for code in dict(countries) if code != KOSOVO}
     others = [(code, name) for code, name in names.items() if code not in FIRST]
     others.append(("GB", f"UK ({names['GB']})"))

@@ -1,4 +1,4 @@
-"""What a rule for one property can say, and how it judges a value."""
+"""What a rule for one property can contain, and how it validates a value."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     Text: TypeAlias = str | StrPromise
 
 Choices = list[tuple[str, Any]]
-"""Pairs of a value and its label, or of a group's label and the pairs in it."""
+"""Pairs of a value and its label, or of a group's label and its pairs."""
 
 MOST_READ = 1000
-"""Characters: putting a longer text in order takes time, and no rule allows one."""
+"""Characters: longer text would be slow to normalize, and no rule allows it."""
 
 T = TypeVar("T")
 
@@ -67,23 +67,23 @@ class Rule:
     is_email: bool = False
     is_url: bool = False
     is_person: bool = False
-    """Part of a person's name, where a web address is somebody's advertisement."""
+    """Part of a person's name: a web address in it is advertising."""
     domain: str = ""
     is_secret: bool = False
     generated: str = "ascii-printable"
-    """Of what a password manager may make it up (https://developer.apple.com/password-rules/)."""
+    """What a password manager may generate it from (https://developer.apple.com/password-rules/)."""
     without: str = ""
     """The property whose value, or a word of it, must not be part of this one."""
     help_text: Text = ""
-    """May name `%(min_length)d`; `help()` fills it in."""
+    """May contain `%(min_length)d`; `help()` fills it in."""
     missing: Text = ""
     hints: Mapping[str, str] = field(default_factory=dict)
     choices: Callable[[], Choices] = list
-    """Gives the values there are to choose from, with names in the reader's language; none for free text."""
+    """Returns the choices, with names in the active language; None for free text."""
 
     @cached_property
     def codes(self) -> frozenset[str]:
-        """The values there are to choose from, the same in every language; empty for free text."""
+        """The values of the choices, the same in every language; empty for free text."""
         return frozenset(code for code, _name in flatten(self.choices()))
 
     def help(self) -> str:
@@ -91,7 +91,7 @@ class Rule:
         return str(self.help_text) % {"min_length": self.min_length}
 
     def clean(self, value: object) -> Any:
-        """The value as it is sent to Constant Contact; raises ValidationError where it would be refused."""
+        """Return the value as it is sent to Constant Contact. Raises ValidationError if it would be refused."""
         if self.kind is bool:
             return _clean_flag(value)
         if not isinstance(value, str | None):
@@ -109,8 +109,8 @@ class Rule:
         return text
 
     def attributes(self) -> dict[str, str]:
-        """The rule as HTML attributes of an input, for browsers and for hints while typing."""
-        # Not `maxlength`, by which browsers cut off what is pasted without a word, passwords too.
+        """Return the rule as HTML attributes of an input, for browsers and for hints while typing."""
+        # Not `maxlength`: with it, browsers silently cut off pasted text, even passwords.
         limits = {} if self.kind is bool or self.codes else {"data-max-length": str(self.max_length)}
         if self.min_length > 1:
             limits["minlength"] = str(self.min_length)
@@ -163,7 +163,7 @@ class Rule:
 
 
 def flatten(choices: Choices) -> Iterator[tuple[str, Any]]:
-    """Choices without their groups."""
+    """Yield the choices without their groups."""
     for value, label in choices:
         if isinstance(label, list):
             yield from label
@@ -179,7 +179,7 @@ def _clean_flag(value: object) -> bool:
 
 def _problems_of_email(text: str, domain: str) -> Iterator[ValidationError]:
     if not _accepts(EmailValidator(allowlist=[]), text) or "[" in text:
-        yield ValidationError(_("Enter an e-mail address like name@example.com."), code="email")
+        yield ValidationError(_("Enter an email address like name@example.com."), code="email")
     if domain and not text.lower().endswith(f"@{domain}"):
         yield ValidationError(
             _("In test mode only addresses at %(domain)s are accepted.") % {"domain": domain}, code="domain"
@@ -215,7 +215,7 @@ def _is_private(name: str) -> bool:
 
 
 def _is_forbidden(character: str) -> bool:
-    """Whether no property can hold it. What Unicode has not assigned yet may be next year's emoji: it is allowed."""
+    """Whether no property may contain it. Unassigned code points are allowed: they may be next year's emoji."""
     return (
         unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
         or ord(character) & 0xFFFE == 0xFFFE
@@ -225,7 +225,7 @@ def _is_forbidden(character: str) -> bool:
 
 
 _ORDINARY = re.compile("[ -~]+")
-"""What nearly every value consists of; no character of it needs a look of its own."""
+"""The characters of almost all values; none of them needs to be checked individually."""
 
 _NO_PUBLIC_DOMAINS = {"localhost", "local", "internal", "lan", "home"}
 
@@ -233,4 +233,4 @@ _ADVERTISEMENT = re.compile(
     r"://|\bwww\.|\w\.(com|net|org|info|biz|io|co|ru|cn|xyz|top|online|site|shop|store|club|click|link|app|dev)\b",
     re.IGNORECASE,
 )
-"""What makes a name a web address. Not every name with a point in it: there are «Ma.Teresa» and «St.John»."""
+"""What makes a name a web address. A dot alone does not: there are names like "Ma.Teresa" and "St.John"."""

@@ -103,7 +103,7 @@ def test_a_wrong_form_is_shown_again_with_all_that_was_typed_but_the_password(cl
 def test_each_problem_stands_in_the_summary_and_at_its_field_in_the_same_words(client: Client) -> None:
     page = client.post(FORM, TYPED | {"email": "anna@"}).content.decode()
 
-    message = "Enter an e-mail address like name@example.com."
+    message = "Enter an email address like name@example.com."
     assert f'<a href="#id_email">E-mail address: {message}</a>' in page
     assert f'id="id_email_error"><span class="visually-hidden">Error:</span> {message}</p>' in page
     assert 'aria-describedby="id_email_helptext id_email_error"' in page
