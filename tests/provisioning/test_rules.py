@@ -1,4 +1,4 @@
-"""The rules as data. What they allow and forbid goes through form and stand-in in `tests/signup/test_agreement.py`."""
+"""The rules as data. What they allow is checked in the form and the sandbox by `tests/signup/test_agreement.py`."""
 
 import re
 import unicodedata

@@ -23,7 +23,7 @@ SIGN_UP: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Case:
-    """SIGN_UP with other values, where None is «left out».
+    """SIGN_UP with other values, where None leaves a property out.
 
     `refused` names the properties that the provider refuses for them. `repaired` is what the form makes of these, so
     that a customer need not; where it is empty, the form refuses them, too.

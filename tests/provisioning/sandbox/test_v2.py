@@ -108,8 +108,8 @@ def test_checks_run_in_order(partner: Partner) -> None:
     right, key = partner.headers, f"?api_key={partner.key}"
     partner.headers = {"Accept": "text/html", "Content-Type": "text/html", "Authorization": "Basic x"}
 
-    def told(method: str, path: str, *mended: str) -> int:
-        partner.headers |= {name: right[name] for name in mended}
+    def told(method: str, path: str, *corrected: str) -> int:
+        partner.headers |= {name: right[name] for name in corrected}
         return partner.call(method, path, b"[").status
 
     assert told("PUT", "/v1?api_key=wrong") == 403

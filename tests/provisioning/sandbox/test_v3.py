@@ -199,8 +199,8 @@ def test_checks_run_in_order(partner: V3Partner) -> None:
     right = partner.headers
     partner.headers = {"Accept": "text/html", "Content-Type": "text/html", "x-api-key": "wrong"}
 
-    def told(method: str, path: str, *mended: str) -> tuple[int, str]:
-        partner.headers |= {name: right[name] for name in mended}
+    def told(method: str, path: str, *corrected: str) -> tuple[int, str]:
+        partner.headers |= {name: right[name] for name in corrected}
         response = partner.call(method, path, b"[")
         return response.status, response.keys[0]
 
