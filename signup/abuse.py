@@ -58,7 +58,7 @@ LIMITS = {
     # A class or an office shares one address, and so do the customers of some telephone companies.
     "network": Limit(40, 120, gettext_lazy("There have been many sign-ups from your network.")),
     # One person may have several businesses, and try several usernames; more are a way to flood somebody's mailbox.
-    "email": Limit(10, 20, gettext_lazy("There have been many sign-ups with this e-mail address.")),
+    "email": Limit(10, 20, gettext_lazy("There have been many sign-ups with this email address.")),
     # Each correction is another call to Constant Contact, and the day's calls are for all customers.
     "correction": Limit(10, 30, gettext_lazy("You have corrected this sign-up many times.")),
 }

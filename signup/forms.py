@@ -34,9 +34,9 @@ LABELS = {
     "state_code": _("State or province"),
     "first_name": _("First name"),
     "last_name": _("Last name"),
-    "email": _("E-mail address"),
+    "email": _("Email address"),
     "phone": _("Phone number"),
-    "username": _("User name"),
+    "username": _("Username"),
     "password": _("Password"),
     "gdpr_opt_out": _("I do not want marketing from Constant Contact"),
 }
@@ -46,7 +46,7 @@ WEAK = _("This password is easy to guess. Enter a better one, or the same one ag
 KEEP = _("Leave this empty to keep the one you chose.")
 
 LOG_IN = _("You will log in with it.")
-"""What to know of a user name besides its rule, where it comes with a password."""
+"""What to know of a username besides its rule, where it comes with a password."""
 
 REFUSED = {
     "organization_name": _("Constant Contact does not accept this name of the organization."),
@@ -55,9 +55,9 @@ REFUSED = {
     "state_code": _("Constant Contact does not accept this state or province."),
     "first_name": _("Constant Contact does not accept this first name."),
     "last_name": _("Constant Contact does not accept this last name."),
-    "email": _("Constant Contact does not accept this e-mail address."),
+    "email": _("Constant Contact does not accept this email address."),
     "phone": _("Constant Contact does not accept this phone number."),
-    "username": _("Constant Contact does not accept this user name."),
+    "username": _("Constant Contact does not accept this username."),
     "password": _("Constant Contact does not accept this password."),
     "gdpr_opt_out": _("Constant Contact does not accept this answer."),
 }

@@ -48,7 +48,7 @@ LINK_LIVES = timedelta(days=3)
 TEXTS: dict[str, tuple[Text, Text]] = {
     State.CREATED: (
         _("Your Constant Contact account is ready"),
-        _("Your account is ready. This page shows your user name and where to log in:"),
+        _("Your account is ready. This page shows your username and where to log in:"),
     ),
     State.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),
@@ -196,7 +196,7 @@ def _note(message: Mail, **outcome: Any) -> None:
 
 
 def _said(error: Exception) -> str:
-    """What failed, without the words of a server, which may name the customer or the log-in."""
+    """What failed, without the words of a server, which may name the customer or the login."""
     return f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()
 
 

@@ -16,7 +16,7 @@ class Visit(models.Model):
     """One form that was sent, as it counts against one limit."""
 
     key = models.CharField(max_length=64)
-    """What the limit is for, an address or an e-mail address: an HMAC, which tells nobody whose."""
+    """What the limit is for, an address or an email address: an HMAC, which tells nobody whose."""
     submission = models.UUIDField()
     """The form's one-time id: however often it is sent, it counts once."""
     at = models.DateTimeField(db_default=Now())
@@ -78,7 +78,7 @@ class StaffIdentity(models.Model):
 
 
 class Mail(models.Model):
-    """What is to be told to one customer by e-mail next, or was told last."""
+    """What is to be told to one customer by email next, or was told last."""
 
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="mail")
     origin = models.URLField()

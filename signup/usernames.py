@@ -1,4 +1,4 @@
-"""User names to offer in the place of a taken one."""
+"""Usernames to offer in the place of a taken one."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LOOKED_AT = 60
 
 
 def suggestions(entered: Mapping[str, object]) -> list[str]:
-    """User names that the rules allow and that are not known to be taken."""
+    """Usernames that the rules allow and that are not known to be taken."""
     names = list(dict.fromkeys(islice(candidates(entered), LOOKED_AT)))
     taken = _known_to_be_taken(names)
     return [name for name in names if name not in taken][:OFFERED]
 
 
 def candidates(entered: Mapping[str, object]) -> Iterator[str]:
-    """User names that the rules allow, made of what was entered; the most natural ones first, some of them twice."""
+    """Usernames that the rules allow, made of what was entered; the most natural ones first, some of them twice."""
     rule = rules.active()["username"]
     roots = list(_roots({name: str(value) for name, value in entered.items()}))
     for number in ("", *map(str, range(2, 100))):

@@ -178,7 +178,7 @@ def _turn() -> Iterator[None]:
 
 
 def _provider(name: str) -> Any:
-    """Return the provider, as it describes itself, for the log-ins that end on the page called `name`."""
+    """Return the provider, as it describes itself, for the logins that end on the page called `name`."""
     provider = OAuth().register(
         name,
         client_id=settings.OIDC_CLIENT_ID,
@@ -196,7 +196,7 @@ def _failure(error: Exception) -> Failed:
     """Whatever went wrong, as one of three texts, and in the log without what the provider or the browser has sent."""
     what = str(getattr(error, "error", ""))
     what = what if re.fullmatch("[a-z_]{1,40}", what) else ""
-    log.warning("log-in failed error=%s %s %s", type(error).__name__, what, getattr(error, "claim", ""))
+    log.warning("login failed error=%s %s %s", type(error).__name__, what, getattr(error, "claim", ""))
     if isinstance(error, OAuthError) and what == "access_denied":
         return Failed(DECLINED)
     # What `requests` raises where there is no answer, or none that says success, is an OSError.

@@ -20,13 +20,13 @@ ROLES = {"Viewer", "Operator", "Administrator"}
 
 NO_ROLE = "You are signed in, but no group that may work here is yours. Ask whoever looks after your accounts."
 NOT_SAID = "Your identity provider does not say when you logged in (auth_time), so this proves nothing."
-CLOSED = "Your log-in has been closed here. Ask an administrator."
+CLOSED = "Your login has been closed here. Ask an administrator."
 
 
 def admit(claims: dict[str, Any]) -> User:
     """The user for this person, with just the groups that the provider names. Raises Failed where they may not in.
 
-    Known again by issuer and subject, never by e-mail address: that may be somebody else's tomorrow. Who had groups
+    Known again by issuer and subject, never by email address: that may be somebody else's tomorrow. Who had groups
     and has none now loses them here. Nobody becomes a superuser in this way, and no password opens such a user.
     """
     named = claims.get(settings.OIDC_STAFF_CLAIM)
@@ -39,10 +39,10 @@ def admit(claims: dict[str, Any]) -> User:
     except IntegrityError:  # The same person in another window, or a name that somebody took in this moment.
         raise Failed(WRONG) from None
     if not user or not roles:
-        log.warning("log-in of staff refused: no group is named user=%s", user and user.pk)
+        log.warning("login of staff refused: no group is named user=%s", user and user.pk)
         raise Failed(NO_ROLE)
     if not user.is_active:
-        log.warning("log-in of staff refused: deactivated user=%s", user.pk)
+        log.warning("login of staff refused: deactivated user=%s", user.pk)
         raise Failed(CLOSED)
     log.info("staff logged in user=%s groups=%s", user.pk, ",".join(sorted(roles)))
     return user
@@ -76,7 +76,7 @@ def _update(user: User, claims: dict[str, Any], roles: set[str]) -> None:
 
 
 def _free_name(claims: dict[str, Any]) -> str:
-    """A user name to be recognized by. One that is taken stays with whoever has it."""
+    """A username to be recognized by. One that is taken stays with whoever has it."""
     wanted = _text(claims, "preferred_username") or _text(claims, "email") or str(claims["sub"])
     name = re.sub(r"[^\w.@+-]", "-", wanted)[:140]
     taken = set(User.objects.filter(username__istartswith=name).values_list("username", flat=True))

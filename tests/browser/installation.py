@@ -95,7 +95,7 @@ class Installation:
             assert database.execute(insert, [json.dumps(reasons), UUID(reference).hex]).rowcount == 1
 
     def take(self, username: str) -> None:
-        """Let that user name be somebody else's at the provider."""
+        """Let that username be somebody else's at the provider."""
         with partner_of(self.sandbox.url) as partner:
             partner.create(username)
 

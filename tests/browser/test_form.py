@@ -40,7 +40,7 @@ class TestProblems:
         fill_in(page, "Ånna")
         send(page)
 
-        name = page.get_by_label("User name")
+        name = page.get_by_label("Username")
         expect(name).to_have_accessible_description(re.compile("Error: Use only lowercase letters"))
         expect(name).to_have_attribute("aria-invalid", "true")
         expect(page).to_have_title(re.compile("^Error: "))
@@ -178,7 +178,7 @@ class TestHints:
 
     def test_a_capital_letter_and_a_blank_of_a_phones_keyboard_are_put_right(self, visit: Open) -> None:
         page = visit("/")
-        name = page.get_by_label("User name")
+        name = page.get_by_label("Username")
         name.press_sequentially("Anna ")
         expect(page.locator("#id_username_hint")).to_be_empty()
         name.press("Tab")
@@ -187,7 +187,7 @@ class TestHints:
 
     def test_a_wrong_character_is_told_while_typing(self, visit: Open) -> None:
         page = visit("/")
-        name = page.get_by_label("User name")
+        name = page.get_by_label("Username")
         name.press_sequentially("anna!")
         hint = page.locator("#id_username_hint")
         expect(hint).to_have_text(re.compile("Use only lowercase letters"))
@@ -197,9 +197,9 @@ class TestHints:
 
     def test_capital_letters_become_small_ones_in_a_user_name(self, visit: Open) -> None:
         page = visit("/")
-        page.get_by_label("User name").press_sequentially("Anna.B")
+        page.get_by_label("Username").press_sequentially("Anna.B")
 
-        expect(page.get_by_label("User name")).to_have_value("anna.b")
+        expect(page.get_by_label("Username")).to_have_value("anna.b")
 
 
 class TestEmailAddress:
@@ -213,13 +213,13 @@ class TestEmailAddress:
         page.get_by_role("group", name="Did you mean").get_by_role("button", name="anna@gmail.com").click()
 
         expect(page.locator("[name=email]").first).to_have_value("anna@gmail.com")
-        expect(page.get_by_label("User name")).to_have_value(name)
+        expect(page.get_by_label("Username")).to_have_value(name)
 
 
 class TestUserName:
     def test_it_is_suggested_from_the_organizations_name_until_another_one_is_typed(self, visit: Open) -> None:
         page = visit("/")
-        organization, name = page.get_by_label("Organization name"), page.get_by_label("User name")
+        organization, name = page.get_by_label("Organization name"), page.get_by_label("Username")
         organization.press_sequentially("Chloë's Café & Söhne ")
         expect(name).to_have_value("chloes-cafe-sohne")
 
@@ -247,14 +247,14 @@ class TestUserName:
     @pytest.mark.parametrize("javascript", [True, False])
     def test_enter_sends_what_was_typed_and_no_suggestion(self, visit: Open, javascript: bool) -> None:
         page = self.taken(visit, javascript=javascript)
-        page.get_by_label("User name").fill("Ånna")
-        page.get_by_label("User name").press("Enter")
+        page.get_by_label("Username").fill("Ånna")
+        page.get_by_label("Username").press("Enter")
 
         expect(page.get_by_role("alert")).to_contain_text("Use only lowercase letters")
-        expect(page.get_by_label("User name")).to_have_value("Ånna")
+        expect(page.get_by_label("Username")).to_have_value("Ånna")
 
     def taken(self, visit: Open, javascript: bool = True) -> Page:
-        """A form that came back because its user name is another visitor's."""
+        """A form that came back because its username is another visitor's."""
         name = fresh_name()
         page = visit("/")
         fill_in(page, name)

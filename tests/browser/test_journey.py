@@ -60,7 +60,7 @@ def test_the_same_with_v3_where_a_taken_user_name_is_typed_again(
 
         with site.worker():
             expect_heading(page, "One more thing to fix")
-            page.get_by_label("User name").fill(free)
+            page.get_by_label("Username").fill(free)
             page.get_by_role("button", name="Send again").click()
             expect_heading(page, "Your account is ready")
 
@@ -81,7 +81,7 @@ def test_a_taken_user_name_is_all_that_the_customer_types_again(
     with site.worker():
         expect_heading(page, "One more thing to fix")
         expect(page.get_by_role("textbox")).to_have_count(1)
-        page.get_by_label("User name").fill(free)
+        page.get_by_label("Username").fill(free)
         page.get_by_role("button", name="Send again").click()
         expect_heading(page, "Your account is ready")
 
@@ -113,7 +113,7 @@ def test_the_whole_way_in_french(site: Installation, visit: Open, javascript: bo
     expect(page.locator("html")).to_have_attribute("lang", "fr")
     fill_in(page, taken, email="anna@")
     send(page)
-    expect(page.get_by_role("alert")).to_contain_text("Saisissez une adresse e-mail comme nom@example.com.")
+    expect(page.get_by_role("alert")).to_contain_text("Saisissez une adresse email comme nom@example.com.")
 
     fill_in(page, taken)
     send(page)
@@ -165,7 +165,7 @@ def test_what_is_to_be_passed_on_can_be_copied(site: Installation, visit: Open) 
     assert copied.replace("-", "").lower() == reference_of(page)[:8]
 
     with site.worker():
-        page.get_by_role("button", name="Copy user name").click()
+        page.get_by_role("button", name="Copy username").click()
     assert page.evaluate("navigator.clipboard.readText()") == name
 
 

@@ -205,7 +205,7 @@ def test_with_the_session_lost_nothing_that_was_typed_is(visit: Open) -> None:
 
     page.get_by_role("link", name="Continue with Alder").click()
     expect(page.get_by_label("Phone number")).to_have_value("020 7946 0000")
-    expect(page.get_by_label("User name")).to_have_value(name)
+    expect(page.get_by_label("Username")).to_have_value(name)
     expect(page.get_by_label("State or province")).to_have_value("MA")
     send(page)
     expect_heading(page, "We are creating your account")

@@ -46,7 +46,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def opened(client: Client, **typed: str) -> dict[str, str]:
-    """A form that has just been opened, filled in with a user name of its own."""
+    """A form that has just been opened, filled in with a username of its own."""
     return TYPED | {"username": f"anna-{next(numbers)}", "comment": ""} | hidden(client.get(FORM)) | typed
 
 

@@ -125,7 +125,7 @@ class TestMistypedAddress:
 
         page = client.post(f"{address}?change=email", {"email": "anna@gmail.com"}, follow=True).content.decode()
 
-        assert "Changed: E-mail address." in page
+        assert "Changed: Email address." in page
         assert "Did you mean" not in page
 
     def test_the_finished_page_says_what_to_do(self, client: Client, page_of: PageOf) -> None:

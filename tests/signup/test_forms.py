@@ -129,7 +129,7 @@ class TestCorrection:
     def test_it_quotes_the_providers_reason_without_its_pointer(self, reason: str, shown: str) -> None:
         errors = CorrectionForm(account("rejected"), {"email": reason}).errors
 
-        assert errors == {"email": [f"Constant Contact does not accept this e-mail address.{shown}"]}
+        assert errors == {"email": [f"Constant Contact does not accept this email address.{shown}"]}
 
     @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
     def test_it_has_words_for_the_refusal_of_each_property(self, name: str) -> None:

@@ -68,7 +68,7 @@ OF_AN_ACCOUNT = ("change/", "correct/", "token/", "decline/")
 
 @pytest.fixture(autouse=True)
 def quick_pages(settings: Settings) -> None:
-    """Static files where they are written, and log-ins without a slow hash."""
+    """Static files where they are written, and logins without a slow hash."""
     settings.WHITENOISE_USE_FINDERS = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

@@ -53,7 +53,7 @@ def test_a_correction_is_taken_in_place_while_nothing_is_sent(client: Client, se
 
     account = Account.objects.get()
     assert (account.state, account.email) == (state, TYPED["email"])
-    assert "Changed: E-mail address." in page
+    assert "Changed: Email address." in page
 
 
 def test_another_password_is_a_correction_too(client: Client, sent: dict[str, str]) -> None:

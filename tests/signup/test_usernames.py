@@ -1,4 +1,4 @@
-"""Suggested user names: natural, allowed by the rules in force, and not known to be taken."""
+"""Suggested usernames: natural, allowed by the rules in force, and not known to be taken."""
 
 from itertools import islice
 

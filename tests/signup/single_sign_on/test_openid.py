@@ -158,7 +158,7 @@ def test_what_no_provider_should_do_proves_nothing(
     openid.spoiled = spoiled
 
     assert why in told(anna.come_back())
-    assert f"log-in failed error={logged}" in caplog.text
+    assert f"login failed error={logged}" in caplog.text
     assert 'name="submission"' not in anna.client.get("/").content.decode()
     assert not any("proof" in session.get_decoded() for session in Session.objects.all())
 
