@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('provisioning', '0001_squashed_0010_mirror'),
+        ('provisioning', '0010_mirror'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('signup', '0001_squashed_0006_bursts'),
+        ('signup', '0006_bursts'),
     ]
 
     operations = [

@@ -88,6 +88,7 @@ class Migration(migrations.Migration):
         ('provisioning', '0008_sent'),
         ('provisioning', '0009_staff_sessions'),
         ('provisioning', '0010_mirror'),
+        ('provisioning', '0011_wording'),
     ]
 
     dependencies = [
@@ -122,12 +123,12 @@ class Migration(migrations.Migration):
                 ('state_code', models.CharField(blank=True, max_length=80, verbose_name='state or province')),
                 ('first_name', models.CharField(max_length=80, verbose_name='first name')),
                 ('last_name', models.CharField(max_length=80, verbose_name='last name')),
-                ('email', models.CharField(max_length=80, verbose_name='e-mail address')),
+                ('email', models.CharField(max_length=80, verbose_name='email address')),
                 ('phone', models.CharField(max_length=25, verbose_name='phone')),
-                ('username', models.CharField(max_length=50, verbose_name='user name')),
+                ('username', models.CharField(max_length=50, verbose_name='username')),
                 ('password', provisioning.sealed.SealedField(verbose_name='password')),
                 ('gdpr_opt_out', models.BooleanField(default=False, verbose_name='no marketing by Constant Contact')),
-                ('idp_provider_id', models.CharField(blank=True, editable=False, max_length=255, verbose_name='id at single sign-on')),
+                ('idp_provider_id', models.CharField(blank=True, editable=False, max_length=255, verbose_name='single sign-on ID')),
                 ('host', models.CharField(blank=True, editable=False, max_length=253, verbose_name='signed up at')),
                 ('account_id', models.CharField(blank=True, editable=False, max_length=80, verbose_name='account ID')),
                 ('settled_by', models.CharField(blank=True, choices=[('answer', "Constant Contact's answer"), ('list', 'Found in the list of accounts'), ('staff', 'Staff')], editable=False, max_length=6)),
@@ -227,9 +228,9 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('create', 'Create the account'), ('look_up', 'Look for the account')], max_length=7)),
-                ('username', models.CharField(max_length=50, verbose_name='user name')),
+                ('username', models.CharField(max_length=50, verbose_name='username')),
                 ('sent', models.JSONField(default=dict)),
-                ('outcome', models.CharField(blank=True, choices=[('created', 'Created'), ('refused', 'Refused for what was entered'), ('taken', 'User name in use'), ('not_done', "Nothing created, not the customer's doing"), ('unusable', 'Nothing created: an answer that no account creation gives'), ('unknown', 'Unknown: the account may exist'), ('found', "Found among the partner's accounts"), ('absent', "Not among the partner's accounts"), ('others', 'Username in use by somebody else'), ('differs', "In the list, but perhaps somebody else's")], max_length=8)),
+                ('outcome', models.CharField(blank=True, choices=[('created', 'Created'), ('refused', 'Values refused'), ('taken', 'Username in use'), ('not_done', 'Nothing created, not because of the customer'), ('unusable', 'Nothing created: unexpected answer'), ('unknown', 'Unknown: the account may exist'), ('found', "Found among the partner's accounts"), ('absent', "Not among the partner's accounts"), ('others', 'Username in use by someone else'), ('differs', "In the list, but may be someone else's")], max_length=8)),
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('ended_at', models.DateTimeField(null=True)),
                 ('duration', models.DurationField(null=True)),

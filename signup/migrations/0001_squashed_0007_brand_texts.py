@@ -19,10 +19,11 @@ class Migration(migrations.Migration):
         ('signup', '0004_used_links'),
         ('signup', '0005_staff_identity'),
         ('signup', '0006_bursts'),
+        ('signup', '0007_brand_texts'),
     ]
 
     dependencies = [
-        ('provisioning', '0001_squashed_0010_mirror'),
+        ('provisioning', '0001_squashed_0011_wording'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -31,14 +32,14 @@ class Migration(migrations.Migration):
             name='Brand',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('host', models.CharField(blank=True, help_text='Where customers see this brand, like signup.example.com. Empty: wherever no other brand is seen.', max_length=253, unique=True, validators=[signup.brand.models.is_served], verbose_name='host name')),
-                ('name', models.CharField(help_text='Yours, as customers know it.', max_length=80, verbose_name='name')),
-                ('color', models.CharField(blank=True, help_text='Of buttons and links, like #2454d6. Where it could not be read, a shade of it that can is taken.', max_length=7, validators=[django.core.validators.RegexValidator('^#[0-9a-fA-F]{6}\\Z', 'Enter a colour like #2454d6.')], verbose_name='colour')),
-                ('headline', models.CharField(blank=True, help_text="The page's first line.", max_length=120, verbose_name='headline')),
-                ('selling_points', models.TextField(blank=True, help_text='One a line. Empty: two general ones.', max_length=600, verbose_name='selling points')),
-                ('trial_days', models.PositiveSmallIntegerField(default=60, help_text='0 leaves unsaid how long it lasts.', verbose_name='days of the trial')),
-                ('login_url', models.URLField(blank=True, help_text='Where customers log in once their account is ready. Empty: at Constant Contact itself.', verbose_name='log-in')),
-                ('support_email', models.EmailField(blank=True, help_text='Where customers get help.', max_length=254, verbose_name='e-mail address')),
+                ('host', models.CharField(blank=True, help_text='Where customers see this brand, like signup.example.com. If empty: on all other hosts.', max_length=253, unique=True, validators=[signup.brand.models.is_served], verbose_name='host name')),
+                ('name', models.CharField(help_text='Your name, as customers know it.', max_length=80, verbose_name='name')),
+                ('color', models.CharField(blank=True, help_text='For buttons and links, like #2454d6. If it would be hard to read, a readable shade is used.', max_length=7, validators=[django.core.validators.RegexValidator('^#[0-9a-fA-F]{6}\\Z', 'Enter a color like #2454d6.')], verbose_name='color')),
+                ('headline', models.CharField(blank=True, help_text='The first line of the page.', max_length=120, verbose_name='headline')),
+                ('selling_points', models.TextField(blank=True, help_text='One per line. If empty: two general ones.', max_length=600, verbose_name='selling points')),
+                ('trial_days', models.PositiveSmallIntegerField(default=60, help_text="0 doesn't mention how long it lasts.", verbose_name='days of the trial')),
+                ('login_url', models.URLField(blank=True, help_text='Where customers log in once their account is ready. If empty: at Constant Contact.', verbose_name='login address')),
+                ('support_email', models.EmailField(blank=True, help_text='Where customers get help.', max_length=254, verbose_name='email address')),
                 ('support_url', models.URLField(blank=True, verbose_name='help page')),
                 ('terms_url', models.URLField(blank=True, verbose_name='terms')),
                 ('privacy_url', models.URLField(blank=True, verbose_name='privacy policy')),
