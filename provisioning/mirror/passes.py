@@ -91,7 +91,7 @@ def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str
         }
         if not next_page:
             changes |= {"outcome": ListPass.Outcome.COMPLETE, "ended_at": Now(), "due_at": None}
-        _update(held, **changes)
+        _let_go(held, **changes)
         _keep(held, entries)
         if not next_page:
             _tidy_up()
@@ -106,17 +106,17 @@ def postpone(held: ListPass, problem: str, wait: timedelta | None = None) -> Non
         fail(held, problem)
         return
     wait = wait or min(LONGEST_PAGE_BACK_OFF, _back_off(held.failures))
-    _update(held, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
+    _let_go(held, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
 
 
 def release(held: ListPass) -> None:
     """Let the page be read as soon as the gateway permits. Raises PassLost."""
-    _update(held, due_at=Now())
+    _let_go(held, due_at=Now())
 
 
 def fail(held: ListPass, problem: str) -> None:
     """End the pass without a result: the list can't be read to its end. Raises PassLost."""
-    _update(held, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
+    _let_go(held, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
     log.error("list not read page=%s problem=%r", held.pages + 1, problem)
 
 
@@ -240,6 +240,11 @@ def _update(held: ListPass, **changes: object) -> None:
     """Change the pass if it is still in progress and its claim is unchanged. Raises PassLost."""
     if ListPass.objects.filter(pk=held.pk, outcome="", claim=held.claim).update(**changes) != 1:
         raise PassLost
+
+
+def _let_go(held: ListPass, **changes: object) -> None:
+    """Change the pass and end the hold, so that no page is stored or counted twice. Raises PassLost."""
+    _update(held, claim=None, **changes)
 
 
 def _forget_other_sources() -> None:

@@ -130,14 +130,16 @@ def _is_attached(account_id: str) -> bool:
 
 
 def settle_page(list_pass: ListPass, answer: Answer) -> None:
-    """Apply a page of the partner's list to the pass and to the accounts that are on it."""
+    """Apply a page of the partner's list to the pass and to the accounts that are on it.
+
+    May be called again if the database fails: what is stored stays.
+    """
     gateway.apply_answer(answer)
     try:
         with transaction.atomic():
             _settle_pass(list_pass, answer)
     except passes.PassLost:
         log.warning("late page pass=%s", list_pass.pk)
-        return
     for account in matching.waiting_for(list(answer.entries)):
         finding = matching.find(account)
         if finding and finding.verdict != Verdict.DIFFERS:

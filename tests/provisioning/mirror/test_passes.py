@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from django.db import OperationalError
 from django.db.models.functions import Now
 from pytest_django import Settings
 
 from provisioning import gateway, services
 from provisioning.constant_contact import Answer, Meaning, Problem, v2, v3
 from provisioning.management.commands.provision import next_job
-from provisioning.mirror import passes
+from provisioning.mirror import matching, passes
 from provisioning.mirror.passes import MOST_FAILURES, MOST_PAGES, PassLost
 from provisioning.models import Account, Gateway, ListEntry, ListPass
 from provisioning.sandbox import Server
@@ -176,6 +178,28 @@ class TestOneAtATime:
         unanswered()
         read(entry("1", "other"), next_page="2", held=claimed())
         assert claimed().page == "2"
+
+    def test_a_database_that_fails_after_a_page_was_stored_costs_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        account = unanswered()
+        held = claimed()
+        find = matching.find
+        monkeypatch.setattr(matching, "find", Mock(side_effect=OperationalError))
+        answer = Answer(meaning=Meaning.LISTED, entries=(entry(),), next_page="2")
+        with pytest.raises(OperationalError):
+            settle_page(held, answer)
+        monkeypatch.setattr(matching, "find", find)
+        settle_page(held, answer)
+
+        assert again(account).account_id == "7"
+        now_held = ListPass.objects.get()
+        assert (now_held.page, now_held.pages, now_held.outcome) == ("2", 1, "")
+
+    def test_a_database_that_fails_after_a_failure_was_counted_counts_it_once(self) -> None:
+        unanswered()
+        held = claimed()
+        for _ in range(2):
+            settle_page(held, Answer(meaning=Meaning.UNKNOWN, status=500))
+        assert ListPass.objects.get().failures == 1
 
     @pytest.mark.django_db(transaction=True)
     def test_one_of_several_concurrent_workers_reads_the_page(self) -> None:
