@@ -115,13 +115,16 @@ def _deliver_late(account: Account, answer: Answer) -> None:
     """Store a late answer: the account exists, even if another worker has claimed it since.
 
     Its ID and token are stored unless the account is settled otherwise or has another username by now. A call in
-    flight for it gets a 409 and changes nothing.
+    flight for it gets a 409 and changes nothing. An account that was found in the list by then still gets its token.
     """
     now = Account.objects.select_for_update().get(pk=account.pk)
     if now.state in UNDER_WAY and now.username == account.username and not _is_attached(answer.account_id):
         _created(now, answer)
         log.info("late answer delivered reference=%s", account.reference)
-    elif now.account_id != answer.account_id:
+    elif now.account_id == answer.account_id:
+        if answer.oauth2_token and now.settled_by == Account.SettledBy.LIST and not now.erased_at:
+            now.revise(oauth2_token=Sealed.of(answer.oauth2_token))
+    else:
         log.error("account exists, but is %s here reference=%s", now.state, account.reference)
 
 

@@ -374,6 +374,32 @@ def test_a_created_account_is_not_attached_to_a_closed_sign_up(
     assert f"account exists, but is closed here reference={account.reference}" in caplog.messages
 
 
+@pytest.mark.parametrize(("erased", "token"), [(False, "canary-token"), (True, "")])
+def test_an_account_that_was_found_in_the_list_takes_its_token_from_the_late_answer(
+    erased: bool, token: str, provider_answers: Script
+) -> None:
+    def find() -> None:
+        lose_the_lease()
+        Account.objects.get().move(State.CREATED, account_id="7", settled_by="list")
+        if erased:
+            services.erase(Account.objects.get())
+
+    account = sign_up()
+    provider_answers(Answer(meaning=Meaning.CREATED, account_id="7", oauth2_token="canary-token"), find)
+    services.provision(claimed())
+    assert again(account).oauth2_token.open() == token
+
+
+def test_the_evidence_of_a_late_answer_with_the_id_of_another_account_is_kept(provider_answers: Script) -> None:
+    account_in(State.CREATED, username="berta", account_id="7")
+    account = sign_up()
+    provider_answers(Answer(meaning=Meaning.CREATED, account_id="7"), lose_the_lease)
+    services.provision(claimed())
+
+    assert again(account).state == State.UNCONFIRMED
+    assert again(account).attempts.get().outcome == Outcome.CREATED
+
+
 def test_an_answer_with_another_accounts_id_goes_to_staff(provider_answers: Script) -> None:
     account_in(State.CREATED, username="berta", account_id="7")
     account = sign_up()
