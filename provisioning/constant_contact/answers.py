@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import parse_qsl
 
 
 class Meaning(StrEnum):
@@ -171,7 +172,13 @@ def read_page(entries: Any, next_page: Any, *, account_id: str, username: str, s
         return None
     read = [_read_entry(entry, account_id, username, status) for entry in entries]
     listed = tuple(entry for entry in read if entry)
-    return Answer(meaning=Meaning.LISTED, entries=listed, skipped=len(read) - len(listed), next_page=next_page)
+    skipped = len(read) - len(listed)
+    return Answer(meaning=Meaning.LISTED, entries=listed, skipped=skipped, next_page=storable(next_page))
+
+
+def read_query(link: str) -> dict[str, str]:
+    """The query of a link to another page; empty where the link has none that can be read."""
+    return dict(parse_qsl(link.partition("?")[2].partition("#")[0]))
 
 
 def _read_entry(entry: Any, account_id: str, username: str, status: str) -> Entry | None:

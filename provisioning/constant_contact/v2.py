@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-from provisioning.constant_contact.answers import Answer, Meaning, read_id, read_page, storable
+from provisioning.constant_contact.answers import Answer, Meaning, read_id, read_page, read_query, storable
 from provisioning.constant_contact.client import Client, Start
 
 ACCOUNTS = "/v2/partner/accounts"
@@ -33,7 +32,7 @@ class V2(Client):
         )
 
     def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
-        asked = dict(parse_qsl(urlsplit(page).query)) if page else {"limit": str(PAGE)}
+        asked = read_query(page) if page else {"limit": str(PAGE)}
         params = asked | {"api_key": self.credentials.api_key}
         url = self.credentials.url + ACCOUNTS
         return self.call("GET", url, _read_page, auth=self.basic, params=params, start=start)

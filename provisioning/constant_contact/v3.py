@@ -12,9 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
-from provisioning.constant_contact.answers import Answer, Meaning, Problem, parse_json, read_id, read_page, storable
+from provisioning.constant_contact.answers import (
+    Answer,
+    Meaning,
+    Problem,
+    parse_json,
+    read_id,
+    read_page,
+    read_query,
+    storable,
+)
 from provisioning.constant_contact.client import Bearer, Client, Credentials, Reader, Start
 
 ACCOUNTS = "/v3/partner/accounts"
@@ -78,7 +86,7 @@ class V3(Client):
         return self._authorized("POST", _read_created, json=request, password=password, start=start)
 
     def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
-        asked = dict(parse_qsl(urlsplit(page).query)) if page else {"limit": str(PAGE)}
+        asked = read_query(page) if page else {"limit": str(PAGE)}
         return self._authorized("GET", _read_page, params=asked, start=start)
 
     def _authorized(self, method: str, read: Reader, **request: Any) -> Answer:

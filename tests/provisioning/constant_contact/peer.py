@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+ODD_LINKS = ["//[?next=2", "?next=\0", "?next=\ud800", "next"]
+"""To a next page: no address, or a text that not every database stores."""
+
 
 @dataclass
 class Peer:

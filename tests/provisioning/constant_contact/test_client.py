@@ -25,7 +25,7 @@ from provisioning.sandbox import Server
 from tests.deploy.nginx import certify
 from tests.patience import PATIENCE
 from tests.provisioning.constant_contact.deadline import deadline_once
-from tests.provisioning.constant_contact.peer import answering, peer
+from tests.provisioning.constant_contact.peer import ODD_LINKS, answering, peer
 
 KEY, PASSWORD, SECRET, TOKEN = "canary-api-key", "canary-partner-password", "canary.Customer_1", "canary-token"
 CREDENTIALS = Credentials(url="http://127.0.0.1:9", api_key=KEY, username="partner", password=PASSWORD)
@@ -437,6 +437,15 @@ def test_a_list_with_an_undocumented_body_is_unknown(body: str) -> None:
     with peer(answering(200, body)) as provider:
         answer = client(provider.url).list_accounts()
     assert (answer.meaning, answer.entries) == (Meaning.UNKNOWN, ())
+
+
+@pytest.mark.parametrize("link", ODD_LINKS)
+def test_an_odd_link_to_the_next_page_is_asked_for_as_it_can_be(link: str) -> None:
+    with peer(answering(200, json.dumps({"results": [], "meta": {"pagination": {"next_link": link}}}))) as provider:
+        answer = client(provider.url).list_accounts()
+        assert answer.meaning == Meaning.LISTED
+        assert "\0" not in answer.next_page.encode().decode()
+        assert client(provider.url).list_accounts(answer.next_page).meaning == Meaning.LISTED
 
 
 def listed(*entries: object) -> Answer:

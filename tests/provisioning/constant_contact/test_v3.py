@@ -12,7 +12,7 @@ import pytest
 
 from provisioning.constant_contact import Answer, Credentials, Entry, Meaning, Problem, v3
 from tests.patience import PATIENCE
-from tests.provisioning.constant_contact.peer import Peer, answering, peer
+from tests.provisioning.constant_contact.peer import ODD_LINKS, Peer, answering, peer
 
 CREDENTIALS = Credentials(url="", api_key="canary-key", username="client-id", password="canary-secret")
 ANNA = {"username": "Anna+1", "email": "anna@nullmailer.com", "phone": "55555", "password": "canary pass!"}
@@ -261,6 +261,15 @@ def test_the_last_page_has_no_next_page(tokens: Peer, links: str) -> None:
 def test_an_invalid_next_link_is_not_a_list(tokens: Peer) -> None:
     with peer(answering(200, '{"site_owner_list": [], "_links": {"next": {"href": 7}}}')) as api:
         assert client(api, tokens).list_accounts().meaning == Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize("link", ODD_LINKS)
+def test_an_odd_link_to_the_next_page_is_asked_for_as_it_can_be(tokens: Peer, link: str) -> None:
+    with peer(answering(200, json.dumps({"site_owner_list": [], "_links": {"next": {"href": link}}}))) as api:
+        answer = client(api, tokens).list_accounts()
+        assert answer.meaning == Meaning.LISTED
+        assert "\0" not in answer.next_page.encode().decode()
+        assert client(api, tokens).list_accounts(answer.next_page).meaning == Meaning.LISTED
 
 
 def test_no_answer_shows_a_secret(tokens: Peer) -> None:
