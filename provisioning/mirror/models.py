@@ -81,6 +81,10 @@ def name_key(username: str) -> str:
 
 
 def organization_key(name: str) -> str:
-    """Normalize an organization's name for comparison: case, spaces and punctuation are ignored."""
+    """Normalize an organization's name for comparison: case, spaces and punctuation are ignored.
+
+    Marks are kept: in Hindi or Thai they are vowels.
+    """
     folded = unicodedata.normalize("NFKC", name).casefold()
-    return ("".join(filter(str.isalnum, folded)) or folded.strip())[:255]
+    kept = (each for each in folded if each.isalnum() or unicodedata.category(each) in {"Mn", "Mc"})
+    return ("".join(kept) or folded.strip())[:255]

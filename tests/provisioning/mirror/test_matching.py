@@ -270,6 +270,9 @@ class TestKeys:
     def test_organization(self, name: str, key: str) -> None:
         assert organization_key(name) == key
 
+    def test_organizations_that_differ_in_a_vowel_sign_are_two(self) -> None:
+        assert organization_key("कला") != organization_key("किला")
+
 
 def test_only_the_id_of_an_erased_account_is_kept() -> None:
     account = account_in(State.CREATED, username="anna", account_id="7")
