@@ -36,8 +36,9 @@ LOOKS_FOR_LATER = 2
 """How often to look for an account after such an answer, before sending it again."""
 LOOKED_FOR = timedelta(hours=1)
 """How long to look for an account whose absence proves nothing, before asking staff."""
-AT_ONCE = 50
-"""How many accounts one round settles, so that a worker's chores stay short."""
+AT_ONCE = 10
+"""How many accounts one round settles: as many as are sent again meanwhile, but few enough that no new sign-up waits
+for a worker's chores."""
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 

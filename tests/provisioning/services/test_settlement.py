@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.db.models.functions import Now
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from provisioning import services
 from provisioning.constant_contact import Answer, Meaning, Problem
@@ -165,6 +165,21 @@ def test_staff_are_asked_after_five_calls_without_an_answer(unanswered: int) -> 
     asked = unanswered >= 5
     assert account.state == (State.UNCONFIRMED if asked else State.QUEUED)
     assert (account.due_at is None) == asked
+
+
+def test_what_a_complete_pass_settles_keeps_no_new_sign_up_waiting(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """An outage leaves thousands of accounts, and a worker settles them between two looks at its queue."""
+    for number in range(30):
+        account_in(State.UNCONFIRMED, username=f"anna-{number}")
+    pass_time()
+    ListPass.objects.create(outcome=ListPass.Outcome.COMPLETE, source=passes.source(), ended_at=Now(), due_at=None)
+    with django_assert_max_num_queries(150):
+        settle_complete_pass()
+    for _ in range(2):
+        settle_complete_pass()
+    assert Account.objects.filter(state=State.QUEUED).count() == 30
 
 
 def test_staff_are_asked_about_accounts_unconfirmed_for_an_hour() -> None:
