@@ -46,7 +46,7 @@ SENDS_PER_PAGE = 3
 MAX_AHEAD = timedelta(minutes=1)
 """No permit is valid this far in the future, unless a clock was wrong."""
 MAX_PAUSE = timedelta(hours=25)
-"""No pause is this long, unless a clock was wrong: the quota is reset within a day."""
+"""No wait is this long, unless a clock was wrong: the quota is reset, and a `Retry-After` is over, within a day."""
 
 RESERVE = 0.2
 """The share of the daily quota that is reserved for new sign-ups; corrections can't use it."""
@@ -255,6 +255,9 @@ def _discard_impossible_times(gateway: Gateway, now: datetime) -> None:
     if gateway.paused_until and gateway.paused_until > now + MAX_PAUSE:
         log.warning("clock went back paused_until=%s now=%s", gateway.paused_until, now)
         gateway.paused_until = None
+    if gateway.probe_until and gateway.probe_until > now + timedelta(seconds=settings.PROVISION_LEASE):
+        log.warning("clock went back probe_until=%s now=%s", gateway.probe_until, now)
+        gateway.probe_until = None
 
 
 def _pause_until(until: datetime, reason: str) -> None:

@@ -120,6 +120,16 @@ def fail(held: ListPass, problem: str) -> None:
     log.error("list not read page=%s problem=%r", held.pages + 1, problem)
 
 
+def discard_impossible_times() -> None:
+    """Fail passes that began in the future, and free a page held until then: the database's clock was set back."""
+    future = ListPass.objects.filter(started_at__gt=Now() + gateway.MAX_AHEAD)
+    problem = "The database's clock was set back."
+    failed = {"outcome": ListPass.Outcome.FAILED, "due_at": None, "claim": None, "problem": problem}
+    if future.update(**failed, started_at=Now(), ended_at=Now()):
+        log.warning("clock went back: the list is read again")
+    ListPass.objects.filter(outcome="", due_at__gt=Now() + gateway.MAX_PAUSE).update(due_at=Now())
+
+
 def newest_complete() -> ListPass | None:
     """Return the most recently started complete pass over this partner's list."""
     return ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=source()).order_by("-pk").first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -12,19 +13,22 @@ from functools import partial
 
 from django.conf import settings
 from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db.models import Q
 from django.db.models.functions import Now
 
+from provisioning import gateway
 from provisioning.constant_contact import Client, Credentials, connect
+from provisioning.mirror import passes
 from provisioning.models import Account, MovedMeanwhile, Worker
 from provisioning.services.claims import AccountClaim, PageClaim
 from provisioning.services.settlement import grace, settle, settle_page
+
+log = logging.getLogger(__name__)
 
 State = Account.State
 
 AT_ONCE = 50
 """How many accounts one round of chores handles, so that it stays short."""
-CLOCK_WENT_BACK = timedelta(hours=2)
-"""No account is due this far in the future, unless a clock was wrong."""
 
 ending = threading.Event()
 """Set when this process is to end: writing to the database is then retried for no longer than a lease."""
@@ -52,7 +56,20 @@ def expire() -> None:
                 account.move(State.CLOSED)
         except MovedMeanwhile:
             continue
-    Account.objects.filter(state=State.QUEUED, due_at__gt=Now() + CLOCK_WENT_BACK).update(due_at=Now())
+    _discard_impossible_times()
+
+
+def _discard_impossible_times() -> None:
+    """Make accounts due again whose time is too far in the future: the database's clock was set back.
+
+    They wait for a lease, since a worker may be making a call for one of them.
+    """
+    ahead = Q(state_changed_at__gt=Now() + gateway.MAX_AHEAD) | Q(due_at__gt=Now() + gateway.MAX_PAUSE)
+    waiting = Account.objects.filter(ahead, due_at__gt=Now()).exclude(state=State.REJECTED)
+    lease = timedelta(seconds=settings.PROVISION_LEASE)
+    if waiting.exists() and waiting.update(due_at=Now() + lease, state_changed_at=Now()):
+        log.warning("clock went back: accounts are due again")
+    passes.discard_impossible_times()
 
 
 def report(name: str) -> None:

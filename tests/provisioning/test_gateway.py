@@ -456,6 +456,10 @@ class TestClock:
         assert f"clock went back {column}=" in caplog.text
         assert gateway.current_pause() is None
 
+    def test_a_probe_heals(self) -> None:
+        the_row(outages=1, probe_until=now() + timedelta(days=30))
+        taken()
+
     def test_a_pause_until_midnight_is_possible(self) -> None:
         the_row(paused_until=now() + timedelta(hours=23, minutes=59))
         assert closed_for() is not None

@@ -109,6 +109,26 @@ class TestWhenAPassIsDue:
         assert not passes.is_page_due()
 
 
+class TestClock:
+    """It was set back, or a database took over whose clock is behind."""
+
+    def test_a_page_that_is_held_until_next_year_is_read(self) -> None:
+        unanswered()
+        claimed()
+        ListPass.objects.update(due_at=Now() + timedelta(days=300))
+        services.expire()
+        assert claimed()
+
+    def test_a_pass_that_ends_in_the_future_rests_nobody_and_proves_nothing(self) -> None:
+        ended(started_at=Now() + timedelta(days=300), ended_at=Now() + timedelta(days=300))
+        account = unanswered()
+        services.expire()
+        services.settle_complete_pass()
+        assert again(account).state == State.UNCONFIRMED
+        pass_time(HOUR)
+        assert passes.is_page_due()
+
+
 class TestBudget:
     @pytest.mark.parametrize(("pages", "due"), [(499, True), (500, False)])
     def test_pages_for_waiting_accounts_use_at_most_half_of_the_quota(

@@ -557,11 +557,28 @@ def test_nothing_else_expires(state: State) -> None:
     assert again(account).state == state
 
 
-def test_an_account_queued_by_a_wrong_clock_is_still_sent() -> None:
-    account = account_in(State.QUEUED, due_at=Now() + timedelta(days=300))
+@pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.UNCONFIRMED])
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"due_at": Now() + timedelta(days=300)},
+        {"due_at": Now() + timedelta(hours=3), "state_changed_at": Now() + timedelta(hours=3)},
+    ],
+)
+def test_a_clock_that_was_set_back_keeps_no_account_waiting(
+    state: State, columns: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    account = account_in(state, **columns)
     services.expire()
-    pass_time()
-    assert claimed().account == account
+    assert "clock went back" in caplog.text
+    pass_time(timedelta(minutes=2))
+    assert account in Account.objects.due()
+
+
+def test_a_wait_that_the_provider_asked_for_is_kept() -> None:
+    account = account_in(State.QUEUED, due_at=Now() + timedelta(hours=23))
+    services.expire()
+    assert again(account).due_at == account.due_at
 
 
 @pytest.mark.parametrize("state", [State.SENDING, State.REJECTED])
