@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
 from provisioning import gateway
@@ -22,6 +22,8 @@ from provisioning.constant_contact import Entry
 from provisioning.mirror import passes
 from provisioning.mirror.models import ListEntry, ListPass, name_key, organization_key
 from provisioning.models import Account, Attempt, Gateway
+
+NOT_CREATED = frozenset(Account.State) - {Account.State.CREATED}
 
 
 class Verdict(Enum):
@@ -116,7 +118,7 @@ def _verdict(
 ) -> Verdict | None:
     """`is_provable`: there was a complete pass before our call, which would have shown an older account."""
     is_elder = entry.first_seen_at <= since
-    has_name = entry.username_key == name_key(account.username)
+    has_name = names() != Gateway.ListNames.ORGANIZATION and entry.username_key == name_key(account.username)
     has_organization = entry.organization_key == organization_key(account.organization_name)
     has_username = has_name and names() == Gateway.ListNames.USERNAME
     if is_attached or is_elder:
@@ -131,11 +133,15 @@ def _verdict(
 def _is_contested(account: Account, entry: ListEntry, has_name: bool) -> bool:
     """Whether the entry may as well come of a call for another sign-up of ours, which went unanswered too."""
     calls = Attempt.objects.filter(
-        kind=Attempt.Kind.CREATE, outcome__in=Attempt.DOUBTFUL, started_at__lt=entry.first_seen_at
-    ).exclude(Q(account=account) | Q(account__state=Account.State.CREATED))
+        kind=Attempt.Kind.CREATE,
+        outcome__in=Attempt.DOUBTFUL,
+        started_at__lt=entry.first_seen_at,
+        account=OuterRef("pk"),
+    )
+    others = Account.objects.filter(Exists(calls), state__in=NOT_CREATED).exclude(pk=account.pk)
     if has_name:
-        return calls.filter(username__iexact=account.username).exists()
-    organizations = calls.values_list("account__organization_name", flat=True)
+        return others.alias(key=Lower("username")).filter(key=name_key(account.username)).exists()
+    organizations = others.values_list("organization_name", flat=True)
     return any(organization_key(name) == entry.organization_key for name in organizations)
 
 

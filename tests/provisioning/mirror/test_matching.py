@@ -252,6 +252,13 @@ class TestV3:
         read(entry("7", "Anna Jones"), entry("8", "Bob Jones"), next_page="2")
         assert again(account).state == State.UNCONFIRMED
 
+    def test_where_persons_names_are_shown_one_that_equals_the_username_says_nothing(self) -> None:
+        self.names("Jack Box")
+        unanswered("robert")
+        account = unanswered("anna")
+        read(entry(username="Anna"))
+        assert again(account).account_id == ""
+
     def test_staff_decide_if_the_entry_may_not_be_new(self) -> None:
         Gateway.objects.create(pk=1, list_names=Gateway.ListNames.ORGANIZATION)
         account = unanswered()
