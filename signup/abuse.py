@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.signing import BadSignature, Signer
 from django.db import connection, transaction
-from django.db.models import Count, Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
@@ -27,9 +25,10 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import rules
 from provisioning.models import Account
-from signup import burst, visitors
+from signup import burst, visitors, visits
 from signup.forms import PropertiesForm, SignupForm
 from signup.models import Visit
+from signup.visits import Tally
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
@@ -177,30 +176,20 @@ def _count(sources: dict[str, str], call: uuid.UUID, traits: dict[str, str] | No
         numbers = sorted(int(visited[:15], 16) for visited in limited.values())
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number", [numbers])
-    counted = _counted(call, limited.values(), [*compared.values(), *verdicts.values()])
-    for name, visited in limited.items():
-        in_an_hour, in_a_day = counted.get(visited, (0, 0))
-        if in_a_day >= LIMITS[name].a_day:
+    asked = {f"{name} {hours}": Tally(limited[name], hours, but=call) for name in limited for hours in (24, 1)}
+    calls = visits.count(asked | {name: Tally(key, most=burst.enough()) for name, key in verdicts.items()})
+    for name in limited:
+        if calls[f"{name} 24"] >= LIMITS[name].a_day:
             raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again tomorrow."))
-        if in_an_hour >= LIMITS[name].an_hour:
+        if calls[f"{name} 1"] >= LIMITS[name].an_hour:
             raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again in an hour."))
-    hold = bool(traits) and burst.holds(
-        {name: counted.get(visited, (0, 0))[0] for name, visited in {**compared, **verdicts}.items()}
-    )
-    keys = [*limited.values(), *compared.values(), verdicts[burst.HELD if hold else burst.PASSED]]
-    Visit.objects.bulk_create((Visit(key=visited, submission=call) for visited in keys), ignore_conflicts=True)
+    if burst.must_compare(calls):
+        calls |= visits.count({name: Tally(key) for name, key in {**compared, **verdicts}.items()})
+    hold = bool(traits) and burst.holds(calls)
+    visits.add(call, [*limited.values(), *compared.values(), verdicts[burst.HELD if hold else burst.PASSED]])
     if hold:
         burst.note()
     return hold
-
-
-def _counted(call: uuid.UUID, by_day: Iterable[str], by_hour: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Other calls under each key, in the last hour and in the last day."""
-    lately = Q(key__in=by_day, at__gt=Now() - DAY) | Q(key__in=by_hour, at__gt=Now() - HOUR)
-    others = Visit.objects.filter(lately).exclude(submission=call)
-    hour = Q(at__gt=Now() - HOUR)
-    rows = others.values("key").annotate(in_an_hour=Count("pk", filter=hour), in_a_day=Count("pk"))
-    return {row["key"]: (row["in_an_hour"], row["in_a_day"]) for row in rows}
 
 
 def key(name: str, source: str) -> str:

@@ -7,6 +7,7 @@ its sign-ups have in common; everybody else passes, until so many pass that the 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,6 +22,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
 from provisioning import rules
 from provisioning.models import Account
@@ -29,7 +31,7 @@ from signup.models import Burst
 
 log = logging.getLogger(__name__)
 
-HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=7)
 NEVER_ABNORMAL = 200
 """Calls in an hour that are always let pass: 2 % of what a standard key has for a day."""
 TIMES_THE_USUAL = 10
@@ -52,13 +54,23 @@ def traits(request: HttpRequest, email: str, seconds: float | None = None) -> di
     }
 
 
+def enough() -> int:
+    """As far as calls have to be counted to know whether all are held."""
+    return math.ceil(2 * _abnormal())
+
+
+def must_compare(calls: Mapping[str, int]) -> bool:
+    """Whether it matters how many calls are alike: in an abnormal hour, until all calls are held."""
+    return calls[PASSED] + calls[HELD] >= _abnormal() and calls[PASSED] < 2 * _abnormal()
+
+
 def holds(calls: Mapping[str, int]) -> bool:
     """Whether a call is to be held, by the last hour's: `calls` counts all that passed, all held, and those like it.
 
     From what is abnormal on, calls are held that come from an area or at a pace from which many come; from half as
     many more that were let pass, those for a mailbox domain or a brand, too; from twice as many, all.
     """
-    abnormal = max(NEVER_ABNORMAL, TIMES_THE_USUAL * _usual())
+    abnormal = _abnormal()
     passed, together = calls.get(PASSED, 0), calls.get(PASSED, 0) + calls.get(HELD, 0)
     if together < abnormal:
         return False
@@ -68,11 +80,11 @@ def holds(calls: Mapping[str, int]) -> bool:
 
 
 def note() -> None:
-    """Remember that something is held, for the first time in this burst or again."""
+    """Remember that something is held, for the first time in this burst or again: once a minute is often enough."""
     burst, new = Burst.objects.get_or_create(is_over=False)
     if new:
         log.warning("burst of sign-ups: what looks like it is held for staff")
-    else:
+    elif abs(timezone.now() - burst.held_at) > MINUTE:
         Burst.objects.filter(pk=burst.pk).update(held_at=Now())
 
 
@@ -88,6 +100,11 @@ def watch(**kwargs: Any) -> None:
         as_read = {"is_beginning_told": burst.is_beginning_told, "is_end_told": burst.is_end_told}
         if Burst.objects.filter(pk=burst.pk, **as_read).update(**told):
             threading.Thread(target=_tell, args=(burst,), name="burst").start()
+
+
+def _abnormal() -> float:
+    """From how many calls on an hour is abnormal."""
+    return max(NEVER_ABNORMAL, TIMES_THE_USUAL * _usual())
 
 
 def _usual() -> float:

@@ -12,6 +12,8 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.renderers import BaseRenderer
+from django.forms.utils import flatatt
+from django.forms.widgets import Input
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
@@ -76,10 +78,10 @@ class SelectWidget(forms.Select):
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
     ) -> SafeString:
-        start, _, end = forms.Select(self.attrs).render(name, None, attrs, renderer).partition(">")
+        start = format_html('<select name="{}"{}>', name, flatatt(self.build_attrs(self.attrs, attrs)))
         option = format_html('<option value="{}"', "" if value is None else value)
         options = _options(self.listed, get_language()).replace(f"{option}>", f"{option} selected>", 1)
-        return mark_safe(f"{start}>{options}{end}")  # noqa: S308  # rendered by Django, but for the mark
+        return mark_safe(f"{start}{options}\n</select>")  # noqa: S308  # rendered by Django, but for the mark
 
 
 @cache
@@ -89,11 +91,40 @@ def _options(listed: Callable[[], rules.Choices], language: str) -> str:
     return whole.partition(">")[2].removesuffix("\n</select>")
 
 
+class Written(Input):
+    """An input that Django writes without a template of its own for it, which takes most of the time of a page."""
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
+        widget = self.get_context(name, value, attrs)["widget"]
+        said = {"type": widget["type"], "name": widget["name"], "value": widget["value"], **widget["attrs"]}
+        return format_html("<input{}>", flatatt(said))
+
+
+class CheckboxInput(Written, forms.CheckboxInput):
+    pass
+
+
+class EmailInput(Written, forms.EmailInput):
+    pass
+
+
+class PasswordInput(Written, forms.PasswordInput):
+    pass
+
+
+class TextInput(Written, forms.TextInput):
+    pass
+
+
 class PropertyField(forms.Field):
     """Asks for one property of an account and takes whatever comes: `rules.clean` judges them all at once."""
 
     def __init__(self, rule: rules.Rule) -> None:
-        super().__init__(required=rule.required, label=LABELS[rule.name], help_text=rule.help(), widget=_widget(rule))
+        super().__init__(
+            required=rule.required, label=LABELS[rule.name], help_text=_help(rule, get_language()), widget=_widget(rule)
+        )
         self.is_optional = not (rule.required or rule.codes or rule.kind is bool)
 
     def validate(self, value: object) -> None:
@@ -129,6 +160,7 @@ class PropertiesForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         is_kept = self.keeps_password and not self.cleaned_data.get("password")
         asked = set(self.fields) - ({"password"} if is_kept else set())
+        cleaned: dict[str, Any]
         try:
             cleaned = rules.clean({**self.known, **self.cleaned_data}, only=asked)
         except ValidationError as problems:
@@ -243,23 +275,36 @@ def _in_plain_words(name: str, reason: str) -> str:
     return format_html('{} <q lang="en">{}</q>', REFUSED[name], words) if words else str(REFUSED[name])
 
 
-def _widget(rule: rules.Rule) -> forms.Widget:
+@cache
+def _help(rule: rules.Rule, language: str) -> str:
+    """What to know before filling it in, in the active language, `language`."""
+    return rule.help()
+
+
+@cache
+def _attributes(rule: rules.Rule, language: str) -> Mapping[str, Any]:
+    """The attributes of an input, in the active language, `language`."""
     attributes: dict[str, Any] = {**rule.attributes()}
     if rule.required or rule.codes:  # Not `required`, for which some screen readers call an empty field invalid.
         attributes["aria-required"] = "true"
     if rule.characters:
-        attributes["data-wrong-characters"] = rule.wrong_characters
+        attributes["data-wrong-characters"] = str(rule.wrong_characters)
     if "data-max-length" in attributes:
         attributes["data-too-long"] = rule.too_long("{length}")
+    return attributes
+
+
+def _widget(rule: rules.Rule) -> forms.Widget:
+    attributes = dict(_attributes(rule, get_language()))
     if rule.kind is bool:
-        return forms.CheckboxInput(attributes)
+        return CheckboxInput(attributes)
     if rule.codes:
         return SelectWidget(attributes, rule.choices)
     if rule.is_secret:
-        return forms.PasswordInput(attributes)
+        return PasswordInput(attributes)
     if rule.is_email:
-        return forms.EmailInput(attributes)
-    return forms.TextInput(attributes)
+        return EmailInput(attributes)
+    return TextInput(attributes)
 
 
 def _submission(data: Mapping[str, Any]) -> uuid.UUID:

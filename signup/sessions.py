@@ -5,9 +5,9 @@ A sign-up makes a session and writes it, and Django's middleware would write it 
 
 from __future__ import annotations
 
+import secrets
+
 from django.contrib.sessions.backends import db
-from django.contrib.sessions.backends.base import VALID_KEY_CHARS
-from django.utils.crypto import get_random_string
 
 
 class SessionStore(db.SessionStore):
@@ -16,10 +16,13 @@ class SessionStore(db.SessionStore):
     def save(self, must_create: bool = False) -> None:
         """Write the session, unless it has been written just so since it was loaded."""
         now = repr(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
-        if must_create or now != self._written:
-            super().save(must_create)
-            self._written = now
+        if must_create:  # Under a key that no other session has: no savepoint is needed to find that out.
+            session = self.create_model_instance(self._get_session(no_load=True))  # type: ignore[attr-defined]
+            session.save(force_insert=True)
+        elif now != self._written:
+            super().save()
+        self._written = now
 
     def _get_new_session_key(self) -> str:
-        """A random key; the INSERT finds out whether it is in use."""
-        return get_random_string(32, VALID_KEY_CHARS)
+        """A random key of 160 bits: no other session has it."""
+        return secrets.token_hex(20)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from uuid import UUID
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.request import split_domain_port
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.gzip import gzip_page
@@ -23,11 +25,17 @@ from django.views.i18n import set_language
 
 from provisioning import rules, services
 from provisioning.models import Account, MovedMeanwhile
-from signup import abuse, csrf, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on
+from signup import abuse, csrf, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on, turn
 from signup.brand.context_processors import brand_of
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
 from signup.progress import help_address, pause, stage
 from signup.single_sign_on import Proof
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 30
+"""Seconds."""
+TOO_BUSY = _("Too many people are signing up right now. Wait half a minute, then send this form again.")
 
 
 @gzip_page  # Nothing on it is secret but the CSRF token, which is masked anew each time.
@@ -53,12 +61,23 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
                 mails.remind(form.data["username"], form.data["email"])
+        except OperationalError as error:
+            log.warning("sign-up not taken: %s", type(error).__name__)
+            return _too_busy(request, form, proof)
     return form_page.filled_in(form, request, abuse.status(form), proof)
+
+
+def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpResponse:
+    """The form as it was filled in, to be sent again: whatever was written, the same `submission` is one sign-up."""
+    form.add_error(None, TOO_BUSY)
+    page = form_page.filled_in(form, request, 503, proof)
+    page.headers["Retry-After"] = str(RETRY_AFTER)
+    return page
 
 
 def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:
     """Take a valid form in one transaction: account, limits, mail and session. Raises ValidationError."""
-    with transaction.atomic():
+    with turn.to_write(), transaction.atomic():
         try:
             account = proven or _submit(request, form, proof)
             answer = resubmission.answer(request, form, account)

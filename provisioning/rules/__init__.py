@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -30,6 +32,7 @@ __all__ = [
     "RULES",
     "TEST_DOMAIN",
     "Choices",
+    "Judged",
     "Rule",
     "active",
     "asked",
@@ -49,20 +52,32 @@ SHORTEST_WORD = 4
 """A word of the username with at least this many letters must not be in the password."""
 
 
-def active() -> dict[str, Rule]:
+def active() -> Mapping[str, Rule]:
     """Return the rules in force: those of the configured API, as tightened by this installation's settings."""
-    rules = dict(APIS[settings.CONSTANT_CONTACT_API])
-    for name, length in settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items():
+    return _active(
+        settings.CONSTANT_CONTACT_API,
+        tuple(settings.CONSTANT_CONTACT_MINIMUM_LENGTHS.items()),
+        kosovo=settings.CONSTANT_CONTACT_KOSOVO,
+        test_accounts=settings.CONSTANT_CONTACT_TEST_ACCOUNTS,
+    )
+
+
+@cache
+def _active(
+    api: str, minimum_lengths: tuple[tuple[str, int], ...], *, kosovo: bool, test_accounts: bool
+) -> Mapping[str, Rule]:
+    rules = dict(APIS[api])
+    for name, length in minimum_lengths:
         rules[name] = replace(rules[name], min_length=max(length, rules[name].min_length))
-    if settings.CONSTANT_CONTACT_KOSOVO:
+    if kosovo:
         rules["country_code"] = WITH_KOSOVO
-    if settings.CONSTANT_CONTACT_TEST_ACCOUNTS:
+    if test_accounts:
         rules["email"] = replace(
             rules["email"],
             domain=TEST_DOMAIN,
             help_text=_("This page is in test mode: only addresses at nullmailer.com are accepted."),
         )
-    return rules
+    return MappingProxyType(rules)
 
 
 def asked(*, single_sign_on: bool) -> tuple[str, ...]:
@@ -70,12 +85,20 @@ def asked(*, single_sign_on: bool) -> tuple[str, ...]:
     return tuple(name for name in CUSTOMER_PROPERTIES if not (single_sign_on and RULES[name].is_secret))
 
 
-def clean(values: Mapping[str, object], only: set[str] | None = None) -> dict[str, Any]:
+class Judged(dict[str, Any]):
+    """Properties that `clean` has found right, as they are sent. Don't change them: it takes them as they are."""
+
+
+def clean(values: Mapping[str, object], only: set[str] | None = None) -> Judged:
     """All of an account's properties as they are sent; raises one ValidationError with the problems of each property.
 
     `only` limits the judgement to some properties (a correction); a new country always brings its state into question.
-    Unknown names in `values` are ignored.
+    Unknown names in `values` are ignored. What it returned before for the same properties is not judged again.
     """
+    return values if isinstance(values, Judged) and values.keys() == only else _judge(values, only)
+
+
+def _judge(values: Mapping[str, object], only: set[str] | None) -> Judged:
     rules = active()
     cleaned: dict[str, Any] = {}
     problems: dict[str, ValidationError] = {}
@@ -101,7 +124,7 @@ def clean(values: Mapping[str, object], only: set[str] | None = None) -> dict[st
             )
     if problems:
         raise ValidationError(problems)
-    return cleaned
+    return Judged(cleaned)
 
 
 def _holds_part_of(username: str, password: str) -> bool:

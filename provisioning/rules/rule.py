@@ -44,7 +44,7 @@ def once_per_language(build: Callable[[], T]) -> Callable[[], T]:
     return lambda: build_in(get_language())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rule:
     """The rule for one property; lengths count characters.
 

@@ -147,10 +147,11 @@ class Dialect(ABC):
     def _problems_by_rules(self, values: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str, str]]:
         """Apply the rules. Unlike a form, the provider accepts a value only in the form that `rules.clean` returns."""
         problems: dict[str, list[ValidationError]] = {}
+        cleaned: dict[str, Any] = {}
         try:
             cleaned = rules.clean(values, only=names)
         except ValidationError as invalid:
-            problems, cleaned = invalid.error_dict, {}
+            problems = invalid.error_dict
         for name in self.extra.keys() & values.keys():
             try:
                 cleaned[name] = self.extra[name].clean(values[name])

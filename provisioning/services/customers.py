@@ -51,10 +51,11 @@ def submit(
         raise ValueError("idp_provider_id is required with single sign-on, and not allowed without it.")
     if single_sign_on:  # The same form sent by a different person is a different sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
-    only = {*rules.asked(single_sign_on=single_sign_on), "idp_provider_id"}
+    asked = set(rules.asked(single_sign_on=single_sign_on))
     start = {"state": Account.State.HELD} if hold else {"state": Account.State.QUEUED, "due_at": Now()}
     try:
-        entered = _sealed(rules.clean({**values, "idp_provider_id": idp_provider_id}, only=only))
+        proven = rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
+        entered = _sealed({**rules.clean(values, only=asked), **proven})
         with _username_held_once():
             account = Account.objects.create(submission=submission, host=host, **entered, **start)
     except (ValidationError, IntegrityError):

@@ -2,7 +2,8 @@
 
 Both run on gunicorn with the product's own configuration, on the same database, and wrk drives either for some seconds
 in turns, so that whatever else the machine does slows both down alike; the medians count. Each line is a kind of
-request, the product's and Django's answers a second, their ratio, and the milliseconds within which 99 of 100 came.
+request, the product's and Django's answers a second, their ratio, the milliseconds within which 99 of 100 came, and
+the processor time of an answer.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def get_page() -> Iterator[Work]:
 def measure(work: Work, installation: Installation, turns: int, seconds: int) -> str:
     """A line of the table."""
     loads: dict[str, list[Load]] = {installation.ours: [], installation.bare: []}
+    busy: dict[str, list[float]] = {url: [] for url in loads}
     for _turn in range(turns):
         for url, got in loads.items():
             bodies = forms(seconds * 1200) if work.posts else ()
@@ -55,15 +57,21 @@ def measure(work: Work, installation: Installation, turns: int, seconds: int) ->
                 path, cookies = sign_up(url)
                 address = urljoin(url, path if path.startswith("/status/") else f"{path}status/")
                 headers = headers | {"Cookie": cookies}
+            before = installation.processor_seconds(url)
             load = drive(address, seconds, headers, work.status, bodies)
             if load.errors:
                 said = installation.webs[url].said.splitlines()[-40:]
                 raise SystemExit("\n".join([*said, f"{work.name}: {load.errors} wrong answers of {url}"]))
             got.append(load)
+            busy[url].append((installation.processor_seconds(url) - before) / load.requests * 1000)
     (ours, p99), (bare, bare_p99) = (
         (median(load.rate for load in of), median(load.p99 for load in of)) for of in loads.values()
     )
-    return f"{work.name:32} {ours:6.0f}/s {bare:6.0f}/s  {ours / bare:5.2f}  {p99:6.0f} ms {bare_p99:6.0f} ms"
+    cpu, bare_cpu = (median(milliseconds) for milliseconds in busy.values())
+    return (
+        f"{work.name:32} {ours:6.0f}/s {bare:6.0f}/s  {ours / bare:5.2f}  {p99:6.0f} ms {bare_p99:6.0f} ms"
+        f"  {cpu:6.1f} ms {bare_cpu:6.1f} ms"
+    )
 
 
 def say(line: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import uuid
@@ -68,6 +69,13 @@ class Installation:
         fetch(url)
         self.webs[url] = web
         return url
+
+    def processor_seconds(self, url: str) -> float:
+        """How long the processes of this web server have kept a processor busy, since they started."""
+        server = self.webs[url].process.pid
+        workers = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        stats = (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in workers)
+        return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def fetch(url: str, headers: Mapping[str, str] | None = None) -> str:

@@ -52,6 +52,7 @@ class Load:
 
     rate: float
     p99: float
+    requests: int
     errors: int
 
 
@@ -68,4 +69,4 @@ def drive(url: str, seconds: int, headers: Mapping[str, str], status: int, bodie
         command += [argument for name, value in headers.items() for argument in ("-H", f"{name}: {value}")]
         said = subprocess.run([*command, url], env=environment, capture_output=True, text=True, check=True)
     found = json.loads(said.stdout.splitlines()[-1])
-    return Load(found["requests"] / found["microseconds"] * 1e6, found["p99"], found["errors"])
+    return Load(found["requests"] / found["microseconds"] * 1e6, found["p99"], found["requests"], found["errors"])

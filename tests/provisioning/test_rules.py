@@ -372,3 +372,18 @@ def test_partners_can_ask_for_longer_values_but_not_for_shorter_ones(settings: S
     assert rules.active()["username"].attributes()["minlength"] == "6"
     assert "At least 6 characters" in rules.active()["password"].help()
     assert rules.active()["password"].min_length == 6
+
+
+def test_what_was_found_right_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set(rules.CUSTOMER_PROPERTIES)
+    judged = rules.clean(ACME, only=names)
+    monkeypatch.setattr(Rule, "clean", lambda *_: pytest.fail("judged again"))
+
+    assert rules.clean(judged, only=names) is judged
+
+
+def test_what_was_found_right_among_other_properties_is_judged_again() -> None:
+    judged = rules.clean(ACME, only={"email"})
+
+    with pytest.raises(ValidationError):
+        rules.clean(judged, only=set(rules.CUSTOMER_PROPERTIES))

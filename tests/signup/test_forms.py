@@ -8,6 +8,7 @@ from django import forms
 from django.conf import settings as configuration
 from django.utils import translation
 from pytest_django import Settings
+from pytest_django.asserts import assertHTMLEqual
 
 from provisioning import rules
 from signup.forms import GROUPS, LABELS, REFUSED, CorrectionForm, SignupForm
@@ -177,4 +178,14 @@ def test_a_list_rendered_once_reads_as_one_that_django_renders_each_time(
         ours = SignupForm().fields[name].widget
         djangos = forms.Select(ours.attrs, ours.choices)
         for chosen in (value, "", value):
-            assert str(ours.render(name, chosen)) == str(djangos.render(name, chosen))
+            assertHTMLEqual(ours.render(name, chosen), djangos.render(name, chosen))
+
+
+@pytest.mark.parametrize("value", ["", "Anna", '"><script>', True, False, None])
+@pytest.mark.parametrize("name", [name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].codes])
+def test_an_input_reads_as_one_that_django_renders(name: str, value: object) -> None:
+    ours = SignupForm().fields[name].widget
+    djangos = getattr(forms, type(ours).__name__)(ours.attrs)
+    attributes = {"id": f"id_{name}", "aria-invalid": "true"}
+
+    assertHTMLEqual(ours.render(name, value, attributes), djangos.render(name, value, attributes))

@@ -1,0 +1,62 @@
+"""More sign-ups than the database takes: the wait has an end, and nothing that was typed is lost."""
+
+import html
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.db import OperationalError, connection
+from django.test import Client
+
+from provisioning import services
+from provisioning.models import Account
+from signup import turn
+from tests.signup.accounts import CANARY, TYPED, hidden
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def form(client: Client) -> dict[str, str]:
+    return TYPED | hidden(client.get("/"))
+
+
+@pytest.fixture(params=["the database says so", "too many wait for their turn"])
+def overloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if request.param == "the database says so":
+        monkeypatch.setattr(services, "submit", _fail)
+        yield
+    elif connection.vendor == "sqlite":
+        monkeypatch.setattr(turn, "LONGEST_WAIT", 0)
+        with turn._turn:
+            yield
+    else:
+        pytest.skip("only SQLite takes turns")
+
+
+def _fail(*_: object, **__: object) -> None:
+    raise OperationalError("database is locked")
+
+
+@pytest.mark.usefixtures("overloaded")
+def test_an_overload_keeps_what_was_typed_but_the_password(client: Client, form: dict[str, str]) -> None:
+    answer = client.post("/", form)
+
+    page = html.unescape(answer.content.decode())
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "Too many people are signing up right now." in page
+    assert all(f'value="{form[name]}"' in page for name in ("organization_name", "email", "username", "submission"))
+    assert CANARY not in page
+    assert not Account.objects.exists()
+
+
+def test_sending_the_form_again_after_an_overload_makes_one_account(
+    client: Client, form: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as overload:
+        overload.setattr(services, "submit", _fail)
+        page = client.post("/", form).content.decode()
+    kept = dict(re.findall(r'name="(submission)" value="([^"]+)"', page))
+
+    assert client.post("/", form | kept).status_code == 302
+    assert Account.objects.get().submission.hex == form["submission"].replace("-", "")
