@@ -60,7 +60,7 @@ def test_nobody_is_told_that_their_own_username_is_taken_because_the_list_is_lat
     account = sign_up_and_lose_the_answer(sandbox, "reset-after")
     work_on(rounds=4)
     assert again(account).state == State.UNCONFIRMED
-    with pytest.raises(Exception, match=r"Only for accounts that are rejected"):
+    with pytest.raises(Exception, match="only for accounts that are rejected"):
         services.correct(again(account), {"username": "anna-jones-2"})
 
 
