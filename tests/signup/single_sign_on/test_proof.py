@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from provisioning.models import Account
 from provisioning.signals import chores
+from signup.single_sign_on import proof
 from signup.single_sign_on.carried import Carried
 from tests.postgresql import free_port
 from tests.provisioning.work import at_once
@@ -213,6 +214,19 @@ def test_sessions_that_are_over_are_deleted_by_a_worker(known: Client) -> None:
     chores.send_robust(None)
 
     assert list(Session.objects.values_list("session_key", flat=True)) == [known.session.session_key]
+
+
+@pytest.mark.django_db
+def test_many_sessions_that_are_over_are_deleted_in_batches() -> None:
+    over = timezone.now() - timedelta(days=1)
+    Session.objects.bulk_create(Session(session_key=f"over-{n}", expire_date=over) for n in range(proof.AT_ONCE + 1))
+
+    left = []
+    for _ in range(3):
+        chores.send_robust(None)
+        left.append(Session.objects.count())
+
+    assert left == [1, 0, 0]
 
 
 def test_who_has_given_an_account_up_can_sign_up_again(known: Client) -> None:
