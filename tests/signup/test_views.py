@@ -104,7 +104,7 @@ def test_each_problem_stands_in_the_summary_and_at_its_field_in_the_same_words(c
     page = client.post(FORM, TYPED | {"email": "anna@"}).content.decode()
 
     message = "Enter an email address like name@example.com."
-    assert f'<a href="#id_email">E-mail address: {message}</a>' in page
+    assert f'<a href="#id_email">Email address: {message}</a>' in page
     assert f'id="id_email_error"><span class="visually-hidden">Error:</span> {message}</p>' in page
     assert 'aria-describedby="id_email_helptext id_email_error"' in page
     assert "<title>Error: " in page

@@ -94,7 +94,7 @@ def test_the_overview_says_that_visitors_are_hidden(client: Client, settings: Se
     client.force_login(User.objects.create_superuser("ana"))
     network(RequestFactory(REMOTE_ADDR="10.0.0.1" if hidden else "8.8.8.8").get("/"))
 
-    assert ("where visitors come from" in client.get("/admin/").content.decode()) == hidden
+    assert ("reverse proxy hides" in client.get("/admin/").content.decode()) == hidden
 
 
 def test_without_proxies_nobody_speaks_for_a_visitor(settings: Settings) -> None:

@@ -21,7 +21,7 @@ def test_nothing_starts_before_all_mistakes_are_put_right_and_all_are_named(
         "TRUSTED_PROXIES must be addresses or networks",
         "EMAIL_URL must look like",
         "SECRET_KEY is missing: `python manage.py generate_secrets` prints a fresh one.",
-        "SEALING_KEYS is missing.\n\tHINT: `python manage.py generate_secrets` prints fresh ones",
+        "SEALING_KEYS is missing.\n\tHINT: `python manage.py generate_secrets` prints new ones",
         "ALLOWED_HOSTS is missing.",
         "CONSTANT_CONTACT_API_KEY is missing.",
         "CONSTANT_CONTACT_USERNAME is missing.",

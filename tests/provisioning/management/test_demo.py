@@ -103,4 +103,4 @@ def test_with_real_credentials_the_sandbox_does_not_run(checkout: Checkout) -> N
 
     assert "https://api.constantcontact.com\n" in program.said
     assert "sandbox" not in program.said
-    assert program.find(LOG_IN)[1].startswith("make one with")
+    assert program.find(LOG_IN)[1].startswith("create one with")

@@ -50,7 +50,7 @@ def test_an_id_from_a_form_is_not_accepted() -> None:
 @pytest.mark.parametrize(("provider", "proven"), [("alder", ""), ("", "4711")])
 def test_an_id_is_required_with_single_sign_on_and_only_then(settings: Settings, provider: str, proven: str) -> None:
     settings.CONSTANT_CONTACT_IDP_PROVIDER = provider
-    with pytest.raises(ValueError, match="only then"):
+    with pytest.raises(ValueError, match="required with single sign-on"):
         sign_up(proven)
     assert not Account.objects.exists()
 
