@@ -58,7 +58,7 @@ def open_admin(visit: Open) -> OpenAdmin:
 
 def fill_in(page: Page) -> None:
     page.get_by_label("Name:", exact=True).fill("Alder & Co")
-    page.get_by_label("Colour:").fill("#7a1f4b")
+    page.get_by_label("Color:").fill("#7a1f4b")
     page.get_by_label("Headline:").fill("Bring your regulars back")
     page.get_by_label("Selling points:").fill(POINTS)
     page.get_by_label("Privacy policy:").fill("https://alder.example.com/privacy")
@@ -81,7 +81,7 @@ def test_the_brands_pages_of_the_admin_are_accessible(
     accessible(page)
     assert fits(page)
 
-    page.get_by_label("Colour:").fill("red")
+    page.get_by_label("Color:").fill("red")
     choose(page, UNSAFE["script"])
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("this SVG file has <script> in it")).to_be_visible()

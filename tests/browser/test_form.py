@@ -25,8 +25,8 @@ class TestProblems:
         send(page)
 
         expect(page.get_by_role("alert")).to_be_focused()
-        page.get_by_role("link", name="E-mail address: Enter your email address.").click()
-        expect(page.get_by_label("E-mail address")).to_be_focused()
+        page.get_by_role("link", name="Email address: Enter your email address.").click()
+        expect(page.get_by_label("Email address")).to_be_focused()
 
     def test_without_javascript_the_links_lead_to_the_fields_too(self, visit: Open) -> None:
         page = visit("/", javascript=False)
