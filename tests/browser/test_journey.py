@@ -113,7 +113,7 @@ def test_the_whole_way_in_french(site: Installation, visit: Open, javascript: bo
     expect(page.locator("html")).to_have_attribute("lang", "fr")
     fill_in(page, taken, email="anna@")
     send(page)
-    expect(page.get_by_role("alert")).to_contain_text("Saisissez une adresse email comme nom@example.com.")
+    expect(page.get_by_role("alert")).to_contain_text("Saisissez une adresse e-mail comme nom@example.com.")
 
     fill_in(page, taken)
     send(page)
