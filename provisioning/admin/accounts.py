@@ -3,9 +3,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils.formats import date_format
@@ -100,6 +102,18 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             for action in ACTIONS
             if request.user.has_perm(action.permission) and (not state or state in action.states)
         }
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Account], *rest: Any, **named: Any) -> Any:
+        """Act on the accounts that staff chose, even if they no longer match the list's filter.
+
+        Otherwise the action would never see accounts that a colleague was faster with, and nobody would be told.
+        """
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not all(key.isdecimal() and len(key) < 19 for key in chosen):
+            messages.error(request, "Nothing was done. Choose accounts from the list.")
+            return redirect(request.get_full_path())
+        everything = request.POST.get("select_across") == "1"
+        return super().response_action(request, queryset if everything else self.get_queryset(request), *rest, **named)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AccountList]:
         return AccountList

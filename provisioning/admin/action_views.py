@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,10 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from provisioning import services
 from provisioning.admin.actions import Action
-from provisioning.admin.timeline import timeline
+from provisioning.admin.meanwhile import tell_meanwhile, tell_unchanged
 from provisioning.admin_site import ask_for_proof
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
@@ -52,7 +53,7 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
         return asked
     seen = request.POST.get("seen", stamp(account))
     if request.method != "POST" or (action.warning and "confirmed" not in request.POST):
-        return _ask(request, action, [account], {"seen": seen})
+        return _ask(request, action, [account], {"seen": seen}, reverse("admin:provisioning_account_change", args=[pk]))
     try:
         if seen != stamp(account):
             raise MovedMeanwhile
@@ -73,30 +74,18 @@ def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accou
         messages.error(request, f"Nothing was done. Select at most {MOST_AT_ONCE} accounts at once.")
         return None
     if action.warning and "confirmed" not in request.POST:
-        return _ask(request, action, accounts, {"action": action.name})
+        return _ask(request, action, accounts, {"action": action.name}, request.get_full_path())
     carry_out_each(request, accounts, action)
     return None
 
 
 def carry_out_each(request: HttpRequest, accounts: list[Account], action: Action) -> None:
-    """Carry an action out for each account that it applies to. Report how many, and which ones were left unchanged."""
+    """Carry an action out for each account that it applies to. Report how many, and what happened to the others."""
     left = [account for account in accounts if not _done(account, request, action)]
     if done := len(accounts) - len(left):
         messages.success(request, f"{action.done}: {done} account{pluralize(done)}.")
     if left:
-        names = "; ".join(f"{account}: {account.get_state_display()}" for account in left[:10])
-        more = " …" if len(left) > 10 else ""
-        unchanged = "account was left unchanged" if len(left) == 1 else "accounts were left unchanged"
-        messages.warning(request, f"{len(left)} {unchanged}: {names}{more}")
-
-
-def tell_meanwhile(request: HttpRequest, account: Account) -> None:
-    """Tell staff that somebody or something else changed the account first, and what happened."""
-    account.refresh_from_db()
-    state, happened = account.get_state_display(), timeline(account)[-1].title
-    messages.warning(
-        request, f"Nothing was done: {account} has changed since you opened it. It is now {state}: {happened}"
-    )
+        tell_unchanged(request, left, len(accounts))
 
 
 def _done(account: Account, request: HttpRequest, action: Action) -> bool:
@@ -108,9 +97,16 @@ def _done(account: Account, request: HttpRequest, action: Action) -> bool:
     return True
 
 
-def _ask(request: HttpRequest, action: Action, accounts: Iterable[Account], fields: Mapping[str, str]) -> HttpResponse:
-    accounts = [account for account in accounts if action.is_for(account)]
-    original = accounts[0] if "seen" in fields and accounts else None
+def _ask(
+    request: HttpRequest, action: Action, chosen: list[Account], fields: Mapping[str, str], back: str
+) -> HttpResponse:
+    """Ask for confirmation for those of the chosen accounts that the action applies to; if there are none, go back."""
+    accounts = [account for account in chosen if action.is_for(account)]
+    if left := [account for account in chosen if account not in accounts]:
+        tell_unchanged(request, left, len(chosen), "changes" if accounts else "changed")
+    if not accounts:
+        return redirect(back)
+    original = accounts[0] if "seen" in fields else None
     return page(
         request,
         "confirm",

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import services
-from provisioning.admin.action_views import page, require_permissions, stamp, tell_meanwhile
+from provisioning.admin.action_views import page, require_permissions, stamp
+from provisioning.admin.meanwhile import tell_meanwhile
 from provisioning.admin_site import record
 from provisioning.mirror import matching, passes
 from provisioning.models import Account, IllegalMove, ListEntry, MovedMeanwhile

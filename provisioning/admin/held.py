@@ -27,7 +27,10 @@ def held(request: HttpRequest) -> HttpResponse:
         action = actions.get(request.POST.get("action", ""))
         if not action:
             raise PermissionDenied
-        carry_out_each(request, list(accounts[:MOST_AT_ONCE]), action)
+        chosen = list(accounts[:MOST_AT_ONCE])
+        if not chosen:
+            messages.warning(request, "Nothing changed: no sign-ups are held anymore.")
+        carry_out_each(request, chosen, action)
         if left := accounts.count():
             messages.warning(
                 request, f"{left} more {pluralize(left, 'is,are')} still held. Press the button again to continue."

@@ -1,0 +1,50 @@
+"""What staff are told when a colleague, a customer, or a worker was faster: which accounts, what happened, and when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+
+from django.contrib import messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
+from django.utils.timesince import timesince
+
+from provisioning.models import Account
+
+LATELY = timedelta(days=1)
+"""What staff did longer ago does not explain why an account is not as its page or list showed it."""
+
+
+def tell_unchanged(request: HttpRequest, left: Collection[Account], chosen: int, verb: str = "changed") -> None:
+    """Tell that nothing changed for those `left` of the accounts `chosen`, by what happened to them."""
+    groups = Counter(_what_happened(left))
+    parts = "; ".join(f"{count} {pluralize(count, 'is,are')} {what}" for what, count in groups.most_common())
+    messages.warning(request, f"Nothing {verb} for {len(left)} of {chosen} account{pluralize(chosen)}: {parts}.")
+
+
+def tell_meanwhile(request: HttpRequest, account: Account) -> None:
+    """Tell that an account is no longer as its page showed it, and who changed it."""
+    account.refresh_from_db()
+    [now] = _what_happened([account])
+    messages.warning(request, f"Nothing was done: {account} has changed since you opened it. It is now {now}.")
+
+
+def _what_happened(accounts: Collection[Account]) -> Iterator[str]:
+    """Return for each account its state, and what staff did to it lately, or how long it has been in this state."""
+    entries = LogEntry.objects.filter(
+        content_type=get_content_type_for_model(Account),
+        object_id__in=[str(account.pk) for account in accounts],
+        action_time__gte=Now() - LATELY,
+    )
+    by_staff = {entry.object_id: entry for entry in entries.select_related("user").order_by("action_time", "pk")}
+    for account in accounts:
+        when, what = account.state_changed_at, ""
+        if entry := by_staff.get(str(account.pk)):
+            name = entry.user.get_full_name() or entry.user.get_username()
+            when, what = entry.action_time, f"{entry.get_change_message()} by {name}, "
+        yield f"{account.get_state_display()} ({what}{timesince(when, depth=1)} ago)"
