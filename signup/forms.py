@@ -182,7 +182,8 @@ class PropertiesForm(forms.Form):
 
     def suggestions(self) -> list[str]:
         """Usernames to choose from in the place of a taken one."""
-        return usernames.suggestions({**self.known, **self.data}) if self.is_taken else []
+        # `**data` of a QueryDict would unpack lists.
+        return usernames.suggestions({**self.known, **dict(self.data.items())}) if self.is_taken else []
 
     def likely_email(self) -> str:
         """The address that was probably meant; empty where the one entered looks right."""

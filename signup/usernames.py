@@ -14,38 +14,46 @@ from provisioning import rules
 from provisioning.models import Account, Attempt
 
 OFFERED = 4
+NEAR = 2
+"""How many of those offered vary the wanted username, as long as there are others."""
 LOOKED_AT = 60
-"""For so many candidates at most it is found out whether they are known to be taken."""
+"""The most candidates of each kind that are checked against known usernames."""
 
 
 def suggestions(entered: Mapping[str, object]) -> list[str]:
-    """Usernames that the rules allow and that are not known to be taken."""
-    names = list(dict.fromkeys(islice(candidates(entered), LOOKED_AT)))
-    taken = _known_to_be_taken(names)
-    return [name for name in names if name not in taken][:OFFERED]
+    """Return usernames that the rules allow and that are not known to be taken: variants of the wanted one first."""
+    texts = {name: str(value) for name, value in entered.items()}
+    near, others = ([*islice(names, LOOKED_AT)] for names in (near_misses(texts), candidates(texts)))
+    taken = _known_to_be_taken([*near, *others])
+    near, others = ([name for name in names if name not in taken] for names in (near, others))
+    return [*dict.fromkeys([*near[:NEAR], *others, *near])][:OFFERED]
 
 
-def candidates(entered: Mapping[str, object]) -> Iterator[str]:
-    """Usernames that the rules allow, made of what was entered; the most natural ones first, some of them twice."""
+def near_misses(entered: Mapping[str, str]) -> Iterator[str]:
+    """Yield the wanted username, and then with a number. Of an email address, only the mailbox is used."""
+    wanted = entered.get("username", "").strip().lower().partition("@")[0]
+    return _numbered([wanted] if wanted else [])
+
+
+def candidates(entered: Mapping[str, str]) -> Iterator[str]:
+    """Yield usernames made of the other values, the most natural ones first, some of them twice."""
+    organization, first, last, mailbox = (
+        slug(entered.get(name, "").partition("@")[0])
+        for name in ("organization_name", "first_name", "last_name", "email")
+    )
+    roots = (organization or mailbox, f"{first}.{last}".strip("."), f"{organization}-{first}".strip("-"))
+    return _numbered([root for root in roots if root])
+
+
+def _numbered(roots: list[str]) -> Iterator[str]:
+    """Yield those of the roots that the rules allow, then all of them with 2, and so on."""
     rule = rules.active()["username"]
-    roots = list(_roots({name: str(value) for name, value in entered.items()}))
     for number in ("", *map(str, range(2, 100))):
         for root in roots:
             joint = "-" if number and root[-1].isdigit() else ""
             name = root[: rule.max_length - len(joint + number)] + joint + number
             if _allows(rule, name):
                 yield name
-
-
-def _roots(entered: Mapping[str, str]) -> Iterator[str]:
-    organization, first, last, mailbox = (
-        slug(entered.get(name, "").partition("@")[0])
-        for name in ("organization_name", "first_name", "last_name", "email")
-    )
-    wanted = entered.get("username", "").strip().lower()
-    yield from filter(
-        None, (wanted, organization or mailbox, f"{first}.{last}".strip("."), f"{organization}-{first}".strip("-"))
-    )
 
 
 def slug(name: str) -> str:

@@ -11,25 +11,36 @@ from pytest_django import Settings
 
 from provisioning import rules
 from provisioning.models import Account
-from signup.usernames import OFFERED, candidates, slug, suggestions
+from signup.usernames import OFFERED, candidates, near_misses, slug, suggestions
 from tests.signup.accounts import TYPED, account
 
 ENTERED = TYPED | {"username": "anna"}
 
 
 @pytest.mark.parametrize(
+    ("wanted", "first"),
+    [
+        ("anna", ["anna", "anna2", "anna3"]),
+        ("Anna", ["anna", "anna2"]),
+        ("anna7", ["anna7", "anna7-2"]),
+        ("anna@example.com", ["anna", "anna2"]),
+        ("x" * 50, ["x" * 50, "x" * 49 + "2"]),
+        ("ännä", []),
+        ("", []),
+    ],
+)
+def test_near_misses_vary_the_wanted_name(wanted: str, first: list[str]) -> None:
+    assert list(islice(near_misses({"username": wanted}), len(first) or 1)) == first
+
+
+@pytest.mark.parametrize(
     ("entered", "first"),
     [
-        ({}, ["anna", "annas-bakery", "anna.jones", "annas-bakery-anna", "anna2"]),
-        ({"username": "annas-bakery"}, ["annas-bakery", "annas-bakery", "anna.jones", "annas-bakery-anna"]),
-        ({"username": "Anna"}, ["anna", "annas-bakery"]),
-        ({"username": "anna7"}, ["anna7", "annas-bakery", "anna.jones", "annas-bakery-anna", "anna7-2"]),
-        ({"username": "ännä"}, ["annas-bakery", "anna.jones"]),
-        ({"username": "", "organization_name": "Müller & Söhne"}, ["muller-sohne", "anna.jones", "muller-sohne-anna"]),
-        ({"username": "", "organization_name": "パン屋"}, ["panwu", "anna.jones", "panwu-anna"]),
-        ({"username": "", "organization_name": "★ ☆"}, ["anna", "anna.jones", "anna"]),
-        ({"username": "", "first_name": "Анна", "last_name": "Zoë"}, ["annas-bakery", "anna.zoe", "annas-bakery-anna"]),
-        ({"username": "x" * 50}, ["x" * 50, "annas-bakery", "anna.jones", "annas-bakery-anna", "x" * 49 + "2"]),
+        ({}, ["annas-bakery", "anna.jones", "annas-bakery-anna", "annas-bakery2"]),
+        ({"organization_name": "Müller & Söhne"}, ["muller-sohne", "anna.jones", "muller-sohne-anna"]),
+        ({"organization_name": "パン屋"}, ["panwu", "anna.jones", "panwu-anna"]),
+        ({"organization_name": "★ ☆"}, ["anna", "anna.jones", "anna"]),
+        ({"first_name": "Анна", "last_name": "Zoë"}, ["annas-bakery", "anna.zoe", "annas-bakery-anna"]),
     ],
 )
 def test_candidates_are_made_of_what_was_entered(entered: dict[str, str], first: list[str]) -> None:
@@ -59,6 +70,7 @@ def test_a_longer_minimum_asks_for_longer_names(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_MINIMUM_LENGTHS = {"username": 12}
 
     assert list(islice(candidates(ENTERED), 3)) == ["annas-bakery", "annas-bakery-anna", "annas-bakery2"]
+    assert list(near_misses(ENTERED)) == []
 
 
 @pytest.mark.slow
@@ -70,17 +82,17 @@ def test_a_longer_minimum_asks_for_longer_names(settings: Settings) -> None:
 @given(
     entered=some.dictionaries(
         some.sampled_from(["username", "organization_name", "first_name", "last_name", "email"]),
-        some.text(max_size=100) | some.none(),
+        some.text(max_size=100),
     )
 )
 def test_whatever_was_entered_every_candidate_passes_the_rule(
-    settings: Settings, api: str, least: int, entered: dict[str, str | None]
+    settings: Settings, api: str, least: int, entered: dict[str, str]
 ) -> None:
     settings.CONSTANT_CONTACT_API = api
     settings.CONSTANT_CONTACT_MINIMUM_LENGTHS = {"username": least}
     rule = rules.active()["username"]
 
-    for name in candidates(entered):
+    for name in [*near_misses(entered), *candidates(entered)]:
         try:
             assert rule.clean(name) == name
         except ValidationError as problem:
@@ -93,13 +105,22 @@ class TestSuggestions:
         account(Account.State.QUEUED, username="annas-bakery")
         account(Account.State.CLOSED, username="anna.jones")
 
-        assert suggestions(ENTERED) == ["anna", "anna.jones", "annas-bakery-anna", "anna2"]
+        assert suggestions(ENTERED) == ["anna", "anna2", "anna.jones", "annas-bakery-anna"]
 
     def test_they_leave_out_what_constant_contact_once_refused_as_taken(self) -> None:
         account(Account.State.CLOSED, {"username": "Taken."}, outcome="taken", username="anna.jones")
         account(Account.State.CLOSED, {"email": "No."}, outcome="refused", username="annas-bakery")
 
-        assert suggestions(ENTERED) == ["anna", "annas-bakery", "annas-bakery-anna", "anna2"]
+        assert suggestions(ENTERED) == ["anna", "anna2", "annas-bakery", "annas-bakery-anna"]
+
+    def test_near_misses_that_are_taken_make_room_for_the_next_ones(self) -> None:
+        for name in ("anna", "anna2", "anna3"):
+            account(Account.State.QUEUED, username=name)
+
+        assert suggestions(ENTERED) == ["anna4", "anna5", "annas-bakery", "anna.jones"]
+
+    def test_without_anything_else_near_misses_fill_the_list(self) -> None:
+        assert suggestions({"username": "anna"}) == ["anna", "anna2", "anna3", "anna4"]
 
     def test_capital_letters_make_no_other_name(self, settings: Settings) -> None:
         settings.CONSTANT_CONTACT_API = "v3"

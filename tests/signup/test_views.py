@@ -133,6 +133,14 @@ def test_a_user_name_of_a_living_account_is_refused_at_its_field(client: Client)
     assert list(form.errors) == ["username"]
 
 
+def test_the_names_offered_in_the_place_of_a_taken_one_begin_with_near_misses(client: Client) -> None:
+    account("queued", username="anna.good")
+
+    form = client.post(FORM, TYPED | {"username": "anna.good"}).context["form"]
+
+    assert form.suggestions() == ["anna.good2", "anna.good3", "annas-bakery", "anna.jones"]
+
+
 def test_a_suggested_user_name_sends_the_form_with_it_in_the_place_of_the_taken_one(client: Client) -> None:
     account("queued", username=TYPED["username"])
     names = client.post(FORM, TYPED).context["form"].suggestions()
