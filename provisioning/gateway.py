@@ -8,8 +8,8 @@ workers, and counted per UTC day. `apply_answer()` pauses or stops all calls if 
   lock the partner's account;
 - answers that account creation never gives (404, a redirect, …), for three accounts in a row, also stop it: a setting
   is wrong;
-- unclear answers (5xx, a timeout, HTML, …), five in a row for at least three accounts, open the circuit breaker: it
-  pauses, longer each time, then lets one call at a time probe until one gets a clear answer.
+- unclear answers (5xx, a timeout, HTML, …) and failed connections, five in a row for at least three accounts, open the
+  circuit breaker: it pauses, longer each time, then lets one call at a time probe until one gets a clear answer.
 
 One customer's input alone never causes any of this.
 """
@@ -153,7 +153,7 @@ def apply_answer(answer: Answer) -> None:
             case Meaning.NOTHING_CREATED:
                 if _count_accounts(takewhile(_is_unusable, _newest_calls())) >= UNUSABLE_ACCOUNTS:
                     stop(_reason(answer))
-            case Meaning.UNKNOWN:
+            case Meaning.UNKNOWN | Meaning.UNSENT:
                 unclear = list(takewhile(_is_unclear, _newest_calls()))
                 if len(unclear) >= UNCLEAR_ANSWERS and _count_accounts(iter(unclear)) >= UNCLEAR_ACCOUNTS:
                     _open_breaker()
@@ -220,7 +220,7 @@ def failing_calls() -> str:
     """Describe the newest calls if they all failed to get a clear answer; empty otherwise."""
     hour = now() - timedelta(hours=1)
     calls = list(Attempt.objects.filter(kind=Attempt.Kind.CREATE, ended_at__gte=hour).order_by("-ended_at", "-pk")[:12])
-    failed = list(takewhile(lambda call: call.outcome in (Outcome.UNKNOWN, Outcome.UNUSABLE), calls))
+    failed = list(takewhile(lambda call: call.outcome in (Outcome.UNKNOWN, Outcome.UNSENT, Outcome.UNUSABLE), calls))
     if len(failed) < UNUSABLE_ACCOUNTS:
         return ""
     got = {f"HTTP {call.status}" if call.status else "no answer" for call in failed}
@@ -231,7 +231,7 @@ def _pause(gateway: Gateway, at: datetime) -> Pause | None:
     if gateway.stop_reason:
         return Pause(None, gateway.stop_reason)
     if gateway.paused_until and gateway.paused_until > at:
-        outage = "Constant Contact is not giving clear answers. One call will check whether it is back."
+        outage = "Constant Contact is unreachable or not giving clear answers. One call will check whether it is back."
         too_many = "Constant Contact asked us to pause: too many calls."
         return Pause(gateway.paused_until, outage if gateway.outages else too_many)
     if gateway.day == at.date() and gateway.calls >= settings.CONSTANT_CONTACT_DAILY_QUOTA:
@@ -290,7 +290,7 @@ def _is_unusable(call: Attempt) -> bool:
 
 
 def _is_unclear(call: Attempt) -> bool:
-    return call.outcome == Outcome.UNKNOWN
+    return call.outcome in (Outcome.UNKNOWN, Outcome.UNSENT)
 
 
 def _count_accounts(calls: Iterator[Attempt]) -> int:

@@ -283,6 +283,7 @@ class Attempt(models.Model):
         CREATED = "created", "Created"
         REFUSED = "refused", "Values refused"
         TAKEN = "taken", "Username in use"
+        UNSENT = "unsent", "Not sent: Constant Contact can't be reached"
         NOT_DONE = "not_done", "Nothing created, not because of the customer"
         UNUSABLE = "unusable", "Nothing created: unexpected answer"
         UNKNOWN = "unknown", "Unknown: the account may exist"

@@ -73,7 +73,7 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
 def _sent() -> Subquery:
     """Return what the partner added to the call that created the account, or may have, or else to the last call."""
     calls = Attempt.objects.filter(account=OuterRef("pk"), kind=Attempt.Kind.CREATE)
-    went_out = calls.exclude(outcome=Attempt.Outcome.NOT_DONE)
+    went_out = calls.exclude(outcome__in=(Attempt.Outcome.UNSENT, Attempt.Outcome.NOT_DONE))
     created_first = Case(When(outcome=Attempt.Outcome.CREATED, then=0), default=1)
     return Subquery(went_out.order_by(created_first, "-started_at", "-pk").values("sent")[:1])
 

@@ -34,6 +34,7 @@ CALLS: dict[tuple[str, str], tuple[str, str]] = {
     (Kind.CREATE, Outcome.CREATED): ("Constant Contact created the account.", "good"),
     (Kind.CREATE, Outcome.REFUSED): ("Constant Contact refused what the customer entered.", "bad"),
     (Kind.CREATE, Outcome.TAKEN): ("Constant Contact says that the username is in use.", "bad"),
+    (Kind.CREATE, Outcome.UNSENT): ("The call was not sent: Constant Contact could not be reached.", "bad"),
     (Kind.CREATE, Outcome.NOT_DONE): (
         "The call failed, and nothing was created. The customer did nothing wrong.",
         "",

@@ -136,8 +136,10 @@ class Client(ABC):
             return response.status_code, response.headers, decode(body, response.headers.get("Content-Type", ""))
 
     def _failed(self, error: Exception) -> Answer:
-        meaning = Meaning.UNSENT if self._transport.unsent else Meaning.UNKNOWN
-        return Answer(meaning=meaning, problems=(Problem("", _describe_failure(error)),))
+        problems = (Problem("", _describe_failure(error)),)
+        if self._transport.canceled:
+            return Answer(meaning=Meaning.RETRY, problems=problems)
+        return Answer(meaning=Meaning.UNSENT if self._transport.unsent else Meaning.UNKNOWN, problems=problems)
 
     def _own_secrets(self) -> tuple[str, ...]:
         own = self.credentials

@@ -35,6 +35,8 @@ class Transport(HTTPAdapter):
         self._deadline = self._used_at = 0.0
         self.unsent = True
         """Whether it is certain that no byte of the last call went out to the provider."""
+        self.canceled = False
+        """Whether the last call was canceled by its `start`, or because that took too long."""
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     @contextmanager
@@ -46,7 +48,8 @@ class Transport(HTTPAdapter):
         now = time.monotonic()
         if now - self._used_at > IDLE:
             self.close()
-        self.unsent, self._deadline, self._start = True, now + timeout, start
+        self.unsent, self.canceled = True, False
+        self._deadline, self._start = now + timeout, start
         watchdog = threading.Timer(timeout, self._disconnect)
         watchdog.daemon = True
         watchdog.start()
@@ -69,15 +72,21 @@ class Transport(HTTPAdapter):
         self._connection = connection
 
     def sending(self, connection: HTTPConnection) -> None:
+        self._require_time()
         if self._start:
             start, self._start = self._start, None
+            self.canceled = True
             try:
                 start()
             except Exception as reason:
                 raise CallCanceled("The call was canceled before it was sent.") from reason
+            self._require_time()
+            self.canceled = False
+        self.unsent, self._connection = False, connection
+
+    def _require_time(self) -> None:
         if time.monotonic() >= self._deadline:
             raise CallCanceled("The call timed out before it was sent.")
-        self.unsent, self._connection = False, connection
 
     def _disconnect(self) -> None:
         sock = self._connection and self._connection.sock

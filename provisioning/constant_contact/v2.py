@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,4 +52,6 @@ def _read_page(body: Any) -> Answer | None:
         entries, next_page = body["results"], body["meta"]["pagination"].get("next_link") or ""
     except (TypeError, KeyError, AttributeError):
         return None
+    if isinstance(next_page, str):  # The link may repeat our key, which must not be stored.
+        next_page = re.sub("(?<=[?&])api_key=[^&#]*&?", "", next_page)
     return read_page(entries, next_page, account_id="id", username="username", status="status")

@@ -106,7 +106,7 @@ class V3(Client):
             self._tokens.drop(token)
             if time.monotonic() - since > FRESH:
                 # The token may just have expired early. Nothing was created; the next call fetches a new token.
-                answer = replace(answer, meaning=Meaning.UNSENT)
+                answer = replace(answer, meaning=Meaning.RETRY)
         named = tuple(replace(each, property=PROPERTIES.get(each.property, each.property)) for each in answer.problems)
         return replace(answer, problems=named)
 

@@ -48,7 +48,7 @@ CUSTOMERS = frozenset({*rules.CUSTOMER_PROPERTIES, "idp_provider_id"})
 """Properties specific to one customer: a refusal of one says nothing about other customers."""
 
 UNDER_WAY = frozenset({State.QUEUED, State.SENDING, State.UNCONFIRMED})
-WAIT_FOR_GATEWAY = frozenset({Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.STOP})
+WAIT_FOR_GATEWAY = frozenset({Meaning.RETRY, Meaning.OVER_QUOTA, Meaning.STOP})
 """These do not count as a failure of the page: it is read once the gateway permits."""
 NO_SUCH_PAGE = frozenset({Meaning.REFUSED, Meaning.NOTHING_CREATED})
 """For any page but the first, these mean that the list has to be read from its beginning again."""
@@ -57,7 +57,8 @@ OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,
     Meaning.REFUSED: Outcome.REFUSED,
     Meaning.TAKEN: Outcome.TAKEN,
-    Meaning.UNSENT: Outcome.NOT_DONE,
+    Meaning.UNSENT: Outcome.UNSENT,
+    Meaning.RETRY: Outcome.NOT_DONE,
     Meaning.NOTHING_CREATED: Outcome.UNUSABLE,
     Meaning.OVER_RATE: Outcome.NOT_DONE,
     Meaning.OVER_QUOTA: Outcome.NOT_DONE,
@@ -98,7 +99,7 @@ def _move(account: Account, answer: Answer) -> None:
         case Meaning.NOTHING_CREATED if _unusable(account) >= MOST_UNANSWERED:
             account.move(State.QUEUED)
             _give_to_staff(account)
-        case Meaning.UNSENT | Meaning.NOTHING_CREATED:
+        case Meaning.UNSENT | Meaning.RETRY | Meaning.NOTHING_CREATED:
             account.move(State.QUEUED, due_in=max(_back_off(account), answer.retry_after or NOW))
         case Meaning.OVER_RATE | Meaning.OVER_QUOTA | Meaning.STOP:
             account.move(State.QUEUED, due_in=NOW)
@@ -198,7 +199,7 @@ def _settle_absence(account: Account, list_pass: ListPass) -> None:
     proves = passes.is_calibrated()
     _note(account, list_pass, Outcome.ABSENT if proves else Outcome.UNKNOWN)
     may_be_late = not proves or (last and last.outcome == Outcome.TAKEN)
-    if may_be_late and _has_been_looked_for_long(account):
+    if may_be_late and last and last.started_at <= gateway.now() - LOOKED_FOR:
         _ask_staff(account)
     elif may_be_late or (last and last.status == CARRIED_OUT_LATER and _absences_since(last) < LOOKS_FOR_LATER):
         _look_again(account)
@@ -241,11 +242,6 @@ def _note(account: Account, list_pass: ListPass, outcome: str, entry: ListEntry 
 def _absences_since(call: Attempt) -> int:
     looks = call.account.attempts.filter(kind=Kind.LOOK_UP, outcome=Outcome.ABSENT)
     return looks.filter(pk__gt=call.pk).count()
-
-
-def _has_been_looked_for_long(account: Account) -> bool:
-    first = account.unanswered().first()
-    return first is not None and first.started_at <= gateway.now() - LOOKED_FOR
 
 
 def _describe(answer: Answer) -> str:
@@ -295,6 +291,7 @@ def _unusable(account: Account) -> int:
 
 def _back_off(account: Account) -> timedelta:
     """Return how long to wait before an unsent account is tried again: longer each time, with random jitter."""
-    tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=[Outcome.NOT_DONE, Outcome.UNUSABLE]).count()
+    in_vain = [Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE]
+    tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=in_vain).count()
     longest = min(LONGEST_BACK_OFF, timedelta(seconds=2.0 ** min(tries, 30)))
     return longest * random.uniform(0.5, 1)  # noqa: S311

@@ -372,18 +372,18 @@ class TestUnusableAnswers:
 
 
 class TestOutage:
-    """No clear answer: the account may exist, so each such call costs a look-up in the list."""
+    """No clear answer, which may cost a look-up in the list, or no connection."""
 
     @pytest.fixture(autouse=True)
     def accounts(self, no_pace: None) -> list[Account]:
         return [account_in("queued", username=f"anna-{n}") for n in range(3)]
 
-    def answered(self, times: int, accounts: list[Account]) -> None:
+    def answered(self, times: int, accounts: list[Account], outcome: str = "unknown") -> None:
         for number in range(times):
             account = accounts[number % len(accounts)]
             attempt = Attempt.objects.create(account=account, kind="create", username=account.username)
-            attempt.complete(outcome="unknown", status=502)
-            gateway.apply_answer(Answer(meaning=Meaning.UNKNOWN, status=502))
+            attempt.complete(outcome=outcome)
+            gateway.apply_answer(Answer(meaning=Meaning.UNSENT if outcome == "unsent" else Meaning.UNKNOWN))
 
     def pause(self) -> timedelta:
         paused = gateway.current_pause()
@@ -396,6 +396,20 @@ class TestOutage:
         assert gateway.current_pause() is None
         self.answered(1, accounts)
         assert timedelta(seconds=25) < self.pause() <= timedelta(seconds=30)
+
+    def test_five_failed_connections_pause_it_too(self, accounts: list[Account]) -> None:
+        self.answered(1, accounts, "unknown")
+        self.answered(3, accounts, "unsent")
+        assert gateway.current_pause() is None
+        self.answered(1, accounts, "unsent")
+        assert self.pause() > timedelta(seconds=25)
+
+    def test_calls_that_we_canceled_do_not_count(self, accounts: list[Account]) -> None:
+        self.answered(4, accounts)
+        for account in accounts:
+            Attempt.objects.create(account=account, kind="create", username="a").complete(outcome="not_done")
+            gateway.apply_answer(Answer(meaning=Meaning.RETRY))
+        assert gateway.current_pause() is None
 
     def test_unclear_answers_for_two_accounts_do_not_pause_it(self, accounts: list[Account]) -> None:
         self.answered(20, accounts[:2])
@@ -418,7 +432,7 @@ class TestOutage:
         pass_time(timedelta(minutes=1))
         taken()
         assert closed_for() == SECOND
-        gateway.apply_answer(Answer(meaning=Meaning.UNSENT))
+        gateway.apply_answer(Answer(meaning=Meaning.RETRY))
         taken()
 
     def test_an_unanswered_probe_is_given_up_after_its_lease(self, accounts: list[Account]) -> None:

@@ -6,6 +6,7 @@ import base64
 import logging
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from provisioning import gateway, services
+from provisioning.mirror import passes
 from provisioning.models import Account, Attempt
 from provisioning.sandbox import FAULTS, Server
 from provisioning.sandbox.faults import Fault
@@ -43,6 +45,7 @@ def talkative(settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch:
     """Log everything that someone who debugs may want to log."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.CONSTANT_CONTACT_OAUTH2_TOKEN = True
     settings.PROVISION_RECHECK = 0.0

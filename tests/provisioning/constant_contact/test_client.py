@@ -300,7 +300,7 @@ def test_a_canceled_call_was_not_sent(sandbox: Server) -> None:
         raise LookupError("canary")
 
     answer = one.create(ANNA, call_off)
-    assert answer.meaning == Meaning.UNSENT
+    assert answer.meaning == Meaning.RETRY
     assert answer.problems[0].error_message == "The call was canceled before it was sent."
     assert not sandbox.provider.calls
 
@@ -446,6 +446,18 @@ def test_an_odd_link_to_the_next_page_is_asked_for_as_it_can_be(link: str) -> No
         assert answer.meaning == Meaning.LISTED
         assert "\0" not in answer.next_page.encode().decode()
         assert client(provider.url).list_accounts(answer.next_page).meaning == Meaning.LISTED
+
+
+@pytest.mark.parametrize(
+    ("link", "kept"),
+    [
+        (f"/v2/partner/accounts?api_key={KEY}&next=abc", "/v2/partner/accounts?next=abc"),
+        (f"/v2/partner/accounts?next=abc&api_key={KEY}", "/v2/partner/accounts?next=abc&"),
+    ],
+)
+def test_our_key_is_not_kept_with_the_link_to_the_next_page(link: str, kept: str) -> None:
+    with peer(answering(200, json.dumps({"results": [], "meta": {"pagination": {"next_link": link}}}))) as provider:
+        assert client(provider.url).list_accounts().next_page == kept
 
 
 def listed(*entries: object) -> Answer:

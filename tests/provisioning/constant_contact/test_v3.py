@@ -93,7 +93,7 @@ def test_a_token_is_renewed_before_it_expires(tokens: Peer, monkeypatch: pytest.
     assert len(tokens.requests) == 2
 
 
-@pytest.mark.parametrize(("age", "meaning"), [(0, Meaning.STOP), (v3.FRESH + 1, Meaning.UNSENT)])
+@pytest.mark.parametrize(("age", "meaning"), [(0, Meaning.STOP), (v3.FRESH + 1, Meaning.RETRY)])
 def test_after_a_401_the_next_call_fetches_a_new_token(
     age: float, meaning: Meaning, tokens: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

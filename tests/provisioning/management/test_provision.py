@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pytest_django import Settings
 
 from provisioning import gateway, services
 from provisioning.management.commands import provision
+from provisioning.mirror import passes
 from provisioning.models import Account, Worker
 from provisioning.sandbox import Server
 from provisioning.sandbox.messages import Request
@@ -34,6 +36,7 @@ def quick(settings: Settings, sandbox: Server, monkeypatch: pytest.MonkeyPatch) 
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.PROVISION_RECHECK = 0.0
     monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
     monkeypatch.setattr(provision, "BUSY", 0.01)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield

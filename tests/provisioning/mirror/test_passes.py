@@ -324,12 +324,23 @@ class TestFailuresOfAPage:
         assert held.due_at
         assert held.due_at - now() > HOUR * 0.9
 
-    @pytest.mark.parametrize("meaning", [Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.STOP])
+    @pytest.mark.parametrize("meaning", [Meaning.OVER_QUOTA, Meaning.STOP])
     def test_a_closed_gateway_does_not_count_as_a_failure_of_the_page(self, meaning: Meaning) -> None:
         unanswered()
         held = self.answered(Answer(meaning=meaning, status=403))
         assert (held.failures, held.outcome) == (0, "")
         assert gateway.current_pause()
+
+    def test_a_canceled_call_does_not_count_as_a_failure_of_the_page(self) -> None:
+        unanswered()
+        assert self.answered(Answer(meaning=Meaning.RETRY)).failures == 0
+
+    def test_a_list_that_is_always_over_the_rate_fails_in_the_end(self) -> None:
+        unanswered()
+        for _ in range(MOST_FAILURES):
+            held = self.answered(Answer(meaning=Meaning.OVER_RATE, status=429))
+            pass_time(HOUR)
+        assert held.outcome == FAILED
 
     def test_no_answer_is_described_as_such(self) -> None:
         unanswered()

@@ -123,3 +123,21 @@ def test_a_provider_that_is_down_pauses_the_gateway_and_is_warned_of(
     assert gateway.current_pause()
     warnings: list[Any] = [each for each in caplog.records if each.levelno >= logging.WARNING and "500" in each.message]
     assert len(warnings) == 5
+
+
+def test_a_provider_that_cannot_be_reached_pauses_the_gateway_and_uses_up_no_quota(
+    sandbox: Server, settings: Settings
+) -> None:
+    calls = gateway.calls_today()
+    settings.CONSTANT_CONTACT_URL = "http://127.0.0.1:9"
+    settings.CONSTANT_CONTACT_LIST_HOURS = 0.0
+    accounts = [sign_up(username=f"anna-{number}") for number in range(8)]
+    for _ in range(3):
+        call_command("provision", "--once", "--threads=1")
+        pass_time(timedelta(minutes=5))
+    assert gateway.calls_today() - calls == 5 + 2  # Five to find out, and a probe after each pause.
+    assert "got no answer" in gateway.failing_calls()
+    gateway.resume()
+    settings.CONSTANT_CONTACT_URL = sandbox.url
+    work_on(rounds=2)
+    assert {again(account).state for account in accounts} == {State.CREATED}

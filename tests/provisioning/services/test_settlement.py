@@ -101,7 +101,7 @@ def test_an_account_stopped_by_the_gateway_is_due_at_once(meaning: Meaning) -> N
     assert waits(settled(Answer(meaning=meaning))) <= timedelta()
 
 
-@pytest.mark.parametrize("meaning", [Meaning.UNSENT, Meaning.NOTHING_CREATED])
+@pytest.mark.parametrize("meaning", [Meaning.UNSENT, Meaning.RETRY, Meaning.NOTHING_CREATED])
 def test_an_account_that_was_not_created_is_retried_later(meaning: Meaning) -> None:
     account = settled(Answer(meaning=meaning))
     assert account.state == State.QUEUED

@@ -252,7 +252,7 @@ def test_a_worker_delayed_beyond_its_lease_sends_nothing(sandbox: Server, caplog
     assert not sandbox.provider.calls
     assert again(account).state == State.UNCONFIRMED
     assert again(account).attempts.get().outcome == Outcome.NOT_DONE
-    assert f"late answer reference={account.reference} meaning=unsent" in caplog.messages
+    assert f"late answer reference={account.reference} meaning=retry" in caplog.messages
 
 
 def test_a_worker_delayed_until_the_gateway_stopped_sends_nothing(sandbox: Server) -> None:
@@ -308,7 +308,8 @@ OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,
     Meaning.REFUSED: Outcome.REFUSED,
     Meaning.TAKEN: Outcome.TAKEN,
-    Meaning.UNSENT: Outcome.NOT_DONE,
+    Meaning.UNSENT: Outcome.UNSENT,
+    Meaning.RETRY: Outcome.NOT_DONE,
     Meaning.NOTHING_CREATED: Outcome.UNUSABLE,
     Meaning.OVER_RATE: Outcome.NOT_DONE,
     Meaning.OVER_QUOTA: Outcome.NOT_DONE,
