@@ -1,6 +1,7 @@
 """`make run`, except for the virtual environment that it creates."""
 
 import contextlib
+import fcntl
 import re
 import socket
 import stat
@@ -16,6 +17,14 @@ PAGE = r"Sign-up page +(http://127\.0\.0\.1:\d+)/"
 LOG_IN = r"Admin login +(.+)"
 SUBMIT = f"import uuid; from provisioning import services; services.submit({SIGN_UP!r}, uuid.uuid4())"
 ADMIN = "from django.contrib.auth.models import User; admin = User.objects.get(username='admin', is_superuser=True)"
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One at a time, also across pytest's processes: two that start at once may choose the same free port."""
+    with (tmp_path_factory.getbasetemp().parent / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture
