@@ -104,6 +104,15 @@ class Account(models.Model):
         LIST = "list", "Found in the list of accounts"
         STAFF = "staff", "Staff"
 
+    class DeclineReason(models.TextChoices):
+        """Why staff declined a held account. `signup.progress` has the words for customers."""
+
+        DUPLICATE = "duplicate", "Has another account or sign-up"
+        NOT_ELIGIBLE = "not_eligible", "Not eligible for this offer"
+        WRONG_DETAILS = "details", "Details are wrong or incomplete"
+        AUTOMATED = "automated", "Looks automated"
+        OTHER = "other", "Another reason"
+
     reference = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     """The public ID of this sign-up, for URLs and for customers who contact support."""
     submission = models.UUIDField(unique=True, editable=False)
@@ -130,6 +139,8 @@ class Account(models.Model):
     """With single sign-on, the customer's ID, proven by the partner's identity provider; there is no password then."""
     host = models.CharField("signed up at", max_length=253, blank=True, editable=False)
     """The host name that the form was sent to; it determines the brand."""
+    language = models.CharField(max_length=16, blank=True, editable=False)
+    """The code of the language that the customer used; empty if it is not known."""
 
     account_id = models.CharField("account ID", max_length=80, blank=True, editable=False)
     """Constant Contact's ID for the account (v2 `id`, v3 `encoded_account_id`), unique."""
@@ -137,6 +148,10 @@ class Account(models.Model):
     """How we learned that the account exists; empty until it is created."""
     oauth2_token = SealedField()
     """The access token returned with the account, if one was requested. Valid for ten years."""
+
+    decline_reason = models.CharField(max_length=12, choices=DeclineReason.choices, blank=True, editable=False)
+    decline_note = models.CharField(max_length=500, blank=True, editable=False)
+    """What staff added to the reason, for the customer to read."""
 
     submitted_at = models.DateTimeField("date of sign-up", db_default=Now(), editable=False)
     state_changed_at = models.DateTimeField(db_default=Now(), editable=False)

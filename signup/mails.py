@@ -34,6 +34,7 @@ from provisioning.models import Account
 from signup import abuse
 from signup.brand.models import brand_at
 from signup.models import Mail, Visit
+from signup.progress import declined
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
@@ -42,8 +43,10 @@ log = logging.getLogger(__name__)
 
 State = Account.State
 
-DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2)}
-"""What customers are told of, and how long after it: who is still looking at the page corrects at once."""
+DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2), State.CLOSED: timedelta()}
+"""What customers are told of, and how long after it: who is still looking at the page corrects at once.
+
+Of closed accounts, only those that were declined."""
 LINK_LIVES = timedelta(days=3)
 TEXTS: dict[str, tuple[Text, Text]] = {
     State.CREATED: (
@@ -53,6 +56,10 @@ TEXTS: dict[str, tuple[Text, Text]] = {
     State.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),
         _("There is one more thing to fix. This page shows what it is; everything you entered is kept:"),
+    ),
+    State.CLOSED: (
+        _("Your Constant Contact sign-up was declined"),
+        _("You can get help or sign up again on this page:"),
     ),
 }
 """Subject and text of each. Fixed words: nothing in them comes from a form."""
@@ -68,16 +75,16 @@ _sending = threading.Lock()
 
 
 def expect(account: Account, request: HttpRequest) -> None:
-    """Let the customer who has just signed up be written to later, in his language and with a link to this host."""
+    """Let the customer who has just signed up be written to later, with a link to this host."""
     if settings.EMAIL_URL:
-        known = {"origin": _origin(request), "language": translation.get_language() or ""}
-        Mail.objects.get_or_create(account=account, defaults=known)
+        Mail.objects.get_or_create(account=account, defaults={"origin": _origin(request)})
 
 
 def plan(account: Account, to: str, **kwargs: Any) -> None:
     """Write down what is to be told of a move; what was to be told before is out of date."""
     if to in DELAYS or account.state in DELAYS:
-        due_at = Now() + DELAYS[State(to)] if to in DELAYS else None
+        told = to in DELAYS and (to != State.CLOSED or Account.objects.exclude(decline_reason="").filter(pk=account.pk))
+        due_at = Now() + DELAYS[State(to)] if told else None
         Mail.objects.filter(account=account).update(event=to, due_at=due_at, tries=0, sent_at=None, problem="")
 
 
@@ -88,9 +95,8 @@ def remind(username: str, email: str) -> None:
     """
     account = Account.objects.living().filter(username__iexact=username.strip(), state__in=DELAYS).first()
     if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
-        due_at = Now() + timedelta()  # By itself, SQLite's has fewer digits than a value that is looked for.
         Mail.objects.filter(account=account, due_at=None).update(
-            event=account.state, due_at=due_at, tries=0, sent_at=None, problem=""
+            event=account.state, due_at=Now(), tries=0, sent_at=None, problem=""
         )
 
 
@@ -129,7 +135,8 @@ def _due() -> Mail | None:
 
 def _claim() -> Mail | None:
     while due := _due():
-        if Mail.objects.filter(pk=due.pk, due_at=due.due_at).update(due_at=None, tries=F("tries") + 1):
+        as_read = Mail.objects.filter(pk=due.pk, event=due.event, tries=due.tries, due_at__lte=Now())
+        if as_read.update(due_at=None, tries=F("tries") + 1):
             due.tries += 1
             return due
     return None
@@ -203,9 +210,9 @@ def _said(error: Exception) -> str:
 def _compose(message: Mail) -> mail.EmailMessage:
     account, brand = message.account, brand_at(urlsplit(message.origin).netloc)
     path = f"{reverse('reopen')}?{urlencode({'token': TimestampSigner(salt=SALT).sign(str(account.reference))})}"
-    with translation.override(message.language or settings.LANGUAGE_CODE):
+    with translation.override(account.language or settings.LANGUAGE_CODE):
         subject, text = TEXTS[message.event]
-        parts = (text, urljoin(message.origin, path), FOOTER, brand.name)
+        parts = (*declined(account), text, urljoin(message.origin, path), FOOTER, brand.name)
         return mail.EmailMessage(
             str(subject),
             "\n\n".join(str(part) for part in parts if part) + "\n",

@@ -83,8 +83,6 @@ class Mail(models.Model):
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="mail")
     origin = models.URLField()
     """Where the customer signed up, like `https://signup.example.com/`: the link in the mail leads there."""
-    language = models.CharField(max_length=16)
-    """The language in which the customer signed up."""
     event = models.CharField(max_length=12, choices=Account.State.choices, blank=True)
     """The state that the mail is about; empty until there is something to tell."""
     due_at = models.DateTimeField(null=True)

@@ -90,6 +90,15 @@ CLOSED_IN_DOUBT = Stage(
         "Contact, it was. If you chose a password, we deleted it here."
     ),
 )
+DECLINED_STAGE = Stage(_("Your sign-up was declined"), _("If you chose a password, we deleted it."))
+DECLINED = _("We looked at your sign-up and can't create an account for it.")
+DECLINE_REASONS: dict[str, Text] = {
+    Account.DeclineReason.DUPLICATE: _("You already have an account or another sign-up with us."),
+    Account.DeclineReason.NOT_ELIGIBLE: _("This offer is not available to your organization."),
+    Account.DeclineReason.WRONG_DETAILS: _("Some of what you entered is wrong or incomplete. You can sign up again."),
+    Account.DeclineReason.AUTOMATED: _("Your sign-up looks automated. If you filled in the form yourself, contact us."),
+    Account.DeclineReason.OTHER: "",
+}
 DELAYED = Stage(
     _("This takes longer than usual"),
     _(
@@ -107,6 +116,14 @@ def help_address(support_url: str, account: Account) -> str:
     return parts._replace(query=urlencode(query)).geturl() if support_url else ""
 
 
+def declined(account: Account) -> list[Text]:
+    """Tell a customer that staff declined the sign-up, and why. Empty if they didn't."""
+    if not account.decline_reason:
+        return []
+    words = (DECLINED, DECLINE_REASONS[account.decline_reason], account.decline_note)
+    return [text for text in words if text]
+
+
 def stage(account: Account) -> Stage:
     """What to tell the customer now, and when the page should reload."""
     now = _stage(account)
@@ -120,6 +137,8 @@ def pause(account: Account, least: int = 1) -> int:
 
 
 def _stage(account: Account) -> Stage:
+    if account.decline_reason:
+        return DECLINED_STAGE
     if account.state == Account.State.CLOSED and services.may_exist(account):
         return CLOSED_IN_DOUBT
     now = timezone.now()

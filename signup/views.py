@@ -28,7 +28,7 @@ from provisioning.models import Account, MovedMeanwhile
 from signup import abuse, csrf, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on, turn
 from signup.brand.context_processors import brand_of
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
-from signup.progress import help_address, pause, stage
+from signup.progress import declined, help_address, pause, stage
 from signup.single_sign_on import Proof
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,14 @@ def _submit(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
             return sent_before
         resubmission.check_second(request, form)
     hold = abuse.check(form, request)
-    account = services.submit(form.cleaned_data, form.submission, proof.idp_provider_id, host_name(request), hold=hold)
+    account = services.submit(
+        form.cleaned_data,
+        form.submission,
+        proof.idp_provider_id,
+        host_name(request),
+        language=translation.get_language() or "",
+        hold=hold,
+    )
     mails.expect(account, request)
     return account
 
@@ -153,6 +160,7 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
             "account": account,
             "form": form,
             "stage": stage(account),
+            "declined": declined(account),
             "note": resubmission.note(request),
             "help_address": help_address(brand_of(request).support_url, account),
             "is_changeable": services.is_changeable(account),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
@@ -52,12 +53,14 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
     if action.needs_proof and (asked := ask_for_proof(request)):
         return asked
     seen = request.POST.get("seen", stamp(account))
-    if request.method != "POST" or (action.warning and "confirmed" not in request.POST):
-        return _ask(request, action, [account], {"seen": seen}, reverse("admin:provisioning_account_change", args=[pk]))
+    form = bound_form(request, action)
+    if not form.is_valid():
+        back = reverse("admin:provisioning_account_change", args=[pk])
+        return _ask(request, action, form, [account], {"seen": seen}, back)
     try:
         if seen != stamp(account):
             raise MovedMeanwhile
-        action.carry_out(account, request)
+        action.carry_out(account, request, form.cleaned_data)
     except (IllegalMove, MovedMeanwhile):
         tell_meanwhile(request, account)
     else:
@@ -73,24 +76,31 @@ def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accou
     if len(accounts) > MOST_AT_ONCE:
         messages.error(request, f"Nothing was done. Select at most {MOST_AT_ONCE} accounts at once.")
         return None
-    if action.warning and "confirmed" not in request.POST:
-        return _ask(request, action, accounts, {"action": action.name}, request.get_full_path())
-    carry_out_each(request, accounts, action)
+    form = bound_form(request, action)
+    if not form.is_valid():
+        return _ask(request, action, form, accounts, {"action": action.name}, request.get_full_path())
+    carry_out_each(request, accounts, action, form.cleaned_data)
     return None
 
 
-def carry_out_each(request: HttpRequest, accounts: list[Account], action: Action) -> None:
+def bound_form(request: HttpRequest, action: Action) -> forms.Form:
+    """Return the action's form; it is bound only where staff have confirmed what has to be confirmed."""
+    confirmed = request.method == "POST" and (not action.warning or "confirmed" in request.POST)
+    return action.form(request.POST if confirmed else None)
+
+
+def carry_out_each(request: HttpRequest, accounts: list[Account], action: Action, values: Mapping[str, Any]) -> None:
     """Carry an action out for each account that it applies to. Report how many, and what happened to the others."""
-    left = [account for account in accounts if not _done(account, request, action)]
+    left = [account for account in accounts if not _done(account, request, action, values)]
     if done := len(accounts) - len(left):
         messages.success(request, f"{action.done}: {done} account{pluralize(done)}.")
     if left:
         tell_unchanged(request, left, len(accounts))
 
 
-def _done(account: Account, request: HttpRequest, action: Action) -> bool:
+def _done(account: Account, request: HttpRequest, action: Action, values: Mapping[str, Any]) -> bool:
     try:
-        action.carry_out(account, request)
+        action.carry_out(account, request, values)
     except (IllegalMove, MovedMeanwhile):
         account.refresh_from_db()
         return False
@@ -98,7 +108,7 @@ def _done(account: Account, request: HttpRequest, action: Action) -> bool:
 
 
 def _ask(
-    request: HttpRequest, action: Action, chosen: list[Account], fields: Mapping[str, str], back: str
+    request: HttpRequest, action: Action, form: forms.Form, chosen: list[Account], fields: Mapping[str, str], back: str
 ) -> HttpResponse:
     """Ask for confirmation for those of the chosen accounts that the action applies to; if there are none, go back."""
     accounts = [account for account in chosen if action.is_for(account)]
@@ -113,6 +123,7 @@ def _ask(
         original,
         title=f"{action.label}?",
         action=action,
+        form=form,
         accounts=accounts,
         doubtful={account.pk for account in accounts if action.doubt and services.may_exist(account)},
         fields=fields,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from django import forms
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -20,15 +22,17 @@ class Action:
     """One thing that staff can do.
 
     An action with a `warning` asks for confirmation first; `doubt` is added to it where one of the accounts may exist
-    at Constant Contact. `needs_proof` asks staff to confirm that it's them. `condition` narrows down the accounts in
-    `states` that the action applies to. `codename` is that of the permission, where it differs from the name.
+    at Constant Contact. `form` asks for what `service` needs besides the account. `needs_proof` asks staff to confirm
+    that it's them. `condition` narrows down the accounts in `states` that the action applies to. `codename` is that of
+    the permission, where it differs from the name.
     """
 
     name: str
     label: str
     done: str
     states: frozenset[str]
-    service: Callable[[Account], None]
+    service: Callable[..., None]
+    form: type[forms.Form] = forms.Form
     condition: Callable[[Account], bool] = lambda account: True
     warning: str = ""
     doubt: str = ""
@@ -47,12 +51,36 @@ class Action:
         """Whether the action can be offered for an account as it is now."""
         return account.state in self.states and self.condition(account)
 
-    def carry_out(self, account: Account, request: HttpRequest) -> None:
-        """Do it and record who did it. Raises what the function of `services` raises; then nothing has happened."""
+    def carry_out(self, account: Account, request: HttpRequest, values: Mapping[str, Any]) -> None:
+        """Do it and record who did it. Raises what the function of `services` raises; then nothing has happened.
+
+        `values` are those of the valid `form`.
+        """
         with transaction.atomic():
-            self.service(account)
+            self.service(account, **values)
             account.refresh_from_db()  # Otherwise the record of an erasure would bring the name back.
             record(request, account, self.done)
+
+
+class DeclineForm(forms.Form):
+    """Why sign-ups are declined. Their customers read it on their page and in an email."""
+
+    reason = forms.ChoiceField(
+        label="Reason",
+        choices=[("", "Choose one"), *Account.DeclineReason.choices],
+        help_text="Customers read it in their own language.",
+    )
+    note = forms.CharField(
+        label="Note to the customer",
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="Customers read it as you write it. It is erased with their data.",
+    )
+
+    def clean(self) -> None:
+        if self.cleaned_data.get("reason") == Account.DeclineReason.OTHER and not self.cleaned_data.get("note"):
+            self.add_error("note", "Write the reason here, or choose another one above.")
 
 
 DOUBT = (
@@ -89,6 +117,7 @@ ACTIONS = (
         done="Declined",
         states=frozenset({State.HELD}),
         service=services.decline,
+        form=DeclineForm,
         warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
     ),
     Action(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -9,7 +10,7 @@ from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 
 from provisioning.admin.action_views import MOST_AT_ONCE, carry_out_each, page, require_permissions
-from provisioning.admin.actions import ACTIONS
+from provisioning.admin.actions import ACTIONS, Action, DeclineForm
 from provisioning.models import Account
 
 
@@ -27,14 +28,22 @@ def held(request: HttpRequest) -> HttpResponse:
         action = actions.get(request.POST.get("action", ""))
         if not action:
             raise PermissionDenied
+        form = action.form(request.POST)
+        if not form.is_valid():
+            return _page(request, actions, form)
         chosen = list(accounts[:MOST_AT_ONCE])
         if not chosen:
             messages.warning(request, "Nothing changed: no sign-ups are held anymore.")
-        carry_out_each(request, chosen, action)
+        carry_out_each(request, chosen, action, form.cleaned_data)
         if left := accounts.count():
             messages.warning(
                 request, f"{left} more {pluralize(left, 'is,are')} still held. Press the button again to continue."
             )
             return redirect("admin:provisioning_account_held")
         return redirect("admin:index")
-    return page(request, "held", None, title="Held sign-ups", count=accounts.count(), actions=actions.values())
+    return _page(request, actions, DeclineForm())
+
+
+def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) -> HttpResponse:
+    count = Account.objects.filter(state=Account.State.HELD).count()
+    return page(request, "held", None, title="Held sign-ups", count=count, actions=actions.values(), form=form)

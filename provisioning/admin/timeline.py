@@ -79,7 +79,8 @@ def timeline(account: Account) -> list[Event]:
         events.append(Event(entry.action_time, f"{entry.get_change_message()} by {who}."))
     if account.state == State.CLOSED:
         closed = "The sign-up was closed. The password was wiped, and the username is free again."
-        events.append(Event(account.state_changed_at, closed))
+        why = [account.get_decline_reason_display(), account.decline_note] if account.decline_reason else []
+        events.append(Event(account.state_changed_at, closed, said=[words for words in why if words]))
     if account.erased_at:
         events.append(Event(account.erased_at, "Personal data was erased."))
     return sorted(events, key=lambda event: event.at)

@@ -37,14 +37,15 @@ def submit(
     idp_provider_id: str = "",
     host: str = "",
     *,
+    language: str = "",
     hold: bool = False,
 ) -> Account:
     """Store a sign-up once per `submission`, and return its account; the same submission returns the same account.
 
     With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value; if it already has a
-    living account, that one is returned. `host` is the host name that the form was sent to. With `hold` the account
-    waits for staff. Raises ValidationError with the problems of each property, including (code `taken`) a username
-    that another living account here has.
+    living account, that one is returned. `host` is the host name that the form was sent to, `language` the language it
+    was in. With `hold` the account waits for staff. Raises ValidationError with the problems of each property,
+    including (code `taken`) a username that another living account here has.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
@@ -57,7 +58,7 @@ def submit(
         proven = rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
         entered = _sealed({**rules.clean(values, only=asked), **proven})
         with _username_held_once():
-            account = Account.objects.create(submission=submission, host=host, **entered, **start)
+            account = Account.objects.create(submission=submission, host=host, language=language, **entered, **start)
     except (ValidationError, IntegrityError):
         # The form was already sent, or the same person sent another one in another window.
         if sent := account_of(idp_provider_id) or Account.objects.filter(submission=submission).first():

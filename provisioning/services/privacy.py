@@ -39,7 +39,16 @@ def erase(account: Account) -> None:
     with transaction.atomic():
         if account.state not in Account.FINAL:
             account.move(State.CLOSED)
-        names = ("website", "state_code", "first_name", "last_name", "email", "phone", "idp_provider_id")
+        names = (
+            "website",
+            "state_code",
+            "first_name",
+            "last_name",
+            "email",
+            "phone",
+            "idp_provider_id",
+            "decline_note",
+        )
         blank = dict.fromkeys(names, "")
         gone = Account.objects.filter(pk=account.pk, state__in=Account.FINAL, erased_at__isnull=True).update(
             erased_at=Now(),

@@ -22,10 +22,10 @@ def approve(account: Account) -> None:
     account.move(State.QUEUED, due_in=NOW)
 
 
-def decline(account: Account) -> None:
-    """Close a held account and wipe its password."""
+def decline(account: Account, reason: str, note: str = "") -> None:
+    """Close a held account and wipe its password. The customer reads the reason, and the note if there is one."""
     account.require_state(State.HELD)
-    account.move(State.CLOSED)
+    account.move(State.CLOSED, decline_reason=Account.DeclineReason(reason), decline_note=note)
 
 
 def close(account: Account) -> None:

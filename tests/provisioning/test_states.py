@@ -264,6 +264,8 @@ class Machine(RuleBasedStateMachine):
         with suppress(IllegalMove, MovedMeanwhile):
             if verb == "attach":
                 self.attach(account, entry)
+            elif verb == "decline":
+                services.decline(account, "automated")
             elif verb != "reject_username" or self.is_somebody_elses(account):
                 getattr(services, verb)(account)
 

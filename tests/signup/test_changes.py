@@ -148,9 +148,7 @@ class TestTheSamePersonInAnotherBrowser:
     @pytest.fixture
     def mine(self) -> Account:
         mine = account("created", username=TYPED["username"])
-        Mail.objects.create(
-            account=mine, origin="https://signup.example.com/", language="en", event="created", sent_at=timezone.now()
-        )
+        Mail.objects.create(account=mine, origin="https://signup.example.com/", event="created", sent_at=timezone.now())
         return mine
 
     def page(self, client: Client, **typed: Any) -> str:

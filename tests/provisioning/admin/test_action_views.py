@@ -59,7 +59,7 @@ def act(client: Client, action: Action, account: Account, **fields: str) -> Any:
     seen = account.state_changed_at.isoformat()
     return client.post(
         reverse(f"admin:provisioning_account_{action.name}", args=[account.pk]),
-        {"seen": seen, "confirmed": "yes"} | fields,
+        {"seen": seen, "confirmed": "yes", "reason": "duplicate"} | fields,
         follow=True,
     )
 
@@ -69,6 +69,7 @@ def act_in_bulk(client: Client, action: Action, *accounts: Account, **fields: st
         "action": action.name,
         "_selected_action": [account.pk for account in accounts],
         "confirmed": "yes",
+        "reason": "duplicate",
     } | fields
     return client.post(LIST, data, follow=True)
 

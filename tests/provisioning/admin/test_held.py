@@ -30,7 +30,7 @@ def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, action:
     client = as_role("Operator")
     assert "3 sign-ups need your approval" in client.get(PAGE).content.decode()
 
-    answer = client.post(PAGE, {"action": action}, follow=True)
+    answer = client.post(PAGE, {"action": action, "reason": "automated"}, follow=True)
 
     assert "3 accounts" in answer.content.decode()
     assert states() == sorted([state] * 3 + ["rejected"])

@@ -20,7 +20,7 @@ HELD_ONES = f"{LIST}?state__exact=held"
 
 def post(client: Client, action: str, *accounts: Account, page: str = HELD_ONES, **fields: str) -> Any:
     """The form of the list, as it is sent from the list of held accounts."""
-    data = {"action": action, "_selected_action": [account.pk for account in accounts]} | fields
+    data = {"action": action, "_selected_action": [account.pk for account in accounts], "reason": "automated"} | fields
     return client.post(page, data, follow=True)
 
 
@@ -92,5 +92,5 @@ def test_whoever_presses_on_an_empty_page_of_held_sign_ups_is_told(
 ) -> None:
     make(State.HELD)
     post(admin_client, "approve", Account.objects.get())
-    answer = as_role("Operator").post(f"{LIST}held/", {"action": "decline"}, follow=True)
+    answer = as_role("Operator").post(f"{LIST}held/", {"action": "decline", "reason": "automated"}, follow=True)
     assert "Nothing changed: no sign-ups are held anymore." in told(answer)

@@ -31,7 +31,7 @@ def told(make: Make, admin_client: Client) -> Callable[[State], Account]:
     """An account full of personal data, with evidence and entries in the log that repeat it."""
 
     def account(state: State) -> Account:
-        made = make(state, **PERSONAL)
+        made = make(state, **PERSONAL, decline_note="Dear Zanzibar Canary")
         attempt(
             made,
             Attempt.Outcome.REFUSED,

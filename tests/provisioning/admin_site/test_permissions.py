@@ -140,7 +140,7 @@ def there(make: Make) -> dict[str, str]:
         "auth_group": Group.objects.get(name="Viewer"),
         "otp_totp_totpdevice": TOTPDevice.objects.create(user=colleague, name="TOTP", confirmed=True),
         "signup_brand": Brand.objects.create(name="Alder"),
-        "signup_mail": Mail.objects.create(account=account, origin="https://signup.example.com/", language="en"),
+        "signup_mail": Mail.objects.create(account=account, origin="https://signup.example.com/"),
     }
     return {name: str(row.pk) for name, row in rows.items()}
 

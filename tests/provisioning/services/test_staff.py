@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 VERBS: dict[str, tuple[Callable[[Account], None], dict[State, State]]] = {
     "approve": (services.approve, {State.HELD: State.QUEUED}),
-    "decline": (services.decline, {State.HELD: State.CLOSED}),
+    "decline": (partial(services.decline, reason="duplicate"), {State.HELD: State.CLOSED}),
     "close": (services.close, dict.fromkeys((State.QUEUED, State.REJECTED, State.UNCONFIRMED), State.CLOSED)),
     "retry": (services.retry, {State.QUEUED: State.QUEUED, State.REJECTED: State.QUEUED}),
     "look_up": (services.look_up, {State.UNCONFIRMED: State.UNCONFIRMED}),

@@ -1,0 +1,81 @@
+"""A declined customer learns why, in their language, on their page and in an email."""
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.utils import translation
+from pytest_django import Settings
+
+from provisioning import services
+from provisioning.models import Account
+from signup import mails
+from signup.models import Mail
+from signup.progress import DECLINE_REASONS
+from tests.signup.test_changes import PageOf
+from tests.signup.test_mails import expecting, link_in, with_a_mail_server
+
+pytestmark = pytest.mark.django_db
+State, Reason = Account.State, Account.DeclineReason
+__all__ = ["with_a_mail_server"]
+
+NOT_ELIGIBLE = "This offer is not available to your organization."
+PAS_ADMISSIBLE = "Cette offre n’est pas proposée à votre organisation."  # noqa: RUF001
+
+
+def declined(reason: str = Reason.NOT_ELIGIBLE, note: str = "", **values: Any) -> Account:
+    held = expecting(State.HELD, **values)
+    services.decline(held, reason, note)
+    return Account.objects.get(pk=held.pk)
+
+
+def test_every_reason_has_words_for_customers_but_the_one_that_is_typed() -> None:
+    assert DECLINE_REASONS.keys() == set(Reason)
+    assert [reason for reason, words in DECLINE_REASONS.items() if not words] == [Reason.OTHER]
+
+
+def test_the_page_says_that_and_why(client: Client, page_of: PageOf) -> None:
+    page = client.get(page_of(declined(note="Please <call> us."))).content.decode()
+
+    assert "Your sign-up was declined" in page
+    assert NOT_ELIGIBLE in page
+    assert "Please &lt;call&gt; us." in page
+    assert "Start again" in page
+
+
+def test_an_email_says_it_too_at_once(client: Client) -> None:
+    account = declined(note="Please call us.")
+    mails.send_due()
+
+    (message,) = mail.outbox
+    assert message.subject == "Your Constant Contact sign-up was declined"
+    assert message.to == [account.email]
+    for words in (NOT_ELIGIBLE, "Please call us.", "create an account for it"):
+        assert words in message.body
+    assert "Your sign-up was declined" in client.get(link_in(message), follow=True).content.decode()
+
+
+def test_both_are_in_the_language_of_the_customer(client: Client, page_of: PageOf) -> None:
+    account = declined(language="fr")
+    mails.send_due()
+
+    assert PAS_ADMISSIBLE in mail.outbox[0].body
+    page = client.get(page_of(account), headers={"accept-language": "fr"}).content.decode()
+    assert PAS_ADMISSIBLE in page
+
+
+@pytest.mark.parametrize("language", ["fr", "es"])
+def test_every_reason_is_translated(language: str) -> None:
+    with translation.override(language):
+        words = {str(text) for text in DECLINE_REASONS.values() if text}
+    assert not words & {str(text) for text in DECLINE_REASONS.values()}
+
+
+def test_whoever_was_closed_for_another_cause_gets_no_such_email(settings: Settings) -> None:
+    services.close(expecting(State.REJECTED))
+    services.erase(expecting(State.HELD))
+    mails.send_due()
+
+    assert mail.outbox == []
+    assert not Mail.objects.exclude(due_at=None)
