@@ -10,6 +10,15 @@ from django.shortcuts import render
 log = logging.getLogger(__name__)
 
 
+class Brief(logging.Filter):
+    """Leaves out tracebacks of bad requests: they aren't our faults, and anybody could fill the log with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = None
+        return True
+
+
 def _page(status: int, request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     request.POST = QueryDict()  # Reading the body again would fail again, and leave the visitor with no page at all.
     return render(request, f"{status}.html", status=status)

@@ -9,9 +9,11 @@ from django.middleware.locale import LocaleMiddleware
 from django.urls import reverse
 from django.utils import translation
 
-from signup import visitors
+from signup import errors, visitors
 from signup.single_sign_on.carried import Carried
 
+LONGEST_HOST = 190
+"""Characters of a `Host`. No partner's page has a longer name, and one that was made up has to fit the columns."""
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -58,6 +60,19 @@ def policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
         response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"  # No other site shows what is here.
         return response
+
+    return answer
+
+
+def refuse_malformed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer 400 to what no browser sends and PostgreSQL doesn't take: NUL characters, and endless host names."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        texts = (request.path_info, *request.COOKIES.values())
+        has_nul = "%00" in request.META.get("QUERY_STRING", "") or any("\0" in text for text in texts)
+        if has_nul or len(request.META.get("HTTP_HOST", "")) > LONGEST_HOST:
+            return errors.bad_request(request)
+        return get_response(request)
 
     return answer
 

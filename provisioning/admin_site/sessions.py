@@ -101,7 +101,7 @@ def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
     own = user == request.user
     if request.method == "POST":
         which = request.POST.get("session", "")
-        chosen = listed if which == "all" else [get_object_or_404(listed, pk=which if which.isdigit() else 0)]
+        chosen = listed if which == "all" else [get_object_or_404(listed, pk=which if which.isdecimal() else 0)]
         ends_here = any(each.session_id == request.session.session_key for each in chosen)
         for each in chosen:
             each.session.delete()

@@ -1,9 +1,11 @@
 """Requests that no browser sends end in our own page with our own headers, never in a bare error."""
 
+import io
 import logging
 from collections.abc import Iterator
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
@@ -27,13 +29,15 @@ BODIES = {
 
 
 @pytest.fixture(autouse=True)
-def logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def logged() -> Iterator[None]:
     """A bad request is nobody's fault here: no traceback, and a line or two."""
-    with caplog.at_level(logging.INFO):
-        yield
-    assert not [
-        record for record in caplog.records if record.exc_info and record.name != "django.security.DisallowedHost"
-    ]
+    (console,) = (each for each in logging.getLogger("django").handlers if type(each) is logging.StreamHandler)
+    seen = io.StringIO()
+    usual = console.setStream(seen)
+    yield
+    console.setStream(usual)
+    assert "Traceback" not in seen.getvalue()
+    assert seen.getvalue().count("\n") - seen.getvalue().count(" INFO ") <= 2
 
 
 @pytest.mark.parametrize("path", ["/", "/language/", "/admin/login/", "/nowhere"])
@@ -60,6 +64,52 @@ def test_a_stranger_s_host_name_is_a_400_with_our_page(host: str) -> None:
     assert answer.status_code == 400
     assert 'rel="stylesheet"' in answer.content.decode()
     assert host not in answer.content.decode() or not host
+
+
+def test_a_host_name_longer_than_any_is_a_400_with_our_page(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = [".example.com"]
+
+    answer = Client(raise_request_exception=False).get("/", headers={"host": f"{'a.' * 100}example.com"})
+
+    assert answer.status_code == 400
+    assert 'rel="stylesheet"' in answer.content.decode()
+
+
+NUL = {
+    "session": ("/admin/login/", {"cookie": '__Host-sessionid="aaaaaaaa\\000"'}),
+    "language": ("/", {"cookie": '__Host-language="\\000"'}),
+    "query": ("/signup/open/?token=%00", {}),
+    "name in a query": ("/?%00=1", {}),
+    "path": ("/signup/%00/", {}),
+}
+
+
+@pytest.mark.parametrize(("path", "headers"), NUL.values(), ids=NUL)
+def test_a_character_that_no_database_takes_is_a_400_with_our_page(path: str, headers: dict[str, str]) -> None:
+    answer = Client(raise_request_exception=False).get(path, headers=headers)
+
+    assert answer.status_code == 400
+    assert 'rel="stylesheet"' in answer.content.decode()
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+LISTS = [
+    "/admin/autocomplete/?app_label=auth&model_name=user&field_name=groups&term=%00",
+    *(
+        f"/admin/{model._meta.app_label}/{model._meta.model_name}/?{name}=%00"
+        for model, of in admin.site._registry.items()
+        for name in ("q", *(each for each in of.list_filter if isinstance(each, str)))
+    ),
+    *(f"/admin/provisioning/account/?{name}=%00" for name in ("show", "state__exact", "host", "country_code")),
+]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_nor_do_staff_find_anything_by_it(path: str) -> None:
+    client = Client(raise_request_exception=False)
+    client.force_login(User.objects.create_superuser("ana"))
+
+    assert client.get(path).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -47,13 +47,23 @@ def test_each_date_leads_to_its_accounts_and_keeps_the_filter(admin_client: Clie
     ]
 
 
+@pytest.mark.parametrize("page", ["", "export.csv"])
 @pytest.mark.parametrize(
-    "query", [{"submitted_at__year": "x"}, {"submitted_at__year": 0}, {"submitted_at__month": "x"}]
+    "query",
+    [
+        {"submitted_at__year": "x"},
+        {"submitted_at__year": 0},
+        {"submitted_at__month": "x"},
+        {"submitted_at__year": "9" * 20},
+        {"submitted_at__year": 9999, "submitted_at__month": 12},
+        {"submitted_at__year": 9999},
+        {"submitted_at__year": 2023, "submitted_at__month": 13},
+    ],
 )
 def test_a_date_that_is_none_is_no_error_of_ours(
-    admin_client: Client, three_years: None, query: dict[str, Any]
+    admin_client: Client, three_years: None, query: dict[str, Any], page: str
 ) -> None:
-    assert admin_client.get(LIST, query, follow=True).status_code == 200
+    assert admin_client.get(LIST + page, query, follow=True).status_code == 200
 
 
 def test_an_empty_list_has_no_dates_and_offers_nothing_to_do(admin_client: Client) -> None:
