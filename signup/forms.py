@@ -181,9 +181,13 @@ class PropertiesForm(forms.Form):
         return self.is_name_taken or self.has_error("username", "taken")
 
     def suggestions(self) -> list[str]:
-        """Usernames to choose from in the place of a taken one."""
-        # `**data` of a QueryDict would unpack lists.
-        return usernames.suggestions({**self.known, **dict(self.data.items())}) if self.is_taken else []
+        """Usernames to choose from in the place of a taken one.
+
+        What was typed counts only once the username has been judged, and so counted against the limits: otherwise,
+        anybody could find out by forms that are wrong elsewhere which usernames are there.
+        """
+        typed = dict(self.data.items()) if self.has_error("username", "taken") else {}  # A QueryDict unpacks to lists.
+        return usernames.suggestions({**self.known, **typed}) if self.is_taken else []
 
     def likely_email(self) -> str:
         """The address that was probably meant; empty where the one entered looks right."""

@@ -237,6 +237,19 @@ class TestRejected:
         assert "This username is taken" not in told
         assert '<button name="username" value="anna.jones" translate="no">' in told
 
+    def test_nobody_finds_out_by_a_wrong_form_whether_a_username_is_there(
+        self, client: Client, page_of: PageOf
+    ) -> None:
+        account(State.QUEUED, username="somebody")
+        page = page_of(account(State.REJECTED, {"username": "Gone", "email": "No."}, outcome="taken", username="anna"))
+
+        offered = [
+            client.post(page, {"username": name, "organization_name": name, "email": "wrong"}).context["form"].suggestions()
+            for name in ("somebody", "nobody")
+        ]
+
+        assert offered[0] == offered[1]
+
     def test_a_user_name_refused_for_another_reason_comes_without_suggestions(
         self, client: Client, page_of: PageOf
     ) -> None:
