@@ -92,7 +92,7 @@ class Account(models.Model):
         State.QUEUED: frozenset({State.SENDING, State.CREATED, State.CLOSED}),
         State.SENDING: frozenset({State.CREATED, State.REJECTED, State.QUEUED, State.UNCONFIRMED}),
         State.UNCONFIRMED: frozenset({State.CREATED, State.QUEUED, State.REJECTED, State.CLOSED}),
-        State.REJECTED: frozenset({State.QUEUED, State.CLOSED}),
+        State.REJECTED: frozenset({State.QUEUED, State.HELD, State.CLOSED}),
         State.CREATED: frozenset(),
         State.CLOSED: frozenset(),
     }

@@ -126,20 +126,24 @@ def _judge(form: SignupForm, request: HttpRequest) -> bool:
     return _count(sources, call, burst.traits(request, email, seconds))
 
 
-def check_correction(account: Account, request: HttpRequest, email: str) -> None:
-    """Let a correction pass, or raise ValidationError with what to do. `email` is the address that it leads to."""
-    if settings.ABUSE_PROTECTION:
-        sources = {
-            "network": visitors.network(request),
-            "email": rules.mailbox(email),
-            "correction": str(account.reference),
-        }
-        try:
-            with transaction.atomic():
-                _count(sources, uuid.uuid4(), burst.traits(request, email))
-        except ValidationError as stopped:
-            log.warning("correction stopped by=%s reference=%s", stopped.code, account.reference)
-            raise
+def check_correction(account: Account, request: HttpRequest, email: str) -> bool:
+    """Let a correction pass, or raise ValidationError with what to do. Return whether it is to be held for staff.
+
+    `email` is the address that it leads to.
+    """
+    if not settings.ABUSE_PROTECTION:
+        return False
+    sources = {
+        "network": visitors.network(request),
+        "email": rules.mailbox(email),
+        "correction": str(account.reference),
+    }
+    try:
+        with transaction.atomic():
+            return _count(sources, uuid.uuid4(), burst.traits(request, email))
+    except ValidationError as stopped:
+        log.warning("correction stopped by=%s reference=%s", stopped.code, account.reference)
+        raise
 
 
 def status(form: PropertiesForm | None) -> int:

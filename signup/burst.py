@@ -49,7 +49,7 @@ def traits(request: HttpRequest, email: str, seconds: float | None = None) -> di
     return {
         "area": visitors.area(request),
         "domain": rules.mailbox(email).rpartition("@")[2],
-        "host": request.get_host() if len(settings.ALLOWED_HOSTS) > 1 else "",
+        "host": visitors.host_name(request) if len(settings.ALLOWED_HOSTS) > 1 else "",
         "pace": f"{seconds:.0f}" if seconds is not None and seconds < 30 else "",
     }
 

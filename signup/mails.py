@@ -24,14 +24,13 @@ from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
 from django.http import HttpRequest
-from django.http.request import split_domain_port
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
-from signup import abuse
+from signup import abuse, visitors
 from signup.brand.models import brand_at
 from signup.models import Mail, Visit
 from signup.progress import declined
@@ -122,7 +121,7 @@ def read(token: str) -> UUID:
 
 def _origin(request: HttpRequest) -> str:
     """Return this page's address by a host name that the partner has named, never by one that a visitor made up."""
-    host = split_domain_port(request.get_host())[0]
+    host = visitors.host_name(request)
     named = [name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))]
     if host in named or not named or brand_at(host).host:
         return request.build_absolute_uri("/")

@@ -70,9 +70,9 @@ def change(request: HttpRequest, account: Account, changes: dict[str, Any]) -> H
     """
     page = reverse("progress", args=[account.reference])
     if services.is_changeable(account):
-        abuse.check_correction(account, request, changes.get("email", account.email))
+        hold = abuse.check_correction(account, request, changes.get("email", account.email))
         with suppress(IllegalMove, MovedMeanwhile):  # A worker may be faster still.
-            services.change(account, changes)
+            services.change(account, changes, hold=hold)
             return redirect(f"{page}?{urlencode({'changed': ','.join(changes)})}")
         account.refresh_from_db()
     rows = list(_compare(account, changes))

@@ -11,7 +11,6 @@ from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
 from django.db import OperationalError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.http.request import split_domain_port
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -25,7 +24,18 @@ from django.views.i18n import set_language
 
 from provisioning import rules, services
 from provisioning.models import Account, MovedMeanwhile
-from signup import abuse, csrf, form_page, kept_password, mails, own_accounts, resubmission, single_sign_on, turn
+from signup import (
+    abuse,
+    csrf,
+    form_page,
+    kept_password,
+    mails,
+    own_accounts,
+    resubmission,
+    single_sign_on,
+    turn,
+    visitors,
+)
 from signup.brand.context_processors import brand_of
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
 from signup.progress import declined, help_address, pause, stage
@@ -99,7 +109,7 @@ def _submit(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
         form.cleaned_data,
         form.submission,
         proof.idp_provider_id,
-        host_name(request),
+        visitors.host_name(request),
         language=translation.get_language() or "",
         hold=hold,
     )
@@ -199,10 +209,6 @@ def status(request: HttpRequest, reference: UUID) -> JsonResponse:
     )
 
 
-def host_name(request: HttpRequest) -> str:
-    return split_domain_port(request.get_host())[0]
-
-
 def _as_typed(request: HttpRequest) -> SignupForm:
     """The form as it was filled in, without a judgement."""
     form = SignupForm(kept_password.fill_in(request))
@@ -240,10 +246,9 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
             return (
                 resubmission.change(request, account, changes) if changes else redirect("progress", account.reference)
             )
-        with transaction.atomic():
-            abuse.check_correction(account, request, form.cleaned_data.get("email", account.email))
+        hold = abuse.check_correction(account, request, form.cleaned_data.get("email", account.email))
         with suppress(MovedMeanwhile):
-            services.correct(account, form.cleaned_data)
+            services.correct(account, form.cleaned_data, hold=hold)
     except ValidationError as problems:
         form.add_error(None, problems)
         return None

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from django.conf import settings
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.http.request import split_domain_port
 
 from signup.models import Visit
 
@@ -60,6 +61,11 @@ def is_trusted(hop: Address | None) -> bool:
 def peer(request: HttpRequest) -> Address | None:
     """Return the address at the other end of the connection."""
     return _read(request.META.get("REMOTE_ADDR", ""))
+
+
+def host_name(request: HttpRequest) -> str:
+    """Return the host name that the request was sent to, without a port, always in the same spelling."""
+    return split_domain_port(request.get_host())[0]
 
 
 def network(request: HttpRequest) -> str:

@@ -119,6 +119,7 @@ ACTIONS = (
         service=services.decline,
         form=DeclineForm,
         warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
+        doubt=DOUBT,
     ),
     Action(
         name="close",

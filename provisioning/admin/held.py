@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 
-from provisioning.admin.action_views import MOST_AT_ONCE, carry_out_each, page, require_permissions
+from provisioning.admin.action_views import MOST_AT_ONCE, carry_out_each, page, require_permissions, stamp
 from provisioning.admin.actions import ACTIONS, Action, DeclineForm
-from provisioning.models import Account
+from provisioning.models import Account, AccountQuerySet
 
 
 def held(request: HttpRequest) -> HttpResponse:
-    """Show how many sign-ups are held, and apply the chosen action to all of them, oldest first."""
+    """Show how many sign-ups are held, and apply the chosen action to all that the page showed, oldest first."""
     require_permissions(request)
     actions = {
         action.name: action
@@ -31,8 +31,8 @@ def held(request: HttpRequest) -> HttpResponse:
         form = action.form(request.POST)
         if not form.is_valid():
             return _page(request, actions, form)
-        chosen = list(accounts[:MOST_AT_ONCE])
-        if not chosen:
+        chosen = list(_seen(request, accounts)[:MOST_AT_ONCE])
+        if not accounts.exists():
             messages.warning(request, "Nothing changed: no sign-ups are held anymore.")
         carry_out_each(request, chosen, action, form.cleaned_data)
         if left := accounts.count():
@@ -45,5 +45,21 @@ def held(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) -> HttpResponse:
-    count = Account.objects.filter(state=Account.State.HELD).count()
-    return page(request, "held", None, title="Held sign-ups", count=count, actions=actions.values(), form=form)
+    accounts = Account.objects.filter(state=Account.State.HELD)
+    newest = accounts.order_by("-state_changed_at").first()
+    context = {
+        "count": accounts.count(),
+        "seen": stamp(newest) if newest else "",
+        "actions": actions.values(),
+        "form": form,
+    }
+    return page(request, "held", None, title="Held sign-ups", **context)
+
+
+def _seen(request: HttpRequest, accounts: AccountQuerySet) -> AccountQuerySet:
+    """Leave out what was held only after the page had been opened: an attack may have begun meanwhile."""
+    try:
+        newest = forms.DateTimeField().clean(request.POST.get("seen", "").replace("\0", ""))
+    except ValidationError:
+        return accounts.none()
+    return accounts.filter(state_changed_at__lte=newest)

@@ -84,15 +84,15 @@ def differences(account: Account, values: Mapping[str, object]) -> dict[str, Any
     return {name: values[name] for name in asked if values[name] != _kept(account, name, values[name])}
 
 
-def change(account: Account, values: Mapping[str, object]) -> None:
+def change(account: Account, values: Mapping[str, object], *, hold: bool = False) -> None:
     """Store new values from the customer for an account that Constant Contact can't know of yet.
 
     A queued or held account keeps its place. A rejected one is sent again if the values include everything that was
-    refused. Raises ValidationError like `submit`, IllegalMove if the account may exist at Constant Contact, and
-    MovedMeanwhile if a worker was faster; then nothing is changed.
+    refused, after staff approve it with `hold`. Raises ValidationError like `submit`, IllegalMove if the account may
+    exist at Constant Contact, and MovedMeanwhile if a worker was faster; then nothing is changed.
     """
     if account.state == Account.State.REJECTED and refused(account).keys() <= values.keys():
-        return correct(account, values)
+        return correct(account, values, hold=hold)
     if not is_changeable(account):
         raise IllegalMove(f"An account that is {account.state} may already exist at Constant Contact.")
     with _username_held_once():
@@ -107,14 +107,16 @@ def is_changeable(account: Account) -> bool:
     return account.state == Account.State.REJECTED
 
 
-def correct(account: Account, values: Mapping[str, object]) -> None:
+def correct(account: Account, values: Mapping[str, object], *, hold: bool = False) -> None:
     """Send a rejected account again, with new values for some properties, or unchanged if there are no values.
 
-    Raises ValidationError like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
+    With `hold` it waits for staff first. Raises ValidationError like `submit`, IllegalMove if the account is not
+    rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
+    to, due_in = (Account.State.HELD, None) if hold else (Account.State.QUEUED, timedelta())
     with _username_held_once():
-        account.move(Account.State.QUEUED, due_in=timedelta(), **_entered(account, values))
+        account.move(to, due_in=due_in, **_entered(account, values))
 
 
 def refused(account: Account) -> dict[str, str]:

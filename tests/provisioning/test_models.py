@@ -43,6 +43,7 @@ MOVES = [
     ("unconfirmed", "rejected"),
     ("unconfirmed", "closed"),
     ("rejected", "queued"),
+    ("rejected", "held"),
     ("rejected", "closed"),
 ]
 

@@ -244,11 +244,18 @@ class Machine(RuleBasedStateMachine):
                 account = account_in(State.HELD, due_at=None, **values) if held else sign_up(**values)
                 self.calls[account.pk] = {}
 
-    @rule(pick=PICK, stale=st.booleans(), name=st.none() | NAMES, organization=st.none() | ORGANIZATIONS)
-    def correct(self, pick: int, stale: bool, name: str | None, organization: str | None) -> None:
+    @rule(
+        pick=PICK,
+        stale=st.booleans(),
+        name=st.none() | NAMES,
+        organization=st.none() | ORGANIZATIONS,
+        hold=st.sampled_from([False, False, True]),
+    )
+    def correct(self, pick: int, stale: bool, name: str | None, organization: str | None, hold: bool) -> None:
         values = {"username": name, "organization_name": organization}
+        entered = {name: value for name, value in values.items() if value}
         with suppress(IllegalMove, MovedMeanwhile, ValidationError):
-            services.correct(self.look_at(pick, stale), {name: value for name, value in values.items() if value})
+            services.correct(self.look_at(pick, stale), entered, hold=hold)
 
     def look_at(self, pick: int, stale: bool) -> Account:
         """What somebody has before their eyes, which may be an old page."""

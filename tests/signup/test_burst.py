@@ -84,10 +84,10 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
     seconds = [60.0]
     monkeypatch.setattr(abuse, "_seconds_since_shown", lambda form: seconds[0])
 
-    def fill_in_and_send(address: str, after: float = 60, **typed: str) -> str:
+    def fill_in_and_send(address: str, after: float = 60, headers: dict[str, str] | None = None, **typed: str) -> str:
         seconds[0] = after
         form = TYPED | {"username": f"anna-{uuid.uuid4()}", "email": f"{uuid.uuid4()}@example.com"} | typed
-        answer = Client().post("/", form, REMOTE_ADDR=address)
+        answer = Client().post("/", form, headers=headers, REMOTE_ADDR=address)
         assert answer.status_code == 302, answer.content.decode()
         return Account.objects.get(reference=answer.headers["Location"].split("/")[-2]).state
 
@@ -125,6 +125,13 @@ def test_a_program_is_known_by_its_pace(send: Send) -> None:
     assert send("203.0.113.8", after=45) == "queued"
 
 
+@pytest.mark.parametrize("host", ["OTHER.example.com", "other.example.com:4444", "other.example.com."])
+def test_a_brand_is_the_same_however_its_host_is_spelled(send: Send, host: str) -> None:
+    came(NEVER_ABNORMAL * 3 // 2, host="other.example.com")
+
+    assert send("203.0.113.7", headers={"host": host}) == "held"
+
+
 def test_corrections_are_calls_too(client: Client, page_of: Callable[[Account], str], send: Send) -> None:
     came(NEVER_ABNORMAL - 1, area="127.0.0.0/24")
     assert send("127.0.0.9") == "queued"
@@ -133,6 +140,46 @@ def test_corrections_are_calls_too(client: Client, page_of: Callable[[Account], 
     client.post(page_of(account("rejected", {"username": "Taken."})), {"username": "anna.bakery"})
 
     assert send("127.0.0.9") == "held"
+
+
+CORRECTED = {
+    "what was refused": ("", {"username": "anna.bakery"}),
+    "anything else": ("?change=1", TYPED | {"username": "anna.bakery"}),
+}
+
+
+@pytest.mark.parametrize(("query", "typed"), CORRECTED.values(), ids=CORRECTED)
+def test_a_correction_that_looks_like_the_burst_is_held_too(
+    client: Client, page_of: Callable[[Account], str], query: str, typed: dict[str, str]
+) -> None:
+    came(NEVER_ABNORMAL, area="127.0.0.0/24")
+    page = page_of(account("rejected", {"username": "Taken."}))
+
+    answer = client.post(page + query, typed, follow=True)
+
+    held = Account.objects.get()
+    assert (held.state, held.username) == ("held", "anna.bakery")
+    assert "We have received your sign-up" in answer.content.decode()
+    assert Burst.objects.get()
+
+
+def test_a_form_sent_again_corrected_is_held_too(client: Client, page_of: Callable[[Account], str]) -> None:
+    came(NEVER_ABNORMAL, area="127.0.0.0/24")
+    rejected = account("rejected", {"phone": "Wrong."}, username="anna.bakery")
+    page_of(rejected)
+
+    client.post("/", TYPED | {"username": "anna.bakery", "phone": "555 0100 999", "submission": rejected.submission})
+
+    held = Account.objects.get()
+    assert (held.state, held.phone) == ("held", "555 0100 999")
+
+
+def test_a_correction_from_elsewhere_goes_on(client: Client, page_of: Callable[[Account], str]) -> None:
+    came(NEVER_ABNORMAL, area="203.0.113.0/24")
+
+    client.post(page_of(account("rejected", {"username": "Taken."})), {"username": "anna.bakery"})
+
+    assert Account.objects.get().state == "queued"
 
 
 @pytest.mark.parametrize("ago", [timedelta(minutes=61), timedelta(hours=23)])

@@ -56,7 +56,7 @@ class TestWaiting:
 
         assert client.post(f"{address}?change=email", {"email": TYPED["email"]}).headers["Location"] == address
 
-    @pytest.mark.parametrize("wanted", ["country_code", "password", "state", "\0", "x" * 5000])
+    @pytest.mark.parametrize("wanted", ["country_code", "password", "state", "x" * 5000])
     def test_whatever_else_is_asked_for_gives_the_whole_form(
         self, client: Client, page_of: PageOf, wanted: str
     ) -> None:

@@ -244,7 +244,9 @@ class TestRejected:
         page = page_of(account(State.REJECTED, {"username": "Gone", "email": "No."}, outcome="taken", username="anna"))
 
         offered = [
-            client.post(page, {"username": name, "organization_name": name, "email": "wrong"}).context["form"].suggestions()
+            client.post(page, {"username": name, "organization_name": name, "email": "wrong"})
+            .context["form"]
+            .suggestions()
             for name in ("somebody", "nobody")
         ]
 
@@ -267,7 +269,7 @@ class TestRejected:
     def test_a_race_with_somebody_elses_move_shows_the_page_as_it_is_now(
         self, client: Client, page_of: PageOf, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def moved(*_: object) -> None:
+        def moved(*_: object, **named: object) -> None:
             raise MovedMeanwhile
 
         page = page_of(account(State.REJECTED, {"username": "It is taken."}))

@@ -106,7 +106,7 @@ def test_once_it_was_sent_the_page_says_what_with_and_how_to_change_it(
 def test_a_worker_that_is_faster_wins_and_the_page_says_so(
     client: Client, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(*_: Any) -> None:
+    def lose(*_: Any, **named: Any) -> None:
         move("sending")
         raise MovedMeanwhile
 

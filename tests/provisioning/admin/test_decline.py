@@ -8,9 +8,8 @@ from django.urls import reverse
 
 from provisioning.models import Account
 from tests.provisioning.admin.conftest import Make, State, page_of
-from tests.provisioning.admin.test_action_views import BY_NAME, LIST, act, act_in_bulk
-
-HELD = f"{LIST}held/"
+from tests.provisioning.admin.test_action_views import BY_NAME, act, act_in_bulk
+from tests.provisioning.admin.test_held import press
 
 
 def send(client: Client, where: str, **fields: str) -> Any:
@@ -20,7 +19,7 @@ def send(client: Client, where: str, **fields: str) -> Any:
             return act(client, BY_NAME["decline"], account, **fields)
         case "some":
             return act_in_bulk(client, BY_NAME["decline"], account, **fields)
-    return client.post(HELD, {"action": "decline"} | fields, follow=True)
+    return press(client, "decline", **fields)
 
 
 @pytest.mark.parametrize("where", ["one", "some", "all"])
@@ -61,5 +60,5 @@ def test_staff_are_told_in_which_language_the_customer_reads(admin_client: Clien
 
 def test_approving_all_asks_for_no_reason(admin_client: Client, make: Make) -> None:
     make(State.HELD)
-    admin_client.post(HELD, {"action": "approve", "reason": "", "note": ""})
+    press(admin_client, "approve", reason="", note="")
     assert Account.objects.get().state == State.QUEUED

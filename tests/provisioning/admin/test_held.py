@@ -1,10 +1,13 @@
 """What a burst has held is approved or declined in one press."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
+from django.utils import timezone
 
 import provisioning.admin.held as held
 from provisioning.models import Account
@@ -21,6 +24,12 @@ def three(make: Make) -> None:
     make(State.REJECTED)
 
 
+def press(client: Client, action: str, **fields: str) -> Any:
+    """Look at the page and press a button on it."""
+    seen = client.get(PAGE).context["seen"]
+    return client.post(PAGE, {"action": action, "seen": seen} | fields, follow=True)
+
+
 def states() -> list[str]:
     return sorted(Account.objects.values_list("state", flat=True))
 
@@ -30,7 +39,7 @@ def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, action:
     client = as_role("Operator")
     assert "3 sign-ups need your approval" in client.get(PAGE).content.decode()
 
-    answer = client.post(PAGE, {"action": action, "reason": "automated"}, follow=True)
+    answer = press(client, action, reason="automated")
 
     assert "3 accounts" in answer.content.decode()
     assert states() == sorted([state] * 3 + ["rejected"])
@@ -52,7 +61,26 @@ def test_more_than_one_press_can_take_are_said_to_be_left(
 ) -> None:
     monkeypatch.setattr(held, "MOST_AT_ONCE", 2)
 
-    answer = as_role("Operator").post(PAGE, {"action": "approve"}, follow=True)
+    answer = press(as_role("Operator"), "approve")
 
     assert "1 more is still held. Press the button again to continue." in answer.content.decode()
     assert states() == ["held", "queued", "queued", "rejected"]
+
+
+@pytest.mark.parametrize("action", ["approve", "decline"])
+def test_what_came_after_the_page_was_opened_is_left(three: None, make: Make, as_role: AsRole, action: str) -> None:
+    client = as_role("Operator")
+    seen = client.get(PAGE).context["seen"]
+    late = make(State.HELD, state_changed_at=timezone.now() + timedelta(seconds=1))
+
+    answer = client.post(PAGE, {"action": action, "reason": "automated", "seen": seen}, follow=True)
+
+    assert Account.objects.get(state="held") == late
+    assert "1 more is still held" in answer.content.decode()
+
+
+@pytest.mark.parametrize("seen", ["", "x", "2026-02-31", "9" * 30, "\0"])
+def test_without_having_seen_any_nothing_is_done(three: None, as_role: AsRole, seen: str) -> None:
+    as_role("Operator").post(PAGE, {"action": "approve", "seen": seen})
+
+    assert states() == ["held", "held", "held", "rejected"]

@@ -168,6 +168,18 @@ def test_only_rejected_accounts_can_be_corrected(state: State) -> None:
     assert (again(account).state, again(account).phone) == (state, SIGN_UP["phone"])
 
 
+def test_a_correction_may_be_held_for_staff() -> None:
+    account = account_in(State.REJECTED)
+
+    services.correct(account, {"phone": "555 0100 999"}, hold=True)
+
+    held = again(account)
+    assert (held.state, held.phone, held.due_at) == (State.HELD, "555 0100 999", None)
+    assert held.password.open() == SIGN_UP["password"]
+    services.approve(held)
+    assert again(account).state == State.QUEUED
+
+
 def test_the_first_of_two_corrections_counts() -> None:
     account, seen_by_another = account_in(State.REJECTED), Account.objects.get()
     services.correct(account, {"phone": "555 0100 999"})

@@ -134,7 +134,7 @@ def test_a_code_is_good_for_the_log_in_that_it_was_given_for(anna: Person) -> No
 
 
 @pytest.mark.parametrize(
-    "query", ["", "code=x", "state=x", "code=x&state=x", "error=nonsense%0Aforged", "code=%00&state=%ff"]
+    "query", ["", "code=x", "state=x", "code=x&state=x", "error=nonsense%0Aforged", "code=%01&state=%ff"]
 )
 def test_an_address_that_was_made_up_is_told(client: Client, query: str) -> None:
     assert WRONG in told(client.get(f"/login/callback/?{query}"))
