@@ -1,17 +1,101 @@
-"""The admin for emails to customers."""
+"""What the sign-up page adds to the admin: emails to customers, and the customer's own page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from csp.decorators import csp_replace
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import path
+from django.urls.resolvers import URLPattern
+from django.utils import translation
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_POST, require_safe
 
+from provisioning.admin import AccountAdmin
+from provisioning.admin.action_views import page, require_permissions
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.timeline import Event
+from provisioning.admin_site import record
+from provisioning.models import Account
+from signup import mails, views
 from signup.brand.admin import BrandAdmin as BrandAdmin
-from signup.models import Mail
+from signup.brand.models import brand_at
+from signup.models import Mail, SentMail
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
+
+admin.site.unregister(Account)
+
+
+@admin.register(Account)
+class CustomerAdmin(AccountAdmin):
+    """Accounts, with their customers' page and emails."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/customer/", view(self.preview), name="provisioning_account_customer"),
+            path("<int:pk>/link/", view(self.link), name="provisioning_account_link"),
+            path("<int:pk>/email/", view(self.send_email), name="provisioning_account_email"),
+            *super().get_urls(),
+        ]
+
+    def events(self, account: Account) -> list[Event]:
+        sent = [_event(mail) for mail in account.sent_mails.all()]
+        return sorted([*super().events(account), *sent], key=lambda event: event.at)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        account: Account = named["obj"]
+        context |= {
+            "planned": Mail.objects.filter(account=account, due_at__isnull=False).first(),
+            "may_email": request.user.has_perm("provisioning.correct_account"),
+            "has_email": bool(mails.event_of(account)) and Mail.objects.filter(account=account).exists(),
+        }
+        return super().render_change_form(request, context, *rest, **named)
+
+    # Nobody should correct or change anything from a preview.
+    @method_decorator([require_safe, csp_replace({"form-action": ["'none'"]})])
+    def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the customer's page as the customer sees it: in their language, with their brand."""
+        require_permissions(request)
+        account = get_object_or_404(Account, pk=pk)
+        context = {"brand": brand_at(account.host), "by_staff": account}
+        with translation.override(account.language or "en"):
+            return views.progress_page(request, account, views.correction(request, account), context)
+
+    @method_decorator(require_POST)
+    def link(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show a link to the customer's page, and record it: whoever has the link can correct the sign-up."""
+        require_permissions(request, "provisioning.correct_account")
+        account = get_object_or_404(Account, pk=pk)
+        record(request, account, "Link to the customer's page shown")
+        mail = Mail.objects.filter(account=account).first()
+        link = mails.link_to(account, mail.origin if mail else mails.origin(request))
+        return page(request, "link", account, title="Link to the customer's page", link=link)
+
+    @method_decorator(require_POST)
+    def send_email(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send the email about the account's state again."""
+        require_permissions(request, "provisioning.correct_account")
+        account = get_object_or_404(Account, pk=pk)
+        if not mails.event_of(account) or not Mail.objects.filter(account=account).exists():
+            messages.warning(request, "No email was sent: there is nothing to tell the customer now.")
+        elif problem := mails.send_now(account):
+            messages.error(request, f"The email to {account.email} may not have been sent: {problem}.")
+        else:
+            record(request, account, "Email sent again")
+            messages.success(request, f"The email was sent to {account.email}.")
+        return redirect("admin:provisioning_account_change", pk)
+
+
+def _event(mail: SentMail) -> Event:
+    if mail.problem:
+        return Event(mail.at, f'Email "{mail.get_event_display()}" may not have been sent.', "bad", facts=mail.problem)
+    return Event(mail.at, f'Email "{mail.get_event_display()}" was sent.')
 
 
 @admin.register(Mail)
@@ -24,8 +108,8 @@ class MailAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="outcome")
     def outcome(self, mail: Mail) -> Text:
-        if mail.sent_at:
-            return "Sent"
         if mail.due_at:
             return "Scheduled"
+        if mail.sent_at:
+            return "Sent"
         return "May not have been sent" if mail.tries else "Not needed yet"

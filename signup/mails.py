@@ -1,4 +1,4 @@
-"""Mails to customers who have closed the window: the account is ready, or something needs a correction.
+"""Mails to customers who have closed the window: the account is ready, needs a correction, or was declined.
 
 What is to be told is written down in the transaction of the move itself (`Mail`), and sent by the worker, on a thread
 of its own, so that a mail server that fails or hangs holds nothing up. Each is sent once: a try that surely failed is
@@ -21,18 +21,21 @@ from django.conf import settings
 from django.core import mail
 from django.core.signing import TimestampSigner
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
 from signup import abuse, visitors
 from signup.brand.models import brand_at
-from signup.models import Mail, Visit
+from signup.models import Mail, MailEvent, SentMail, Visit
 from signup.progress import declined
 
 if TYPE_CHECKING:
@@ -47,22 +50,36 @@ DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2), Stat
 
 Of closed accounts, only those that were declined."""
 LINK_LIVES = timedelta(days=3)
+"""How long a link works at least. It works for as long as a correction is awaited, too."""
+REMINDED = timedelta(days=2)
+"""How long before a sign-up without a correction is closed its customer is reminded, once."""
 TEXTS: dict[str, tuple[Text, Text]] = {
-    State.CREATED: (
+    MailEvent.CREATED: (
         _("Your Constant Contact account is ready"),
         _("Your account is ready. This page shows your username and where to log in:"),
     ),
-    State.REJECTED: (
+    MailEvent.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),
-        _("There is one more thing to fix. This page shows what it is; everything you entered is kept:"),
+        _(
+            "There is one more thing to fix. This page shows what it is; everything you entered is kept. If you don't "
+            "fix it before %(day)s, we close your sign-up:"
+        ),
     ),
-    State.CLOSED: (
+    MailEvent.REMINDER: (
+        _("Reminder: your Constant Contact sign-up needs a correction"),
+        _(
+            "Your account is not created yet, because there is one more thing to fix. If you don't fix it before "
+            "%(day)s, we close your sign-up. This page shows what it is:"
+        ),
+    ),
+    MailEvent.CLOSED: (
         _("Your Constant Contact sign-up was declined"),
         _("You can get help or sign up again on this page:"),
     ),
 }
 """Subject and text of each. Fixed words: nothing in them comes from a form."""
-FOOTER = _("The link works for three days. If you did not sign up, you need not do anything.")
+LIVES_SHORT, LIVES_UNTIL_THEN = _("The link works for three days."), _("The link works until then.")
+FOOTER = _("If you did not sign up, you need not do anything.")
 MOST_TRIES = 30
 MOST_A_DAY = 8
 """Emails to one mailbox; and never more than one of a kind in an hour."""
@@ -76,15 +93,15 @@ _sending = threading.Lock()
 def expect(account: Account, request: HttpRequest) -> None:
     """Let the customer who has just signed up be written to later, with a link to this host."""
     if settings.EMAIL_URL:
-        Mail.objects.get_or_create(account=account, defaults={"origin": _origin(request)})
+        Mail.objects.get_or_create(account=account, defaults={"origin": origin(request)})
 
 
 def plan(account: Account, to: str, **kwargs: Any) -> None:
     """Write down what is to be told of a move; what was to be told before is out of date."""
     if to in DELAYS or account.state in DELAYS:
-        told = to in DELAYS and (to != State.CLOSED or Account.objects.exclude(decline_reason="").filter(pk=account.pk))
-        due_at = Now() + DELAYS[State(to)] if told else None
-        Mail.objects.filter(account=account).update(event=to, due_at=due_at, tries=0, sent_at=None, problem="")
+        account = Account.objects.get(pk=account.pk)
+        due_at = Now() + DELAYS[State(to)] if event_of(account) else None
+        _plan(Mail.objects.filter(account=account), event_of(account), due_at)
 
 
 def remind(username: str, email: str) -> None:
@@ -94,9 +111,28 @@ def remind(username: str, email: str) -> None:
     """
     account = Account.objects.living().filter(username__iexact=username.strip(), state__in=DELAYS).first()
     if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
-        Mail.objects.filter(account=account, due_at=None).update(
-            event=account.state, due_at=Now(), tries=0, sent_at=None, problem=""
-        )
+        _plan(Mail.objects.filter(account=account, due_at=None), account.state, Now())
+
+
+def event_of(account: Account) -> str:
+    """Return what there is to tell about an account as it is now; empty if nothing."""
+    told = account.state in DELAYS and (account.state != State.CLOSED or account.decline_reason)
+    return account.state if told and not account.erased_at else ""
+
+
+def send_now(account: Account) -> str:
+    """Send what there is to tell, at once, and return what went wrong; empty if the mail server took it.
+
+    It doesn't matter how many emails the mailbox got lately: this is for staff.
+    """
+    _plan(Mail.objects.filter(account=account), event_of(account), None)
+    Mail.objects.filter(account=account).update(tries=1)  # Claimed.
+    _send(Mail.objects.select_related("account").get(account=account))
+    return Mail.objects.get(account=account).problem
+
+
+def _plan(planned: QuerySet[Mail], event: str, due_at: CombinedExpression | Now | None) -> None:
+    planned.update(event=event, due_at=due_at, tries=0, sent_at=None, problem="")
 
 
 def send_on_a_thread(**kwargs: Any) -> None:
@@ -108,24 +144,36 @@ def send_on_a_thread(**kwargs: Any) -> None:
 def send_due() -> None:
     """Send what is due until nothing is."""
     while message := _claim():
-        if wait := _wait(message.event, rules.mailbox(message.account.email)):
+        if message.account.erased_at:
+            message.delete()
+        elif wait := _wait(message.event, rules.mailbox(message.account.email)):
             _note(message, due_at=Now() + wait, tries=message.tries - 1, problem="mailbox has had enough")
         else:
             _send(message)
 
 
-def read(token: str) -> UUID:
-    """The reference of the account that the link of a mail leads to. Raises BadSignature (too old, too)."""
-    return UUID(TimestampSigner(salt=SALT).unsign(token, max_age=LINK_LIVES))
-
-
-def _origin(request: HttpRequest) -> str:
+def origin(request: HttpRequest) -> str:
     """Return this page's address by a host name that the partner has named, never by one that a visitor made up."""
     host = visitors.host_name(request)
     named = [name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))]
     if host in named or not named or brand_at(host).host:
         return request.build_absolute_uri("/")
     return f"{request.scheme}://{named[0]}/"
+
+
+def link_to(account: Account, origin: str) -> str:
+    """Return a link that makes the account's page the own one of any browser that follows it."""
+    token = TimestampSigner(salt=SALT).sign(str(account.reference))
+    return urljoin(origin, f"{reverse('reopen')}?{urlencode({'token': token})}")
+
+
+def read(token: str) -> Account:
+    """Return the account that a link leads to. Raises BadSignature (also if it is too old) or Account.DoesNotExist."""
+    signer = TimestampSigner(salt=SALT)
+    account = Account.objects.get(reference=UUID(signer.unsign(token)))
+    if account.state != State.REJECTED:
+        signer.unsign(token, max_age=LINK_LIVES)
+    return account
 
 
 def _due() -> Mail | None:
@@ -181,10 +229,10 @@ def _send(message: Mail) -> None:
         _try_again(message, error)
     except Exception as error:
         _count(message)
-        _note(message, problem=_said(error))
+        _finish(message, problem=_said(error))
     else:
         _count(message)
-        _note(message, sent_at=Now(), problem="")
+        _finish(message, sent_at=Now(), problem="")
     finally:
         with suppress(Exception):
             backend.close()
@@ -192,7 +240,19 @@ def _send(message: Mail) -> None:
 
 def _try_again(message: Mail, error: Exception) -> None:
     back_off = min(LONGEST_BACK_OFF, timedelta(minutes=2.0 ** min(message.tries - 1, 30)))
-    _note(message, problem=_said(error), due_at=Now() + back_off if message.tries < MOST_TRIES else None)
+    if message.tries < MOST_TRIES:
+        _note(message, problem=_said(error), due_at=Now() + back_off)
+    else:
+        _finish(message, problem=_said(error))
+
+
+def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
+    """Record that a mail was sent, or that it is not tried again. A request for a correction leads to one reminder."""
+    SentMail.objects.create(account=message.account, event=message.event, problem=problem)
+    closes_at = message.account.due_at
+    if message.event == MailEvent.REJECTED and closes_at:
+        outcome |= {"event": MailEvent.REMINDER, "due_at": closes_at - REMINDED, "tries": 0}
+    _note(message, problem=problem, **outcome)
 
 
 def _note(message: Mail, **outcome: Any) -> None:
@@ -208,10 +268,12 @@ def _said(error: Exception) -> str:
 
 def _compose(message: Mail) -> mail.EmailMessage:
     account, brand = message.account, brand_at(urlsplit(message.origin).netloc)
-    path = f"{reverse('reopen')}?{urlencode({'token': TimestampSigner(salt=SALT).sign(str(account.reference))})}"
     with translation.override(account.language or settings.LANGUAGE_CODE):
         subject, text = TEXTS[message.event]
-        parts = (*declined(account), text, urljoin(message.origin, path), FOOTER, brand.name)
+        day = date_format(localtime(account.due_at)) if account.due_at else ""
+        lives = LIVES_UNTIL_THEN if account.state == State.REJECTED else LIVES_SHORT
+        link = link_to(account, message.origin)
+        parts = (*declined(account), str(text) % {"day": day}, link, f"{lives} {FOOTER}", brand.name)
         return mail.EmailMessage(
             str(subject),
             "\n\n".join(str(part) for part in parts if part) + "\n",

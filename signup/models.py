@@ -77,14 +77,23 @@ class StaffIdentity(models.Model):
         return f"{self.user}"
 
 
+class MailEvent(models.TextChoices):
+    """What customers are told of: states, and what happens in them."""
+
+    CREATED = Account.State.CREATED.value, "Account ready"
+    REJECTED = Account.State.REJECTED.value, "Correction needed"
+    REMINDER = "reminder", "Reminder to correct"
+    CLOSED = Account.State.CLOSED.value, "Sign-up declined"
+
+
 class Mail(models.Model):
     """What is to be told to one customer by email next, or was told last."""
 
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="mail")
     origin = models.URLField()
     """Where the customer signed up, like `https://signup.example.com/`: the link in the mail leads there."""
-    event = models.CharField(max_length=12, choices=Account.State.choices, blank=True)
-    """The state that the mail is about; empty until there is something to tell."""
+    event = models.CharField(max_length=12, choices=MailEvent.choices, blank=True)
+    """What the mail is about; empty until there is something to tell."""
     due_at = models.DateTimeField(null=True)
     """When it is to be sent, by the database's clock; null when nothing is to be sent, or somebody is at it."""
     tries = models.PositiveSmallIntegerField(default=0)
@@ -94,6 +103,22 @@ class Mail(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["due_at"], name="mail_due", condition=models.Q(due_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.get_event_display()}"
+
+
+class SentMail(models.Model):
+    """Evidence: one email that went out, or whose sending failed for good. Never edited."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sent_mails")
+    event = models.CharField(max_length=12, choices=MailEvent.choices)
+    at = models.DateTimeField(db_default=Now())
+    problem = models.CharField(max_length=255, blank=True)
+    """Why it may not have been sent; empty if the mail server took it."""
+
+    class Meta:
+        ordering = ("at", "pk")
 
     def __str__(self) -> str:
         return f"{self.account}: {self.get_event_display()}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -160,9 +163,16 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     account = own_accounts.find(request, reference)
     if account is None:
         return render(request, "signup/not_yours.html", status=404)
-    form = _correction(request, account)
+    form = correction(request, account)
     if request.method == "POST" and (response := _apply(request, account, form)):
         return response
+    return progress_page(request, account, form)
+
+
+def progress_page(
+    request: HttpRequest, account: Account, form: PropertiesForm | None, more: Mapping[str, Any] = MappingProxyType({})
+) -> HttpResponse:
+    """Render an account's page, with the form for what is to be entered, if anything is. `more` is more context."""
     return render(
         request,
         "signup/progress.html",
@@ -175,6 +185,7 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
             "help_address": help_address(brand_of(request).support_url, account),
             "is_changeable": services.is_changeable(account),
             "likely_email": rules.likely_email(account.email),
+            **more,
         },
         status=abuse.status(form),
     )
@@ -189,7 +200,7 @@ def reopen(request: HttpRequest) -> HttpResponse:
     first, and answers by POST.
     """
     try:
-        account = Account.objects.get(reference=mails.read(request.GET.get("token", "")))
+        account = mails.read(request.GET.get("token", ""))
     except (BadSignature, Account.DoesNotExist):
         return render(request, "signup/link_expired.html", status=404)
     if account.idp_provider_id and single_sign_on.is_somebody_else(request, account.idp_provider_id):
@@ -216,7 +227,7 @@ def _as_typed(request: HttpRequest) -> SignupForm:
     return form
 
 
-def _correction(request: HttpRequest, account: Account) -> PropertiesForm | None:
+def correction(request: HttpRequest, account: Account) -> PropertiesForm | None:
     """The form for what was refused, or for what the customer wants to change; None where there is nothing to enter."""
     data = request.POST if request.method == "POST" else None
     if account.state != Account.State.REJECTED:

@@ -26,7 +26,7 @@ from provisioning.admin.exports import export
 from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter
 from provisioning.admin.held import held
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
-from provisioning.admin.timeline import outlook, timeline
+from provisioning.admin.timeline import Event, outlook, timeline
 from provisioning.admin.token import token
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
@@ -128,6 +128,10 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         context = {"title": "Accounts", "may_export": may_export}
         return super().changelist_view(request, context | (extra_context or {}))
 
+    def events(self, account: Account) -> list[Event]:
+        """Return what happened to an account, oldest first."""
+        return timeline(account)
+
     def render_change_form(
         self,
         request: HttpRequest,
@@ -140,7 +144,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         context |= {
             "title": obj.organization_name,
             "subtitle": None,
-            "timeline": timeline(obj),
+            "timeline": self.events(obj),
             "outlook": outlook(obj),
             "actions": offered(obj, request),
             "may_correct": request.user.has_perm("provisioning.correct_account") and obj.state == State.REJECTED,

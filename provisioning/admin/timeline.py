@@ -134,9 +134,9 @@ def outlook(account: Account) -> str:
         case State.CREATED:
             return "The account is ready. The customer can log in."
         case State.REJECTED:
-            return f"Waiting for a correction from the customer or you. Without one, it closes on {due}."
+            return f"Waiting for a correction from the customer or you. It closes on {due} without one."
         case State.UNCONFIRMED if due:
-            return f"It may or may not exist. Your list at Constant Contact is checked for it after {due}."
+            return f"It may or may not exist. After {due}, your list at Constant Contact is checked for it."
         case State.UNCONFIRMED:
             return "It may or may not exist, and automatic checks couldn't settle it. Please decide."
     return "Nothing more happens here."

@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +24,7 @@ from provisioning.models import Account
 from provisioning.sandbox import Provider, Server
 from signup import mails
 from signup.brand.models import Brand
-from signup.models import Mail, Visit
+from signup.models import Mail, SentMail, Visit
 from tests.patience import PATIENCE
 from tests.signup.accounts import TYPED, account
 
@@ -213,6 +213,58 @@ def test_two_workers_that_see_the_same_mail_send_it_once(monkeypatch: pytest.Mon
     assert mails._claim() is None
 
 
+CLOSES_AT = datetime(2036, 5, 14, 12, tzinfo=UTC)
+
+
+def to_correct() -> Account:
+    """An account whose customer was told to correct something before CLOSES_AT."""
+    account = told_of(State.REJECTED)
+    Account.objects.update(due_at=CLOSES_AT)
+    mails.send_due()
+    return account
+
+
+class TestACorrection:
+    def test_the_email_names_the_day(self) -> None:
+        to_correct()
+
+        assert "If you don't fix it before May 14, 2036, we close your sign-up:" in mail.outbox[0].body
+        assert "The link works until then." in mail.outbox[0].body
+
+    def test_there_is_one_reminder_two_days_before(self) -> None:
+        to_correct()
+        planned = Mail.objects.get()
+        assert (planned.event, planned.due_at) == ("reminder", CLOSES_AT - timedelta(days=2))
+
+        for _ in range(2):
+            Mail.objects.filter(due_at__isnull=False).update(due_at=ALREADY)
+            mails.send_due()
+
+        assert [message.subject for message in mail.outbox] == [
+            "Your Constant Contact sign-up needs a correction",
+            "Reminder: your Constant Contact sign-up needs a correction",
+        ]
+        assert "before May 14, 2036" in mail.outbox[1].body
+        assert [sent.event for sent in SentMail.objects.all()] == ["rejected", "reminder"]
+
+    def test_whoever_corrects_is_not_reminded(self) -> None:
+        account = to_correct()
+
+        services.correct(Account.objects.get(pk=account.pk), {})
+
+        assert Mail.objects.get().due_at is None
+
+
+def test_an_erased_account_gets_no_email() -> None:
+    services.erase(Account.objects.get(pk=told_of(State.CREATED).pk))
+
+    mails.send_due()
+
+    assert mail.outbox == []
+    assert not Mail.objects.exists()
+    assert not SentMail.objects.exists()
+
+
 class TestTheMailServerFails:
     @pytest.fixture(autouse=True)
     def broken(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -332,6 +384,18 @@ class TestTheLink:
         monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives - 60)
         assert client.get(link).status_code == 302
         monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives + 60)
+        assert client.get(link).status_code == 404
+
+    def test_it_works_for_as_long_as_a_correction_is_awaited(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        account = told_of(State.REJECTED)
+        mails.send_due()
+        link, now = link_in(mail.outbox[0]), timezone.now().timestamp()
+
+        monkeypatch.setattr("django.core.signing.time.time", lambda: now + 7 * 24 * 60 * 60)
+        assert client.get(link).status_code == 302
+        services.close(Account.objects.get(pk=account.pk))
         assert client.get(link).status_code == 404
 
     def test_a_link_to_an_account_that_is_gone_opens_nothing(self, client: Client) -> None:

@@ -1,0 +1,115 @@
+"""Staff help a customer: they see the customer's page, send the email again, and hand over the link."""
+
+import re
+from collections.abc import Callable
+from smtplib import SMTPRecipientsRefused
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core import mail
+from django.test import Client
+from pytest_django import Settings
+
+from provisioning.models import Account
+from signup import mails
+from signup.brand.models import Brand
+from signup.models import Mail, SentMail
+from tests.signup.accounts import CANARY
+from tests.signup.test_mails import Broken, expecting, told_of, with_a_mail_server
+
+__all__ = ["with_a_mail_server"]
+pytestmark = pytest.mark.django_db
+State = Account.State
+
+
+def address(account: Account, name: str = "change") -> str:
+    return f"/admin/provisioning/account/{account.pk}/{name}/"
+
+
+def text_of(client: Client, path: str) -> str:
+    return client.get(path).content.decode()
+
+
+def story_of(page: str) -> str:
+    """What the page says, without its CSRF token."""
+    (story,) = re.findall('<div class="card story">.*</main>', page, re.DOTALL)
+    return re.sub('name="csrfmiddlewaretoken" value="[^"]*"', "", story)
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_customers_page_is_shown_as_it_is(admin_client: Client, state: State) -> None:
+    account = expecting(state)
+    customer = Client()
+    customer.get(mails.link_to(account, "/"))
+    page = text_of(admin_client, address(account, "customer"))
+    assert story_of(page) == story_of(text_of(customer, f"/signup/{account.reference}/"))
+    assert "This is what the customer sees now." in page
+    assert "http-equiv" not in page
+    assert "data-status" not in page
+    assert CANARY not in page
+
+
+def test_it_is_in_the_customers_language_and_of_their_brand(admin_client: Client) -> None:
+    Brand.objects.create(host="alder.example.com", name="Alder & Co")
+    account = expecting(State.QUEUED, language="fr", host="alder.example.com")
+    page = text_of(admin_client, address(account, "customer"))
+    assert '<html lang="fr">' in page
+    assert "Alder &amp; Co" in page
+
+
+def test_nothing_can_be_sent_from_it(admin_client: Client) -> None:
+    account = expecting(State.REJECTED)
+    answer = admin_client.get(address(account, "customer"))
+    assert "form-action 'none'" in answer.headers["Content-Security-Policy"]
+    assert admin_client.post(address(account, "customer"), {"username": "mallory"}).status_code == 405
+
+
+def test_the_link_is_the_customers_and_on_record(admin_client: Client, client: Client) -> None:
+    account = expecting(State.REJECTED)
+    page = admin_client.post(address(account, "link")).content.decode()
+    (link,) = re.findall(r'value="(https://localhost/signup/open/[^"]+)"', page)
+    assert client.get(link.removeprefix("https://localhost")).headers["Location"] == f"/signup/{account.reference}/"
+    assert LogEntry.objects.get().change_message == "Link to the customer's page shown"
+
+
+def test_the_email_is_sent_again_at_once_however_many_went_out(admin_client: Client) -> None:
+    account = told_of(State.CREATED)
+    mails.send_due()
+    for number in (2, 3):
+        answer = admin_client.post(address(account, "email"), follow=True)
+        assert f"The email was sent to {account.email}." in answer.content.decode()
+        assert len(mail.outbox) == number
+    assert [entry.change_message for entry in LogEntry.objects.all()] == ["Email sent again"] * 2
+
+
+def test_a_failure_is_told_and_the_email_is_tried_again(
+    admin_client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EMAIL_BACKEND = "tests.signup.test_mails.Broken"
+    monkeypatch.setattr(Broken, "fault", SMTPRecipientsRefused({}), raising=False)
+    account = told_of(State.CREATED)
+    answer = admin_client.post(address(account, "email"), follow=True).content.decode()
+    assert "may not have been sent: SMTPRecipientsRefused." in answer
+    assert Mail.objects.get().due_at
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize("prepare", [lambda: expecting(State.QUEUED), lambda: expecting(State.CLOSED)])
+def test_where_there_is_nothing_to_tell_no_email_is_offered(
+    admin_client: Client, prepare: Callable[[], Account]
+) -> None:
+    account = prepare()
+    assert "Send the email again" not in text_of(admin_client, address(account))
+    answer = admin_client.post(address(account, "email"), follow=True)
+    assert "No email was sent" in answer.content.decode()
+    assert mail.outbox == []
+
+
+def test_what_happened_lists_every_email_with_its_result(admin_client: Client) -> None:
+    account = told_of(State.REJECTED)
+    mails.send_due()
+    SentMail.objects.create(account=account, event="created", problem="TimeoutError")
+    page = text_of(admin_client, address(account))
+    assert "Email &quot;Correction needed&quot; was sent." in page
+    assert "Email &quot;Account ready&quot; may not have been sent." in page
+    assert "TimeoutError" in page
