@@ -6,6 +6,8 @@ Failures count for 15 minutes after the last one:
 - by network: after 50, it is blocked for every user;
 - by user: after 10 from anywhere, each further guess has to wait 1, 2, 4 … 60 seconds.
 
+Whatever the source, each process checks only a few passwords at the same time (`turn`).
+
 A network is an IPv4 address or an IPv6 /64. Where it is unknown, only the user counts. A browser in which the user has
 logged in before is counted separately, so that a stranger can't lock them out. A guess made too early is not checked
 and does not count.
@@ -14,6 +16,9 @@ and does not count.
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +44,14 @@ LONGEST_DELAY = 60.0
 KNOWN = "known"
 """Stored as the browser of a failure where the user has logged in with it before. Others are stored as empty."""
 YEAR = timedelta(days=365)
+AT_ONCE = 2
+"""How many passwords each process checks at the same time: hashing one takes a core, which other pages need too."""
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
+
+
+class Busy(Exception):
+    """Too many passwords are being checked."""
 
 
 class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
@@ -70,6 +83,22 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
         if self.is_locked(request, credentials):
             request.axes_locked_out, request.axes_credentials = True, credentials
             user_locked_out.send("axes", request=request, username=username, ip_address=request.axes_ip_address)
+
+
+@contextmanager
+def turn(request: HttpRequest, username: str) -> Iterator[None]:
+    """Take a turn at having a password checked. Raises Busy at once: a thread that waits serves nobody.
+
+    Nobody has to take one in a browser in which the user has logged in before.
+    """
+    is_known = _is_known(request, username)
+    if not is_known and not _turns.acquire(blocking=False):
+        raise Busy
+    try:
+        yield
+    finally:
+        if not is_known:
+            _turns.release()
 
 
 def count_failure(request: HttpRequest, username: str) -> None:

@@ -25,25 +25,27 @@ log = logging.getLogger(__name__)
 
 
 class ProofForm(forms.Form):
-    """Asks for the second factor, or for the password where there is none."""
+    """Asks for all that a login asks for: the password, and a code where there is a second factor."""
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.POST or None)
         self.request = request
+        attributes = {"autocomplete": "current-password", "autofocus": True}
+        self.fields["password"] = forms.CharField(
+            label="Your password", strip=False, widget=forms.PasswordInput(attrs=attributes)
+        )
         if has_second_factor(request.user):
             self.fields["code"] = code_field(label="Code from your authenticator app")
-        else:
-            attributes = {"autocomplete": "current-password", "autofocus": True}
-            self.fields["password"] = forms.CharField(
-                label="Your password", strip=False, widget=forms.PasswordInput(attrs=attributes)
-            )
-
-    def clean_code(self) -> None:
-        if not accepts(self.request, self.request.user, self.cleaned_data["code"]):
-            raise ValidationError("This code is wrong or already used. Wait for the next code and enter it.")
 
     def clean_password(self) -> None:
         _check_password(self.request, self.cleaned_data["password"])
+
+    def clean_code(self) -> None:
+        """Check the code only after the right password, so that a mistyped password uses up no code."""
+        if self.errors:
+            return
+        if not accepts(self.request, self.request.user, self.cleaned_data["code"]):
+            raise ValidationError("This code is wrong or already used. Wait for the next code and enter it.")
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):

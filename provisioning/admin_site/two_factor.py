@@ -9,13 +9,16 @@ import segno
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import mark_safe
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from provisioning.admin_site.guessing import Busy, turn
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import ask_for_proof
 
@@ -38,7 +41,13 @@ class LogInForm(AdminAuthenticationForm):
             raise self.get_invalid_login_error()
 
     def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean()
+        try:
+            with turn(self.request, self.cleaned_data.get("username", "")):  # type: ignore[arg-type]
+                cleaned: dict[str, Any] = super().clean()
+        except Busy:
+            raise ValidationError(
+                "Too many people are logging in right now. Wait a few seconds, then try again.", code="busy"
+            ) from None
         user = self.get_user()
         if user and has_second_factor(user) and not accepts(self.request, user, cleaned.get("code", "")):  # type: ignore[arg-type]
             raise ValidationError(
@@ -69,11 +78,11 @@ def two_factor(request: HttpRequest) -> HttpResponse:
         return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
     if asked := ask_for_proof(request):
         return asked
-    device, _new = TOTPDevice.objects.get_or_create(user=request.user, defaults={"name": "TOTP", "confirmed": False})
+    device = _device_of(request.user)
     form = CodeForm(device, request.POST or None)
     if form.is_valid():
         if device.confirmed:
-            device.delete()
+            TOTPDevice.objects.filter(user=request.user).delete()
             log.info("staff removed their second factor user=%s", request.user.pk)
             messages.success(request, "Two-factor authentication is off. You log in with your password only.")
         else:
@@ -88,6 +97,14 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     if not device.confirmed:
         context |= {"qr_code": _drawn(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}
     return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
+
+
+def _device_of(user: Any) -> TOTPDevice:
+    """Return the device in use, or the one to set up. Pages that are opened at once get the same one."""
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        own = TOTPDevice.objects.filter(user=user).order_by("-confirmed", "pk")
+        return own.first() or TOTPDevice.objects.create(user=user, name="TOTP", confirmed=False)
 
 
 def _drawn(url: str) -> str:

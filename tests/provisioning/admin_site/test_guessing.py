@@ -1,6 +1,7 @@
 """Guesses are stopped where they come from; the real owner still gets in, and nothing that was entered is kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +9,13 @@ import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib.auth.models import User
 from django.db import connection
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site import guessing
-from provisioning.admin_site.guessing import FREE_FOR_USER, MOST_OF_NETWORK, MOST_OF_ONE
+from provisioning.admin_site.guessing import FREE_FOR_USER, MOST_OF_NETWORK, MOST_OF_ONE, remember_browser
 from provisioning.signals import chores
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
 from tests.provisioning.admin_site.test_log_in import LOG_IN, code_of
@@ -123,6 +125,37 @@ def test_one_network_guesses_at_so_many_users_and_no_more() -> None:
         log_in("203.0.113.9", username=f"user-{number}")
     assert log_in("203.0.113.9", STAFF_PASSWORD) == 429
     assert log_in("203.0.113.10", STAFF_PASSWORD) == 302
+
+
+class TestAtTheSameTime:
+    """Hashing a password takes a core for a while, and other pages need one too."""
+
+    @pytest.fixture(autouse=True)
+    def many(self) -> Iterator[None]:
+        with ExitStack() as others:
+            for number in range(guessing.AT_ONCE):
+                others.enter_context(guessing.turn(RequestFactory().post("/"), f"user-{number}"))
+            yield
+
+    def test_a_few_passwords_are_checked_and_no_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(User, "check_password", lambda *_: pytest.fail("hashed"))
+
+        answer = Client().post(LOG_IN, {"username": "ana", "password": STAFF_PASSWORD})
+
+        assert "Too many people are logging in right now" in answer.content.decode()
+        assert not AccessAttempt.objects.exists()
+
+    def test_staff_come_in_by_a_browser_that_is_known(self) -> None:
+        client = Client()
+        remember_browser(answer := HttpResponse(), "ana")
+        client.cookies.update(answer.cookies)
+
+        assert log_in("203.0.113.9", STAFF_PASSWORD, client=client) == 302
+
+
+def test_a_turn_ends_with_the_login(client: Client) -> None:
+    for _ in range(guessing.AT_ONCE + 1):
+        assert log_in("203.0.113.9", STAFF_PASSWORD) == 302
 
 
 class TestACode:

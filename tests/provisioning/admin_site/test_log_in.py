@@ -1,5 +1,6 @@
 from base64 import b32encode
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site.guessing import MOST_OF_ONE
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
+from tests.provisioning.work import at_once
 
 LOG_IN = "/admin/login/?next=/admin/"
 AsRole = Callable[[str], Client]
@@ -134,6 +136,32 @@ def test_the_second_step_is_given_up_only_with_a_code(client: Client, phone: TOT
     assert TOTPDevice.objects.exists()
     client.post(TWO_STEP, {"code": code_of(phone)})
     assert not TOTPDevice.objects.exists()
+
+
+def test_two_keys_that_two_pages_made_at_once_are_no_fault(client: Client) -> None:
+    user = User.objects.get(username="ana")
+    client.force_login(user)
+    for confirmed in (False, True, False):
+        TOTPDevice.objects.create(user=user, name="TOTP", confirmed=confirmed)
+
+    assert "Two-factor authentication is on" in client.get(TWO_STEP).content.decode()
+    client.post(TWO_STEP, {"code": code_of(TOTPDevice.objects.get(confirmed=True))})
+
+    assert not TOTPDevice.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_opened_at_once_show_one_key(client: Client) -> None:
+    client.force_login(User.objects.get(username="ana"))
+    client.get("/admin/")
+
+    def open_page(number: int) -> int:
+        browser = Client()
+        browser.cookies = copy(client.cookies)
+        return browser.get(TWO_STEP).status_code
+
+    assert at_once(8, open_page) == [200] * 8
+    assert TOTPDevice.objects.count() == 1
 
 
 def test_an_administrator_helps_who_has_lost_the_phone(as_role: AsRole, phone: TOTPDevice) -> None:

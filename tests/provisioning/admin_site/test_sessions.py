@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -245,13 +246,32 @@ class TestFreshProof:
         assert is_in(admin_client)
         assert StaffSession.objects.get().session_id == admin_client.session.session_key
 
-    def test_is_the_code_where_there_is_a_second_factor(self, admin_client: Client, passes: Passes) -> None:
+    def test_is_the_password_and_the_code_where_there_is_a_second_factor(
+        self, admin_client: Client, passes: Passes
+    ) -> None:
         device = TOTPDevice.objects.create(user=User.objects.get(username="dora"), name="TOTP", confirmed=True)
+        right = {"password": "dora-desk-1", "code": code_of(device)}
         passes(11 * MINUTE)
-        for wrong in ({"password": "dora-desk-1"}, {"code": "abc"}):
-            assert admin_client.post("/admin/confirm/", wrong).status_code == 200
+        for wrong in ({"password": "guess"}, {"code": ""}, {"code": "abc"}):
+            assert admin_client.post("/admin/confirm/", right | wrong).status_code == 200
         TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
-        assert admin_client.post("/admin/confirm/", {"code": code_of(device)}).headers["Location"] == "/admin/"
+        assert admin_client.post("/admin/confirm/", right).headers["Location"] == "/admin/"
+
+    def test_with_a_wrong_password_uses_up_no_code_and_counts_once(self, admin_client: Client) -> None:
+        device = TOTPDevice.objects.create(user=User.objects.get(username="dora"), name="TOTP", confirmed=True)
+        admin_client.post("/admin/confirm/", {"password": "guess", "code": code_of(device)})
+
+        assert TOTPDevice.objects.get().last_t == -1
+        assert AccessAttempt.objects.get().failures_since_start == 1
+
+    def test_is_asked_for_a_change_of_the_password_where_there_is_a_second_factor(
+        self, admin_client: Client, passes: Passes
+    ) -> None:
+        passes(11 * MINUTE)
+        assert admin_client.get("/admin/password_change/").status_code == 200
+        TOTPDevice.objects.create(user=User.objects.get(username="dora"), name="TOTP", confirmed=True)
+        for response in (admin_client.get("/admin/password_change/"), admin_client.post("/admin/password_change/")):
+            assert response.headers["Location"].startswith("/admin/confirm/")
 
     @pytest.mark.parametrize(
         "back",
