@@ -56,8 +56,8 @@ STAGES: dict[str, Stage] = {
     Account.State.HELD: Stage(
         _("We have received your sign-up"),
         _(
-            "One of us looks at it before your account is created. You need not do anything; this page moves on by "
-            "itself."
+            "One of us looks at it before your account is created. You need not do anything. If you don't hear from us "
+            "within a day, contact us with the reference below."
         ),
         step=1,
         reload_every=30,
@@ -102,11 +102,27 @@ DECLINE_REASONS: dict[str, Text] = {
 DELAYED = Stage(
     _("This takes longer than usual"),
     _(
-        "Your sign-up is safe with us and will be sent as soon as Constant Contact takes it. Leave this page open or "
-        "come back to it later in this browser; you need not sign up again."
+        "Your sign-up is safe with us and will be sent as soon as Constant Contact takes it. You need not sign up "
+        "again."
     ),
     reload_every=10,
 )
+BY_STAFF: dict[str, Stage] = {
+    state: Stage(_("One of us is checking your sign-up"), text, reload_every=30)
+    for state, text in {
+        Account.State.QUEUED: _(
+            "Your account could not be created automatically, so one of us takes care of it. You need not sign up "
+            "again. If you don't hear from us within a day, contact us with the reference below."
+        ),
+        Account.State.UNCONFIRMED: _(
+            "Constant Contact has not told us whether your account was created, so one of us finds out. You need not "
+            "sign up again. If you don't hear from us within a day, contact us with the reference below."
+        ),
+    }.items()
+}
+"""While an account waits for staff."""
+UNCONFIRMED_LONG = timedelta(minutes=5)
+"""After this time a customer is told when an unconfirmed account is looked up next."""
 
 
 def help_address(support_url: str, account: Account) -> str:
@@ -141,7 +157,11 @@ def _stage(account: Account) -> Stage:
         return DECLINED_STAGE
     if account.state == Account.State.CLOSED and services.may_exist(account):
         return CLOSED_IN_DOUBT
+    if account.state in BY_STAFF and Account.objects.waiting_for_staff().filter(pk=account.pk).exists():
+        return BY_STAFF[account.state]
     now = timezone.now()
+    if account.state == Account.State.UNCONFIRMED and now - account.state_changed_at > UNCONFIRMED_LONG:
+        return _looked_up(account.due_at)
     closed = gateway.current_pause() if account.state == Account.State.QUEUED else None
     if closed and closed.until and closed.until - now > PATIENCE:
         return _in_the_queue(closed.until)
@@ -152,13 +172,28 @@ def _stage(account: Account) -> Stage:
     return DELAYED if is_stopped or is_late else STAGES[account.state]
 
 
+def _looked_up(due_at: datetime | None) -> Stage:
+    """While it is not known, for longer than some minutes, whether the account exists."""
+    now = timezone.now()
+    next_look = max(due_at or now, now + timedelta(seconds=61))  # "0 minutes" would say nothing.
+    return Stage(
+        STAGES[Account.State.UNCONFIRMED].heading,
+        _(
+            "Constant Contact still has not confirmed it. We look for it again in about %(time)s, before we try again, "
+            "so that you get one account and not two. You need not sign up again."
+        )
+        % {"time": timeuntil(next_look, depth=1)},
+        reload_every=30,
+    )
+
+
 def _in_the_queue(opens_at: datetime) -> Stage:
     """While the day's quota is used up."""
     return Stage(
         _("You are in the queue"),
         _(
             "Constant Contact takes only so many new accounts a day, and today's are all taken. Yours will be created "
-            "in about %(time)s. Come back to this page then, in this browser; you need not sign up again."
+            "in about %(time)s. You need not sign up again."
         )
         % {"time": timeuntil(opens_at, depth=1)},
         reload_every=60,

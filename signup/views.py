@@ -41,6 +41,7 @@ from signup import (
 )
 from signup.brand.context_processors import brand_of
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
+from signup.models import Mail
 from signup.progress import declined, help_address, pause, stage
 from signup.single_sign_on import Proof
 
@@ -183,6 +184,7 @@ def progress_page(
             "declined": declined(account),
             "note": resubmission.note(request),
             "help_address": help_address(brand_of(request).support_url, account),
+            "is_written_to": bool(settings.EMAIL_URL) and Mail.objects.filter(account=account).exists(),
             "is_changeable": services.is_changeable(account),
             "likely_email": rules.likely_email(account.email),
             **more,

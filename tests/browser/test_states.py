@@ -59,7 +59,7 @@ STATES: dict[str, dict[str, str]] = {
     "We are creating your account": {"state": "queued"},
     "This takes longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z"},
     "We have received your sign-up": {"state": "held"},
-    "We are making sure that your account is there": {"state": "unconfirmed"},
+    "One of us is checking your sign-up": {"state": "unconfirmed"},
     "One more thing to fix": {"state": "rejected"},
     "Your account is ready": {"state": "created", "account_id": "1"},
     "This sign-up has been closed": {"state": "closed", "account_id": ""},

@@ -23,6 +23,9 @@ def hidden(response: Any) -> dict[str, str]:
     )
 
 
+DUE = {Account.State.QUEUED, Account.State.SENDING, Account.State.UNCONFIRMED}
+
+
 def account(state: str, refused: dict[str, str] | None = None, outcome: str = "refused", **values: Any) -> Account:
     """An account in that state; `refused` is what its last call to Constant Contact was refused for."""
     made = Account.objects.create(
@@ -32,6 +35,7 @@ def account(state: str, refused: dict[str, str] | None = None, outcome: str = "r
             "submission": uuid.uuid4(),
             "username": f"anna-{Account.objects.count()}",
             "password": Sealed.of("" if state in Account.FINAL or "idp_provider_id" in values else CANARY),
+            "due_at": timezone.now() if state in DUE else None,
             "account_id": str(uuid.uuid4()) if state == Account.State.CREATED else "",
             **values,
         }

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -99,15 +99,57 @@ def test_it_says_so_when_it_takes_long(client: Client, page_of: PageOf, state: S
 
 @pytest.mark.parametrize(("state", "told"), [(State.HELD, True), (State.UNCONFIRMED, True), (State.QUEUED, False)])
 def test_who_will_be_written_to_need_not_wait_for_long(
-    client: Client, page_of: PageOf, state: State, told: bool
+    client: Client, page_of: PageOf, settings: Settings, state: State, told: bool
 ) -> None:
-    waiting = account(state)
+    waiting = account(state, due_at=timezone.now())
     page = page_of(waiting)
-    assert "You can close this page" not in client.get(page).content.decode()
-
     Mail.objects.create(account=waiting)
+    assert ("You can close this page and come back" in client.get(page).content.decode()) is told
 
-    assert ("You can close this page" in client.get(page).content.decode()) is told
+    settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
+
+    assert ("You can close this page: we will write to you" in client.get(page).content.decode()) is told
+
+
+HOUR = timedelta(hours=1)
+
+
+def waiting(state: State, waited: timedelta, due_in: timedelta | None) -> Account:
+    now = timezone.now()
+    return account(state, state_changed_at=now - waited, due_at=None if due_in is None else now + due_in)
+
+
+@pytest.mark.parametrize(
+    ("state", "waited", "due_in", "told"),
+    [
+        (State.UNCONFIRMED, 0 * HOUR, HOUR, "This can take some minutes."),
+        (State.UNCONFIRMED, 0.5 * HOUR, 0.8 * HOUR, "We look for it again in about 47\N{NO-BREAK SPACE}minutes"),
+        (State.UNCONFIRMED, 0.5 * HOUR, -HOUR, "We look for it again in about 1\N{NO-BREAK SPACE}minute,"),
+        (State.UNCONFIRMED, 72 * HOUR, HOUR, "One of us is checking your sign-up"),
+        (State.UNCONFIRMED, 0 * HOUR, None, "One of us is checking your sign-up"),
+        (State.QUEUED, 0 * HOUR, None, "One of us is checking your sign-up"),
+        (State.QUEUED, 72 * HOUR, HOUR, "This takes longer than usual"),
+    ],
+)
+def test_each_situation_has_one_honest_text(
+    client: Client, page_of: PageOf, state: State, waited: timedelta, due_in: timedelta | None, told: str
+) -> None:
+    page = client.get(page_of(waiting(state, waited, due_in))).content.decode()
+
+    texts = ("some minutes", "We look for it again", "One of us is checking", "takes longer than usual")
+    assert told in page
+    assert len([text for text in texts if text in page]) == 1
+    assert "Leave this page open" not in page
+
+
+def test_a_correction_is_asked_for_before_a_day(client: Client, page_of: PageOf) -> None:
+    closes_at = datetime(2036, 5, 14, 12, tzinfo=UTC)
+
+    page = client.get(page_of(account(State.REJECTED, {"phone": "No."}, due_at=closes_at))).content.decode()
+
+    assert escape("If you don't send it before May 14, 2036, we close your sign-up.") in page or (
+        "If you don't send it before May 14, 2036, we close your sign-up." in page
+    )
 
 
 def test_it_says_when_it_goes_on_where_the_days_quota_is_used_up(client: Client, page_of: PageOf) -> None:
