@@ -15,6 +15,7 @@ After an unanswered call, the account is looked up in the partner's list before 
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from datetime import timedelta
 from typing import Any, Self
@@ -327,6 +328,8 @@ class Attempt(models.Model):
     error_message = models.TextField(blank=True)
     refused = models.JSONField(default=dict)
     """What was refused: property → Constant Contact's reason."""
+    refused_keys = models.JSONField(default=dict)
+    """What was refused: property → the key of Constant Contact's error."""
     answer = models.TextField(blank=True)
     """The body of the answer, with secrets masked."""
 
@@ -340,9 +343,23 @@ class Attempt(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.get_outcome_display() or '…'}"
 
+    def reasons(self) -> dict[str, str]:
+        """Return what was refused, and Constant Contact's reason for each property."""
+        return {name: _without_pointer(reason) for name, reason in self.refused.items()}
+
+    @property
+    def message(self) -> str:
+        """What Constant Contact said, or what kept it from answering."""
+        return _without_pointer(self.error_message)
+
     def complete(self, **evidence: Any) -> None:
         """Record the end of the call. Only the first completion counts; later ones change nothing."""
         Attempt.objects.filter(pk=self.pk, ended_at__isnull=True).update(ended_at=Now(), **evidence)
+
+
+def _without_pointer(message: str) -> str:
+    """Return a message without the JSON pointer that it begins with: `#/email: Not valid.` → `Not valid.`"""
+    return re.sub(r"^#/\w*:?\s*", "", message)
 
 
 class Gateway(models.Model):

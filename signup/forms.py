@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -21,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
-from signup import usernames
+from signup import refusals, usernames
 
 GROUPS = (
     (_("Your business"), ("organization_name", "website", "country_code", "state_code")),
@@ -49,20 +48,6 @@ KEEP = _("Leave this empty to keep the one you chose.")
 
 LOG_IN = _("You will log in with it.")
 """What to know of a username besides its rule, where it comes with a password."""
-
-REFUSED = {
-    "organization_name": _("Constant Contact does not accept this name of the organization."),
-    "website": _("Constant Contact does not accept this address of a website."),
-    "country_code": _("Constant Contact does not accept this country."),
-    "state_code": _("Constant Contact does not accept this state or province."),
-    "first_name": _("Constant Contact does not accept this first name."),
-    "last_name": _("Constant Contact does not accept this last name."),
-    "email": _("Constant Contact does not accept this email address."),
-    "phone": _("Constant Contact does not accept this phone number."),
-    "username": _("Constant Contact does not accept this username."),
-    "password": _("Constant Contact does not accept this password."),
-    "gdpr_opt_out": _("Constant Contact does not accept this answer."),
-}
 
 NOT_LISTED = "-"
 """No code of a country or state."""
@@ -224,7 +209,10 @@ class SignupForm(PropertiesForm):
 
 
 class CorrectionForm(PropertiesForm):
-    """Asks again for what Constant Contact refused, with its reasons; filled in with what is known but secrets."""
+    """Asks again for what Constant Contact refused, filled in with what is known but secrets.
+
+    `refused` has the key of Constant Contact's error for each property, or what we know better.
+    """
 
     def __init__(
         self, account: Account, refused: Mapping[str, str | ValidationError], data: Mapping[str, Any] | None = None
@@ -242,7 +230,9 @@ class CorrectionForm(PropertiesForm):
             self.errors.clear()
             for name in set(self.fields) & set(refused):
                 reason = refused[name]
-                self.add_error(name, _in_plain_words(name, reason) if isinstance(reason, str) else reason)
+                self.add_error(name, refusals.explain(name, reason) if isinstance(reason, str) else reason)
+                if isinstance(reason, str) and refusals.is_explained(name, reason):
+                    self.fields[name].help_text = ""  # Constant Contact has just contradicted it.
 
 
 class ChangeForm(PropertiesForm):
@@ -272,12 +262,6 @@ class ChangeForm(PropertiesForm):
         if "password" in self.fields:
             self.fields["password"].widget.attrs.pop("aria-required")
             self.fields["password"].help_text = f"{self.fields['password'].help_text} {KEEP}"
-
-
-def _in_plain_words(name: str, reason: str) -> str:
-    """What was refused, then the provider's own words, in English, without the JSON pointer that they begin with."""
-    words = re.sub(r"^#/\w*:?\s*", "", reason)
-    return format_html('{} <q lang="en">{}</q>', REFUSED[name], words) if words else str(REFUSED[name])
 
 
 @cache

@@ -237,7 +237,7 @@ def correction(request: HttpRequest, account: Account) -> PropertiesForm | None:
         if not wanted or not services.is_changeable(account):
             return None
         return ChangeForm(account, data, names=["email"] if wanted == "email" else ())
-    reasons: dict[str, str | ValidationError] = {**services.refused(account)}
+    reasons: dict[str, str | ValidationError] = {**services.refused_keys(account)}
     if services.is_taken(account):
         reasons["username"] = services.TAKEN
     if not reasons:

@@ -92,9 +92,9 @@ def _call(account: Account, attempt: Attempt) -> Event:
         title = "Waiting for Constant Contact's answer." if under_way else "The worker stopped before an answer came."
         return Event(attempt.started_at, title, "" if under_way else "unsure")
     words, tone = CALLS[Kind(attempt.kind), Outcome(attempt.outcome)]
-    said = [f"{Account.label(name)}: {reason}" for name, reason in attempt.refused.items()]
-    if not said and attempt.error_message:
-        said = [attempt.error_message]
+    said = [f"{Account.label(name)}: {reason}" for name, reason in attempt.reasons().items()]
+    if not said and attempt.message:
+        said = [attempt.message]
     facts = [
         f"HTTP {attempt.status}" if attempt.status else "",
         f"{attempt.duration.total_seconds():.1f} s" if attempt.duration is not None else "",

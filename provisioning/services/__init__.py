@@ -15,6 +15,7 @@ from provisioning.services.customers import (
     is_changeable,
     is_taken,
     refused,
+    refused_keys,
     submit,
 )
 from provisioning.services.privacy import erase, purge, wipe_token
@@ -57,6 +58,7 @@ __all__ = [
     "purge",
     "read_page",
     "refused",
+    "refused_keys",
     "reject_username",
     "report",
     "retry",

@@ -122,7 +122,13 @@ def correct(account: Account, values: Mapping[str, object], *, hold: bool = Fals
 def refused(account: Account) -> dict[str, str]:
     """Return, for a rejected account, property → why Constant Contact refused it; empty if it named no property."""
     last = account.attempts.filter(outcome__in=REFUSALS).last()
-    return dict(last.refused) if last else {}
+    return last.reasons() if last else {}
+
+
+def refused_keys(account: Account) -> dict[str, str]:
+    """Return, for a rejected account, property → the key of Constant Contact's error; empty where it is not known."""
+    last = account.attempts.filter(outcome__in=REFUSALS).last()
+    return {name: last.refused_keys.get(name, "") for name in last.refused} if last else {}
 
 
 def is_taken(account: Account) -> bool:

@@ -253,14 +253,16 @@ def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
     asked = CUSTOMERS if rules.states(account.country_code) else CUSTOMERS - {"state_code"}
     first = answer.problems[0] if answer.problems else Problem("", "")
     refused = {each.property: each.error_message for each in answer.problems if each.property in asked}
+    keys = {each.property: each.error_key[:255] for each in answer.problems if each.property in asked}
     if answer.meaning == Meaning.TAKEN:
-        refused = {"username": first.error_message}
+        refused, keys = {"username": first.error_message}, {"username": first.error_key[:255]}
     return {
         "status": answer.status,
         "duration": answer.duration,
         "error_key": first.error_key[:255],
         "error_message": first.error_message,
         "refused": refused,
+        "refused_keys": keys,
         "answer": answer.body,
     }
 

@@ -26,7 +26,14 @@ def hidden(response: Any) -> dict[str, str]:
 DUE = {Account.State.QUEUED, Account.State.SENDING, Account.State.UNCONFIRMED}
 
 
-def account(state: str, refused: dict[str, str] | None = None, outcome: str = "refused", **values: Any) -> Account:
+def account(
+    state: str,
+    refused: dict[str, str] | None = None,
+    outcome: str = "refused",
+    *,
+    keys: dict[str, str] | None = None,
+    **values: Any,
+) -> Account:
     """An account in that state; `refused` is what its last call to Constant Contact was refused for."""
     made = Account.objects.create(
         **{
@@ -49,5 +56,6 @@ def account(state: str, refused: dict[str, str] | None = None, outcome: str = "r
             status=400 if outcome == "refused" else 409,
             ended_at=timezone.now(),
             refused=refused,
+            refused_keys=keys or {},
         )
     return made

@@ -11,7 +11,8 @@ from pytest_django import Settings
 from pytest_django.asserts import assertHTMLEqual
 
 from provisioning import rules
-from signup.forms import GROUPS, LABELS, REFUSED, CorrectionForm, SignupForm
+from signup.forms import GROUPS, LABELS, CorrectionForm, SignupForm
+from signup.refusals import CHARACTERS, KEYS, REFUSED
 from tests.signup.accounts import CANARY, TYPED, account
 
 
@@ -111,26 +112,41 @@ def test_a_submission_that_is_missing_or_broken_is_replaced(broken: Any) -> None
 @pytest.mark.django_db
 class TestCorrection:
     def test_it_asks_for_just_what_was_refused_filled_in_with_what_is_known(self) -> None:
-        form = CorrectionForm(account("rejected", username="anna"), {"username": "It is reserved."})
+        form = CorrectionForm(account("rejected", username="anna"), {"username": "json.min.length.violation"})
 
         assert list(form.fields) == ["username"]
         assert form["username"].value() == "anna"
-        assert "It is reserved." in str(form.errors["username"])
+        assert "It is too short." in str(form.errors["username"])
 
     @pytest.mark.parametrize(
-        ("reason", "shown"),
+        ("name", "key", "why"),
         [
-            ("#/email: The domain is blocked.", ' <q lang="en">The domain is blocked.</q>'),
-            ("#/email", ""),
-            ("", ""),
-            ("Issue #/7: no", ' <q lang="en">Issue #/7: no</q>'),
-            ("<script>", ' <q lang="en">&lt;script&gt;</q>'),
+            ("email", "json.email.invalid", " Check that it is spelled right, or enter another one."),
+            ("last_name", "json.min.length.violation", " It is too short."),
+            ("last_name", "json.regex.invalid", " It has characters that are not allowed."),
+            ("password", "json.regex.invalid", " Use only letters a to z, capital or not, digits, and @ . - _"),
+            ("email", "json.value.invalid", ""),
+            ("email", "a.new.key", ""),
+            ("email", "", ""),
         ],
     )
-    def test_it_quotes_the_providers_reason_without_its_pointer(self, reason: str, shown: str) -> None:
-        errors = CorrectionForm(account("rejected"), {"email": reason}).errors
+    def test_it_says_what_is_wrong_in_our_words(self, name: str, key: str, why: str) -> None:
+        assert CorrectionForm(account("rejected"), {name: key}).errors == {name: [f"{REFUSED[name]}{why}"]}
 
-        assert errors == {"email": [f"Constant Contact does not accept this email address.{shown}"]}
+    @pytest.mark.parametrize("language", ["fr", "es"])
+    def test_our_words_are_translated(self, language: str) -> None:
+        texts = [*REFUSED.values(), *KEYS.values(), *CHARACTERS.values()]
+        english = [str(text) for text in texts]
+
+        with translation.override(language):
+            assert not set(english) & {str(text) for text in texts}
+
+    def test_no_hint_contradicts_the_refusal(self) -> None:
+        told = CorrectionForm(account("rejected"), {"password": "json.regex.invalid"})
+        asked = CorrectionForm(account("rejected"), {"password": "json.value.invalid"})
+
+        assert not told.fields["password"].help_text
+        assert asked.fields["password"].help_text
 
     @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
     def test_it_has_words_for_the_refusal_of_each_property(self, name: str) -> None:

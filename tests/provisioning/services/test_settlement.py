@@ -57,6 +57,9 @@ def test_an_answer_is_stored_for_staff_as_received() -> None:
     assert (attempt.status, attempt.duration, attempt.answer) == (400, SECOND, "[…]")
     assert (attempt.error_key, attempt.error_message) == ("json.email.invalid", "#/email: Not valid.")
     assert attempt.refused == {"email": "#/email: Not valid."}
+    assert attempt.refused_keys == {"email": "json.email.invalid"}
+    assert attempt.reasons() == {"email": "Not valid."}
+    assert attempt.message == "Not valid."
     assert attempt.ended_at is not None
     assert attempt.ended_at >= attempt.started_at
 

@@ -1,0 +1,51 @@
+"""What customers are told of Constant Contact's refusals: our words, by its error keys. Its own words are for staff."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
+
+REFUSED = {
+    "organization_name": _("Constant Contact does not accept this name of the organization."),
+    "website": _("Constant Contact does not accept this address of a website."),
+    "country_code": _("Constant Contact does not accept this country."),
+    "state_code": _("Constant Contact does not accept this state or province."),
+    "first_name": _("Constant Contact does not accept this first name."),
+    "last_name": _("Constant Contact does not accept this last name."),
+    "email": _("Constant Contact does not accept this email address."),
+    "phone": _("Constant Contact does not accept this phone number."),
+    "username": _("Constant Contact does not accept this username."),
+    "password": _("Constant Contact does not accept this password."),
+    "gdpr_opt_out": _("Constant Contact does not accept this answer."),
+}
+"""For every property: that it was refused."""
+
+KEYS: dict[str, Text] = {
+    "json.field.missing": _("It is missing."),
+    "json.min.length.violation": _("It is too short."),
+    "json.max.length.violation": _("It is too long."),
+    "json.email.invalid": _("Check that it is spelled right, or enter another one."),
+    "json.regex.invalid": _("It has characters that are not allowed."),
+}
+"""Constant Contact's error key → what is wrong. A key without a row adds nothing."""
+CHARACTERS: dict[str, Text] = {
+    "phone": _("Use only digits, spaces, and + - ( )"),
+    "username": _("Use only lowercase letters a to z, digits, and @ . - _"),
+    "password": _("Use only letters a to z, capital or not, digits, and @ . - _"),
+}
+"""What to do about `json.regex.invalid`: characters that Constant Contact has always accepted."""
+
+
+def explain(name: str, key: str) -> str:
+    """Tell that a property was refused, and as far as the key says it, why."""
+    why = CHARACTERS.get(name, KEYS[key]) if key == "json.regex.invalid" else KEYS.get(key, "")
+    return f"{REFUSED[name]} {why}".strip()
+
+
+def is_explained(name: str, key: str) -> bool:
+    """Whether `explain` says which characters to use, whatever our own hint says."""
+    return key == "json.regex.invalid" and name in CHARACTERS
