@@ -102,7 +102,7 @@ def test_the_page_of_an_account_shows_every_call_and_its_answer(admin_client: Cl
         "refused what the customer entered",
         "HTTP 400",
         "0.8 s",
-        "Phone: too short &lt;b&gt;",
+        "<blockquote>too short &lt;b&gt;</blockquote>",
         "Waiting for Constant Contact&#x27;s answer",
     ):
         assert words in page
