@@ -6,6 +6,7 @@ key seals, all keys open, so to rotate keys add a new one in front.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -56,7 +57,12 @@ class Sealed:
 
 def keyring() -> MultiFernet:
     """Return SEALING_KEYS as a keyring: the first key seals, all keys open."""
-    return MultiFernet([Fernet(key) for key in settings.SEALING_KEYS])
+    return _keyring(*settings.SEALING_KEYS)
+
+
+@cache
+def _keyring(*keys: str) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
 
 
 if TYPE_CHECKING:

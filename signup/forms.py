@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
@@ -21,6 +21,9 @@ from django.utils.translation import gettext_lazy as _
 from provisioning import rules
 from provisioning.models import Account
 from signup import refusals, usernames
+
+if TYPE_CHECKING:
+    from provisioning.rules.rule import Text
 
 GROUPS = (
     (_("Your business"), ("organization_name", "website", "country_code", "state_code")),
@@ -106,10 +109,9 @@ class TextInput(Written, forms.TextInput):
 class PropertyField(forms.Field):
     """Asks for one property of an account and takes whatever comes: `rules.clean` judges them all at once."""
 
-    def __init__(self, rule: rules.Rule) -> None:
-        super().__init__(
-            required=rule.required, label=LABELS[rule.name], help_text=_help(rule, get_language()), widget=_widget(rule)
-        )
+    def __init__(self, rule: rules.Rule, note: Text = "") -> None:
+        help_text = f"{rule.help()} {note}".strip()
+        super().__init__(required=rule.required, label=LABELS[rule.name], help_text=help_text, widget=_widget(rule))
         self.is_optional = not (rule.required or rule.codes or rule.kind is bool)
 
     def validate(self, value: object) -> None:
@@ -138,9 +140,10 @@ class PropertiesForm(forms.Form):
         self.is_name_taken = False
         self.keeps_password = False
         active, asked = rules.active(), rules.asked(single_sign_on=single_sign_on)
-        self.fields.update({name: PropertyField(active[name]) for name in properties if name in asked})
-        if "username" in self.fields and not single_sign_on:
-            self.fields["username"].help_text += f" {LOG_IN}"
+        language = get_language()
+        for name in properties:
+            if name in asked:
+                self.fields[name] = _field(active[name], language, logs_in=name == "username" and not single_sign_on)
 
     def clean(self) -> dict[str, Any]:
         is_kept = self.keeps_password and not self.cleaned_data.get("password")
@@ -260,19 +263,17 @@ class ChangeForm(PropertiesForm):
         )
         self.keeps_password = True
         if "password" in self.fields:
+            self.fields["password"] = PropertyField(rules.active()["password"], KEEP)
             self.fields["password"].widget.attrs.pop("aria-required")
-            self.fields["password"].help_text = f"{self.fields['password'].help_text} {KEEP}"
 
 
 @cache
-def _help(rule: rules.Rule, language: str) -> str:
-    """What to know before filling it in, in the active language, `language`."""
-    return rule.help()
+def _field(rule: rules.Rule, language: str, *, logs_in: bool) -> PropertyField:
+    """The field in the active language, `language`. All forms share it, so don't change it."""
+    return PropertyField(rule, LOG_IN if logs_in else "")
 
 
-@cache
-def _attributes(rule: rules.Rule, language: str) -> Mapping[str, Any]:
-    """The attributes of an input, in the active language, `language`."""
+def _widget(rule: rules.Rule) -> forms.Widget:
     attributes: dict[str, Any] = {**rule.attributes()}
     if rule.required or rule.codes:  # Not `required`, for which some screen readers call an empty field invalid.
         attributes["aria-required"] = "true"
@@ -280,11 +281,6 @@ def _attributes(rule: rules.Rule, language: str) -> Mapping[str, Any]:
         attributes["data-wrong-characters"] = str(rule.wrong_characters)
     if "data-max-length" in attributes:
         attributes["data-too-long"] = rule.too_long("{length}")
-    return attributes
-
-
-def _widget(rule: rules.Rule) -> forms.Widget:
-    attributes = dict(_attributes(rule, get_language()))
     if rule.kind is bool:
         return CheckboxInput(attributes)
     if rule.codes:

@@ -30,8 +30,10 @@ class Carried(SessionStore):
         return request._carried  # type: ignore[attr-defined, no-any-return]
 
     def load(self) -> dict[str, Any]:
+        if not self.session_key:
+            return {}
         try:
-            carried: dict[str, Any] = self._seal.unsign_object(self.session_key or "", self.serializer, LIFETIME)
+            carried: dict[str, Any] = self._seal.unsign_object(self.session_key, self.serializer, LIFETIME)
         except BadSignature:
             self.create()
             return {}
