@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -88,23 +89,51 @@ def stamp(submission: uuid.UUID) -> str:
     return _stamps().sign_object([str(submission), time.time()])
 
 
-def check(form: SignupForm, request: HttpRequest) -> bool:
-    """Let a valid form pass, or raise ValidationError with what to do. Return whether it is to be held for staff.
+@dataclass(frozen=True)
+class Call:
+    """A call to Constant Contact that a visitor asks for: the keys of what it counts against, and of what it shares
+    with others."""
 
-    A form that has become an account already always passes: sending it again changes nothing.
+    name: uuid.UUID
+    """The same for whatever counts only once."""
+    limited: Mapping[str, str]
+    shared: Mapping[str, str]
+
+
+def judge(form: SignupForm, request: HttpRequest) -> Call | None:
+    """Let a valid form pass, or raise ValidationError with what to do. Needs no lock; `count` the call it asks for.
+
+    None where there is nothing to count.
     """
     if not settings.ABUSE_PROTECTION:
-        return False
+        return None
     try:
-        return _judge(form, request)
+        return _call(form, request)
     except ValidationError as stopped:
-        if Account.objects.filter(submission=form.submission).exists():
-            return False
+        _stop(form, stopped)
+        return None
+
+
+def count(form: SignupForm, call: Call | None) -> bool:
+    """Count a form's call against its limits, or raise ValidationError. Return whether it is to be held for staff.
+
+    In the caller's transaction, which is to be short: others wait for it.
+    """
+    try:
+        return call is not None and _count(call)
+    except ValidationError as stopped:
+        _stop(form, stopped)
+        return False
+
+
+def _stop(form: SignupForm, stopped: ValidationError) -> None:
+    """Raise `stopped`, unless the form has become an account already: sending it again changes nothing."""
+    if not Account.objects.filter(submission=form.submission).exists():
         log.warning("sign-up stopped by=%s", stopped.code)
-        raise
+        raise stopped
 
 
-def _judge(form: SignupForm, request: HttpRequest) -> bool:
+def _call(form: SignupForm, request: HttpRequest) -> Call:
     if form.data.get(DECOY):
         raise ValidationError(
             _("Something has filled in a field that people do not see, perhaps an add-on of your browser.")
@@ -120,10 +149,10 @@ def _judge(form: SignupForm, request: HttpRequest) -> bool:
     if seconds < MINIMUM_SECONDS:
         raise ValidationError(_("That was too quick for us to be sure that you are human.") + f" {AGAIN}", code="quick")
     email = form.cleaned_data["email"]
-    sources = {"network": visitors.network(request), "email": rules.mailbox(email)}
     # Each username asks us, and then Constant Contact, whether it is taken.
-    call = uuid.uuid5(form.submission, form.cleaned_data["username"].lower())
-    return _count(sources, call, burst.traits(request, email, seconds))
+    name = uuid.uuid5(form.submission, form.cleaned_data["username"].lower())
+    sources = {"network": visitors.network(request), "email": rules.mailbox(email)}
+    return Call(name, _keys(sources), _keys(burst.traits(request, email, seconds)))
 
 
 def check_correction(account: Account, request: HttpRequest, email: str) -> bool:
@@ -140,7 +169,7 @@ def check_correction(account: Account, request: HttpRequest, email: str) -> bool
     }
     try:
         with transaction.atomic():
-            return _count(sources, uuid.uuid4(), burst.traits(request, email))
+            return _count(Call(uuid.uuid4(), _keys(sources), _keys(burst.traits(request, email))))
     except ValidationError as stopped:
         log.warning("correction stopped by=%s reference=%s", stopped.code, account.reference)
         raise
@@ -162,38 +191,50 @@ def _seconds_since_shown(form: SignupForm) -> float | None:
 
 def forget_visits(**kwargs: Any) -> None:
     """Delete visits that count no more."""
-    old = Visit.objects.filter(at__lt=Now() - DAY)[:1000].values_list("pk")
+    oldest = Visit.objects.order_by("pk")[:1000].values("pk")
+    old = Visit.objects.filter(pk__in=oldest, at__lt=Now() - DAY)
     if old.exists():  # So that mostly nothing is written.
-        Visit.objects.filter(pk__in=old).delete()
+        old.delete()
 
 
-def _count(sources: dict[str, str], call: uuid.UUID, traits: dict[str, str] | None = None) -> bool:
+def _count(call: Call) -> bool:
     """Count a call against the limits of its sources; raise ValidationError, uncounted, where one is used up.
 
-    Returns whether it belongs to a burst, by its `traits`. In the caller's transaction: calls that count against the
-    same limit follow each other, so that of many at once not one too many passes.
+    Returns whether it belongs to a burst. In the caller's transaction: calls that count against the same limit follow
+    each other, so that of many at once not one too many passes.
     """
-    limited = {name: key(name, source) for name, source in sources.items() if source}
-    compared = {name: key(name, trait) for name, trait in (traits or {}).items() if trait}
-    verdicts = {name: key(name, "") for name in (burst.PASSED, burst.HELD)}
+    limited = call.limited
     if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
         numbers = sorted(int(visited[:15], 16) for visited in limited.values())
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number", [numbers])
-    asked = {f"{name} {hours}": Tally(limited[name], hours, but=call) for name in limited for hours in (24, 1)}
-    calls = visits.count(asked | {name: Tally(key, most=burst.enough()) for name, key in verdicts.items()})
+    verdicts = {name: key(name, "") for name in (burst.PASSED, burst.HELD)}
+    asked = {name: Tally(key, most=burst.enough()) for name, key in verdicts.items()}
+    for name, visited in limited.items():
+        asked[f"{name} day"] = Tally(visited, 24, but=call.name)
+        asked[f"{name} hour"] = Tally(visited, but=call.name)
+        asked[f"{name} this"] = Tally(visited, 24, only=call.name)
+    calls = visits.count(asked)
     for name in limited:
-        if calls[f"{name} 24"] >= LIMITS[name].a_day:
+        if calls[f"{name} day"] >= LIMITS[name].a_day:
             raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again tomorrow."))
-        if calls[f"{name} 1"] >= LIMITS[name].an_hour:
+        if calls[f"{name} hour"] >= LIMITS[name].an_hour:
             raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again in an hour."))
     if burst.must_compare(calls):
-        calls |= visits.count({name: Tally(key) for name, key in {**compared, **verdicts}.items()})
-    hold = bool(traits) and burst.holds(calls)
-    visits.add(call, [*limited.values(), *compared.values(), verdicts[burst.HELD if hold else burst.PASSED]])
+        calls |= visits.count({name: Tally(key) for name, key in {**call.shared, **verdicts}.items()})
+    hold = burst.holds(calls)
+    new = [limited[name] for name in limited if not calls[f"{name} this"]]
+    if len(new) == len(limited):
+        new += [*call.shared.values(), verdicts[burst.HELD if hold else burst.PASSED]]
+    if new:
+        visits.add(call.name, new)
     if hold:
         burst.note()
     return hold
+
+
+def _keys(sources: Mapping[str, str]) -> dict[str, str]:
+    return {name: key(name, source) for name, source in sources.items() if source}
 
 
 def key(name: str, source: str) -> str:

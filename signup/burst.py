@@ -81,6 +81,8 @@ def holds(calls: Mapping[str, int]) -> bool:
 
 def note() -> None:
     """Remember that something is held, for the first time in this burst or again: once a minute is often enough."""
+    if not cache.add("burst.noted", True, MINUTE.total_seconds()):
+        return
     burst, new = Burst.objects.get_or_create(is_over=False)
     if new:
         log.warning("burst of sign-ups: what looks like it is held for staff")

@@ -93,7 +93,7 @@ _sending = threading.Lock()
 def expect(account: Account, request: HttpRequest) -> None:
     """Let the customer who has just signed up be written to later, with a link to this host."""
     if settings.EMAIL_URL:
-        Mail.objects.get_or_create(account=account, defaults={"origin": origin(request)})
+        Mail.objects.create(account=account, origin=origin(request))
 
 
 def plan(account: Account, to: str, **kwargs: Any) -> None:

@@ -22,11 +22,8 @@ class Visit(models.Model):
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        indexes = [
-            models.Index(fields=["key", "at"], name="visit_key_at"),
-            models.Index(fields=["at"], name="visit_at"),
-        ]
-        constraints = [models.UniqueConstraint(fields=["key", "submission"], name="visit_counts_once")]
+        # Every sign-up adds some rows, while others wait for it: one index is all that it keeps.
+        indexes = [models.Index(fields=["key", "at"], name="visit_key_at")]
 
     def __str__(self) -> str:
         return f"{self.key[:8]}… {self.at:%H:%M}"

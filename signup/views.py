@@ -90,35 +90,35 @@ def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpRespo
 
 
 def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:
-    """Take a valid form in one transaction: account, limits, mail and session. Raises ValidationError."""
+    """Take a valid form: first what needs no lock, then one transaction for all it stores. Raises ValidationError."""
+    known = proven or _sent_before(request, form, proof)
+    new = _prepare(request, form, proof)
+    call = None if known else abuse.judge(form, request)
     with turn.to_write(), transaction.atomic():
         try:
-            account = proven or _submit(request, form, proof)
-            answer = resubmission.answer(request, form, account)
+            account = known or services.submit(new, hold=abuse.count(form, call))
+            if account is not new:
+                return _hand_over(request, account, resubmission.answer(request, form, account))
+            mails.expect(account, request)
+            return _hand_over(request, account)
         except ValidationError as problems:  # What has been counted of the form stays counted.
             refused = problems
-        else:
-            return _hand_over(request, account, answer)
     raise refused
 
 
-def _submit(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
-    """The account that the form becomes, or has become before. Who has proven to be somebody has one of their own."""
-    if own_accounts.are_there(request) and not proof.idp_provider_id:
-        if sent_before := resubmission.sent_before(request, form):
-            return sent_before
-        resubmission.check_second(request, form)
-    hold = abuse.check(form, request)
-    account = services.submit(
-        form.cleaned_data,
-        form.submission,
-        proof.idp_provider_id,
-        visitors.host_name(request),
-        language=translation.get_language() or "",
-        hold=hold,
-    )
-    mails.expect(account, request)
-    return account
+def _sent_before(request: HttpRequest, form: SignupForm, proof: Proof) -> Account | None:
+    """What this browser has sent before. Who has proven to be somebody has one account of their own."""
+    if proof.idp_provider_id or not own_accounts.are_there(request):
+        return None
+    if sent_before := resubmission.sent_before(request, form):
+        return sent_before
+    resubmission.check_second(request, form)
+    return None
+
+
+def _prepare(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
+    host, language = visitors.host_name(request), translation.get_language() or ""
+    return services.prepare(form.cleaned_data, form.submission, proof.idp_provider_id, host, language=language)
 
 
 @never_cache

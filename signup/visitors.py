@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 import uuid
 from datetime import timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
 from django.db.models.functions import Now
@@ -23,7 +23,7 @@ Address = IPv4Address | IPv6Address
 WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+")
 """How proxies write an address together with its port: `203.0.113.8:51234`, `[2001:db8::1]:443`."""
 HIDDEN = "hidden visitors"
-"""The key of the visits that record, at most one an hour, that a proxy didn't say where a visitor comes from."""
+"""The key of the visits that record, about one an hour, that a proxy didn't say where a visitor comes from."""
 UNKNOWN = "unknown"
 """The network of everybody whose address is not known at all. They share one limit."""
 
@@ -55,7 +55,7 @@ def address(request: HttpRequest) -> Address | None:
 
 def is_trusted(hop: Address | None) -> bool:
     """Whether this is a proxy of ours, which may speak for visitors."""
-    return hop is not None and any(hop in ip_network(proxy, strict=False) for proxy in settings.TRUSTED_PROXIES)
+    return hop is not None and any(hop in network for network in _networks(*settings.TRUSTED_PROXIES))
 
 
 def peer(request: HttpRequest) -> Address | None:
@@ -90,6 +90,11 @@ def are_hidden() -> bool:
     return Visit.objects.filter(key=HIDDEN, at__gt=Now() - timedelta(days=1)).exists()
 
 
+@cache
+def _networks(*written: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(each, strict=False) for each in written]
+
+
 def _read(name: str) -> Address | None:
     name = name.strip()
     if match := WITH_PORT.fullmatch(name):
@@ -107,8 +112,7 @@ def _network(visitor: Address, v4: int, v6: int) -> str:
 
 
 def _report(why: str) -> None:
-    """Warn operators, at most once an hour for the whole installation."""
-    hour = uuid.uuid5(uuid.NAMESPACE_OID, f"{time.time() // 3600}")
-    _visit, first = Visit.objects.get_or_create(key=HIDDEN, submission=hour)
-    if first:
+    """Warn operators, about once an hour for the whole installation."""
+    if not Visit.objects.filter(key=HIDDEN, at__gt=Now() - timedelta(hours=1)).exists():
+        Visit.objects.create(key=HIDDEN, submission=uuid.uuid4())
         log.warning("X-Forwarded-For %s: visitors behind the proxy count as one; see docs/production.md", why)

@@ -25,21 +25,22 @@ _AGO = {
 class Tally:
     """A question: how many visits came under `key` in the last `hours`, counted up to `most`?
 
-    `but` names a call that does not count. Without it, an index answers alone.
+    `but` names a call that doesn't count, `only` the one that does. Without them, an index answers alone.
     """
 
     key: str
     hours: int = 1
     most: int = MOST
     but: UUID | None = None
+    only: UUID | None = None
 
     def sql(self) -> str:
-        another = "AND submission <> %s " if self.but else ""
-        found = f"SELECT 1 FROM signup_visit WHERE key = %s AND at > {_AGO[connection.vendor]} {another}LIMIT %s"  # noqa: S608
+        which = f"{'AND submission <> %s' if self.but else ''} {'AND submission = %s' if self.only else ''}"
+        found = f"SELECT 1 FROM signup_visit WHERE key = %s AND at > {_AGO[connection.vendor]} {which} LIMIT %s"  # noqa: S608
         return f"(SELECT count(*) FROM ({found}) AS found)"  # noqa: S608  # of constants, with places for all values
 
     def parameters(self) -> list[str | int]:
-        return [self.key, self.hours, *([self.but.hex] if self.but else []), self.most]
+        return [self.key, self.hours, *(call.hex for call in (self.but, self.only) if call), self.most]
 
 
 def count(tallies: Mapping[str, Tally]) -> dict[str, int]:
@@ -52,9 +53,9 @@ def count(tallies: Mapping[str, Tally]) -> dict[str, int]:
 
 
 def add(call: UUID, keys: Iterable[str]) -> None:
-    """Count a call under each of these keys, once however often it comes."""
+    """Count a call under each of these keys."""
     rows = [value for key in keys for value in (key, call.hex)]
     values = ", ".join(["(%s, %s)"] * (len(rows) // 2))
-    sql = f"INSERT INTO signup_visit (key, submission) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
+    sql = f"INSERT INTO signup_visit (key, submission) VALUES {values}"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(sql, rows)

@@ -31,37 +31,46 @@ UNANSWERED = ValidationError(
 REFUSALS = (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN, Attempt.Outcome.OTHERS)
 
 
-def submit(
+def prepare(
     values: Mapping[str, object],
     submission: uuid.UUID,
     idp_provider_id: str = "",
     host: str = "",
     *,
     language: str = "",
-    hold: bool = False,
 ) -> Account:
-    """Store a sign-up once per `submission`, and return its account; the same submission returns the same account.
+    """Return a sign-up to `submit`: judged, its password sealed, and not stored yet.
 
-    With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value; if it already has a
-    living account, that one is returned. `host` is the host name that the form was sent to, `language` the language it
-    was in. With `hold` the account waits for staff. Raises ValidationError with the problems of each property,
-    including (code `taken`) a username that another living account here has.
+    With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value. `host` is the host
+    name that the form was sent to, `language` the language it was in. Raises ValidationError with the problems of each
+    property.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
         raise ValueError("idp_provider_id is required with single sign-on, and not allowed without it.")
+    asked = set(rules.asked(single_sign_on=single_sign_on))
+    entered = _sealed(rules.clean(values, only=asked))
     if single_sign_on:  # The same form sent by a different person is a different sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
-    asked = set(rules.asked(single_sign_on=single_sign_on))
-    start = {"state": Account.State.HELD} if hold else {"state": Account.State.QUEUED, "due_at": Now()}
+        entered |= rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
+    return Account(submission=submission, host=host, language=language, **entered)
+
+
+def submit(account: Account, *, hold: bool = False) -> Account:
+    """Store a prepared sign-up, and return it; or the account that the same submission or person has become before.
+
+    With `hold` it waits for staff. Raises ValidationError (code `taken`) if another living account here has the
+    username.
+    """
+    account.state = Account.State.HELD if hold else Account.State.QUEUED
+    account.due_at = None if hold else Now()
     try:
-        proven = rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
-        entered = _sealed({**rules.clean(values, only=asked), **proven})
         with _username_held_once():
-            account = Account.objects.create(submission=submission, host=host, language=language, **entered, **start)
+            account.save(force_insert=True)
     except (ValidationError, IntegrityError):
         # The form was already sent, or the same person sent another one in another window.
-        if sent := account_of(idp_provider_id) or Account.objects.filter(submission=submission).first():
+        same_form = Account.objects.filter(submission=account.submission)
+        if sent := account_of(account.idp_provider_id) or same_form.first():
             return sent
         raise
     log.info("account submitted reference=%s", account.reference)

@@ -31,7 +31,7 @@ MOMENT = timedelta(milliseconds=10)
 
 
 def sign_up(**changes: Any) -> Account:
-    return services.submit(SIGN_UP | changes, uuid.uuid4())
+    return services.submit(services.prepare(SIGN_UP | changes, uuid.uuid4()))
 
 
 def account_in(state: str, **columns: Any) -> Account:

@@ -67,7 +67,7 @@ def used_up(limit: str, source: str, times: int, ago: timedelta = timedelta()) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(LIMITS, limit, abuse.Limit(10**6, 10**6, ""))
         for _ in range(times):
-            abuse._count({limit: source}, uuid.uuid4())
+            abuse._count(abuse.Call(uuid.uuid4(), {limit: abuse.key(limit, source)}, {}))
     Visit.objects.filter(at__gt=timezone.now() - timedelta(minutes=1)).update(at=timezone.now() - ago)
 
 
@@ -233,6 +233,18 @@ def test_a_form_counts_once_however_often_it_is_sent_with_problems(client: Clien
     assert client.post(FORM, form).status_code == 302
 
 
+def test_a_form_counts_once_for_each_network_that_it_comes_from(client: Client, wait: Clock) -> None:
+    form = opened(client) | {"username": account("queued", username="taken").username}
+    wait(MINIMUM_SECONDS)
+
+    counted = []
+    for address in ("203.0.113.7", "203.0.113.7", "198.51.100.7"):
+        client.post(FORM, form, REMOTE_ADDR=address)
+        counted.append(Visit.objects.count())
+
+    assert counted == [counted[0], counted[0], counted[0] + 1]
+
+
 def test_a_form_that_is_an_account_already_is_never_refused(client: Client, wait: Clock) -> None:
     form = opened(client)
     wait(MINIMUM_SECONDS)
@@ -295,7 +307,7 @@ def test_of_many_at_once_not_one_too_many_passes() -> None:
     def one(_: int) -> bool:
         try:
             with transaction.atomic():
-                abuse._count({"email": "anna@example.com"}, uuid.uuid4())
+                abuse._count(abuse.Call(uuid.uuid4(), {"email": abuse.key("email", "anna@example.com")}, {}))
         except ValidationError:
             return False
         finally:

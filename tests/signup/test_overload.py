@@ -1,8 +1,12 @@
 """More sign-ups than the database takes: the wait has an end, and nothing that was typed is lost."""
 
+import fcntl
 import html
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection
@@ -21,17 +25,25 @@ def form(client: Client) -> dict[str, str]:
     return TYPED | hidden(client.get("/"))
 
 
-@pytest.fixture(params=["the database says so", "too many wait for their turn"])
+@pytest.fixture(params=["the database says so", "too many wait for their turn", "another process takes too long"])
 def overloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param == "the database says so":
         monkeypatch.setattr(services, "submit", _fail)
         yield
-    elif connection.vendor == "sqlite":
-        monkeypatch.setattr(turn, "LONGEST_WAIT", 0)
-        with turn._turn:
-            yield
-    else:
+    elif connection.vendor != "sqlite":
         pytest.skip("only SQLite takes turns")
+    else:
+        monkeypatch.setattr(turn, "LONGEST_WAIT", 0)
+        with turn._turn if "many" in request.param else _another_process():
+            yield
+
+
+@contextmanager
+def _another_process() -> Iterator[None]:
+    directory = os.open(Path(str(connection.settings_dict["NAME"])).parent, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    yield
+    os.close(directory)
 
 
 def _fail(*_: object, **__: object) -> None:

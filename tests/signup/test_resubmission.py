@@ -159,7 +159,7 @@ def test_a_closed_one_says_that_it_is_closed(client: Client) -> None:
 
 
 def test_a_username_that_somebody_else_holds_is_refused_at_its_field(client: Client) -> None:
-    services.submit(TYPED | {"username": "taken"}, uuid.uuid4())
+    services.submit(services.prepare(TYPED | {"username": "taken"}, uuid.uuid4()))
     form = TYPED | {"submission": str(uuid.uuid4())}
     client.post("/", form)
 
@@ -173,8 +173,8 @@ def test_many_corrections_are_limited_and_so_are_the_addresses_they_lead_to(clie
     settings.ABUSE_PROTECTION = True
     for number in range(abuse.LIMITS["email"].an_hour):
         Visit.objects.create(key=abuse.key("email", "victim@gmail.com"), submission=uuid.uuid4())
-        services.submit(TYPED | {"username": f"other-{number}"}, uuid.uuid4())
-    made = services.submit(TYPED, uuid.uuid4())
+        services.submit(services.prepare(TYPED | {"username": f"other-{number}"}, uuid.uuid4()))
+    made = services.submit(services.prepare(TYPED, uuid.uuid4()))
     session = client.session
     session["accounts"] = [str(made.reference)]
     session.save()

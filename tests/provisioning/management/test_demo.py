@@ -15,7 +15,7 @@ from tests.provisioning.values import SIGN_UP
 
 PAGE = r"Sign-up page +(http://127\.0\.0\.1:\d+)/"
 LOG_IN = r"Admin login +(.+)"
-SUBMIT = f"import uuid; from provisioning import services; services.submit({SIGN_UP!r}, uuid.uuid4())"
+SUBMIT = f"import uuid; from provisioning import services; services.submit(services.prepare({SIGN_UP!r}, uuid.uuid4()))"
 ADMIN = "from django.contrib.auth.models import User; admin = User.objects.get(username='admin', is_superuser=True)"
 
 

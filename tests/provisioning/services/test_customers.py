@@ -52,17 +52,17 @@ def test_partner_properties_are_not_accepted_from_customers() -> None:
 
 def test_the_same_form_again_is_the_same_account_whatever_its_values() -> None:
     submission = uuid.uuid4()
-    first = services.submit(SIGN_UP, submission)
+    first = services.submit(services.prepare(SIGN_UP, submission))
 
-    assert services.submit({"username": "!"}, submission) == first
+    assert services.submit(services.prepare(SIGN_UP | {"username": "another"}, submission)) == first
     assert again(first).username == SIGN_UP["username"]
 
 
 def test_a_sign_up_is_logged_once_by_reference(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     submission = uuid.uuid4()
-    account = services.submit(SIGN_UP, submission)
-    services.submit(SIGN_UP, submission)
+    account = services.submit(services.prepare(SIGN_UP, submission))
+    services.submit(services.prepare(SIGN_UP, submission))
 
     assert caplog.messages == [f"account submitted reference={account.reference}"]
 
@@ -83,14 +83,14 @@ def test_the_username_of_a_closed_account_is_free() -> None:
 
 def test_other_database_errors_are_not_reported_as_a_taken_username() -> None:
     with pytest.raises(IntegrityError):
-        services.submit(SIGN_UP, uuid.uuid4(), host=None)  # type: ignore[arg-type]
+        services.submit(services.prepare(SIGN_UP, uuid.uuid4(), host=None))  # type: ignore[arg-type]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_same_form_sent_a_hundred_times_at_once_is_one_account() -> None:
     submission = uuid.uuid4()
 
-    accounts = at_once(100, lambda _: services.submit(SIGN_UP, submission))
+    accounts = at_once(100, lambda _: services.submit(services.prepare(SIGN_UP, submission)))
 
     assert {account.pk for account in accounts} == {Account.objects.get().pk}
     assert {account.reference for account in accounts} == {Account.objects.get().reference}

@@ -30,7 +30,7 @@ def single_sign_on(settings: Settings) -> None:
 
 
 def sign_up(idp_provider_id: str = "4711", submission: uuid.UUID | None = None, **changes: Any) -> Account:
-    return services.submit(SIGN_UP | changes, submission or uuid.uuid4(), idp_provider_id)
+    return services.submit(services.prepare(SIGN_UP | changes, submission or uuid.uuid4(), idp_provider_id))
 
 
 def test_customers_are_asked_for_everything_but_a_password() -> None:
@@ -44,7 +44,10 @@ def test_a_sign_up_is_stored_with_the_proven_id_and_no_password() -> None:
 
 
 def test_an_id_from_a_form_is_not_accepted() -> None:
-    assert services.submit(SIGN_UP | {"idp_provider_id": "1"}, uuid.uuid4(), "4711").idp_provider_id == "4711"
+    assert (
+        services.submit(services.prepare(SIGN_UP | {"idp_provider_id": "1"}, uuid.uuid4(), "4711")).idp_provider_id
+        == "4711"
+    )
 
 
 @pytest.mark.parametrize(("provider", "proven"), [("alder", ""), ("", "4711")])
@@ -141,7 +144,7 @@ def test_the_provider_and_the_id_are_sent_without_a_password(sandbox: Server) ->
 @BOTH
 def test_sign_ups_from_before_single_sign_on_are_sent_with_a_password(sandbox: Server, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_IDP_PROVIDER = ""
-    account = services.submit(SIGN_UP, uuid.uuid4())
+    account = services.submit(services.prepare(SIGN_UP, uuid.uuid4()))
     settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
     work()
 
