@@ -69,7 +69,8 @@ def _update(user: User, claims: dict[str, Any], roles: set[str]) -> None:
     user.first_name, user.last_name = _text(claims, "given_name"), _text(claims, "family_name")
     user.email = _text(claims, "email")
     user.is_staff, user.is_superuser = bool(roles), False
-    user.set_unusable_password()
+    if user.has_usable_password():  # Setting it each time would end the sessions in other browsers.
+        user.set_unusable_password()
     user.save()
     user.groups.set(Group.objects.filter(name__in=roles))
     user.user_permissions.clear()

@@ -104,6 +104,15 @@ def test_who_is_not_the_one_that_is_signed_in_can_sign_in_as_somebody_else(anna:
     assert "prompt" not in anna.client.get("/login/").headers["Location"]
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_of_another_site_logs_nobody_in_without_a_press(client: Client, site: str) -> None:
+    answer = client.get("/login/", headers={"sec-fetch-site": site})
+
+    assert answer.status_code == 200
+    assert 'href="/login/"' in answer.content.decode()
+    assert client.get("/login/", headers={"sec-fetch-site": "same-origin"}).status_code == 302
+
+
 def test_who_declines_is_told_so(anna: Person) -> None:
     assert DECLINED in told(anna.come_back(decline=True))
     assert 'name="submission"' in anna.come_back().content.decode()

@@ -55,6 +55,23 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {"sub": "1", "groups": ["Viewer"], "email": "vera@nullmailer.com"} | changes
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_link_of_another_site_logs_nobody_in_without_a_press(client: Client, site: str) -> None:
+    answer = client.get(LOG_IN, headers={"sec-fetch-site": site})
+
+    assert answer.headers["Location"] == "/admin/login/"
+    assert f'href="{LOG_IN}"' in client.get("/admin/login/").content.decode()
+    assert client.get(LOG_IN, headers={"sec-fetch-site": "same-origin"}).headers["Location"] != "/admin/login/"
+
+
+def test_they_may_be_logged_in_in_two_browsers() -> None:
+    first, second = Client(), Client()
+    come("operator", first)
+    come("operator", second)
+
+    assert first.get("/admin/").status_code == second.get("/admin/").status_code == 200
+
+
 @pytest.mark.parametrize("role", ["Viewer", "Operator", "Administrator"])
 def test_they_come_in_with_just_the_groups_that_the_provider_names(client: Client, role: str) -> None:
     response = come(role.lower(), client)
