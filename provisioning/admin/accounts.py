@@ -20,7 +20,7 @@ from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action, stamp
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.changelist import AccountList, ShortPaginator
-from provisioning.admin.correction import correct
+from provisioning.admin.correction import correct, is_correctable
 from provisioning.admin.decision import decide
 from provisioning.admin.exports import export
 from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter
@@ -147,7 +147,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             "timeline": self.events(obj),
             "outlook": outlook(obj),
             "actions": offered(obj, request),
-            "may_correct": request.user.has_perm("provisioning.correct_account") and obj.state == State.REJECTED,
+            "may_correct": request.user.has_perm("provisioning.correct_account") and is_correctable(obj),
             "may_decide": request.user.has_perm("provisioning.correct_account") and obj.state == State.UNCONFIRMED,
             "may_reveal": obj.has_token and request.user.has_perm("provisioning.reveal_oauth2_token"),
             "seen": stamp(obj),

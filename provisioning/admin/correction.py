@@ -42,6 +42,11 @@ class CorrectionForm(forms.Form):
         return [(self[name], self.refused.get(name, "")) for name in self.fields if name != "seen"]
 
 
+def is_correctable(account: Account) -> bool:
+    """Whether staff can correct what was refused: not if it was the password alone, which only its customer chooses."""
+    return account.state == Account.State.REJECTED and set(services.refused(account)) != {"password"}
+
+
 def correct(request: HttpRequest, pk: int) -> HttpResponse:
     """Take corrected values for a rejected account and queue it again."""
     require_permissions(request, "provisioning.correct_account")

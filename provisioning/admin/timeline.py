@@ -10,6 +10,7 @@ from django.contrib.admin.options import get_content_type_for_model
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
+from provisioning import services
 from provisioning.models import Account, Attempt
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
@@ -133,6 +134,11 @@ def outlook(account: Account) -> str:
             return "Being sent right now."
         case State.CREATED:
             return "The account is ready. The customer can log in."
+        case State.REJECTED if "password" in services.refused(account):
+            return (
+                "Constant Contact refused the password. Only the customer can choose another one: send the email again,"
+                f" or give them the link. The sign-up closes on {due} without it."
+            )
         case State.REJECTED:
             return f"Waiting for a correction from the customer or you. It closes on {due} without one."
         case State.UNCONFIRMED if due:

@@ -28,6 +28,9 @@ UNANSWERED = ValidationError(
     _("This username can't be changed now: Constant Contact may have created an account with it already."),
     code="unanswered",
 )
+UNCHANGED = ValidationError(
+    _("Nothing has changed, so Constant Contact would refuse it again. Change what it refused."), code="unchanged"
+)
 REFUSALS = (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN, Attempt.Outcome.OTHERS)
 
 
@@ -105,7 +108,7 @@ def change(account: Account, values: Mapping[str, object], *, hold: bool = False
     if not is_changeable(account):
         raise IllegalMove(f"An account that is {account.state} may already exist at Constant Contact.")
     with _username_held_once():
-        account.revise(**_entered(account, values))
+        account.revise(**_sealed(_entered(account, values)))
     return None
 
 
@@ -117,15 +120,18 @@ def is_changeable(account: Account) -> bool:
 
 
 def correct(account: Account, values: Mapping[str, object], *, hold: bool = False) -> None:
-    """Send a rejected account again, with new values for some properties, or unchanged if there are no values.
+    """Send a rejected account again, with new values for some properties.
 
-    With `hold` it waits for staff first. Raises ValidationError like `submit`, IllegalMove if the account is not
-    rejected, MovedMeanwhile in a race.
+    It is sent unchanged only if Constant Contact didn't say what it refused. With `hold` it waits for staff first.
+    Raises ValidationError like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
+    entered = _entered(account, values)
+    if refused(account) and not differences(account, entered):
+        raise UNCHANGED
     to, due_in = (Account.State.HELD, None) if hold else (Account.State.QUEUED, timedelta())
     with _username_held_once():
-        account.move(to, due_in=due_in, **_entered(account, values))
+        account.move(to, due_in=due_in, **_sealed(entered))
 
 
 def refused(account: Account) -> dict[str, str]:
@@ -147,7 +153,7 @@ def is_taken(account: Account) -> bool:
 
 
 def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
-    """The new values as columns, judged beside those that the account keeps.
+    """The new values, judged beside those that the account keeps.
 
     The username stays while a call under it is unanswered: a call under another one could make a second account.
     """
@@ -155,7 +161,7 @@ def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
     if name_key(str(together["username"])) != name_key(account.username) and account.unanswered().exists():
         raise ValidationError({"username": UNANSWERED})
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
-    return _sealed(rules.clean(together, only=set(values).intersection(asked)))
+    return rules.clean(together, only=set(values).intersection(asked))
 
 
 def _kept(account: Account, name: str, otherwise: object) -> object:

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry
-from provisioning.services.customers import correct
+from provisioning.services.customers import refused
 from provisioning.services.settlement import CORRECTION_TIME
 
 NOW = timedelta()
@@ -41,24 +41,27 @@ def may_exist(account: Account) -> bool:
 
 
 def retry(account: Account) -> None:
-    """Send now: what waits in the queue, what was rejected, or what was looked for in vain since its last call."""
+    """Send now: what waits in the queue, was rejected for no known reason, or was looked for in vain since its last
+    call."""
     if account.state == State.QUEUED:
         account.reschedule(due_in=NOW)
-    elif account.state == State.UNCONFIRMED and may_retry(account):
+    elif may_retry(account):
         account.move(State.QUEUED, due_in=NOW)
     else:
-        correct(account, {})
+        raise IllegalMove("Sent again unchanged, this account would be refused again, or might be created twice.")
 
 
 def may_retry(account: Account) -> bool:
-    """Whether an account can be sent again. One that is unconfirmed has to be looked for in vain since its last call.
+    """Whether an account can be sent again unchanged.
 
-    Staff need no proof that it is absent: under the same username, Constant Contact creates no second account.
+    One that was rejected can't, if Constant Contact said what it refused: it would refuse that again. One that is
+    unconfirmed has to be looked for in vain since its last call. Staff need no proof that it is absent: under the same
+    username, Constant Contact creates no second account.
     """
     if account.state == State.UNCONFIRMED:
         last = account.attempts.last()
         return last is not None and last.kind == Attempt.Kind.LOOK_UP and last.outcome in LOOKED_FOR_IN_VAIN
-    return account.state in {State.QUEUED, State.REJECTED}
+    return account.state == State.QUEUED or (account.state == State.REJECTED and not refused(account))
 
 
 def look_up(account: Account) -> None:

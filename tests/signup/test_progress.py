@@ -16,7 +16,7 @@ from provisioning import gateway, search, services
 from provisioning.models import Account, Attempt, Gateway, MovedMeanwhile
 from signup.models import Mail
 from signup.progress import PATIENCE, STAGES
-from tests.signup.accounts import CANARY, account
+from tests.signup.accounts import CANARY, TYPED, account
 from tests.signup.test_views import NAUGHTY
 
 pytestmark = pytest.mark.django_db
@@ -231,6 +231,23 @@ class TestRejected:
         assert response.headers["Location"] == page
         assert (corrected.state, corrected.username) == (State.QUEUED, "anna.bakery")
         assert corrected.password.open() == CANARY
+
+    @pytest.mark.parametrize(
+        ("refused", "sent"),
+        [
+            ({"phone": "Bad."}, {"phone": TYPED["phone"]}),
+            ({"password": "Weak."}, {"password": CANARY, "insist": "yes"}),
+            ({"phone": "Bad.", "email": "Bad."}, {"phone": TYPED["phone"], "email": TYPED["email"]}),
+        ],
+        ids=str,
+    )
+    def test_what_was_refused_is_not_sent_again_unchanged(
+        self, client: Client, page_of: PageOf, refused: dict[str, str], sent: dict[str, str]
+    ) -> None:
+        page = client.post(page_of(account(State.REJECTED, refused)), sent).content.decode()
+
+        assert "Nothing has changed, so Constant Contact would refuse it again." in page
+        assert Account.objects.get().state == State.REJECTED
 
     def test_a_correction_that_is_wrong_is_asked_for_again(self, client: Client, page_of: PageOf) -> None:
         response = client.post(page_of(account(State.REJECTED, {"username": "No."})), {"username": "Anna!"})

@@ -9,7 +9,7 @@ from django.urls import reverse
 from provisioning.admin.correction import CORRECTABLE
 from provisioning.models import Account, Attempt
 from provisioning.sealed import Sealed
-from tests.provisioning.admin.conftest import PASSWORD, ROLES, Make, State, attempt, told
+from tests.provisioning.admin.conftest import PASSWORD, ROLES, Make, State, attempt, page_of, told
 
 AsRole = Callable[[str], Client]
 
@@ -66,6 +66,37 @@ def test_a_correction_changes_what_was_entered_and_sends_again(admin_client: Cli
     assert (rejected.state, rejected.phone) == (State.QUEUED, "555 010 0100")
     assert rejected.password.open() == PASSWORD
     assert LogEntry.objects.get().change_message == "Corrected (phone) and queued for retry"
+
+
+def test_what_was_refused_is_not_sent_again_unchanged(admin_client: Client, rejected: Account) -> None:
+    page = correct(admin_client, rejected).content.decode()
+    assert "Nothing has changed, so Constant Contact would refuse it again." in page
+    rejected.refresh_from_db()
+    assert rejected.state == State.REJECTED
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("refused", "offered"),
+    [
+        ({}, {"correct", "retry"}),
+        ({"phone": "Bad"}, {"correct"}),
+        ({"phone": "Bad", "password": "Weak"}, {"correct"}),
+        ({"password": "Weak"}, set()),
+    ],
+)
+def test_only_what_can_help_is_offered(
+    admin_client: Client, make: Make, refused: dict[str, str], offered: set[str]
+) -> None:
+    account = make(State.REJECTED)
+    attempt(account, Attempt.Outcome.REFUSED, refused=refused)
+    page = admin_client.get(page_of(account)).content.decode()
+    links = {name: reverse(f"admin:provisioning_account_{name}", args=[account.pk]) for name in ("correct", "retry")}
+    assert {name for name, link in links.items() if link in page} == offered
+    assert ("Only the customer can choose another one" in page) == ("password" in refused)
+    told(admin_client.post(links["retry"], {"seen": account.state_changed_at.isoformat()}, follow=True))
+    account.refresh_from_db()
+    assert (account.state == State.QUEUED) == ("retry" in offered)
 
 
 def test_a_new_country_drops_a_state_that_is_not_in_it(admin_client: Client, rejected: Account) -> None:
