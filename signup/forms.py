@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from copy import copy
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -63,6 +64,9 @@ class SelectWidget(forms.Select):
         super().__init__(attrs, lambda: [("", _("Choose one")), *listed()])  # type: ignore[arg-type]  # it may be called
         self.listed = listed
 
+    def use_required_attribute(self, initial: Any) -> bool:
+        return False  # No form of ours does, and Django would look through all the options to find out.
+
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
     ) -> SafeString:
@@ -86,8 +90,18 @@ class Written(Input):
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
     ) -> SafeString:
         widget = self.get_context(name, value, attrs)["widget"]
-        said = {"type": widget["type"], "name": widget["name"], "value": widget["value"], **widget["attrs"]}
-        return format_html("<input{}>", flatatt(said))
+        own = {"type": widget["type"], "name": widget["name"], "value": widget["value"]}
+        return format_html("<input{}{}{}>", flatatt(own), self._shared, flatatt(widget["attrs"]))
+
+    def build_attrs(
+        self, base_attrs: Mapping[str, Any], extra_attrs: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        return dict(extra_attrs or {})
+
+    @cached_property
+    def _shared(self) -> str:
+        """The attributes that are the same on every page."""
+        return flatatt(self.attrs)
 
 
 class CheckboxInput(Written, forms.CheckboxInput):
@@ -143,7 +157,8 @@ class PropertiesForm(forms.Form):
         language = get_language()
         for name in properties:
             if name in asked:
-                self.fields[name] = _field(active[name], language, logs_in=name == "username" and not single_sign_on)
+                field = _field(active[name], language, logs_in=name == "username" and not single_sign_on)
+                self.fields[name] = copy(field)
 
     def clean(self) -> dict[str, Any]:
         is_kept = self.keeps_password and not self.cleaned_data.get("password")
@@ -269,7 +284,7 @@ class ChangeForm(PropertiesForm):
 
 @cache
 def _field(rule: rules.Rule, language: str, *, logs_in: bool) -> PropertyField:
-    """The field in the active language, `language`. All forms share it, so don't change it."""
+    """The field in the active language, `language`, for forms to copy. The copies share their widget."""
     return PropertyField(rule, LOG_IN if logs_in else "")
 
 
