@@ -14,6 +14,8 @@ from django.conf import settings
 from django.db import models
 from django.utils.deconstruct import deconstructible
 
+LOST = "Sealed with a key that is not in SEALING_KEYS. Add the old key back at the end of the list."
+
 
 class CannotOpen(Exception):
     """The value was sealed with a key that is no longer in SEALING_KEYS."""
@@ -38,9 +40,14 @@ class Sealed:
         try:
             return keyring().decrypt(self.ciphertext.encode()).decode()
         except InvalidToken:
-            raise CannotOpen(
-                "Sealed with a key that is not in SEALING_KEYS. Add the old key back at the end of the list."
-            ) from None
+            raise CannotOpen(LOST) from None
+
+    def again(self) -> Sealed:
+        """Return the same secret, sealed with the first key. Raises CannotOpen if none of the SEALING_KEYS fits."""
+        try:
+            return Sealed(keyring().rotate(self.ciphertext.encode()).decode())
+        except InvalidToken:
+            raise CannotOpen(LOST) from None
 
     def __bool__(self) -> bool:
         return bool(self.ciphertext)

@@ -19,7 +19,7 @@ from provisioning.services.customers import (
     refused_keys,
     submit,
 )
-from provisioning.services.privacy import erase, purge, wipe_token
+from provisioning.services.privacy import erase, purge, reseal, wipe_token
 from provisioning.services.settlement import settle_complete_pass
 from provisioning.services.staff import (
     approve,
@@ -63,6 +63,7 @@ __all__ = [
     "refused_keys",
     "reject_username",
     "report",
+    "reseal",
     "retry",
     "settle_complete_pass",
     "sign_off",

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry, MovedMeanwhile
-from provisioning.sealed import NOTHING
+from provisioning.sealed import NOTHING, CannotOpen
 from provisioning.services.staff import may_exist
 from provisioning.services.workers import expire
 
@@ -24,7 +24,7 @@ State = Account.State
 ERASABLE = frozenset(State) - {State.SENDING}
 """All but `sending`: a call for such an account may be in flight."""
 AT_ONCE = 25
-"""How many accounts one round of purging erases, so that a worker's chores stay short."""
+"""How many accounts one round handles, so that a worker's chores stay short."""
 
 
 def erase(account: Account) -> None:
@@ -93,6 +93,26 @@ def purge(days: int | None = None) -> int:
             erase(account)
             erased += 1
     return erased
+
+
+def reseal() -> tuple[int, int]:
+    """Seal every stored secret with the first of SEALING_KEYS.
+
+    Returns how many were sealed again, and how many were left because none of the keys opens them.
+    """
+    resealed = lost = 0
+    for name in ("password", "oauth2_token"):
+        last = 0
+        kept = Account.objects.exclude(**{name: NOTHING}).order_by("pk").values_list("pk", name)
+        while some := list(kept.filter(pk__gt=last)[:AT_ONCE]):
+            for last, sealed in some:
+                try:
+                    again = sealed.again()
+                except CannotOpen:
+                    lost += 1
+                else:
+                    resealed += Account.objects.filter(pk=last, **{name: sealed}).update(**{name: again})
+    return resealed, lost
 
 
 def wipe_token(account: Account) -> None:

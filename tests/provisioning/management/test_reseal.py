@@ -1,0 +1,69 @@
+"""After a change of keys, everything that is kept is sealed with the new one, so that the old one can be destroyed."""
+
+from io import StringIO
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from provisioning.models import Account
+from provisioning.sealed import CannotOpen, Sealed
+from provisioning.services import privacy
+from tests.provisioning.work import State, account_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def three() -> None:
+    account_in(State.QUEUED, password=Sealed.of("canary-password"))
+    account_in(State.CREATED, username="anna-2", oauth2_token=Sealed.of("canary-token"))
+    account_in(State.CLOSED)
+
+
+def reseal() -> str:
+    out = StringIO()
+    call_command("reseal", stdout=out)
+    return out.getvalue()
+
+
+def secrets() -> list[tuple[str, str]]:
+    return [(each.password.open(), each.oauth2_token.open()) for each in Account.objects.order_by("pk")]
+
+
+def test_the_old_key_is_needed_no_more(three: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privacy, "AT_ONCE", 1)
+    kept, (old,) = secrets(), settings.SEALING_KEYS
+    settings.SEALING_KEYS = [Fernet.generate_key().decode(), old]
+
+    assert reseal() == "Sealed 2 secrets with the first of SEALING_KEYS.\n"
+
+    settings.SEALING_KEYS = settings.SEALING_KEYS[:1]
+    assert secrets() == kept == [("canary-password", ""), ("", "canary-token"), ("", "")]
+
+
+def test_what_no_key_opens_is_left_and_told(three: None, settings: Settings) -> None:
+    (old,) = settings.SEALING_KEYS
+    settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+
+    with pytest.raises(CommandError, match="2 secrets can't be opened"):
+        reseal()
+
+    with pytest.raises(CannotOpen):
+        secrets()
+    settings.SEALING_KEYS = [old]
+    assert secrets()
+
+
+def test_what_changes_meanwhile_is_not_overwritten(three: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = Sealed.of("another-password")
+
+    def change(sealed: Sealed) -> Sealed:
+        Account.objects.exclude(password=Sealed("")).update(password=new)
+        return Sealed.of("stale")
+
+    monkeypatch.setattr(Sealed, "again", change)
+    reseal()
+
+    assert Account.objects.get(state=State.QUEUED).password == new
