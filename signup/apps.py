@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from signup.checks import check_configuration, check_files, check_proxy, check_static_files
+from signup.checks import check_configuration, check_encryption, check_files, check_proxy, check_static_files
 
 
 class SignupConfig(AppConfig):
@@ -21,5 +21,6 @@ class SignupConfig(AppConfig):
         to_do.connect(overview.hidden_visitors)
         register(check_configuration)
         register(check_files, deploy=True)
+        register(check_encryption, deploy=True)
         register(check_static_files, deploy=True)
         register(check_proxy, deploy=True)

@@ -214,6 +214,26 @@ def _links() -> Iterator[checks.CheckMessage]:
             )
 
 
+def check_encryption(**options: Any) -> list[checks.CheckMessage]:
+    """Warn where personal data may go over the network in plain text."""
+    database = settings.DATABASES["default"]
+    open_mail = not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL)
+    open_database = database["ENGINE"].endswith("postgresql") and "sslmode" not in database.get("OPTIONS", {})
+    return [
+        checks.Warning(f"{name} may send personal data over the network unencrypted.", hint=hint, id="signup.W006")
+        for name, host, is_open, hint in (
+            ("EMAIL_URL", settings.EMAIL_HOST, open_mail, "Use smtp+tls:// or smtp+ssl://."),
+            (
+                "DATABASE_URL",
+                database.get("HOST", ""),
+                open_database,
+                "Add ?sslmode=verify-full, or ?sslmode=disable on a private network.",
+            ),
+        )
+        if is_open and host and not host.startswith("/") and not _is_loopback(host)
+    ]
+
+
 def check_files(**options: Any) -> list[checks.CheckMessage]:
     """Warn about files with personal data or secrets that other users of this machine can read or change."""
     database = settings.DATABASES["default"]

@@ -8,7 +8,8 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
-from signup.checks import check_configuration, check_proxy, check_static_files
+from signup.checks import check_configuration, check_encryption, check_proxy, check_static_files
+from signup.settings import database, email
 
 SINGLE_SIGN_ON = {
     "CONSTANT_CONTACT_IDP_PROVIDER": "alder",
@@ -169,3 +170,44 @@ def test_a_web_server_without_a_proxy_in_front_says_what_it_lacks(
     settings.DEBUG, settings.TRUSTED_PROXIES = debug, proxies
 
     assert ids(check_proxy()) == told
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", []),
+        ("smtp://mail.example.com", ["signup.W006"]),
+        ("smtp://anna:secret@10.0.0.7:587", ["signup.W006"]),
+        ("smtp+tls://mail.example.com:587", []),
+        ("smtp+ssl://mail.example.com:465", []),
+        ("smtp://localhost", []),
+        ("smtp://127.0.0.1:1025", []),
+        ("filemail:///tmp/mails", []),
+    ],
+)
+def test_a_mail_server_elsewhere_is_spoken_to_by_tls(settings: Settings, url: str, told: list[str]) -> None:
+    config = email(url) if url else {}
+    for name in ("EMAIL_HOST", "EMAIL_USE_TLS", "EMAIL_USE_SSL"):
+        setattr(settings, name, config.get(name, ""))
+
+    assert ids(check_encryption()) == told
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite:///db.sqlite3", []),
+        ("postgres://signup:secret@localhost/signup", []),
+        ("postgres:////var/run/postgresql/signup", []),
+        ("postgres:///signup", []),
+        ("postgres://signup:secret@db.example.com/signup", ["signup.W006"]),
+        ("postgres://signup:secret@db.example.com/signup?sslmode=verify-full", []),
+        ("postgres://signup:secret@database/signup?sslmode=disable", []),
+    ],
+)
+def test_whether_a_database_elsewhere_is_spoken_to_by_tls_is_stated(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str, told: list[str]
+) -> None:
+    monkeypatch.setitem(settings.DATABASES, "default", database(url))
+
+    assert ids(check_encryption()) == told
