@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from urllib.parse import urlsplit
 
@@ -99,3 +100,25 @@ def test_nobody_logs_in_as_superuser_by_a_password(signup: str, database: Postgr
     with psycopg.connect(database.url) as connection:
         rows = connection.execute("SELECT rolname, rolpassword IS NULL FROM pg_authid WHERE rolcanlogin").fetchall()
     assert dict(rows) == {"tests": True, "signup": False}
+
+
+def test_the_image_works_without_what_is_for_development_only(checkout: Checkout) -> None:
+    *_whole, left_out = re.split(r"^# .*\n", (ROOT / ".dockerignore").read_text(), flags=re.MULTILINE)
+    assert left_out
+    for name in left_out.split():
+        path = checkout.directory / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    checkout.environment |= {
+        "SECRET_KEY": "x" * 50,
+        "SEALING_KEYS": settings.SEALING_KEYS[0],
+        "ALLOWED_HOSTS": "signup.example.com",
+        **{f"CONSTANT_CONTACT_{name}": "given" for name in ("API_KEY", "USERNAME", "PASSWORD")},
+    }
+
+    for command in (["collectstatic", "--no-input"], ["migrate", "-v0"], ["check", "--deploy"], ["purge", "--days=1"]):
+        done = checkout.run("manage.py", *command)
+        assert done.returncode == 0, done.stderr
+    offered = checkout.run("manage.py", "help").stdout.split()
+    assert "provision" in offered
+    assert not {"sandbox", "demo", "seed"} & set(offered)
+    assert not list(checkout.directory.glob("provisioning/sandbox"))
