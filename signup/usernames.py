@@ -11,6 +11,7 @@ from django.db.models.functions import Lower
 from django.utils.text import slugify
 
 from provisioning import rules
+from provisioning.mirror import matching
 from provisioning.models import Account, Attempt
 
 OFFERED = 4
@@ -72,8 +73,8 @@ def _allows(rule: rules.Rule, name: str) -> bool:
 
 
 def _known_to_be_taken(names: list[str]) -> set[str]:
-    """Held by a living account of ours, or once refused to anybody as in use."""
-    return {
+    """Held by a living account of ours, in the partner's list, or once refused to anybody as in use."""
+    return matching.listed(names) | {
         name
         for rows in (Account.objects.living(), Attempt.objects.filter(outcome=Attempt.Outcome.TAKEN))
         for name in rows.annotate(name=Lower("username")).filter(name__in=names).values_list("name", flat=True)

@@ -9,11 +9,13 @@ decide.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Lower
 
@@ -80,6 +82,24 @@ def related(account: Account) -> QuerySet[ListEntry]:
 def names() -> str:
     """Return what names the list shows; empty if that is not known yet."""
     return Gateway.ListNames.USERNAME if settings.CONSTANT_CONTACT_API == "v2" else gateway.state().list_names
+
+
+def listed(usernames: Iterable[str]) -> set[str]:
+    """Return those usernames, as their `name_key`s, that the newest complete pass or one since has found in the list.
+
+    None are returned if the list does not show usernames, or if that is not known yet.
+    """
+    entries = ListEntry.objects.filter(username_key__in=[name_key(username) for username in usernames])
+    found = list(entries.values_list("username_key", "last_pass_id"))
+    newest = passes.newest_complete() if found and names() == Gateway.ListNames.USERNAME else None
+    return {key for key, last_pass in found if newest and last_pass and last_pass >= newest.pk}
+
+
+def is_listed(username: str) -> bool:
+    """Whether `listed` has this one. Every sign-up asks, so the usual answer takes plain SQL and nothing more."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT 1 FROM {ListEntry._meta.db_table} WHERE username_key = %s", [name_key(username)])  # noqa: S608
+        return cursor.fetchone() is not None and bool(listed([username]))
 
 
 def waiting_for(entries: list[Entry]) -> list[Account]:

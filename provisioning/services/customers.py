@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
+from provisioning.mirror import matching
 from provisioning.mirror.models import name_key
 from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, IllegalMove
 from provisioning.sealed import CannotOpen, Sealed
@@ -63,11 +64,12 @@ def submit(account: Account, *, hold: bool = False) -> Account:
     """Store a prepared sign-up, and return it; or the account that the same submission or person has become before.
 
     With `hold` it waits for staff. Raises ValidationError (code `taken`) if another living account here has the
-    username.
+    username, or an account in the partner's list.
     """
     account.state = Account.State.HELD if hold else Account.State.QUEUED
     account.due_at = None if hold else Now()
     try:
+        _require_unlisted(account.username)
         with _username_held_once():
             account.save(force_insert=True)
     except (ValidationError, IntegrityError):
@@ -158,10 +160,13 @@ def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
     The username stays while a call under it is unanswered: a call under another one could make a second account.
     """
     together = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
-    if name_key(str(together["username"])) != name_key(account.username) and account.unanswered().exists():
-        raise ValidationError({"username": UNANSWERED})
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
-    return rules.clean(together, only=set(values).intersection(asked))
+    entered = rules.clean(together, only=set(values).intersection(asked))
+    if name_key(str(together["username"])) != name_key(account.username):
+        if account.unanswered().exists():
+            raise ValidationError({"username": UNANSWERED})
+        _require_unlisted(str(together["username"]))
+    return entered
 
 
 def _kept(account: Account, name: str, otherwise: object) -> object:
@@ -177,6 +182,15 @@ def _kept(account: Account, name: str, otherwise: object) -> object:
 
 def _sealed(entered: dict[str, Any]) -> dict[str, Any]:
     return entered | ({"password": Sealed.of(entered["password"])} if "password" in entered else {})
+
+
+def _require_unlisted(username: str) -> None:
+    """Raise ValidationError if the partner's list shows the username: Constant Contact would refuse it as in use.
+
+    The customer learns it from the form, not from a call. The list is read daily at most, so the call may still refuse.
+    """
+    if matching.is_listed(username):
+        raise ValidationError({"username": TAKEN})
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from pytest_django import Settings
 
 from provisioning import gateway, services
 from provisioning.constant_contact import Answer, Entry, Meaning
-from provisioning.mirror import passes
+from provisioning.mirror import matching, passes
 from provisioning.mirror.passes import PassLost
 from provisioning.models import Account, Gateway, IllegalMove, ListEntry, ListPass, MovedMeanwhile
 from provisioning.services import claims, settlement, workers
@@ -243,9 +243,14 @@ class Machine(RuleBasedStateMachine):
             if Account.objects.living().filter(username__iexact=name).exists():
                 with pytest.raises(ValidationError):
                     sign_up(**values)
+                continue
+            if held:
+                account = account_in(State.HELD, due_at=None, **values)
+            elif matching.is_listed(name):  # The form was sent before the list was read.
+                account = account_in(State.QUEUED, claim=None, **values)
             else:
-                account = account_in(State.HELD, due_at=None, **values) if held else sign_up(**values)
-                self.calls[account.pk] = {}
+                account = sign_up(**values)
+            self.calls[account.pk] = {}
 
     @rule(
         pick=PICK,

@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from provisioning.models import Account
 from signup.kept_password import LIFETIME
+from tests.provisioning.mirror.conftest import entry, read
 from tests.signup.accounts import CANARY, TYPED, account
 
 pytestmark = pytest.mark.django_db
@@ -89,6 +90,17 @@ class TestKept:
 
         assert client.post("/", without_password(taken) | {"username": name}).status_code == 302
         assert Account.objects.get(username=name).password.open() == CANARY
+
+    def test_so_it_is_where_only_the_partners_list_shows_the_username(
+        self, client: Client, typed: dict[str, str]
+    ) -> None:
+        read(entry(username=typed["username"]))
+
+        page = client.post("/", typed).content.decode()
+
+        assert "This username is taken" in page
+        assert "The password you chose is kept." in page
+        assert not Account.objects.exists()
 
     def test_it_stays_kept_through_another_mistake(self, client: Client, taken: dict[str, str]) -> None:
         client.post("/", taken)

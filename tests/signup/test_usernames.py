@@ -12,6 +12,7 @@ from pytest_django import Settings
 from provisioning import rules
 from provisioning.models import Account
 from signup.usernames import OFFERED, candidates, near_misses, slug, suggestions
+from tests.provisioning.mirror.conftest import entry, read
 from tests.signup.accounts import TYPED, account
 
 ENTERED = TYPED | {"username": "anna"}
@@ -121,6 +122,11 @@ class TestSuggestions:
 
     def test_without_anything_else_near_misses_fill_the_list(self) -> None:
         assert suggestions({"username": "anna"}) == ["anna", "anna2", "anna3", "anna4"]
+
+    def test_they_leave_out_what_the_partners_list_shows(self) -> None:
+        read(entry(username="Annas-Bakery"))
+
+        assert "annas-bakery" not in suggestions(ENTERED)
 
     def test_capital_letters_make_no_other_name(self, settings: Settings) -> None:
         settings.CONSTANT_CONTACT_API = "v3"

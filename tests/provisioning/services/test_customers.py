@@ -12,9 +12,10 @@ from django.db import IntegrityError, connection
 from pytest_django import Settings
 
 from provisioning import rules, services
-from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
+from provisioning.models import Account, Attempt, Gateway, IllegalMove, MovedMeanwhile
 from provisioning.sandbox import Server
 from provisioning.sealed import NOTHING
+from tests.provisioning.mirror.conftest import entry, read
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import NAME, State, account_in, again, at_once, now, sign_up, work
 
@@ -79,6 +80,63 @@ def test_the_username_of_a_closed_account_is_free() -> None:
     account_in(State.CLOSED)
 
     assert sign_up().state == State.QUEUED
+
+
+class TestListedUsername:
+    """A username that the partner's list shows is taken before anything is sent."""
+
+    @pytest.fixture
+    def listed(self) -> None:
+        read(entry(username="Anna-Jones"))
+
+    @pytest.mark.usefixtures("listed")
+    def test_it_is_taken_for_a_new_sign_up(self) -> None:
+        assert problem_with(sign_up) == ("username", "taken")
+        assert not Account.objects.exists()
+
+    @pytest.mark.parametrize("act", [services.correct, services.change])
+    def test_it_is_taken_for_a_correction(self, act: Callable[..., None]) -> None:
+        account = account_in(State.REJECTED, username="anna")
+        read(entry(username="Anna-Jones"))
+
+        assert problem_with(lambda: act(account, {"username": "anna-jones"})) == ("username", "taken")
+        assert again(account).state == State.REJECTED
+
+    def test_staff_can_still_retry_a_sign_up_that_has_it(self) -> None:
+        account = account_in(State.REJECTED)
+        read(entry(username=SIGN_UP["username"]))
+
+        services.correct(account, {"phone": "555-555-0199"})
+
+        assert again(account).state == State.QUEUED
+
+    @pytest.mark.usefixtures("listed")
+    def test_the_same_form_again_is_still_the_same_account(self) -> None:
+        submission = uuid.uuid4()
+        account = account_in(State.CREATED)
+        Account.objects.filter(pk=account.pk).update(submission=submission)
+
+        assert services.submit(services.prepare(SIGN_UP, submission)) == account
+
+    @pytest.mark.usefixtures("listed")
+    def test_it_is_free_once_a_complete_pass_does_not_show_it(self) -> None:
+        read(entry("8", "somebody-else"))
+
+        assert sign_up().state == State.QUEUED
+
+    @pytest.mark.usefixtures("listed")
+    def test_a_pass_in_progress_frees_none(self) -> None:
+        read(entry("8", "somebody-else"), next_page="2")
+
+        assert problem_with(sign_up) == ("username", "taken")
+
+    @pytest.mark.parametrize("names", ["", Gateway.ListNames.ORGANIZATION])
+    def test_a_list_of_peoples_names_says_nothing(self, settings: Settings, names: str) -> None:
+        settings.CONSTANT_CONTACT_API = "v3"
+        read(entry(username="Anna-Jones"))
+        Gateway.objects.update(list_names=names)
+
+        assert sign_up().state == State.QUEUED
 
 
 def test_other_database_errors_are_not_reported_as_a_taken_username() -> None:
