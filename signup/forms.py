@@ -46,7 +46,10 @@ LABELS = {
     "gdpr_opt_out": _("I do not want marketing from Constant Contact"),
 }
 
+EASY = _("This password is easy to guess.")
+"""A hint while typing, which stops nobody."""
 WEAK = _("This password is easy to guess. Enter a better one, or the same one again to keep it.")
+"""The same when the form is sent, once."""
 
 KEEP = _("Leave this empty to keep the one you chose.")
 
@@ -294,6 +297,8 @@ def _widget(rule: rules.Rule) -> forms.Widget:
         attributes["aria-required"] = "true"
     if rule.characters:
         attributes["data-wrong-characters"] = str(rule.wrong_characters)
+    if rule.is_secret:
+        attributes["data-easy"] = str(EASY)
     if "data-max-length" in attributes:
         attributes["data-too-long"] = rule.too_long("{length}")
     if rule.kind is bool:

@@ -50,31 +50,58 @@ function hintWhileTyping() {
     const hint = document.getElementById(`${input.id}_hint`);
     input.addEventListener("input", (event) => {
       if (!event.isComposing) useLowercase(input);
-      hint.textContent = problemOf(input);
+      const problem = problemOf(input);
+      hint.classList.toggle("advice", !problem);
+      hint.textContent = problem || (isEasyToGuess(input) ? input.dataset.easy : "");
     });
   }
   const name = document.getElementById("id_username");
-  name?.addEventListener("change", () => (name.value = name.value.trim()));
+  name?.addEventListener("change", () => (name.value = meant(name)));
 }
 
 /** A phone's keyboard begins with a capital letter: where none is allowed, that is no reason to stop anybody. */
 function useLowercase(input) {
   const value = input.value.toLowerCase();
-  if (matches(input, input.value.trim()) || !matches(input, value.trim())) return;
+  if (matches(input, meant(input)) || !matches(input, meant(input).toLowerCase())) return;
   const caret = input.selectionStart;
   input.value = value;
   input.setSelectionRange(caret, caret);
 }
 
 function problemOf(input) {
-  const value = input.name === "password" ? input.value : input.value.trim();
-  const length = [...value].length;
+  const length = [...meant(input)].length;
   if (length > Number(input.dataset.maxLength)) return input.dataset.tooLong.replace("{length}", length);
-  return matches(input, value) ? "" : input.dataset.wrongCharacters;
+  return matches(input, meant(input)) ? "" : input.dataset.wrongCharacters;
+}
+
+/** What the server makes of it (`provisioning.rules.normalization`), near enough for a hint; a password stays as it is. */
+function meant(input) {
+  if (input.name === "password") return input.value;
+  const value = input.value.trim();
+  return input.pattern ? value.normalize("NFKC").replace(/\p{Cf}/gu, "").trim() : value.normalize("NFC");
 }
 
 function matches(input, value) {
   return !input.pattern || new RegExp(`^(?:${input.pattern})$`, "v").test(value);
+}
+
+/** Whether a password is guessed first, by the server's own table (`provisioning.rules.passwords`). */
+function isEasyToGuess({ value, minLength, dataset }) {
+  if (!dataset.common || [...value].length < minLength) return false;
+  const bare = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
+  const word = bare(value);
+  const known = dataset.guessedFrom
+    .split(" ")
+    .map((name) => bare(document.getElementById(`id_${name}`)?.value.split("@")[0] ?? ""))
+    .filter((each) => each.length >= dataset.shortest);
+  return (
+    /^\p{Nd}+$/u.test(value) ||
+    new Set(value).size <= 2 ||
+    dataset.common.split(" ").includes(value.toLowerCase().trim()) ||
+    known.some((each) =>
+      word.includes(each) ? word.length - each.length < dataset.shortest : word.length >= dataset.shortest && each.includes(word),
+    )
+  );
 }
 
 /** The organization's name gives a username, until another one is typed. Other scripts than Latin give none. */

@@ -15,7 +15,7 @@ from django.core.validators import EmailValidator, URLValidator
 from django.utils.translation import get_language, ngettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.rules import normalization
+from provisioning.rules import normalization, passwords
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -117,6 +117,7 @@ class Rule:
         if self.characters:
             limits["pattern"] = f"[{self.characters}]*"
         if self.is_secret:
+            limits |= passwords.hints(self.min_length)
             limits["passwordrules"] = (
                 f"minlength: {self.min_length}; maxlength: {self.max_length}; allowed: {self.generated};"
             )

@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 from provisioning import rules
 from tests.browser.conftest import BOTH_ENGINES, Open
 from tests.browser.journey import expect_heading, fill_in, fresh_name, send
+from tests.provisioning.test_passwords import GOOD, WEAK
+from tests.provisioning.values import SIGN_UP
 
 
 def states(page: Page) -> list[str]:
@@ -167,7 +169,7 @@ class TestHints:
         expect(page.locator("#id_phone_hint")).to_have_text("Use at most 25 characters; this has 28.")
         expect(password).to_have_value("x" * 100)
 
-        password.fill("x" * 80)
+        password.fill("xyz." * 20)
         expect(page.locator("#id_password_hint")).to_be_empty()
 
     def test_characters_are_counted_as_the_server_counts_them(self, visit: Open) -> None:
@@ -194,6 +196,27 @@ class TestHints:
 
         name.press("Backspace")
         expect(hint).to_be_empty()
+
+    def test_letters_that_the_server_folds_are_no_wrong_characters(self, visit: Open) -> None:
+        page = visit("/")
+        name = page.get_by_label("Username")
+        name.press_sequentially("\uff21nna\u200b-\uff11 ")
+        expect(page.locator("#id_username_hint")).to_be_empty()
+        name.press("Tab")
+
+        expect(name).to_have_value("anna-1")
+
+    def test_a_password_that_is_easy_to_guess_is_told_while_typing(self, visit: Open) -> None:
+        page = visit("/")
+        fill_in(page, SIGN_UP["username"], first_name="Jo", password="")
+        password, hint = page.get_by_label("Password", exact=True), page.locator("#id_password_hint")
+
+        for weak in WEAK:
+            password.fill(weak)
+            expect(hint, weak).to_have_text("This password is easy to guess.")
+        for good in [*GOOD, "12345"]:
+            password.fill(good)
+            expect(hint, good).to_be_empty()
 
     def test_capital_letters_become_small_ones_in_a_user_name(self, visit: Open) -> None:
         page = visit("/")
