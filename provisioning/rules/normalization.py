@@ -27,11 +27,12 @@ _BLANKS = re.compile("[\\s\u115f\u1160\u2800\u3164\uffa0]+")
 """White space, line breaks among it, and the letters of Hangul and Braille that are blank."""
 _KEYPAD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2014\u2015\u2212"), "-")
-_VANITY = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,7}[ ).\-/]*[A-Za-z][A-Za-z0-9 .\-]*")
-"""A number spelled with keypad letters, like 1-800-FLOWERS. Letters after a complete number are not."""
+_VANITY = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,7}[ ).\-/]*[A-Za-z][A-Za-z .\-]*")
+"""A number spelled with keypad letters, like 1-800-FLOWERS. Letters after a complete number are not, and neither is a
+word before another number, like that for an extension."""
 _EXTENSION = re.compile(r"(?<![A-Za-z])(?:ext|extension|poste|x)\.? ?[0-9]+", re.IGNORECASE)
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
-_BARE_ADDRESS = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@.]{2,}(:[0-9]{1,5})?([/?#].*)?")
+_BARE_ADDRESS = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@.]{2,}\.?(:[0-9]{1,5})?([/?#].*)?")
 
 
 def is_invisible(character: str) -> bool:
@@ -75,7 +76,10 @@ def country(text: str) -> str:
 
 
 def phone(text: str) -> str:
-    """Turn digits of every script into ASCII, all dashes into one kind, and keypad letters into digits."""
+    """Turn digits of every script into ASCII, all dashes into one kind, and keypad letters into digits.
+
+    A number is judged by its digits, so 1-800-FLOWERS is stored and sent as the digits that were judged.
+    """
     text = re.sub(r"^(tel: ?)+", "", compact(text).translate(_DASHES), flags=re.IGNORECASE)
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     extension = _EXTENSION.search(text)
@@ -86,7 +90,10 @@ def phone(text: str) -> str:
 
 
 def email(text: str) -> str:
-    """Remove what is often copied along with an address, and encode the domain as mail servers use it (IDNA)."""
+    """Remove what is often copied along with an address, and encode the domain as mail servers use it (IDNA).
+
+    A domain has many spellings in Unicode and one in ASCII: that one is judged, stored, sent, and compared.
+    """
     text = compact(text)
     if named := re.fullmatch(r"[^<>]*<([^<>]*)>", text):
         text = named[1].strip()

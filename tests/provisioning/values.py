@@ -181,6 +181,9 @@ _SHARED = [
     *_refused(
         "phone",
         "514-555-0101 desk 12",
+        "555-0101 extn 4",
+        "12345 interno 5",
+        "12345anexo5",
         "555-5555 <b>",
         "555-5555; 555-5556",
         "anna@example.com",
@@ -256,6 +259,8 @@ _SHARED = [
         "website",
         {
             "example.com": "https://example.com",
+            "example.com.": "https://example.com",
+            "www.example.com./shop": "https://www.example.com/shop",
             "www.example.com": "https://www.example.com",
             " example.com/shop ": "https://example.com/shop",
             "example.com:80": "https://example.com:80",
