@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django import forms
 from django.conf import settings
@@ -177,6 +177,11 @@ class PropertiesForm(forms.Form):
             self.add_error("password", ValidationError(WEAK, code="weak"))
         return cleaned
 
+    def as_typed(self) -> Self:
+        """Show again what was typed, without a judgement."""
+        self.errors.clear()
+        return self
+
     @property
     def has_warned(self) -> bool:
         """Whether the customer knows that the password is weak: the next one is taken as it is."""
@@ -245,15 +250,20 @@ class CorrectionForm(PropertiesForm):
         super().__init__(
             names, kept if data is None else data, single_sign_on=bool(account.idp_provider_id), known=kept
         )
+        self.refused = refused
         # Names stay on offer when the one typed instead is wrong.
         self.is_name_taken = isinstance(refused.get("username"), ValidationError)
         if data is None:
-            self.errors.clear()
-            for name in set(self.fields) & set(refused):
-                reason = refused[name]
-                self.add_error(name, refusals.explain(name, reason) if isinstance(reason, str) else reason)
-                if isinstance(reason, str) and refusals.is_explained(name, reason):
-                    self.fields[name].help_text = ""  # Constant Contact has just contradicted it.
+            self.as_typed()
+
+    def as_typed(self) -> Self:
+        super().as_typed()
+        for name in set(self.fields) & set(self.refused):
+            reason = self.refused[name]
+            self.add_error(name, refusals.explain(name, reason) if isinstance(reason, str) else reason)
+            if isinstance(reason, str) and refusals.is_explained(name, reason):
+                self.fields[name].help_text = ""  # Constant Contact has just contradicted it.
+        return self
 
 
 class ChangeForm(PropertiesForm):

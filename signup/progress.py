@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
-from provisioning import gateway, services
+from provisioning import gateway, rules, services
 from provisioning.models import Account
 
 if TYPE_CHECKING:
@@ -99,6 +99,14 @@ DECLINE_REASONS: dict[str, Text] = {
     Account.DeclineReason.AUTOMATED: _("Your sign-up looks automated. If you filled in the form yourself, contact us."),
     Account.DeclineReason.OTHER: "",
 }
+REFUSED_FOR_US = Stage(
+    _("We need to fix something"),
+    _(
+        "Constant Contact refused this sign-up, but not for anything you entered, so there is nothing for you to "
+        "change. Tell us the reference below, and we will look into it."
+    ),
+    reload_every=30,
+)
 DELAYED = Stage(
     _("This takes longer than usual"),
     _(
@@ -159,6 +167,8 @@ def _stage(account: Account) -> Stage:
         return CLOSED_IN_DOUBT
     if account.state in BY_STAFF and Account.objects.waiting_for_staff().filter(pk=account.pk).exists():
         return BY_STAFF[account.state]
+    if account.state == Account.State.REJECTED and _is_refused_for_us(account):
+        return REFUSED_FOR_US
     now = timezone.now()
     if account.state == Account.State.UNCONFIRMED and now - account.state_changed_at > UNCONFIRMED_LONG:
         return _looked_up(account.due_at)
@@ -185,6 +195,13 @@ def _looked_up(due_at: datetime | None) -> Stage:
         % {"time": timeuntil(next_look, depth=1)},
         reload_every=30,
     )
+
+
+def _is_refused_for_us(account: Account) -> bool:
+    """Whether only what the partner sends with each sign-up was refused."""
+    reasons = services.refused(account)
+    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
+    return bool(reasons) and not services.is_taken(account) and reasons.keys().isdisjoint(asked)
 
 
 def _in_the_queue(opens_at: datetime) -> Stage:

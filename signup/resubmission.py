@@ -22,7 +22,9 @@ from django.utils.translation import gettext as _
 from provisioning import rules, services
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 from signup import abuse, own_accounts
+from signup.brand.context_processors import brand_of
 from signup.forms import LABELS, SignupForm
+from signup.progress import help_address
 
 SECOND = "second"
 """Code of the problem that this looks like a second sign-up, and name of the input by which it is meant to be one."""
@@ -44,7 +46,7 @@ def check_second(request: HttpRequest, form: SignupForm) -> None:
         if _is_alike(account, form.cleaned_data):
             link = format_html('<a href="{}">{}</a>', reverse("progress", args=[account.reference]), account.username)
             known = format_html(
-                _("You have signed up in this browser already: open the page of {} to change it."), link
+                _("You have already signed up in this browser. To change that sign-up, open the page of {}."), link
             )
             again = _("To create a second account, enter its password again and send this form.")
             raise ValidationError(format_html("{} {}", known, again), code=SECOND)
@@ -75,17 +77,23 @@ def change(request: HttpRequest, account: Account, changes: dict[str, Any]) -> H
             services.change(account, changes, hold=hold)
             return redirect(f"{page}?{urlencode({'changed': ','.join(changes)})}")
         account.refresh_from_db()
-    rows = list(_compare(account, changes))
-    return render(request, "signup/sent_before.html", {"account": account, "rows": rows}, status=409)
+    context = {
+        "account": account,
+        "rows": list(_compare(account, changes)),
+        "help_address": help_address(brand_of(request).support_url, account),
+    }
+    return render(request, "signup/sent_before.html", context, status=409)
 
 
 def note(request: HttpRequest) -> str:
     """What the account's page says about the form that led there."""
     changed = [str(LABELS[name]) for name in request.GET.get("changed", "").split(",") if name in LABELS]
     if changed:
-        return _("Changed: %(names)s. Your account gets what you entered last.") % {"names": ", ".join(changed)}
+        return _("Changed: %(names)s. Your account is created with what you entered last.") % {
+            "names": ", ".join(changed)
+        }
     if request.GET.get("sent") == "before":
-        return _("You had sent this form already. Your password is the one you chose the first time.")
+        return _("You had already sent this form. Your password is the one you chose the first time.")
     return ""
 
 

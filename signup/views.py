@@ -144,14 +144,13 @@ def language(request: HttpRequest) -> HttpResponse:
     """Another language, as Django sets it; a form that is being filled in comes along as it is."""
     if request.method != "POST":
         return redirect("sign_up")
-    chosen = set_language(request)
+    chosen = _choose_language(request)
     if "submission" not in request.POST or settings.LANGUAGE_COOKIE_NAME not in chosen.cookies:
         return chosen
     proof = single_sign_on.proven(request)
     if proof is None:
         single_sign_on.keep_typed(request)
         return chosen
-    translation.activate(chosen.cookies[settings.LANGUAGE_COOKIE_NAME].value)
     page = form_page.filled_in(_as_typed(request), request, 200, proof)
     page.cookies.update(chosen.cookies)
     return page
@@ -164,10 +163,17 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     account = own_accounts.find(request, reference)
     if account is None:
         return render(request, "signup/not_yours.html", status=404)
+    chosen = _choose_language(request) if "language" in request.POST else None
     form = correction(request, account)
-    if request.method == "POST" and (response := _apply(request, account, form)):
+    if chosen:
+        form = form and form.as_typed()
+    elif request.method == "POST" and (response := _apply(request, account, form)):
         return response
-    return progress_page(request, account, form)
+    if form:
+        kept_password.ask_again(form)
+    page = progress_page(request, account, form)
+    page.cookies.update(chosen.cookies if chosen else {})
+    return page
 
 
 def progress_page(
@@ -223,10 +229,15 @@ def status(request: HttpRequest, reference: UUID) -> JsonResponse:
 
 
 def _as_typed(request: HttpRequest) -> SignupForm:
-    """The form as it was filled in, without a judgement."""
-    form = SignupForm(kept_password.fill_in(request))
-    form.errors.clear()
-    return form
+    return SignupForm(kept_password.fill_in(request)).as_typed()
+
+
+def _choose_language(request: HttpRequest) -> HttpResponse:
+    """Answer in the language that was chosen, if there is such a one; return Django's answer, with its cookie."""
+    chosen = set_language(request)
+    if settings.LANGUAGE_COOKIE_NAME in chosen.cookies:
+        translation.activate(chosen.cookies[settings.LANGUAGE_COOKIE_NAME].value)
+    return chosen
 
 
 def correction(request: HttpRequest, account: Account) -> PropertiesForm | None:

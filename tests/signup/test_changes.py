@@ -94,6 +94,15 @@ class TestRefusedWithoutAReason:
         rejected.refresh_from_db()
         assert (rejected.state, rejected.phone, rejected.password.open()) == ("queued", "555-555-1234", CANARY)
 
+    def test_another_mistake_says_that_the_password_has_to_be_entered_again(
+        self, client: Client, page_of: PageOf
+    ) -> None:
+        address = page_of(account("rejected", {}))
+
+        response = client.post(address, TYPED | {"phone": "1", "password": "another-horse"})
+
+        assert response.context["form"].errors["password"] == ["Enter your password again."]
+
     def test_another_password_can_be_chosen(self, client: Client, page_of: PageOf) -> None:
         rejected = account("rejected", {})
 
@@ -131,7 +140,7 @@ class TestMistypedAddress:
     def test_the_finished_page_says_what_to_do(self, client: Client, page_of: PageOf) -> None:
         page = client.get(page_of(account("created", email=self.TYPO))).content.decode()
 
-        assert "Did you mean <strong>anna@gmail.com</strong>?" in page
+        assert 'Did you mean <strong translate="no">anna@gmail.com</strong>?' in page
         assert "correct the address there" in page
 
     def test_nothing_is_said_about_a_right_one(self, client: Client, page_of: PageOf) -> None:
@@ -196,3 +205,52 @@ class TestTheSamePersonInAnotherBrowser:
 
     def test_nor_where_the_username_is_free(self, client: Client) -> None:
         assert "Is this you?" not in self.page(client, phone="1")
+
+
+class TestAnotherLanguage:
+    """The language is changed while something is typed on the account's page."""
+
+    def test_a_change_stays_as_it_was_typed_and_is_not_judged(self, client: Client, page_of: PageOf) -> None:
+        address = f"{page_of(account('queued'))}?change=all"
+        assert f'form="sign-up" formaction="{address}"' in client.get(address).content.decode()
+
+        response = client.post(address, TYPED | {"phone": "1", "language": "fr"})
+
+        page = response.content.decode()
+        assert response.context["form"]["phone"].value() == "1"
+        assert not response.context["form"].errors
+        assert "Numéro de téléphone" in page
+        assert client.cookies["__Host-language"].value == "fr"
+        assert Account.objects.get().phone == TYPED["phone"]
+
+    def test_a_correction_still_says_what_was_refused(self, client: Client, page_of: PageOf) -> None:
+        address = page_of(account("rejected", {"email": "No.", "password": "No."}))
+
+        response = client.post(address, {"email": "ann@example.com", "password": "x", "language": "es"})
+
+        form = response.context["form"]
+        assert form["email"].value() == "ann@example.com"
+        assert form.errors.keys() == {"email", "password"}
+        assert "Constant Contact no acepta" in response.content.decode()
+
+    def test_a_password_has_to_be_entered_again(self, client: Client, page_of: PageOf) -> None:
+        address = page_of(account("rejected", {}))
+
+        page = client.post(address, TYPED | {"password": "another-horse", "language": "fr"}).content.decode()
+
+        assert "Saisissez à nouveau votre mot de passe." in page
+
+    def test_a_language_that_there_is_not_changes_nothing(self, client: Client, page_of: PageOf) -> None:
+        sent = account("queued")
+
+        client.post(f"{page_of(sent)}?change=email", {"email": "ann@example.com", "language": "xx"})
+
+        sent.refresh_from_db()
+        assert sent.email == TYPED["email"]
+
+
+def test_no_link_throws_a_change_away(client: Client, page_of: PageOf) -> None:
+    address = page_of(account("queued"))
+
+    assert 'class="brand" href="/"' in client.get(address).content.decode()
+    assert 'class="brand" href="/"' not in client.get(f"{address}?change=all").content.decode()

@@ -353,6 +353,8 @@ class TestRejected:
 
         page = client.get(page_of(rejected)).content.decode()
 
+        assert "We need to fix something" in page
+        assert "Needs you" not in page
         assert 'name="submission"' not in page
         assert "Send again" not in page
         assert f'<code translate="no">{rejected.short_reference}</code>' in page

@@ -78,15 +78,16 @@ def test_so_is_another_username(client: Client) -> None:
     [("sending", "is being created"), ("unconfirmed", "is being created"), ("created", "was created")],
 )
 def test_once_it_was_sent_the_page_says_what_with_and_how_to_change_it(
-    client: Client, sent: dict[str, str], state: str, words: str
+    client: Client, settings: Settings, sent: dict[str, str], state: str, words: str
 ) -> None:
+    settings.BRAND_SUPPORT_URL = "https://help.example.com/"
     made = move(state)
 
     response = client.post("/", TYPED | sent | {"country_code": "CA", "state_code": "ON", "gdpr_opt_out": "on"})
 
     page = response.content.decode()
     assert response.status_code == 409
-    assert "You have sent this sign-up already" in page
+    assert "You have already sent this sign-up" in page
     assert f"Your account {words} with what you sent first" in page
     for shown in (
         MISTYPED["email"],
@@ -98,8 +99,10 @@ def test_once_it_was_sent_the_page_says_what_with_and_how_to_change_it(
         "Yes",
         "No",
     ):
-        assert f"<td>{shown}</td>" in page
+        assert f">{shown}</td>" in page
     assert f'href="/signup/{made.reference}/"' in page
+    assert f'<code translate="no">{made.short_reference}</code>' in page
+    assert f"?reference={made.short_reference}" in page
     assert Account.objects.get().email == MISTYPED["email"]
 
 
