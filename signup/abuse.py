@@ -136,8 +136,7 @@ def _stop(form: SignupForm, stopped: ValidationError) -> None:
 def _call(form: SignupForm, request: HttpRequest) -> Call:
     if form.data.get(DECOY):
         raise ValidationError(
-            _("Something has filled in a field that people do not see, perhaps an add-on of your browser.")
-            + f" {AGAIN}",
+            _("A field that people can't see was filled in, perhaps by a browser extension.") + f" {AGAIN}",
             code="decoy",
         )
     seconds = _seconds_since_shown(form)

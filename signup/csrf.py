@@ -30,8 +30,8 @@ def explain(request: HttpRequest, reason: str) -> str:
         "form refused: it comes from %r, and this page is %r; see TRUSTED_PROXIES and CSRF_TRUSTED_ORIGINS", origin, own
     )
     return _(
-        "Nothing has been sent yet: the form seems to come from another page than this one. Please open this page by "
-        "its own address. If that does not help, it is a fault on our side: please tell us."
+        "Nothing has been sent yet: the form seems to come from a different page. Please open this page by its own "
+        "address. If that doesn't help, the problem is on our side; please tell us."
     )
 
 

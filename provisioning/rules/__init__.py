@@ -120,7 +120,7 @@ def _judge(values: Mapping[str, object], only: set[str] | None) -> Judged:
     for name in cleaned.keys() - problems.keys():
         if _holds_part_of(str(values.get(rules[name].without) or ""), str(cleaned[name])):
             problems[name] = ValidationError(
-                _("Do not use your username, or a word of it, in the password."), code="without"
+                _("Don't use your username, or a word from it, in the password."), code="without"
             )
     if problems:
         raise ValidationError(problems)

@@ -49,9 +49,9 @@ class Unusable(Exception):
         self.text = text
 
 
-BROKEN = _("This link does not work: it is not whole, or it was made for another page. Please get a new one.")
-EXPIRED = _("This link is good for a short time only, and that is over. Please get a new one.")
-USED = _("This link has been used already, and each works once. Please get a new one.")
+BROKEN = _("This link doesn't work: part of it is missing, or it was made for another page. Please get a new one.")
+EXPIRED = _("This link has expired. Please get a new one.")
+USED = _("This link has already been used, and each link works only once. Please get a new one.")
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,9 @@ class Busy(OSError):
     """The provider is not answering, or is being asked already."""
 
 
-DECLINED = _("You were not signed in, because this was declined. You can try it again.")
+DECLINED = _("You weren't signed in, because the request was declined. You can try again.")
 UNREACHABLE = _("The sign-in service cannot be reached at the moment. Please try again in a few minutes.")
-WRONG = _("Signing in did not work. Perhaps it took too long, or its page was opened twice. Please try again.")
+WRONG = _("Signing in didn't work. It may have taken too long, or the sign-in page was opened twice. Please try again.")
 
 
 def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:

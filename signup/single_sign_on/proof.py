@@ -34,7 +34,7 @@ LONGEST_VALUE = 1000
 """Characters; longer ones no rule allows, and a session is not a place for them."""
 
 NOT_SENT = _(
-    "Nothing has been sent yet, because you signed in too long ago. Do so again: all that you typed is kept for you."
+    "Nothing has been sent yet, because you signed in too long ago. Sign in again; everything you typed is kept."
 )
 
 

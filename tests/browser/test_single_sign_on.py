@@ -132,14 +132,14 @@ class TestOpenId:
         openid.spoiled = spoiled
         page = visit("/")
         log_in(page, fresh_name())
-        expect_problem(page, "Signing in did not work")
+        expect_problem(page, "Signing in didn't work")
 
         openid.spoiled = ""
         page.get_by_role("link", name="Continue with Alder").click()
         page.get_by_role("button", name=re.compile("Sign-in|Continue")).or_(page.get_by_text("signed in as")).wait_for()
 
     @pytest.mark.parametrize(
-        ("spoiled", "problem"), [("issuer", "Signing in did not work"), ("broken", "cannot be reached")]
+        ("spoiled", "problem"), [("issuer", "Signing in didn't work"), ("broken", "cannot be reached")]
     )
     def test_to_the_wrong_provider_nobody_is_sent(
         self, visit: Open, openid: OpenIdProvider, spoiled: str, problem: str, tmp_path: Path
@@ -158,7 +158,7 @@ class TestOpenId:
         log_in(page, fresh_name())
         expect(page.get_by_text("You are signed in as")).to_be_visible()
 
-        expect_problem(visit(back[0]), "Signing in did not work")
+        expect_problem(visit(back[0]), "Signing in didn't work")
 
     def test_who_has_an_account_is_led_to_it_from_any_browser(self, site: Installation, visit: Open) -> None:
         name = fresh_name()
@@ -181,7 +181,7 @@ class TestLink:
         page.goto(address)
         expect(page.get_by_text("You are signed in as")).to_be_visible()
 
-        expect_problem(visit(address), "has been used already")
+        expect_problem(visit(address), "has already been used")
 
     def test_a_tampered_one_proves_nothing(self, site: Installation, visit: Open) -> None:
         head, _, signature = link.make("anna", {}, site.url).split(".")
@@ -192,7 +192,7 @@ class TestLink:
     def test_an_expired_one_proves_nothing(self, site: Installation, visit: Open) -> None:
         token = link.make("anna", {}, site.url, lifetime=-120)
 
-        expect_problem(visit(f"/start/?token={token}"), "that is over")
+        expect_problem(visit(f"/start/?token={token}"), "has expired")
 
 
 def test_with_the_session_lost_nothing_that_was_typed_is(visit: Open) -> None:
@@ -202,7 +202,7 @@ def test_with_the_session_lost_nothing_that_was_typed_is(visit: Open) -> None:
     fill_in(page, name, password=None, phone="020 7946 0000")
     page.context.clear_cookies(name="__Host-sessionid")
     send(page)
-    expect_problem(page, "all that you typed is kept")
+    expect_problem(page, "everything you typed is kept")
 
     page.get_by_role("link", name="Continue with Alder").click()
     expect(page.get_by_label("Phone number")).to_have_value("020 7946 0000")

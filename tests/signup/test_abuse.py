@@ -78,7 +78,7 @@ def test_a_person_passes(send: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "seconds", "told", "logged"),
     [
-        ({"comment": "Cheap pills"}, MINIMUM_SECONDS, "a field that people do not see", "decoy"),
+        ({"comment": "Cheap pills"}, MINIMUM_SECONDS, "A field that people", "decoy"),
         ({}, MINIMUM_SECONDS - 0.1, "too quick", "quick"),
         ({"shown": ""}, MINIMUM_SECONDS, "opened before our last update", "unreadable"),
         ({"shown": "forged:signature"}, MINIMUM_SECONDS, "opened before our last update", "unreadable"),

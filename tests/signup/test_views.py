@@ -167,7 +167,7 @@ def test_the_form_says_so_where_the_partner_can_log_in_to_the_account(
 
     setattr(settings, setting, True)
 
-    assert "Alder &amp; Co looks after your account with you and can log in to it" in client.get(FORM).content.decode()
+    assert "Alder &amp; Co manages your account with you and can log in to it" in client.get(FORM).content.decode()
 
 
 @pytest.mark.parametrize("name", [*CUSTOMER_PROPERTIES, "submission"])
@@ -274,7 +274,7 @@ class TestWithoutACsrfToken:
         ("origin", "told", "logged"),
         [
             ("null", "hides which page the form comes from", "Referrer-Policy"),
-            ("https://other.example", "seems to come from another page", "'https://other.example'"),
+            ("https://other.example", "seems to come from a different page", "'https://other.example'"),
         ],
     )
     def test_what_really_failed_is_told_to_the_customer_and_to_the_operator(

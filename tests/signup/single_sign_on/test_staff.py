@@ -173,7 +173,7 @@ def test_in_a_race_one_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_goes_wrong_at_the_provider_is_told(client: Client, openid: OpenIdProvider) -> None:
     openid.spoiled = "nonce"
-    assert "Signing in did not work" in come("viewer", client).content.decode()
+    assert "or the sign-in page was opened twice" in come("viewer", client).content.decode()
     description.forget()
     openid.spoiled = "broken"
     assert "cannot be reached" in client.get(LOG_IN, follow=True).content.decode()
