@@ -21,6 +21,7 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils import timezone
 
@@ -137,13 +138,11 @@ def _text(burst: Burst) -> tuple[str, str]:
     held = Account.objects.filter(state=Account.State.HELD).count()
     host = next((name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))), "")
     link = f"https://{host}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
+    waiting = f"{held} sign-up{pluralize(held, ' is,s are')} waiting for you to approve or decline:\n\n{link}\n"
     if burst.is_over:
-        return (
-            "The burst of sign-ups is over",
-            f"Nothing has been held for an hour. {held} sign-ups wait for you to approve or decline them:\n\n{link}\n",
-        )
+        return "The burst of sign-ups is over", f"No sign-up has been held for an hour. {waiting}"
     return (
         "Sign-ups are being held",
-        "Many more sign-ups than usual have come within an hour. Those that look alike wait for you; everybody else's"
-        f" accounts are created as always. {held} wait at the moment:\n\n{link}\n",
+        "Many more people than usual signed up within an hour. Sign-ups that look alike are held; all others go on as"
+        f" usual. {waiting}",
     )

@@ -37,7 +37,7 @@ PERMISSIONS_POLICY = ", ".join(
 
 
 class CustomersLanguageMiddleware(LocaleMiddleware):
-    """Customers read the language of their browser, or the one they chose; the desk of staff is in English."""
+    """Customers read the language of their browser, or the one they chose; the admin is in English."""
 
     def process_request(self, request: HttpRequest) -> None:
         if request.path_info.startswith(reverse("admin:index")):

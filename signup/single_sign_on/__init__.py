@@ -4,7 +4,7 @@
 the browser's session, on our side: logging in at the partner's identity provider (`openid`), or following a link that
 the partner's own system has signed (`link`). Nothing that a form says is ever taken for it.
 
-Staff may log in to the desk through the same provider (`staff`).
+Staff may log in to the admin through the same provider (`staff`).
 """
 
 from signup.single_sign_on.proof import (

@@ -1,4 +1,4 @@
-"""Staff who log in to the desk through the identity provider: who they are, and what they may do, is its word alone."""
+"""Staff who log in to the admin through the identity provider, which alone says who they are and what they may do."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from signup.single_sign_on.openid import WRONG, Failed
 log = logging.getLogger(__name__)
 
 ROLES = {"Viewer", "Operator", "Administrator"}
-"""The groups of the desk. The claim names some of them; any other of its values says nothing here."""
+"""The admin's groups. The claim names some of them; any other of its values means nothing here."""
 
-NO_ROLE = "You are signed in, but no group that may work here is yours. Ask whoever looks after your accounts."
-NOT_SAID = "Your identity provider does not say when you logged in (auth_time), so this proves nothing."
-CLOSED = "Your login has been closed here. Ask an administrator."
+NO_ROLE = "You are signed in, but none of your groups has a role here. Ask whoever manages your accounts."
+NOT_SAID = "Your identity provider doesn't say when you logged in (auth_time), so this doesn't confirm that it's you."
+CLOSED = "Your login has been deactivated here. Ask an administrator."
 
 
 def admit(claims: dict[str, Any]) -> User:

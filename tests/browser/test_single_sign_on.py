@@ -263,6 +263,6 @@ class TestStaff:
         self, in_the_admin: Callable[..., Page], accessible: Callable[[Page], None]
     ) -> None:
         page = in_the_admin(fresh_name("nobody"), bypass_csp=True)
-        expect(page.get_by_text("no group that may work here is yours")).to_be_visible()
+        expect(page.get_by_text("none of your groups has a role here")).to_be_visible()
         expect(page.get_by_label("Password")).to_be_visible()
         accessible(page)

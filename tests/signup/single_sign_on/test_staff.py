@@ -149,7 +149,7 @@ def test_who_has_no_group_is_told_so_on_the_page_of_the_local_log_in(client: Cli
 
     page = response.content.decode()
     assert response.redirect_chain == [("/admin/login/", 302)]
-    assert "no group that may work here is yours" in page
+    assert "none of your groups has a role here" in page
     assert 'name="password"' in page
     assert "_auth_user_id" not in client.session
 
@@ -158,7 +158,7 @@ def test_who_was_deactivated_stays_out(client: Client) -> None:
     come("viewer")
     User.objects.update(is_active=False)
 
-    assert "has been closed here" in come("viewer", client).content.decode()
+    assert "has been deactivated here" in come("viewer", client).content.decode()
     assert "_auth_user_id" not in client.session
 
 
