@@ -47,6 +47,12 @@ def test_optional_fields_are_marked() -> None:
     assert optional == {"website"}
 
 
+def test_a_person_with_one_name_is_told_what_to_enter() -> None:
+    problem = SignupForm(TYPED | {"last_name": ""}).errors["last_name"]
+
+    assert problem == ["Enter your last name. If you have only one name, enter it here again."]
+
+
 def test_in_test_mode_the_form_tells_and_takes_only_the_vendors_test_domain(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_TEST_ACCOUNTS = True
 

@@ -39,6 +39,16 @@ def test_the_page_says_what_is_going_on(client: Client, page_of: PageOf, state: 
     assert CANARY not in page.content.decode()
 
 
+def test_the_finished_page_says_where_the_email_may_be_and_copies_the_username(client: Client, page_of: PageOf) -> None:
+    ready = account(State.CREATED)
+
+    page = client.get(page_of(ready)).content.decode()
+
+    assert "check your spam folder" in page
+    assert f'data-copy="{ready.username}" data-done="Copied" aria-label="Copy username"' in page
+    assert f'<strong translate="no">{ready.email}</strong>' in page
+
+
 @pytest.mark.parametrize(("outcome", "certain"), [("refused", True), ("unknown", False), ("", False)])
 def test_a_closed_page_does_not_deny_an_account_that_may_exist(
     client: Client, page_of: PageOf, outcome: str, certain: bool
