@@ -12,7 +12,6 @@ from django.conf import settings
 from pytest_django import Settings
 
 from signup.checks import check_configuration
-from signup.settings import email
 from tests.checkout import ROOT, Checkout
 from tests.postgresql import PostgreSQL, find_programs
 
@@ -38,7 +37,6 @@ def test_every_container_is_locked_down(name: str) -> None:
 def test_only_the_worker_knows_the_credentials(name: str) -> None:
     assert "environment: *without-credentials" in service(name)
     assert "without-credentials" not in service("worker")
-    assert "EMAIL_URL: ${EMAIL_URL:+" in COMPOSE.partition("x-without-credentials:")[2].partition("\n\n")[0]
     for name in ("OIDC_CLIENT_SECRET", "SIGNUP_LINK_KEY"):
         assert f"{name}: ${{{name}:+" in service("worker")
 
@@ -53,11 +51,10 @@ def test_the_checks_are_content_with_what_stands_in_for_secrets(settings: Settin
     )
     settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
     settings.CONSTANT_CONTACT_LOGIN_URL = "https://id.example.com/constant-contact"
-    settings.DEFAULT_FROM_EMAIL = "signup@example.com"
     stand_ins = re.findall(r"^ +(\w+): \$\{\w+:\+(.+)\}$", COMPOSE, re.MULTILINE)
-    assert {name for name, _value in stand_ins} == {"EMAIL_URL", "OIDC_CLIENT_SECRET", "SIGNUP_LINK_KEY"}
+    assert {name for name, _value in stand_ins} == {"OIDC_CLIENT_SECRET", "SIGNUP_LINK_KEY"}
     for name, value in stand_ins:
-        setattr(settings, name, email(value) if name == "EMAIL_URL" else value)
+        setattr(settings, name, value)
     assert check_configuration() == []
 
 
