@@ -21,7 +21,7 @@ from django.utils.translation import get_language
 from signup import abuse, kept_password
 from signup.brand.context_processors import brand_of
 from signup.brand.models import Brand
-from signup.forms import SignupForm
+from signup.forms import SignupForm, new_submission
 from signup.single_sign_on import Proof
 
 TEMPLATE = "signup/form.html"
@@ -37,7 +37,7 @@ def filled_in(form: SignupForm, request: HttpRequest, status: int, proof: Proof)
 
 def blank(request: HttpRequest) -> HttpResponse:
     """The form for a visitor of whom nothing is known."""
-    brand, submission = brand_of(request), uuid.uuid4()
+    brand, submission = brand_of(request), new_submission()
     own = {CSRF_TOKEN: get_token(request), str(SUBMISSION): str(submission)}
     page: str = caches["pages"].get_or_set(f"{brand.digest()}-{get_language()}", lambda: _with_gaps(brand))  # type: ignore[assignment]
     if SHOWN in page:

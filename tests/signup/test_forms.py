@@ -211,3 +211,13 @@ def test_an_input_reads_as_one_that_django_renders(name: str, value: object) -> 
     attributes = {"id": f"id_{name}", "aria-invalid": "true"}
 
     assertHTMLEqual(ours.render(name, value, attributes), djangos.render(name, value, attributes))
+
+
+def test_nobody_guesses_the_one_time_id_of_a_form() -> None:
+    """All its 128 bits are random, which a UUID's of version 4 are not."""
+    ones, zeros = 0, (1 << 128) - 1
+    for _ in range(200):
+        number = SignupForm().submission.int
+        ones, zeros = ones | number, zeros & number
+
+    assert (ones, zeros) == ((1 << 128) - 1, 0)
