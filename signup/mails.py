@@ -62,14 +62,14 @@ TEXTS: dict[str, tuple[Text, Text]] = {
         _("Your Constant Contact sign-up needs a correction"),
         _(
             "There is one more thing to fix. This page shows what it is; everything you entered is kept. If you don't "
-            "fix it before %(day)s, we close your sign-up:"
+            "fix it before %(day)s, we will close your sign-up:"
         ),
     ),
     MailEvent.REMINDER: (
         _("Reminder: your Constant Contact sign-up needs a correction"),
         _(
             "Your account is not created yet, because there is one more thing to fix. If you don't fix it before "
-            "%(day)s, we close your sign-up. This page shows what it is:"
+            "%(day)s, we will close your sign-up. This page shows what it is:"
         ),
     ),
     MailEvent.CLOSED: (
@@ -79,7 +79,7 @@ TEXTS: dict[str, tuple[Text, Text]] = {
 }
 """Subject and text of each. Fixed words: nothing in them comes from a form."""
 LIVES_SHORT, LIVES_UNTIL_THEN = _("The link works for three days."), _("The link works until then.")
-FOOTER = _("If you did not sign up, you need not do anything.")
+FOOTER = _("If you didn't sign up, you don't need to do anything.")
 MOST_TRIES = 30
 MOST_A_DAY = 8
 """Emails to one mailbox; and never more than one of a kind in an hour."""

@@ -56,23 +56,27 @@ STAGES: dict[str, Stage] = {
     Account.State.HELD: Stage(
         _("We have received your sign-up"),
         _(
-            "One of us looks at it before your account is created. You need not do anything. If you don't hear from us "
-            "within a day, contact us with the reference below."
+            "One of us will look at it before your account is created. You don't need to do anything. If you don't "
+            "hear from us within a day, contact us with the reference below."
         ),
         step=1,
         reload_every=30,
     ),
     Account.State.QUEUED: Stage(
-        _("We are creating your account"), _("This takes a few seconds. The page moves on by itself."), reload_every=3
+        _("We are creating your account"),
+        _("This takes a few seconds. This page updates automatically."),
+        reload_every=3,
     ),
     Account.State.SENDING: Stage(
-        _("We are creating your account"), _("This takes a few seconds. The page moves on by itself."), reload_every=3
+        _("We are creating your account"),
+        _("This takes a few seconds. This page updates automatically."),
+        reload_every=3,
     ),
     Account.State.UNCONFIRMED: Stage(
         _("We are making sure that your account is there"),
         _(
             "Constant Contact has not confirmed it yet. We check before we try again, so that you get one account "
-            "and not two. This can take some minutes."
+            "and not two. This can take a few minutes."
         ),
         reload_every=10,
     ),
@@ -108,10 +112,10 @@ REFUSED_FOR_US = Stage(
     reload_every=30,
 )
 DELAYED = Stage(
-    _("This takes longer than usual"),
+    _("This is taking longer than usual"),
     _(
-        "Your sign-up is safe with us and will be sent as soon as Constant Contact takes it. You need not sign up "
-        "again."
+        "Your sign-up is safe with us and will be sent as soon as Constant Contact accepts it. You don't need to sign "
+        "up again."
     ),
     reload_every=10,
 )
@@ -119,12 +123,12 @@ BY_STAFF: dict[str, Stage] = {
     state: Stage(_("One of us is checking your sign-up"), text, reload_every=30)
     for state, text in {
         Account.State.QUEUED: _(
-            "Your account could not be created automatically, so one of us takes care of it. You need not sign up "
-            "again. If you don't hear from us within a day, contact us with the reference below."
+            "Your account could not be created automatically, so one of us is taking care of it. You don't need to "
+            "sign up again. If you don't hear from us within a day, contact us with the reference below."
         ),
         Account.State.UNCONFIRMED: _(
-            "Constant Contact has not told us whether your account was created, so one of us finds out. You need not "
-            "sign up again. If you don't hear from us within a day, contact us with the reference below."
+            "Constant Contact has not told us whether your account was created, so one of us is finding out. You "
+            "don't need to sign up again. If you don't hear from us within a day, contact us with the reference below."
         ),
     }.items()
 }
@@ -189,8 +193,8 @@ def _looked_up(due_at: datetime | None) -> Stage:
     return Stage(
         STAGES[Account.State.UNCONFIRMED].heading,
         _(
-            "Constant Contact still has not confirmed it. We look for it again in about %(time)s, before we try again, "
-            "so that you get one account and not two. You need not sign up again."
+            "Constant Contact still has not confirmed it. We will look for it again in about %(time)s, before we try "
+            "again, so that you get one account and not two. You don't need to sign up again."
         )
         % {"time": timeuntil(next_look, depth=1)},
         reload_every=30,
@@ -209,8 +213,8 @@ def _in_the_queue(opens_at: datetime) -> Stage:
     return Stage(
         _("You are in the queue"),
         _(
-            "Constant Contact takes only so many new accounts a day, and today's are all taken. Yours will be created "
-            "in about %(time)s. You need not sign up again."
+            "Constant Contact accepts only so many new accounts a day, and today's are used up. Yours will be created "
+            "in about %(time)s. You don't need to sign up again."
         )
         % {"time": timeuntil(opens_at, depth=1)},
         reload_every=60,

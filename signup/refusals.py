@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from provisioning.rules.rule import Text
 
 REFUSED = {
-    "organization_name": _("Constant Contact does not accept this name of the organization."),
-    "website": _("Constant Contact does not accept this address of a website."),
+    "organization_name": _("Constant Contact does not accept this organization name."),
+    "website": _("Constant Contact does not accept this website address."),
     "country_code": _("Constant Contact does not accept this country."),
     "state_code": _("Constant Contact does not accept this state or province."),
     "first_name": _("Constant Contact does not accept this first name."),
@@ -34,8 +34,8 @@ KEYS: dict[str, Text] = {
 """Constant Contact's error key → what is wrong. A key without a row adds nothing."""
 CHARACTERS: dict[str, Text] = {
     "phone": _("Use only digits, spaces, and + - ( )"),
-    "username": _("Use only lowercase letters a to z, digits, and @ . - _"),
-    "password": _("Use only letters a to z, capital or not, digits, and @ . - _"),
+    "username": _("Use only lowercase letters a to z, numbers and @ . - _"),
+    "password": _("Use only letters A to Z, numbers and the characters @ . - _"),
 }
 """What to do about `json.regex.invalid`: characters that Constant Contact has always accepted."""
 

@@ -57,7 +57,7 @@ def test_a_page_that_is_not_there(visit: Open, accessible: Check, look: dict[str
 
 STATES: dict[str, dict[str, str]] = {
     "We are creating your account": {"state": "queued"},
-    "This takes longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z"},
+    "This is taking longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z"},
     "We have received your sign-up": {"state": "held"},
     "One of us is checking your sign-up": {"state": "unconfirmed"},
     "One more thing to fix": {"state": "rejected"},

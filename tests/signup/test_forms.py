@@ -130,7 +130,7 @@ class TestCorrection:
             ("email", "json.email.invalid", " Check that it is spelled right, or enter another one."),
             ("last_name", "json.min.length.violation", " It is too short."),
             ("last_name", "json.regex.invalid", " It has characters that are not allowed."),
-            ("password", "json.regex.invalid", " Use only letters a to z, capital or not, digits, and @ . - _"),
+            ("password", "json.regex.invalid", " Use only letters A to Z, numbers and the characters @ . - _"),
             ("email", "json.value.invalid", ""),
             ("email", "a.new.key", ""),
             ("email", "", ""),

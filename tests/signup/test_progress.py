@@ -118,7 +118,7 @@ def test_who_will_be_written_to_need_not_wait_for_long(
 
     settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
 
-    assert ("You can close this page: we will write to you" in client.get(page).content.decode()) is told
+    assert ("You can close this page: we will email you" in client.get(page).content.decode()) is told
 
 
 HOUR = timedelta(hours=1)
@@ -132,13 +132,13 @@ def waiting(state: State, waited: timedelta, due_in: timedelta | None) -> Accoun
 @pytest.mark.parametrize(
     ("state", "waited", "due_in", "told"),
     [
-        (State.UNCONFIRMED, 0 * HOUR, HOUR, "This can take some minutes."),
-        (State.UNCONFIRMED, 0.5 * HOUR, 0.8 * HOUR, "We look for it again in about 47\N{NO-BREAK SPACE}minutes"),
-        (State.UNCONFIRMED, 0.5 * HOUR, -HOUR, "We look for it again in about 1\N{NO-BREAK SPACE}minute,"),
+        (State.UNCONFIRMED, 0 * HOUR, HOUR, "This can take a few minutes."),
+        (State.UNCONFIRMED, 0.5 * HOUR, 0.8 * HOUR, "We will look for it again in about 47\N{NO-BREAK SPACE}minutes"),
+        (State.UNCONFIRMED, 0.5 * HOUR, -HOUR, "We will look for it again in about 1\N{NO-BREAK SPACE}minute,"),
         (State.UNCONFIRMED, 72 * HOUR, HOUR, "One of us is checking your sign-up"),
         (State.UNCONFIRMED, 0 * HOUR, None, "One of us is checking your sign-up"),
         (State.QUEUED, 0 * HOUR, None, "One of us is checking your sign-up"),
-        (State.QUEUED, 72 * HOUR, HOUR, "This takes longer than usual"),
+        (State.QUEUED, 72 * HOUR, HOUR, "This is taking longer than usual"),
     ],
 )
 def test_each_situation_has_one_honest_text(
@@ -146,7 +146,7 @@ def test_each_situation_has_one_honest_text(
 ) -> None:
     page = client.get(page_of(waiting(state, waited, due_in))).content.decode()
 
-    texts = ("some minutes", "We look for it again", "One of us is checking", "takes longer than usual")
+    texts = ("a few minutes", "We will look for it again", "One of us is checking", "is taking longer than usual")
     assert told in page
     assert len([text for text in texts if text in page]) == 1
     assert "Leave this page open" not in page
@@ -157,8 +157,8 @@ def test_a_correction_is_asked_for_before_a_day(client: Client, page_of: PageOf)
 
     page = client.get(page_of(account(State.REJECTED, {"phone": "No."}, due_at=closes_at))).content.decode()
 
-    assert escape("If you don't send it before May 14, 2036, we close your sign-up.") in page or (
-        "If you don't send it before May 14, 2036, we close your sign-up." in page
+    assert escape("If you don't send it before May 14, 2036, we will close your sign-up.") in page or (
+        "If you don't send it before May 14, 2036, we will close your sign-up." in page
     )
 
 
