@@ -1,13 +1,18 @@
 """What a visitor sees when a request fails, also when it fails because nothing in it can be read."""
 
 import logging
+import sys
 from functools import partial
 from urllib.parse import quote
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
 log = logging.getLogger(__name__)
+
+RETRY_AFTER = 30
+"""Seconds."""
 
 
 class Brief(logging.Filter):
@@ -29,4 +34,13 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return _page(403, request)
 
 
-bad_request, not_found, server_error = (partial(_page, status) for status in (400, 404, 500))
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Say that it failed, and when to come back if that was only because the database can't be reached."""
+    page = _page(500, request)
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        page.status_code = 503
+        page.headers["Retry-After"] = str(RETRY_AFTER)
+    return page
+
+
+bad_request, not_found = (partial(_page, status) for status in (400, 404))

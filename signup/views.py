@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
-from django.db import OperationalError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
@@ -30,6 +30,7 @@ from provisioning.models import Account, MovedMeanwhile
 from signup import (
     abuse,
     csrf,
+    errors,
     form_page,
     kept_password,
     mails,
@@ -47,8 +48,6 @@ from signup.single_sign_on import Proof
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER = 30
-"""Seconds."""
 TOO_BUSY = _("Too many people are signing up right now. Wait half a minute, then send this form again.")
 
 
@@ -75,7 +74,7 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
                 mails.remind(form.data["username"], form.data["email"])
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             log.warning("sign-up not taken: %s", type(error).__name__)
             return _too_busy(request, form, proof)
     return form_page.filled_in(form, request, abuse.status(form), proof)
@@ -85,7 +84,7 @@ def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpRespo
     """The form as it was filled in, to be sent again: whatever was written, the same `submission` is one sign-up."""
     form.add_error(None, TOO_BUSY)
     page = form_page.filled_in(form, request, 503, proof)
-    page.headers["Retry-After"] = str(RETRY_AFTER)
+    page.headers["Retry-After"] = str(errors.RETRY_AFTER)
     return page
 
 

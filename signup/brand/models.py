@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import InterfaceError, OperationalError, models
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http.request import split_domain_port, validate_host
@@ -135,8 +135,15 @@ def brand_at(host: str) -> Brand:
 
 
 def _read_brand(name: str) -> Brand:
-    own_or_default = Brand.objects.defer("logo").filter(host__in={name, ""}).order_by("-host").first()
-    return own_or_default or Brand.from_settings()
+    """Read the brand; without a database, return the one that was read last."""
+    last = f"last-brand-{name}"
+    try:
+        own_or_default = Brand.objects.defer("logo").filter(host__in={name, ""}).order_by("-host").first()
+    except (OperationalError, InterfaceError):
+        return caches["pages"].get(last) or Brand.from_settings()
+    brand = own_or_default or Brand.from_settings()
+    caches["pages"].set(last, brand)
+    return brand
 
 
 @receiver([post_save, post_delete], sender=Brand)

@@ -7,14 +7,20 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
+from uuid import uuid4
 
 import pytest
+from django.conf import settings
+from django.core.cache import caches
 from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 from provisioning import services
 from provisioning.models import Account
 from signup import turn
+from signup.brand.models import Brand
 from tests.signup.accounts import CANARY, TYPED, hidden
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,3 +78,40 @@ def test_sending_the_form_again_after_an_overload_makes_one_account(
 
     assert client.post("/", form | kept).status_code == 302
     assert Account.objects.get().submission.hex == form["submission"].replace("-", "")
+
+
+@pytest.fixture
+def down(client: Client, form: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is gone after the form was shown, and so is what was known of the brand for a second."""
+    caches["pages"].clear()
+    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", _fail)
+
+
+@pytest.mark.usefixtures("down")
+def test_without_a_database_the_form_is_shown_and_keeps_what_was_typed(client: Client, form: dict[str, str]) -> None:
+    assert client.get("/").status_code == 200
+
+    answer = client.post("/", form)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert f'value="{form["username"]}"' in answer.content.decode()
+
+
+@pytest.mark.usefixtures("down")
+def test_without_a_database_other_pages_say_when_to_come_back(client: Client) -> None:
+    client.raise_request_exception = False
+    client.cookies[settings.SESSION_COOKIE_NAME] = "x" * 40
+
+    answer = client.get(f"/signup/{uuid4()}/")
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "try again in a minute" in answer.content.decode()
+
+
+def test_a_brand_is_remembered_while_the_database_is_down(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    Brand.objects.create(name="Alder & Co")
+    client.get("/")
+    sleep(1)  # As long as it isn't read again.
+    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", _fail)
+
+    assert "Alder &amp; Co" in client.get("/").content.decode()
