@@ -25,6 +25,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils.text import capfirst
 
+from provisioning.audit import AuditEntry as AuditEntry
 from provisioning.mirror.models import ListEntry as ListEntry
 from provisioning.mirror.models import ListPass as ListPass
 from provisioning.rules import RULES

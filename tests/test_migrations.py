@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection, models
 from django.db.migrations.executor import MigrationExecutor
@@ -96,6 +99,25 @@ def test_an_upgraded_database_is_like_a_new_one(of_last_release: StateApps) -> N
     call_command("migrate", "provisioning", "zero", verbosity=0)
     call_command("migrate", verbosity=0)
     assert columns() == upgraded
+
+
+def test_what_staff_did_to_accounts_moves_to_the_audit_trail(of_last_release: StateApps) -> None:
+    account = of_last_release.get_model("provisioning", "Account").objects.create(
+        submission=uuid.uuid4(), state="held", username="anna", country_code="US"
+    )
+    kind, _new = ContentType.objects.get_or_create(app_label="provisioning", model="account")
+    staff = User.objects.create(username="dora")
+    for pk in (account.pk, account.pk + 1):
+        LogEntry.objects.create(
+            user=staff, content_type=kind, object_id=str(pk), action_flag=CHANGE, change_message="Approved"
+        )
+
+    call_command("migrate", verbosity=0)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT account_id, user_id, what FROM provisioning_auditentry")
+        assert cursor.fetchall() == [(account.pk, staff.pk, "Approved")]
+    assert not LogEntry.objects.exists()
 
 
 def test_account_ids_that_two_sign_ups_share_are_told_apart(of_last_release: StateApps) -> None:

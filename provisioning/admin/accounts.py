@@ -17,7 +17,7 @@ from django.utils.timesince import timesince
 from django.utils.timezone import localtime
 
 from provisioning import rules, search
-from provisioning.admin.action_views import account_action, bulk_action, stamp
+from provisioning.admin.action_views import account_action, bulk_action, require_permissions, stamp
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.correction import correct, is_correctable
@@ -122,6 +122,13 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
     ) -> tuple[QuerySet[Account], bool]:
         return search.matching(queryset, search_term) if search_term else queryset, False
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The account's own page tells what happened."""
+        require_permissions(request)
+        return redirect("admin:provisioning_account_change", object_id)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_export = request.user.has_perm("provisioning.export_account")

@@ -7,14 +7,12 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import rules, services
 from provisioning.admin.action_views import page, require_permissions, stamp
 from provisioning.admin.meanwhile import tell_meanwhile
-from provisioning.admin_site import record
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
@@ -73,11 +71,7 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
 def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
     if form.cleaned_data["seen"] != stamp(account):
         raise MovedMeanwhile
-    changes = form.changes()
-    with transaction.atomic():
-        services.correct(account, changes)
-        names = ", ".join(sorted(changes)) or "nothing"
-        record(request, account, f"Corrected ({names}) and queued for retry")
+    services.correct(account, form.changes(), by=request.user.pk)
 
 
 def _field(rule: rules.Rule) -> forms.Field:

@@ -74,10 +74,10 @@ def _decide(request: HttpRequest, account: Account, form: DecisionForm, free: li
     with transaction.atomic():
         if choice == OTHERS:
             services.reject_username(account)
-            done = "Username marked as somebody else's"
+            done, detail = "Username marked as somebody else's", ""
         else:
             entry = next(entry for entry in free if str(entry.pk) == choice)
             services.attach(account, entry)
-            done = f"Matched to account ID {entry.account_id}"
-        record(request, account, done)
-    return done
+            done, detail = "Matched to a listed account", f"account ID {entry.account_id}"
+        record(request, account, done, detail)
+    return f"{done}: {detail}" if detail else done

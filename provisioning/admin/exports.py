@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Case, OuterRef, Subquery, When
-from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.utils.timezone import localdate
 
 from provisioning.admin.action_views import require_permissions
+from provisioning.admin_site import record
 from provisioning.models import Attempt
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
     except IncorrectLookupParameters:
         return redirect("admin:provisioning_account_changelist")
     log.info("accounts exported by=%s as=%s", request.user.pk, kind)
+    record(request, None, "Accounts exported", _described(kind, request.GET))
     content_type, lines = FORMATS[kind]
     rows = accounts.annotate(sent=_sent()).values_list(*COLUMNS, "sent").iterator(chunk_size=2000)
     return StreamingHttpResponse(
@@ -68,6 +71,13 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
         content_type=content_type,
         headers={"Content-Disposition": f'attachment; filename="accounts-{localdate()}.{kind}"'},
     )
+
+
+def _described(kind: str, query: QueryDict) -> str:
+    """Say what is exported: the format and the filters, but not what was searched for, which may be personal."""
+    filters = [f"{name}={value}" for name, value in query.items() if name != SEARCH_VAR]
+    searched = ["after a search"] if query.get(SEARCH_VAR) else []
+    return ", ".join([kind.upper(), *filters, *searched])[:255]
 
 
 def _sent() -> Subquery:
@@ -78,10 +88,10 @@ def _sent() -> Subquery:
     return Subquery(went_out.order_by(created_first, "-started_at", "-pk").values("sent")[:1])
 
 
-def as_csv(rows: Iterable[Row]) -> Iterator[str]:
+def as_csv(rows: Iterable[Row], header: Row = HEADER) -> Iterator[str]:
     """Start with a byte order mark, by which spreadsheets recognize UTF-8."""
     writer = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow(HEADER)
+    yield "\ufeff" + writer.writerow(header)
     for row in rows:
         yield writer.writerow([_cell(value) for value in row])
 

@@ -7,17 +7,15 @@ from collections.abc import Collection, Iterator
 from datetime import timedelta
 
 from django.contrib import messages
-from django.contrib.admin.models import LogEntry
-from django.contrib.admin.options import get_content_type_for_model
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 from django.utils.timesince import timesince
 
-from provisioning.models import Account
+from provisioning.models import Account, AuditEntry
 
 LATELY = timedelta(days=1)
-"""What staff did longer ago does not explain why an account is not as its page or list showed it."""
+"""What was done longer ago does not explain why an account is not as its page or list showed it."""
 
 
 def tell_unchanged(request: HttpRequest, left: Collection[Account], chosen: int, verb: str = "changed") -> None:
@@ -35,16 +33,11 @@ def tell_meanwhile(request: HttpRequest, account: Account) -> None:
 
 
 def _what_happened(accounts: Collection[Account]) -> Iterator[str]:
-    """Return for each account its state, and what staff did to it lately, or how long it has been in this state."""
-    entries = LogEntry.objects.filter(
-        content_type=get_content_type_for_model(Account),
-        object_id__in=[str(account.pk) for account in accounts],
-        action_time__gte=Now() - LATELY,
-    )
-    by_staff = {entry.object_id: entry for entry in entries.select_related("user").order_by("action_time", "pk")}
+    """Return for each account its state, and what was done to it lately, or how long it has been in this state."""
+    entries = AuditEntry.objects.filter(account__in=accounts, at__gte=Now() - LATELY).select_related("user")
+    last = {entry.account_id: entry for entry in entries.order_by("at", "pk")}
     for account in accounts:
         when, what = account.state_changed_at, ""
-        if entry := by_staff.get(str(account.pk)):
-            name = entry.user.get_full_name() or entry.user.get_username()
-            when, what = entry.action_time, f"{entry.get_change_message()} by {name}, "
+        if entry := last.get(account.pk):
+            when, what = entry.at, f"{entry}, "
         yield f"{account.get_state_display()} ({what}{timesince(when, depth=1)} ago)"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.admin.options import get_content_type_for_model
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from provisioning import services
-from provisioning.models import Account, Attempt
+from provisioning.audit import MASKED
+from provisioning.models import Account, Attempt, AuditEntry
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
@@ -29,6 +28,7 @@ class Event:
     said: list[str] = field(default_factory=list)
     raw: str = ""
     facts: str = ""
+    changes: list[str] = field(default_factory=list)
 
 
 CALLS: dict[tuple[str, str], tuple[str, str]] = {
@@ -72,12 +72,10 @@ def timeline(account: Account) -> list[Event]:
     """Return what happened, oldest first."""
     events = [Event(account.submitted_at, "The customer submitted the form.")]
     events += [_call(account, attempt) for attempt in account.attempts.all()]
-    entries = LogEntry.objects.filter(
-        content_type=get_content_type_for_model(Account), object_id=str(account.pk)
-    ).select_related("user")
-    for entry in entries:
-        who = entry.user.get_full_name() or entry.user.get_username()
-        events.append(Event(entry.action_time, f"{entry.get_change_message()} by {who}."))
+    events += [
+        Event(entry.at, f"{entry}.", facts=entry.detail, changes=described(entry))
+        for entry in account.audit_entries.select_related("user")
+    ]
     if account.state == State.CLOSED:
         closed = "The sign-up was closed. The password was wiped, and the username is free again."
         why = [account.get_decline_reason_display(), account.decline_note] if account.decline_reason else []
@@ -85,6 +83,14 @@ def timeline(account: Account) -> list[Event]:
     if account.erased_at:
         events.append(Event(account.erased_at, "Personal data was erased."))
     return sorted(events, key=lambda event: event.at)
+
+
+def described(entry: AuditEntry) -> list[str]:
+    """Say what an entry of the audit trail changed: from what to what."""
+    return [
+        f"{Account.label(name)}: {MASKED if MASKED in values else ' → '.join(map(_said, values))}"
+        for name, values in entry.changes.items()
+    ]
 
 
 def _call(account: Account, attempt: Attempt) -> Event:
@@ -115,7 +121,9 @@ def _call(account: Account, attempt: Attempt) -> Event:
 
 
 def _said(value: object) -> str:
-    return "true" if value is True else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) or "(empty)"
 
 
 def outlook(account: Account) -> str:

@@ -22,10 +22,17 @@ from provisioning.admin_site.overview import overview
 from provisioning.admin_site.proof import ChangePassword, confirm
 from provisioning.admin_site.sessions import ask_for_proof, own_sessions
 from provisioning.admin_site.two_factor import LogInForm, two_factor
+from provisioning.models import Account, AuditEntry
 
 
-def record(request: HttpRequest, row: Model, what: str) -> None:
-    """Add what this member of staff did to the row's history. `what` must hold no personal data and no secret."""
+def record(request: HttpRequest, row: Model | None, what: str, detail: str = "") -> None:
+    """Add what this member of staff did to the audit trail, or for other rows than accounts, to the row's history.
+
+    None stands for many accounts. Neither text may hold personal data or a secret.
+    """
+    if row is None or isinstance(row, Account):
+        AuditEntry.objects.create(account=row, user_id=request.user.pk, what=what, detail=detail)
+        return
     LogEntry.objects.log_actions(request.user.pk or 0, [row], CHANGE, what, single_object=True)
 
 

@@ -136,7 +136,8 @@ class Client(ABC):
             return response.status_code, response.headers, decode(body, response.headers.get("Content-Type", ""))
 
     def _failed(self, error: Exception) -> Answer:
-        problems = (Problem("", _describe_failure(error)),)
+        timed_out = self._transport.timed_out or isinstance(error, requests.ReadTimeout)
+        problems = (Problem("", _describe_failure(error, timed_out=timed_out)),)
         if self._transport.canceled:
             return Answer(meaning=Meaning.RETRY, problems=problems)
         return Answer(meaning=Meaning.UNSENT if self._transport.unsent else Meaning.UNKNOWN, problems=problems)
@@ -230,7 +231,7 @@ def _masked(problem: Problem, secrets: tuple[str, ...], password: str) -> Proble
     return Problem(key, message, mask(problem.property, secrets))
 
 
-def _describe_failure(error: BaseException) -> str:
+def _describe_failure(error: BaseException, *, timed_out: bool) -> str:
     """Say why there was no answer, without the URL, which is in the outer exceptions."""
     seen = [error]
     while inner := seen[-1].__cause__ or seen[-1].__context__:
@@ -238,6 +239,8 @@ def _describe_failure(error: BaseException) -> str:
     for each in seen:
         if isinstance(each, CallCanceled):
             return str(each)
+    if timed_out:
+        return "We ended the call, because no complete answer came in time (CONSTANT_CONTACT_TIMEOUT)."
     if not any(isinstance(each, OSError | HTTPError) for each in seen):
         where = traceback.extract_tb(error.__traceback__)[-1]
         log.error("call failed error=%s at=%s:%s", type(error).__name__, where.filename, where.lineno)

@@ -37,6 +37,8 @@ class Transport(HTTPAdapter):
         """Whether it is certain that no byte of the last call went out to the provider."""
         self.canceled = False
         """Whether the last call was canceled by its `start`, or because that took too long."""
+        self.timed_out = False
+        """Whether the last call's connection was cut because its time was over."""
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     @contextmanager
@@ -48,7 +50,7 @@ class Transport(HTTPAdapter):
         now = time.monotonic()
         if now - self._used_at > IDLE:
             self.close()
-        self.unsent, self.canceled = True, False
+        self.unsent, self.canceled, self.timed_out = True, False, False
         self._deadline, self._start = now + timeout, start
         watchdog = threading.Timer(timeout, self._disconnect)
         watchdog.daemon = True
@@ -89,6 +91,7 @@ class Transport(HTTPAdapter):
             raise CallCanceled("The call timed out before it was sent.")
 
     def _disconnect(self) -> None:
+        self.timed_out = True
         sock = self._connection and self._connection.sock
         if sock:
             with suppress(OSError):  # The peer has already closed it.

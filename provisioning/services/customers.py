@@ -15,10 +15,10 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from provisioning import rules
+from provisioning import audit, rules
 from provisioning.mirror import matching
 from provisioning.mirror.models import name_key
-from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, IllegalMove
+from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, AuditEntry, IllegalMove
 from provisioning.sealed import CannotOpen, Sealed
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,9 @@ def change(account: Account, values: Mapping[str, object], *, hold: bool = False
     if not is_changeable(account):
         raise IllegalMove(f"An account that is {account.state} may already exist at Constant Contact.")
     with _username_held_once():
-        account.revise(**_sealed(_entered(account, values)))
+        entered = _entered(account, values)
+        account.revise(**_sealed(entered))
+        _record(account, "Changed", entered)
     return None
 
 
@@ -121,11 +123,12 @@ def is_changeable(account: Account) -> bool:
     return account.state == Account.State.REJECTED
 
 
-def correct(account: Account, values: Mapping[str, object], *, hold: bool = False) -> None:
+def correct(account: Account, values: Mapping[str, object], *, hold: bool = False, by: int | None = None) -> None:
     """Send a rejected account again, with new values for some properties.
 
-    It is sent unchanged only if Constant Contact didn't say what it refused. With `hold` it waits for staff first.
-    Raises ValidationError like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
+    It is sent unchanged only if Constant Contact didn't say what it refused. `by` is the primary key of the member of
+    staff who corrects it; None: the customer. With `hold` it waits for staff first. Raises ValidationError like
+    `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
     entered = _entered(account, values)
@@ -134,6 +137,7 @@ def correct(account: Account, values: Mapping[str, object], *, hold: bool = Fals
     to, due_in = (Account.State.HELD, None) if hold else (Account.State.QUEUED, timedelta())
     with _username_held_once():
         account.move(to, due_in=due_in, **_sealed(entered))
+        _record(account, "Corrected", entered, by)
 
 
 def refused(account: Account) -> dict[str, str]:
@@ -167,6 +171,13 @@ def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
             raise ValidationError({"username": UNANSWERED})
         _require_unlisted(str(together["username"]))
     return entered
+
+
+def _record(account: Account, what: str, entered: Mapping[str, Any], by: int | None = None) -> None:
+    """Add new values to the audit trail, next to those that the account had when it was read."""
+    changes = audit.changes(account, differences(account, entered))
+    what = what if changes else "Sent again unchanged"
+    AuditEntry.objects.create(account=account, user_id=by, what=what, changes=changes)
 
 
 def _kept(account: Account, name: str, otherwise: object) -> object:

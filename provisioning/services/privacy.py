@@ -7,8 +7,6 @@ from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -28,7 +26,7 @@ AT_ONCE = 25
 
 
 def erase(account: Account) -> None:
-    """Permanently erase the personal data of an account, its attempts, and its entries in the admin's log.
+    """Permanently erase the personal data of an account, its attempts, and its entries in the audit trail.
 
     An account that is not final is closed first. Raises IllegalMove for one that is being sent or already erased, and
     MovedMeanwhile in a race. The account at Constant Contact is not touched; the log says if there may be one.
@@ -68,9 +66,8 @@ def erase(account: Account) -> None:
         ListEntry.objects.exclude(account_id="").filter(account_id=account.account_id).update(
             username="", username_key="", organization_name="", organization_key=""
         )
-        kind = ContentType.objects.get_for_model(Account)
-        entries = LogEntry.objects.filter(content_type=kind, object_id=str(account.pk))
-        entries.update(object_repr=str(account.reference))
+        for entry in account.audit_entries.all():
+            entry.mask()
     log.info("account erased reference=%s", account.reference)
     if lives_on:
         log.warning("account erased reference=%s may exist at Constant Contact", account.reference)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from smtplib import SMTPRecipientsRefused
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.core import mail
 from django.test import Client
 from pytest_django import Settings
 
+from provisioning.audit import AuditEntry
 from provisioning.models import Account
 from signup import mails
 from signup.brand.models import Brand
@@ -69,7 +69,7 @@ def test_the_link_is_the_customers_and_on_record(admin_client: Client, client: C
     page = admin_client.post(address(account, "link")).content.decode()
     (link,) = re.findall(r'value="(https://localhost/signup/open/[^"]+)"', page)
     assert client.get(link.removeprefix("https://localhost")).headers["Location"] == f"/signup/{account.reference}/"
-    assert LogEntry.objects.get().change_message == "Link to the customer's page shown"
+    assert AuditEntry.objects.get().what == "Link to the customer's page shown"
 
 
 def test_the_email_is_sent_again_at_once_however_many_went_out(admin_client: Client) -> None:
@@ -79,7 +79,7 @@ def test_the_email_is_sent_again_at_once_however_many_went_out(admin_client: Cli
         answer = admin_client.post(address(account, "email"), follow=True)
         assert f"The email was sent to {account.email}." in answer.content.decode()
         assert len(mail.outbox) == number
-    assert [entry.change_message for entry in LogEntry.objects.all()] == ["Email sent again"] * 2
+    assert [entry.what for entry in AuditEntry.objects.all()] == ["Email sent again"] * 2
 
 
 def test_a_failure_is_told_and_the_email_is_tried_again(
@@ -91,7 +91,7 @@ def test_a_failure_is_told_and_the_email_is_tried_again(
     answer = admin_client.post(address(account, "email"), follow=True).content.decode()
     assert "may not have been sent: SMTPRecipientsRefused." in answer
     assert Mail.objects.get().due_at
-    assert not LogEntry.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 @pytest.mark.parametrize("prepare", [lambda: expecting(State.QUEUED), lambda: expecting(State.CLOSED)])

@@ -2,11 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
 from provisioning.admin.actions import ACTIONS, Action
+from provisioning.audit import AuditEntry
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import ROLES, Make, State, attempt, page_of, told
@@ -94,11 +94,11 @@ def test_an_action_is_done_for_who_may_do_it_where_it_is_legal_and_for_nobody_el
         account.refresh_from_db()
         assert account.state == LEADS_TO[action.name, state]
         assert str(action.done) in told(response)
-        assert LogEntry.objects.get().change_message == str(action.done)
+        assert AuditEntry.objects.get().what == str(action.done)
     else:
         assert "Nothing was done" in told(response)
         assert due_at(account) == before
-        assert not LogEntry.objects.exists()
+        assert not AuditEntry.objects.exists()
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -118,13 +118,13 @@ def test_an_action_pressed_twice_is_done_once(admin_client: Client, make: Make, 
     state = next(state for name, state in LEADS_TO if name == action.name)
     account = made(make, state)
     act(admin_client, action, account)
-    first = LogEntry.objects.count()
+    first = AuditEntry.objects.count()
     again = act(admin_client, action, account)
     account.refresh_from_db()
     assert account.state == LEADS_TO[action.name, state]
     if action.name in ONCE:
         assert "Nothing was done" in told(again)
-        assert LogEntry.objects.count() == first
+        assert AuditEntry.objects.count() == first
 
 
 @actions
@@ -179,7 +179,7 @@ def test_in_bulk_an_action_is_done_where_it_is_legal_and_the_rest_is_named(
         assert account.state == LEADS_TO.get((action.name, state), state)
     assert f"{len(legal)} account" in told(response)
     assert f"Nothing changed for {len(State) - len(legal)} of {len(State)} accounts" in told(response)
-    assert LogEntry.objects.count() == len(legal)
+    assert AuditEntry.objects.count() == len(legal)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -189,7 +189,7 @@ def test_in_bulk_an_action_is_for_who_may_do_it(as_role: AsRole, make: Make, act
     account = made(make, state)
     client = as_role(role)
     act_in_bulk(client, action, account)
-    assert LogEntry.objects.exists() == may(role, action)
+    assert AuditEntry.objects.exists() == may(role, action)
     if role:
         assert (f'value="{action.name}"' in client.get(LIST).content.decode()) == may(role, action)
 

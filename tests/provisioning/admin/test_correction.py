@@ -2,11 +2,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
 from provisioning.admin.correction import CORRECTABLE
+from provisioning.audit import AuditEntry
 from provisioning.models import Account, Attempt
 from provisioning.sealed import Sealed
 from tests.provisioning.admin.conftest import PASSWORD, ROLES, Make, State, attempt, page_of, told
@@ -65,7 +65,8 @@ def test_a_correction_changes_what_was_entered_and_sends_again(admin_client: Cli
     rejected.refresh_from_db()
     assert (rejected.state, rejected.phone) == (State.QUEUED, "555 010 0100")
     assert rejected.password.open() == PASSWORD
-    assert LogEntry.objects.get().change_message == "Corrected (phone) and queued for retry"
+    entry = AuditEntry.objects.get()
+    assert (entry.what, entry.who, entry.changes) == ("Corrected", "dora", {"phone": ["555 0100", "555 010 0100"]})
 
 
 def test_what_was_refused_is_not_sent_again_unchanged(admin_client: Client, rejected: Account) -> None:
@@ -73,7 +74,7 @@ def test_what_was_refused_is_not_sent_again_unchanged(admin_client: Client, reje
     assert "Nothing has changed, so Constant Contact would refuse it again." in page
     rejected.refresh_from_db()
     assert rejected.state == State.REJECTED
-    assert not LogEntry.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,10 @@ def test_its_page_leads_there_and_its_timeline_says_why(admin_client: Client, do
 
 def test_a_listed_account_can_be_said_to_be_the_customers(admin_client: Client, doubtful: Account) -> None:
     choice = next(value for value, _label in admin_client.get(url(doubtful)).context["form"].fields["choice"].choices)
-    assert "Matched to account ID 7." in told(decided(admin_client, doubtful, choice))
+    assert "Matched to a listed account: account ID 7." in told(decided(admin_client, doubtful, choice))
     account = again(doubtful)
     assert (account.state, account.account_id, account.settled_by) == (State.CREATED, "7", "staff")
-    assert "Matched to account ID 7 by dora." in admin_client.get(page_of(account)).content.decode()
+    assert "Matched to a listed account by dora." in admin_client.get(page_of(account)).content.decode()
 
 
 def test_the_username_can_be_said_to_be_somebody_elses(admin_client: Client, doubtful: Account) -> None:

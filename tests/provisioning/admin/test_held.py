@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
 import provisioning.admin.held as held
+from provisioning.audit import AuditEntry
 from provisioning.models import Account
 from tests.provisioning.admin.conftest import Make, State
 
@@ -43,7 +43,7 @@ def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, action:
 
     assert "3 accounts" in answer.content.decode()
     assert states() == sorted([state] * 3 + ["rejected"])
-    assert LogEntry.objects.count() == 3
+    assert AuditEntry.objects.count() == 3
     assert "No sign-ups are held" in client.get(PAGE).content.decode()
 
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.db.models import F
 from django.test import Client
 
+from provisioning.audit import AuditEntry
 from provisioning.models import Account
 from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import Make, State, told
@@ -25,7 +25,7 @@ def post(client: Client, action: str, *accounts: Account, page: str = HELD_ONES,
 
 
 def a_minute_later() -> None:
-    LogEntry.objects.update(action_time=F("action_time") - timedelta(minutes=1))
+    AuditEntry.objects.update(at=F("at") - timedelta(minutes=1))
 
 
 @pytest.mark.parametrize("action", ["approve", "decline"])

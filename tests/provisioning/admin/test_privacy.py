@@ -3,13 +3,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from provisioning import services
+from provisioning.audit import MASKED, AuditEntry
 from provisioning.models import Account, Attempt, IllegalMove
 from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import Make, State, attempt, page_of
@@ -41,7 +41,9 @@ def told(make: Make, admin_client: Client) -> Callable[[State], Account]:
             refused={"email": "zora@zanzibar.example.com is wrong"},
             answer='{"email": "zora@zanzibar.example.com"}',
         )
-        LogEntry.objects.log_actions(admin_client.session["_auth_user_id"], [made], 2, "Sent again", single_object=True)
+        AuditEntry.objects.create(
+            account=made, what="Corrected", changes={"email": ["old@zanzibar.example.com", "zora@zanzibar.example.com"]}
+        )
         return made
 
     return account
@@ -51,7 +53,7 @@ def everything() -> str:
     """All that the database holds, as text."""
     with connection.cursor() as cursor:
         rows = []
-        for table in ("provisioning_account", "provisioning_attempt", "django_admin_log"):
+        for table in ("provisioning_account", "provisioning_attempt", "provisioning_auditentry"):
             cursor.execute(f"SELECT * FROM {table}")
             rows += cursor.fetchall()
     return str(rows)
@@ -74,7 +76,8 @@ def test_nothing_personal_is_left_anywhere_and_the_numbers_are(told: Callable[..
         "json.regex.invalid",
         {"email": ""},
     )
-    assert LogEntry.objects.get().change_message == "Sent again"
+    entry = AuditEntry.objects.get()
+    assert (entry.what, entry.changes) == ("Corrected", {"email": [MASKED, MASKED]})
 
 
 def test_what_is_being_sent_is_not_erased(told: Callable[..., Account]) -> None:
@@ -111,7 +114,7 @@ def test_staff_who_erase_do_not_write_the_name_down_again(admin_client: Client, 
     account = told(State.CLOSED)
     seen = account.state_changed_at.isoformat()
     admin_client.post(f"/admin/provisioning/account/{account.pk}/erase/", {"seen": seen, "confirmed": "yes"})
-    assert LogEntry.objects.filter(change_message="Personal data erased").exists()
+    assert AuditEntry.objects.filter(what="Personal data erased").exists()
     assert not [value for value in PERSONAL.values() if value in everything()]
 
 

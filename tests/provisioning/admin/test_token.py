@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
 from provisioning.admin_site.sessions import PROVEN
+from provisioning.audit import AuditEntry
 from provisioning.models import Account
 from tests.provisioning.admin.conftest import ROLES, TOKEN, Make, State, page_of
 
@@ -26,11 +26,11 @@ def administrator(as_role: AsRole) -> Client:
 def test_a_token_is_shown_when_it_is_asked_for_and_that_is_recorded(administrator: Client, make: Make) -> None:
     account = make(State.CREATED)
     assert TOKEN not in administrator.get(page(account)).content.decode()
-    assert not LogEntry.objects.exists()
+    assert not AuditEntry.objects.exists()
     response = administrator.post(page(account))
     assert TOKEN in response.content.decode()
-    entry = LogEntry.objects.get()
-    assert (entry.change_message, entry.user.get_username()) == ("Access token shown", "administrator-ana")
+    entry = AuditEntry.objects.get()
+    assert (entry.what, entry.who) == ("Access token shown", "administrator-ana")
     assert "Access token shown by administrator-ana." in administrator.get(page_of(account)).content.decode()
 
 
@@ -41,7 +41,7 @@ def test_without_fresh_proof_no_token_is_shown(administrator: Client, make: Make
     response = administrator.post(page(make(State.CREATED)), follow=True)
     assert response.redirect_chain[0][0].startswith("/admin/confirm/")
     assert TOKEN not in response.content.decode()
-    assert not LogEntry.objects.exists()
+    assert not AuditEntry.objects.exists()
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning import gateway
-from provisioning.models import Account, ListEntry, ListPass, Worker
+from provisioning.models import Account, AuditEntry, ListEntry, ListPass, Worker
 from signup.models import Brand, Mail
 from tests.provisioning.admin.conftest import Make, State
 
@@ -67,12 +67,18 @@ provisioning_account_email      LMMMMM LFFRRR
 provisioning_account_erase      LFFF.. LFFF..
 provisioning_account_export     LFF... LFF...
 provisioning_account_held       LF.... LFFFFF
-provisioning_account_history    LF.... LF....
+provisioning_account_history    LFRRRR LFRRRR
 provisioning_account_link       LMMMMM LFF...
 provisioning_account_look_up    LFFRRR LFFRRR
 provisioning_account_retry      LFFRRR LFFRRR
 provisioning_account_token      LFFF.. LFFF..
 provisioning_account_wipe_token LFFF.. LFFF..
+provisioning_auditentry_add     LFFFFF LFFFFF
+provisioning_auditentry_change  LF.... LFFFFF
+provisioning_auditentry_changelist LF.... LF....
+provisioning_auditentry_delete  LFFFFF LFFFFF
+provisioning_auditentry_export  LFF... LFF...
+provisioning_auditentry_history LF.... LF....
 provisioning_gateway_add        LFFFFF LFFFFF
 provisioning_gateway_change     LF.... LFFFFF
 provisioning_gateway_changelist LF.... LF....
@@ -135,6 +141,7 @@ def there(make: Make) -> dict[str, str]:
     colleague = User.objects.create_user("colleague", is_staff=True)
     rows = {
         "provisioning_account": account,
+        "provisioning_auditentry": AuditEntry.objects.create(account=account, what="Approved"),
         "provisioning_gateway": gateway.state(),
         "provisioning_listentry": ListEntry.objects.create(account_id="1"),
         "provisioning_listpass": ListPass.objects.create(source="sandbox"),
@@ -156,7 +163,7 @@ def address(name: str, there: dict[str, str]) -> str:
     if name == "provisioning_account_export":
         return reverse(f"admin:{name}", args=["csv"])
     of = next((pk for model, pk in there.items() if name.startswith(f"{model}_")), "")
-    alone = not of or name.endswith(("_changelist", "_add", "_resume", "_held"))
+    alone = not of or name.endswith(("_changelist", "_add", "_resume", "_held", "entry_export"))
     return reverse(f"admin:{name}", args=[] if alone else [of])
 
 

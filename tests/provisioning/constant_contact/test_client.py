@@ -269,6 +269,8 @@ def test_a_call_ends_at_its_deadline_however_slowly_bytes_arrive(say: Callable[[
         answer = client(provider.url, timeout=77).create(ANNA)
     assert answer.meaning == Meaning.UNKNOWN
     assert timeouts == [77]
+    ended = "We ended the call, because no complete answer came in time (CONSTANT_CONTACT_TIMEOUT)."
+    assert {problem.error_message for problem in answer.problems} <= {ended}
 
 
 def test_an_endless_tls_handshake_is_cut_off_with_nothing_sent() -> None:

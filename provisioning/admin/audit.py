@@ -1,0 +1,89 @@
+"""The audit trail over all accounts: who did what, and from what to what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import path, reverse
+from django.urls.resolvers import URLPattern
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import localdate, localtime
+
+from provisioning.admin.action_views import require_permissions
+from provisioning.admin.exports import FORMATS, as_csv
+from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.timeline import described
+from provisioning.admin_site import record
+from provisioning.models import AuditEntry
+
+HEADER = ("time", "reference", "account", "who", "what", "detail", "changes")
+
+
+@admin.register(AuditEntry)
+class AuditAdmin(ReadOnly, ModelAdmin):
+    """The audit trail. Whoever may view accounts may view it."""
+
+    list_display = ("at", "what", "who", "subject", "more")
+    list_display_links = None
+    list_filter = ("at", "what", ("user", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("account", "user")
+    search_fields = ("account__username__startswith", "account__email__startswith", "=account__reference")
+    search_help_text = "The beginning of a username or email address, or a whole reference."
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    fields = readonly_fields = ("at", "what", "who", "subject", "more")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("provisioning.view_account")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.export)
+        return [path("export.csv", view, name="provisioning_auditentry_export"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        context = {"title": "Audit trail", "may_export": request.user.has_perm("provisioning.export_account")}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """Export all pages of the list as CSV, filtered by the same query string."""
+        require_permissions(request, "provisioning.export_account")
+        try:
+            entries = self.get_changelist_instance(request).get_queryset(request)
+        except IncorrectLookupParameters:
+            return redirect("admin:provisioning_auditentry_changelist")
+        record(request, None, "Audit trail exported")
+        return StreamingHttpResponse(
+            as_csv(map(_row, entries.iterator(chunk_size=2000)), HEADER),
+            content_type=FORMATS["csv"][0],
+            headers={"Content-Disposition": f'attachment; filename="audit-{localdate()}.csv"'},
+        )
+
+    @admin.display(description="Who")
+    def who(self, entry: AuditEntry) -> str:
+        return entry.who
+
+    @admin.display(description="Account")
+    def subject(self, entry: AuditEntry) -> SafeString | str:
+        if not entry.account:
+            return "many"
+        url = reverse("admin:provisioning_account_change", args=[entry.account.pk])
+        return format_html('<a href="{}">{}</a>', url, entry.account)
+
+    @admin.display(description="What changed")
+    def more(self, entry: AuditEntry) -> SafeString:
+        lines = [entry.detail] if entry.detail else []
+        return format_html_join("", "<div>{}</div>", ((line,) for line in [*lines, *described(entry)]))
+
+
+def _row(entry: AuditEntry) -> tuple[Any, ...]:
+    at = localtime(entry.at).isoformat(timespec="seconds")
+    reference = entry.account and entry.account.reference
+    return at, reference, entry.account, entry.who, entry.what, entry.detail, "; ".join(described(entry))

@@ -1,0 +1,57 @@
+"""The audit trail: who did what to which account, and what it changed. What workers do is in `Attempt`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from provisioning.rules import RULES
+
+MASKED = "•••"
+"""In place of a secret, or of a value that was erased."""
+
+
+class AuditEntry(models.Model):
+    """One thing that staff or a customer did. Never edited, except that erasing an account masks its values."""
+
+    account = models.ForeignKey("Account", on_delete=models.CASCADE, null=True, related_name="audit_entries")
+    """Null for what concerns many accounts, like an export."""
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, verbose_name="staff", related_name="+"
+    )
+    """The member of staff; null: the customer."""
+    at = models.DateTimeField("time", db_default=Now(), db_index=True)
+    what = models.CharField(max_length=80, db_index=True)
+    detail = models.CharField(max_length=255, blank=True)
+    """Holds no personal data and no secret."""
+    changes = models.JSONField(default=dict)
+    """Property → value before and value after."""
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        ordering = ("-at", "-pk")
+
+    def __str__(self) -> str:
+        return f"{self.what} by {self.who}"
+
+    @property
+    def who(self) -> str:
+        return self.user.get_full_name() or self.user.get_username() if self.user else "the customer"
+
+    def mask(self) -> None:
+        """Erase the values, and keep which properties changed."""
+        masked = {name: [MASKED, MASKED] for name in self.changes}
+        AuditEntry.objects.filter(pk=self.pk).update(changes=masked)
+
+
+def changes(before: object, after: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return what the values `after` change in the account `before`, with secrets masked."""
+    return {
+        name: [MASKED, MASKED] if RULES[name].is_secret else [getattr(before, name), value]
+        for name, value in after.items()
+        if RULES[name].is_secret or getattr(before, name) != value
+    }
