@@ -15,6 +15,8 @@ from django.contrib.sessions.backends import db
 from django.db import connection
 from django.utils import timezone
 
+from provisioning.models import StaffSession
+
 
 class SessionStore(db.SessionStore):
     _written = ""
@@ -49,6 +51,15 @@ class SessionStore(db.SessionStore):
                 "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (%s, %s, %s)",
                 [session.session_key, session.session_data, _column(session.expire_date)],
             )
+
+    def cycle_key(self) -> None:
+        """Go on under a new key, and let the list of staff's sessions know, which loses what is deleted."""
+        data, old = self._get_session(), self.session_key  # type: ignore[attr-defined]
+        self.create()
+        self._session_cache = data
+        if old:
+            StaffSession.objects.filter(session=old).update(session=self.session_key)
+            self.delete(old)
 
     def _get_new_session_key(self) -> str:
         """A random key of 160 bits: no other session has it."""

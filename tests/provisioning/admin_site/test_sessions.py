@@ -18,6 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site import sessions
 from provisioning.models import StaffSession
+from signup import mails
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import Make, State, told
 from tests.provisioning.admin_site.test_log_in import code_of
@@ -152,6 +153,17 @@ class TestOwnSessions:
         for session in (which, theirs.pk):
             assert admin_client.post("/admin/sessions/", {"session": session}).status_code == 404
         assert is_in(colleague)
+
+    def test_stay_listed_when_a_public_page_gives_them_a_new_key(self, admin_client: Client, make: Make) -> None:
+        assert is_in(admin_client)
+        listed = StaffSession.objects.get()
+
+        admin_client.get(mails.link_to(make(State.REJECTED), "http://testserver/"))
+
+        assert StaffSession.objects.get().pk == listed.pk
+        assert StaffSession.objects.get().session_id == admin_client.session.session_key != listed.session_id
+        admin_client.post("/admin/sessions/", {"session": listed.pk})
+        assert not is_in(admin_client)
 
     def test_leave_nothing_in_the_browsers_cache(self, admin_client: Client) -> None:
         assert admin_client.post("/admin/logout/").headers["Clear-Site-Data"] == '"cache"'
