@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.signing import BadSignature, Signer
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
@@ -203,10 +203,7 @@ def _count(call: Call) -> bool:
     each other, so that of many at once not one too many passes.
     """
     limited = call.limited
-    if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
-        numbers = sorted(int(visited[:15], 16) for visited in limited.values())
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number", [numbers])
+    visits.lock(limited.values())
     verdicts = {name: key(name, "") for name in (burst.PASSED, burst.HELD)}
     asked = {name: Tally(key, most=burst.enough()) for name, key in verdicts.items()}
     for name, visited in limited.items():

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.core import mail
 from django.core.signing import TimestampSigner
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
@@ -33,7 +33,7 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
-from signup import abuse, visitors
+from signup import abuse, visitors, visits
 from signup.brand.models import brand_at
 from signup.models import Mail, MailEvent, SentMail, Visit
 from signup.progress import declined
@@ -127,7 +127,9 @@ def send_now(account: Account) -> str:
     """
     _plan(Mail.objects.filter(account=account), event_of(account), None)
     Mail.objects.filter(account=account).update(tries=1)  # Claimed.
-    _send(Mail.objects.select_related("account").get(account=account))
+    message = Mail.objects.select_related("account").get(account=account)
+    visits.add(visit := uuid4(), _keys(message))
+    _send(message, visit)
     return Mail.objects.get(account=account).problem
 
 
@@ -146,10 +148,10 @@ def send_due() -> None:
     while message := _claim():
         if message.account.erased_at:
             message.delete()
-        elif wait := _wait(message.event, rules.mailbox(message.account.email)):
+        elif wait := _count_or_wait(message, visit := uuid4()):
             _note(message, due_at=Now() + wait, tries=message.tries - 1, problem="mailbox has had enough")
         else:
-            _send(message)
+            _send(message, visit)
 
 
 def origin(request: HttpRequest) -> str:
@@ -189,20 +191,29 @@ def _claim() -> Mail | None:
     return None
 
 
-def _wait(event: str, mailbox: str) -> timedelta:
-    """How long a mailbox is to be left alone, whoever has typed its address how often, and in how many ways."""
-    keys = {kind: abuse.key("mail", f"{kind} {mailbox}") for kind in (ANY, event)}
-    sent = Visit.objects.filter(key__in=keys.values(), at__gt=Now() - timedelta(days=1)).values_list("key", "at")
-    alike = [at for key, at in sent if key == keys[event]]
-    if alike and (wait := max(alike) + timedelta(hours=1) - timezone.now()) > timedelta():
-        return wait
-    return timedelta(hours=1) if len(sent) - len(alike) >= MOST_A_DAY else timedelta()
+def _count_or_wait(message: Mail, visit: UUID) -> timedelta:
+    """Count a mail against its mailbox before it is sent, so that two workers don't both send the last one.
+
+    Returns how long the mailbox is to be left alone, whoever has typed its address how often, and in how many ways. If
+    at all, nothing is counted.
+    """
+    of_any, alike = keys = _keys(message)
+    with transaction.atomic():
+        visits.lock(keys)
+        sent = Visit.objects.filter(key__in=keys, at__gt=Now() - timedelta(days=1)).values_list("key", "at")
+        last = max((at for key, at in sent if key == alike), default=None)
+        if last and (wait := last + timedelta(hours=1) - timezone.now()) > timedelta():
+            return wait
+        if sum(key == of_any for key, _at in sent) >= MOST_A_DAY:
+            return timedelta(hours=1)
+        visits.add(visit, keys)
+    return timedelta()
 
 
-def _count(message: Mail) -> None:
+def _keys(message: Mail) -> tuple[str, str]:
+    """Return what a mail counts under: any to this mailbox, and of this kind."""
     mailbox = rules.mailbox(message.account.email)
-    keys = [abuse.key("mail", f"{kind} {mailbox}") for kind in (ANY, message.event)]
-    Visit.objects.bulk_create(Visit(key=key, submission=uuid4()) for key in keys)
+    return abuse.key("mail", f"{ANY} {mailbox}"), abuse.key("mail", f"{message.event} {mailbox}")
 
 
 def _send_alone() -> None:
@@ -215,30 +226,32 @@ def _send_alone() -> None:
             connection.close()
 
 
-def _send(message: Mail) -> None:
-    """Send a claimed mail and write down how that went, unless there is news of the account meanwhile."""
+def _send(message: Mail, visit: UUID) -> None:
+    """Send a claimed mail and write down how that went, unless there is news of the account meanwhile.
+
+    It has been counted as `visit`, which is undone where it surely failed.
+    """
     backend = mail.get_connection()
     try:
         backend.open()
         email = _compose(message)
     except Exception as error:
-        return _try_again(message, error)
+        return _try_again(message, visit, error)
     try:
         backend.send_messages([email])
     except (SMTPResponseException, SMTPRecipientsRefused) as error:
-        _try_again(message, error)
+        _try_again(message, visit, error)
     except Exception as error:
-        _count(message)
         _finish(message, problem=_said(error))
     else:
-        _count(message)
         _finish(message, sent_at=Now(), problem="")
     finally:
         with suppress(Exception):
             backend.close()
 
 
-def _try_again(message: Mail, error: Exception) -> None:
+def _try_again(message: Mail, visit: UUID, error: Exception) -> None:
+    Visit.objects.filter(submission=visit, key__in=_keys(message)).delete()
     back_off = min(LONGEST_BACK_OFF, timedelta(minutes=2.0 ** min(message.tries - 1, 30)))
     if message.tries < MOST_TRIES:
         _note(message, problem=_said(error), due_at=Now() + back_off)

@@ -1,6 +1,7 @@
 """Mails to customers: once for each event, with a link that opens their page, whatever the mail server does."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from signup import mails
 from signup.brand.models import Brand
 from signup.models import Mail, SentMail, Visit
 from tests.patience import PATIENCE
+from tests.provisioning.work import at_once
 from tests.signup.accounts import TYPED, account
 
 pytestmark = pytest.mark.django_db
@@ -547,6 +549,25 @@ def test_a_mailbox_gets_a_few_emails_a_day_and_the_others_later() -> None:
         mails.send_due()
 
     assert len(mail.outbox) == mails.MOST_A_DAY + 2
+
+
+class Slow(EmailBackend):
+    """A mail server that takes its time."""
+
+    def send_messages(self, messages: Any) -> int:
+        time.sleep(0.3)
+        return super().send_messages(messages)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_who_send_at_once_send_one_of_a_kind(settings: Settings) -> None:
+    settings.EMAIL_BACKEND = f"{__name__}.Slow"
+    for number in range(3):
+        told_alike(number)
+
+    at_once(3, lambda _number: mails.send_due())
+
+    assert len(mail.outbox) == 1
 
 
 def test_an_email_that_surely_failed_does_not_count(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
