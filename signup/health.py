@@ -1,4 +1,4 @@
-"""For whoever watches over the installation: is it alive, and can it work?"""
+"""Health checks: is the installation alive, and can it take sign-ups?"""
 
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -12,14 +12,14 @@ from provisioning.models import Worker
 @require_safe
 @never_cache
 def alive(request: HttpRequest) -> JsonResponse:
-    """200 as long as the web server answers at all; what it stands on is not looked at."""
+    """Answer 200 as long as the web server runs. Nothing else is checked."""
     return JsonResponse({"status": "alive"})
 
 
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when sign-ups can be stored, else 503 with the reason. Without a worker they are stored all the same."""
+    """Answer 200 if sign-ups can be stored, and otherwise 503 with the reason. Storing them needs no worker."""
     if reason := _what_is_missing():
         return JsonResponse({"status": "not ready", "reason": reason}, status=503)
     return JsonResponse({"status": "ready", "workers": Worker.objects.alive().count()})

@@ -1,4 +1,4 @@
-"""What comes with every answer and has no setting of Django's own."""
+"""What every response needs and Django has no setting for."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from signup import errors, visitors
 from signup.single_sign_on.carried import Carried
 
 LONGEST_HOST = 190
-"""Characters of a `Host`. No partner's page has a longer name, and one that was made up has to fit the columns."""
+"""The longest `Host`, in characters. No partner's page has a longer name, and a made-up one must fit the columns."""
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -33,7 +33,7 @@ PERMISSIONS_POLICY = ", ".join(
         "xr-spatial-tracking",
     )
 )
-"""What no page here may ask of a visitor's device (https://www.w3.org/TR/permissions-policy/)."""
+"""What no page here may use of a visitor's device (https://www.w3.org/TR/permissions-policy/)."""
 
 
 class CustomersLanguageMiddleware(LocaleMiddleware):
@@ -89,7 +89,7 @@ def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> C
 
 
 def hand_over_carried(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Let a browser carry what single sign-on has to know again of a visitor who has proven nothing yet."""
+    """Keep in the browser what single sign-on must remember of visitors who have proven nothing yet."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

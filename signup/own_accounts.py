@@ -1,4 +1,4 @@
-"""The sign-ups that belong to a browser: those it sent, or opened from a mail. Nobody else sees their pages."""
+"""The sign-ups that belong to a browser: those it sent, or opened from an email. Nobody else sees their pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from provisioning.models import Account, AccountQuerySet
 
 OWN = "accounts"
-"""The key in a browser's session of the references of its accounts."""
+"""The session key for the references of a browser's accounts."""
 
 
 def claim(request: HttpRequest, account: Account) -> None:
@@ -20,12 +20,12 @@ def claim(request: HttpRequest, account: Account) -> None:
 
 
 def are_there(request: HttpRequest) -> bool:
-    """Whether this browser has any: nearly nobody who sends the form has, and then nothing need be looked for."""
+    """Whether this browser has any. Almost no browser that sends the form does, and then no query is needed."""
     return bool(_references(request))
 
 
 def find(request: HttpRequest, reference: UUID, only: tuple[str, ...] = ()) -> Account | None:
-    """The account, if it is this browser's own; with `only`, these columns of it are read."""
+    """Return the account if it is this browser's own. With `only`, just these columns are read."""
     if str(reference) not in _references(request):
         return None
     accounts = Account.objects.filter(reference=reference)
@@ -33,7 +33,7 @@ def find(request: HttpRequest, reference: UUID, only: tuple[str, ...] = ()) -> A
 
 
 def living(request: HttpRequest) -> AccountQuerySet:
-    """This browser's accounts that were not given up."""
+    """Return this browser's accounts that are not closed."""
     return Account.objects.living().filter(reference__in=_references(request))
 
 

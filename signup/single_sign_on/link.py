@@ -36,13 +36,13 @@ log = logging.getLogger(__name__)
 SHORTEST_SECRET = 32
 """Bytes: a secret for HS256 must not be shorter than the hash (RFC 7518, 3.2)."""
 LONGEST = 60 * 60
-"""Seconds for which a link may be good, at most."""
+"""The longest lifetime of a link, in seconds."""
 SLACK = 60
 """Seconds by which the partner's clock may differ from ours."""
 
 
 class Unusable(Exception):
-    """The link proves nothing; the message says so in words for the customer."""
+    """The link proves nothing. The message tells the customer why."""
 
     def __init__(self, text: Text) -> None:
         super().__init__(text)
@@ -56,16 +56,16 @@ USED = _("This link has already been used, and each link works only once. Please
 
 @dataclass(frozen=True)
 class Link:
-    """What a link says that was signed with the right key, for this page, and is not out of date."""
+    """The claims of a link that was signed with the right key, is for this page, and has not expired."""
 
     idp_provider_id: str
     values: Mapping[str, Any]
     digest: str
-    """Names the link without giving away anything of it."""
+    """Identifies the link without revealing anything of it."""
     expires_at: datetime
 
     def use_up(self) -> None:
-        """From now on the link is used, for every process. Raises Unusable where it was before."""
+        """Mark the link as used, for every process. Raises Unusable if it was used before."""
         UsedLink.objects.filter(expires_at__lt=Now() - timedelta(seconds=2 * SLACK)).delete()
         _row, first = UsedLink.objects.get_or_create(digest=self.digest, defaults={"expires_at": self.expires_at})
         if not first:
@@ -73,7 +73,7 @@ class Link:
 
 
 def key() -> tuple[str, Key]:
-    """SIGNUP_LINK_KEY, and the one way of signing that it is for. Raises ValueError where it is for none."""
+    """Return SIGNUP_LINK_KEY and the one algorithm that it is for. Raises ValueError if it is for none."""
     text = settings.SIGNUP_LINK_KEY.encode()
     if b"-----BEGIN" not in text:
         if len(text) < SHORTEST_SECRET:
@@ -88,7 +88,7 @@ def key() -> tuple[str, Key]:
 
 
 def make(idp_provider_id: str, values: Mapping[str, Any], page: str, *, lifetime: int = 600) -> str:
-    """A token for the sign-up page at the address `page`, good for `lifetime` seconds; by a secret key only."""
+    """Return a token for the sign-up page at `page`, valid for `lifetime` seconds. Works with a secret key only."""
     algorithm, own = key()
     claims = {
         **values,
@@ -101,11 +101,11 @@ def make(idp_provider_id: str, values: Mapping[str, Any], page: str, *, lifetime
 
 
 def read(token: str, page: str) -> Link:
-    """What the token says to the sign-up page at the address `page`. Raises Unusable."""
+    """Return what the token tells the sign-up page at `page`. Raises Unusable."""
     algorithm, own = key()
     page = page.rstrip("/")
     required_claims = {name: {"essential": True} for name in ("sub", "aud", "exp", "jti")}
-    required_claims["aud"] |= {"values": [page, f"{page}/"]}  # type: ignore[dict-item]  # A slash more or less is no other page.
+    required_claims["aud"] |= {"values": [page, f"{page}/"]}  # type: ignore[dict-item]  # With or without the slash, it is the same page.
     try:
         claims = jwt.decode(token, own, algorithms=[algorithm]).claims
         jwt.JWTClaimsRegistry(leeway=SLACK, **required_claims).validate(claims)  # type: ignore[arg-type]

@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TIMEOUT = 5
-"""Seconds for which each answer of the provider is waited for."""
+"""How long to wait for each answer of the provider, in seconds."""
 FRESH, AGAIN = 60 * 60, 15
-"""Seconds for which the provider's description is good, and after which one that failed to come is asked for again."""
+"""Seconds for which the provider's description is cached, and after which a failed request for it is repeated."""
 AT_ONCE = 4
-"""Threads of this process that may wait for the provider at the same time: a part, so that the others serve pages."""
+"""How many threads of this process may wait for the provider at once. The others keep serving pages."""
 PATIENCE = 0.5
-"""Seconds for which one more waits until another is through."""
+"""How long one more thread waits for another one to finish, in seconds."""
 LONGEST_SUBJECT = 255
 """Characters, by OpenID Connect Core, 2."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
-"""How a provider may sign what it says: with a key that it alone has, so neither by «none» nor with a shared secret."""
+"""Algorithms by which a provider may sign: only with a key that it alone has, so neither `none` nor a shared secret."""
 
 
 class Failed(Exception):
-    """Nobody has logged in; the message says why in words for the person."""
+    """Nobody has logged in. The message tells the person why."""
 
     def __init__(self, text: Text) -> None:
         super().__init__(text)
@@ -49,7 +49,7 @@ class Failed(Exception):
 
 
 class Busy(OSError):
-    """The provider is not answering, or is being asked already."""
+    """The provider doesn't answer, or another thread is already asking it."""
 
 
 DECLINED = _("You weren't signed in, because the request was declined. You can try again.")
@@ -110,7 +110,7 @@ class _Visit:
 
 
 class _Description:
-    """What the provider says about itself: remembered, and asked for by one thread at a time while others go on."""
+    """The provider's description of itself, cached. One thread at a time asks for it while others go on."""
 
     def __init__(self) -> None:
         self._asking = threading.Lock()
@@ -184,8 +184,8 @@ def _provider(name: str) -> Any:
         client_id=settings.OIDC_CLIENT_ID,
         client_secret=settings.OIDC_CLIENT_SECRET,
         server_metadata_url=settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration",
-        # What the provider says is to be had where it said so, not wherever an answer leads.
-        # The access token is used at once: one that lives shorter than Authlib's leeway of a minute is as good.
+        # Ask only the addresses that the provider names, and follow no redirects.
+        # The access token is used at once, so a lifetime shorter than Authlib's leeway of a minute doesn't matter.
         client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0, "max_redirects": 0},
     )
     provider.server_metadata = dict(description.of(provider))
@@ -193,11 +193,11 @@ def _provider(name: str) -> Any:
 
 
 def _failure(error: Exception) -> Failed:
-    """Whatever went wrong, as one of three texts, and in the log without what the provider or the browser has sent."""
+    """Return one of three texts for what went wrong. The log doesn't repeat what the provider or the browser sent."""
     what = str(getattr(error, "error", ""))
     what = what if re.fullmatch("[a-z_]{1,40}", what) else ""
     log.warning("login failed error=%s %s %s", type(error).__name__, what, getattr(error, "claim", ""))
     if isinstance(error, OAuthError) and what == "access_denied":
         return Failed(DECLINED)
-    # What `requests` raises where there is no answer, or none that says success, is an OSError.
+    # `requests` raises an OSError if there is no answer, or none that says success.
     return Failed(UNREACHABLE if isinstance(error, OSError) else WRONG)

@@ -1,4 +1,4 @@
-"""Who a customer has proven to be, and the page for those who have not."""
+"""A customer's proof of identity, and the page for visitors without one."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ PROOF, TYPED = "proof", "typed"
 carries itself.
 """
 LIFETIME = 60 * 60
-"""Seconds: enough to fill in a form, and too little for many others to come to the same computer."""
+"""Seconds: enough to fill in a form, but hardly enough for somebody else to use the same computer."""
 AT_ONCE = 500
-"""Expired sessions that are deleted together: a burst of them does not hold up the other chores."""
+"""How many expired sessions to delete at once, so that a burst of them doesn't delay other chores."""
 LONGEST_VALUE = 1000
-"""Characters; longer ones no rule allows, and a session is not a place for them."""
+"""Characters. No rule allows longer values, and they don't belong in a session."""
 
 NOT_SENT = _(
     "Nothing has been sent yet, because you signed in too long ago. Sign in again; everything you typed is kept."
@@ -40,17 +40,17 @@ NOT_SENT = _(
 
 @dataclass(frozen=True)
 class Proof:
-    """Who the customer is, by the partner's word, and what is known already. Both are empty without single sign-on."""
+    """The customer's identity, as the partner states it, and what is already known. Empty without single sign-on."""
 
     idp_provider_id: str = ""
     name: str = ""
-    """By what the customer recognizes the own account at the partner's."""
+    """What the customer recognizes their account with the partner by."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """What to fill the form in with: property → value, as the partner knows it or as it was typed before."""
+    """Values to fill in the form with, by property, as the partner knows them or as they were typed before."""
 
 
 def is_id(value: object) -> bool:
-    """Whether this can be somebody's id, just as it is."""
+    """Whether this is a valid ID as it stands, without normalization."""
     try:
         return bool(value) and rules.active()["idp_provider_id"].clean(value) == value
     except ValidationError:
@@ -58,7 +58,7 @@ def is_id(value: object) -> bool:
 
 
 def keep(request: HttpRequest, idp_provider_id: str, values: Mapping[str, Any], *, link: str = "") -> None:
-    """Keep a proof for this browser, under a new session key that nobody can have planted; `link` names its link."""
+    """Keep a proof for this browser, under a new session key that nobody can have planted. `link` names its link."""
     kept = request.session.get(PROOF, {})
     if kept and kept["idp_provider_id"] != idp_provider_id:
         forget_values(request)
@@ -73,12 +73,12 @@ def keep(request: HttpRequest, idp_provider_id: str, values: Mapping[str, Any], 
 
 
 def is_from(request: HttpRequest, link: str) -> bool:
-    """Whether it was this link that gave this browser its proof."""
+    """Whether this browser got its proof by this link."""
     return proven(request) is not None and request.session[PROOF]["link"] == link
 
 
 def proven(request: HttpRequest) -> Proof | None:
-    """What this browser's customer has proven; None where that is demanded and has not been done, or too long ago."""
+    """Return this browser's proof; None if one is required and is missing or too old."""
     if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
         return Proof()
     kept = request.session.get(PROOF)
@@ -89,39 +89,39 @@ def proven(request: HttpRequest) -> Proof | None:
 
 
 def is_somebody_else(request: HttpRequest, idp_provider_id: str) -> bool:
-    """Whether this browser has proven to be another customer's, and has not said yet that it changes hands."""
+    """Whether this browser has another customer's proof, and nobody has confirmed the change yet."""
     proof = proven(request)
     before = proof.idp_provider_id if proof else ""
     return request.method != "POST" and bool(before) and before != idp_provider_id
 
 
 def ask_first(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask whether to go on as `name`, so that nobody's link makes a customer fill in somebody else's form unaware."""
+    """Ask whether to continue as `name`, so that no link makes a customer fill in somebody else's form by accident."""
     return render(request, "signup/somebody_else.html", {"proof": proven(request), "name": name})
 
 
 def keep_typed(request: HttpRequest) -> None:
-    """Keep what was typed, so that nothing of it is lost while the customer signs in again."""
+    """Keep what was typed while the customer signs in again."""
     typed = request.POST.dict()
     Carried.by(request)[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
 
 
 def forget_values(request: HttpRequest) -> None:
-    """Forget what the form is filled in with: once it is sent, it is the account's, to be erased with that."""
+    """Forget what the form was filled in with. Once it is sent, it belongs to the account, and is erased with it."""
     Carried.by(request).pop(TYPED, None)
     if kept := request.session.get(PROOF):
         request.session[PROOF] = {**kept, "values": {}}
 
 
 def forget_sessions(**kwargs: Any) -> None:
-    """Delete the sessions that are over, which Django leaves where they are: there are names and addresses in them."""
+    """Delete expired sessions, which Django keeps: they hold names and addresses."""
     over = Session.objects.filter(expire_date__lt=Now())[:AT_ONCE].values_list("pk")
-    if over.exists():  # So that mostly nothing is written.
+    if over.exists():  # Usually there are none, and nothing is written.
         Session.objects.filter(pk__in=over).delete()
 
 
 def proof_required(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Show the page, with the proof, to customers who have one; the others learn how to come by it."""
+    """Decorate a view that needs a proof. Visitors without one are shown how to get it."""
 
     @wraps(view)
     def page(request: HttpRequest) -> HttpResponse:
@@ -136,7 +136,7 @@ def proof_required(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callab
 
 
 def offered(request: HttpRequest) -> dict[str, object]:
-    """The context processor that tells every template which ways in there are."""
+    """Context processor: which ways to sign in there are."""
     return {
         "by_openid": settings.OIDC_ISSUER,
         "by_link": settings.SIGNUP_LINK_URL,
@@ -145,12 +145,12 @@ def offered(request: HttpRequest) -> dict[str, object]:
 
 
 def way_in(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpResponse:
-    """How to prove who one is; with a `problem`, why that has not worked yet."""
+    """Show how to sign in; with a `problem`, also why it hasn't worked."""
     return render(request, "signup/way_in.html", {"problem": problem}, status=status)
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The customer's properties among these values, as far as a form can be filled in with them."""
+    """Return those values that can fill in a form."""
     names = rules.asked(single_sign_on=True)
     known = {name: values[name] for name in names if isinstance(values.get(name), rules.RULES[name].kind)}
     return {name: value if isinstance(value, bool) else value[:LONGEST_VALUE] for name, value in known.items()}

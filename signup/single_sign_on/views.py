@@ -1,4 +1,4 @@
-"""The pages through which customers and staff come in by single sign-on."""
+"""The pages by which customers and staff log in with single sign-on."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PROPERTIES = {
     "email": "email",
     "organization": "organization_name",
 }
-"""Claim → the property that it fills in. All are OpenID's own but the last, for which it has no name."""
+"""Claim → the property that it fills in. All but the last are standard claims of OpenID Connect."""
 BACK = "staff.back"
-"""The key in a session of staff of the page that asked for proof of who they are."""
+"""The session key for the page that asked staff to confirm that it's them."""
 NOBODY = _("You are signed in, but not with an account that can be used here. Please ask for help.")
 
 
 def where(setting: Callable[[], object], *methods: str) -> Callable[[View], View]:
-    """A page that is there only while something is set, for GET and further methods."""
+    """Decorate a view that exists only while something is set, for GET and further methods."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -104,7 +104,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @where(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_log_in(request: HttpRequest) -> HttpResponse:
-    """Lead to the provider; staff who are logged in already come back to where they were asked to prove it."""
+    """Redirect to the provider. Staff who are already logged in return to the page that asked them to confirm it."""
     if is_from_elsewhere(request):
         return redirect("admin:login")
     if request.user.is_authenticated:
