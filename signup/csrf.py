@@ -1,4 +1,4 @@
-"""Why Django refused a form that may be forged, told to the customer and to the operator."""
+"""Explains to the customer and to the operator why Django refused a form as possibly forged."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from django.utils.translation import gettext as _
 log = logging.getLogger(__name__)
 
 HIDDEN = "null"
-"""The origin that a browser names where a policy or an add-on keeps it from telling (RFC 6454, section 7.1)."""
+"""The origin that a browser sends if a policy or an extension hides the real one (RFC 6454, section 7.1)."""
 
 
 def explain(request: HttpRequest, reason: str) -> str:
-    """What really failed, and what the customer can do. Where the operator can do more, the log says what."""
+    """Return what really failed and what the customer can do. If the operator can help, the log says how."""
     origin = request.headers.get("Origin") or request.headers.get("Referer")
     if not reason.startswith(("Origin checking", "Referer checking")):
         return _no_cookie() if reason == REASON_NO_CSRF_COOKIE else _old_page()

@@ -1,4 +1,4 @@
-"""The forms of the sign-up page: their wording and shape. Every limit comes from `provisioning.rules`."""
+"""The forms of the sign-up page. All limits come from `provisioning.rules`."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ LABELS = {
 }
 
 EASY = _("This password is easy to guess.")
-"""A hint while typing, which stops nobody."""
+"""A hint while typing. It stops nobody."""
 WEAK = _("This password is easy to guess. Enter a better one, or the same one again to keep it.")
-"""The same when the form is sent, once."""
+"""The same, once, when the form is sent."""
 
 KEEP = _("Leave this empty to keep the one you chose.")
 
 LOG_IN = _("You will log in with it.")
-"""What to know of a username besides its rule, where it comes with a password."""
+"""Added to the hint for a username that comes with a password."""
 
 NOT_LISTED = "-"
-"""No code of a country or state."""
+"""The code of no country and no state."""
 
 
 class SelectWidget(forms.Select):
-    """A select with hundreds of options, which are rendered once per language; each page only marks the chosen one."""
+    """A select with hundreds of options. They are rendered once per language; each page only marks the chosen one."""
 
     def __init__(self, attrs: dict[str, Any], listed: Callable[[], rules.Choices]) -> None:
         super().__init__(attrs, lambda: [("", _("Choose one")), *listed()])  # type: ignore[arg-type]  # it may be called
@@ -82,13 +82,13 @@ class SelectWidget(forms.Select):
 
 @cache
 def _options(listed: Callable[[], rules.Choices], language: str) -> str:
-    """The options of a select in the active language, `language`, with none chosen."""
+    """Return the options of a select in the active language, `language`, with none chosen."""
     whole = super(SelectWidget, SelectWidget({}, listed)).render("", NOT_LISTED)
     return whole.partition(">")[2].removesuffix("\n</select>")
 
 
 class Written(Input):
-    """An input that Django writes without a template of its own for it, which takes most of the time of a page."""
+    """An input that is rendered without a template: the templates would take most of a page's time."""
 
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
@@ -125,7 +125,7 @@ class TextInput(Written, forms.TextInput):
 
 
 class PropertyField(forms.Field):
-    """Asks for one property of an account and takes whatever comes: `rules.clean` judges them all at once."""
+    """Asks for one property of an account and accepts anything: `rules.clean` validates all properties together."""
 
     def __init__(self, rule: rules.Rule, note: Text = "") -> None:
         help_text = f"{rule.help()} {note}".strip()
@@ -179,13 +179,13 @@ class PropertiesForm(forms.Form):
         return cleaned
 
     def as_typed(self) -> Self:
-        """Show again what was typed, without a judgement."""
+        """Show what was typed again, without validating it."""
         self.errors.clear()
         return self
 
     @property
     def has_warned(self) -> bool:
-        """Whether the customer knows that the password is weak: the next one is taken as it is."""
+        """Whether the customer was warned of a weak password. The next one is accepted as it is."""
         return "insist" in self.data or self.has_error("password", "weak")
 
     @property
@@ -202,13 +202,13 @@ class PropertiesForm(forms.Form):
         return usernames.suggestions({**self.known, **typed}) if self.is_taken else []
 
     def likely_email(self) -> str:
-        """The address that was probably meant; empty where the one entered looks right."""
+        """Return the address that was probably meant; empty if the one entered looks right."""
         asks = self.is_bound and "email" in self.fields
         return rules.likely_email(str(self["email"].value() or "")) if asks else ""
 
 
 class SignupForm(PropertiesForm):
-    """The whole sign-up. Sent twice it carries the same `submission`, by which the second time is recognized.
+    """The whole sign-up. If it is sent twice, the same `submission` identifies it.
 
     An empty one is filled in with what is known, `initial`, for the customer to change.
     """
@@ -222,11 +222,11 @@ class SignupForm(PropertiesForm):
 
     @property
     def asks_for_second(self) -> bool:
-        """Whether the customer has been told that there is an account already: the next time, a second one is meant."""
+        """Whether the customer was told of their first account. If they send the form again, they want a second one."""
         return "second" in self.data or self.has_error(NON_FIELD_ERRORS, "second")
 
     def hide_password(self) -> None:
-        """Do not ask for the password, which is kept."""
+        """Don't ask for the password, because it is kept."""
         del self.fields["password"]
         self.is_password_kept = True
 
@@ -324,7 +324,7 @@ def _widget(rule: rules.Rule) -> forms.Widget:
 
 
 def _submission(data: Mapping[str, Any]) -> uuid.UUID:
-    """The one-time id that a form was sent with; a new one where it has none that can be read."""
+    """Return the one-time ID that a form was sent with, or a new one if it has none that can be read."""
     try:
         return uuid.UUID(data.get("submission", ""))
     except (ValueError, AttributeError, TypeError):

@@ -1,12 +1,12 @@
-"""The password of a form whose username is taken, kept for its next try, so that nobody has to choose another one.
+"""Keeps the password of a form whose username is taken, so that its customer doesn't have to choose another one.
 
-A password is never sent back to a browser, so after any other mistake it has to be entered again. With a taken username
-nothing that the customer did is wrong, one press on a suggestion is all that is missing, and whether a name is free is
-known only here: our own accounts and the partner's list are looked at before anything is sent. That is done for a
-form that is right in everything else, and counts against the limits, so that nobody can ask for names at will. So the
-password waits in the session, sealed as it would be in the account, under the id of the form,
-for half an hour; sessions that are over are deleted. It is not kept where the browser has accounts of its own already,
-whose session lives longer than that.
+A password is never sent back to a browser, so after any other mistake the customer enters it again. A taken username
+is no mistake of the customer's: only this site knows which names are taken, from its own accounts and from the
+partner's list, and one click on a suggestion is all that is missing. Names are checked only for a form without other
+mistakes, and each check counts against the limits, so that nobody can try out names at will.
+
+The password is kept in the session for half an hour, sealed as in an account, and bound to the form's ID. Expired
+sessions are deleted. If the browser already has accounts of its own, its session lives longer, so nothing is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AGAIN = _("Enter your password again.")
 
 
 def fill_in(request: HttpRequest) -> Mapping[str, Any]:
-    """What was sent, with the password that is kept for it."""
+    """Return what was sent, with the password that was kept for it."""
     sent = request.POST
     kept = request.session.get(KEPT)
     if not kept or "password" in sent or kept["submission"] != sent.get("submission") or kept["until"] < time.time():
@@ -41,12 +41,12 @@ def fill_in(request: HttpRequest) -> Mapping[str, Any]:
     except CannotOpen:
         return sent
     filled_in = sent.copy()
-    filled_in.update({"password": password, "insist": "yes"})  # Whatever there was to say about it has been said.
+    filled_in.update({"password": password, "insist": "yes"})  # The customer has been warned already.
     return filled_in
 
 
 def settle(request: HttpRequest, form: SignupForm) -> None:
-    """Before a form is shown again: keep its password, and do not ask for it; or else say that it is asked for."""
+    """Before a form is shown again, keep its password and don't ask for it, or else ask for it again."""
     if not _is_lost(form):
         return
     is_kept = str(form.submission) == request.session.get(KEPT, {}).get("submission") and "password" not in request.POST
@@ -58,7 +58,7 @@ def settle(request: HttpRequest, form: SignupForm) -> None:
 
 
 def ask_again(form: PropertiesForm) -> None:
-    """Before a form is shown again: say so if its password has to be entered again."""
+    """Before a form is shown again, say whether its password has to be entered again."""
     if _is_lost(form) and form.errors:
         form.add_error("password", AGAIN)
     elif _is_lost(form):
@@ -66,7 +66,7 @@ def ask_again(form: PropertiesForm) -> None:
 
 
 def forget(request: HttpRequest) -> None:
-    """Once the form has become an account, which has the password."""
+    """Forget the password: the account has it now."""
     if request.session.pop(KEPT, None):
         request.session.set_expiry(None)
 

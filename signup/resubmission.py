@@ -1,4 +1,4 @@
-"""A form that comes again: customers press Back, correct something, and send it once more.
+"""A form that is sent again: customers press Back, correct something, and submit it once more.
 
 With the same values it leads to the account that it has become. Other values are taken in place as long as Constant
 Contact surely has none of them; after that, the customer is told what was sent and where it can be changed. Nothing is
@@ -27,19 +27,19 @@ from signup.forms import LABELS, SignupForm
 from signup.progress import help_address
 
 SECOND = "second"
-"""Code of the problem that this looks like a second sign-up, and name of the input by which it is meant to be one."""
+"""The code of the problem that this looks like a second sign-up, and the input that says that it is meant to be one."""
 
 
 NOTHING = "-"
 
 
 def sent_before(request: HttpRequest, form: SignupForm) -> Account | None:
-    """This browser's own account of that username, though it may have been sent from another copy of the form."""
+    """Return this browser's account with that username, even if it was sent from another copy of the form."""
     return own_accounts.living(request).filter(username__iexact=form.cleaned_data["username"]).first()
 
 
 def check_second(request: HttpRequest, form: SignupForm) -> None:
-    """Raise ValidationError where a new form looks like a sign-up that this browser has sent already, corrected."""
+    """Raise ValidationError if a new form looks like a correction of a sign-up that this browser has already sent."""
     if SECOND in form.data or Account.objects.filter(submission=form.submission).exists():
         return
     for account in own_accounts.living(request):
@@ -86,7 +86,7 @@ def change(request: HttpRequest, account: Account, changes: dict[str, Any]) -> H
 
 
 def note(request: HttpRequest) -> str:
-    """What the account's page says about the form that led there."""
+    """Return what the account's page says about the form that led there."""
     changed = [str(LABELS[name]) for name in request.GET.get("changed", "").split(",") if name in LABELS]
     if changed:
         return _("Changed: %(names)s. Your account is created with what you entered last.") % {
@@ -98,7 +98,7 @@ def note(request: HttpRequest) -> str:
 
 
 def _is_alike(account: Account, values: dict[str, Any]) -> bool:
-    """Whether both are of one person or business: a correction leaves most as it was."""
+    """Whether both belong to the same person or business. A correction leaves most values unchanged."""
     return (
         rules.mailbox(account.email) == rules.mailbox(values["email"])
         or account.organization_name.casefold() == values["organization_name"].casefold()
@@ -107,7 +107,7 @@ def _is_alike(account: Account, values: dict[str, Any]) -> bool:
 
 
 def _compare(account: Account, changes: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Label, value sent and value entered now, of each property in the order of the form."""
+    """Yield the label, the value sent, and the value entered now of each property, in the order of the form."""
     for name in rules.CUSTOMER_PROPERTIES:
         if name == "password" and name in changes:
             yield str(LABELS[name]), _("The one you chose first"), _("Another one")

@@ -1,4 +1,4 @@
-"""What a customer sees: the form, and the page on which the account comes into being."""
+"""What customers see: the form, and the page that shows the progress of their account."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
 
 
 def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpResponse:
-    """The form as it was filled in, to be sent again: whatever was written, the same `submission` is one sign-up."""
+    """Return the form as it was filled in, to be sent again. The same `submission` makes one sign-up of both tries."""
     form.add_error(None, TOO_BUSY)
     page = form_page.filled_in(form, request, 503, proof)
     page.headers["Retry-After"] = str(errors.RETRY_AFTER)
@@ -123,7 +123,7 @@ def _prepare(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
 @never_cache
 @sensitive_post_parameters("password")
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The form as it was filled in, to be sent again; for any other page, the way back to it."""
+    """Return the form as it was filled in, to be sent again; for any other page, a way back to it."""
     why = csrf.explain(request, reason)
     if request.path not in {reverse("sign_up"), reverse("language")}:
         return render(request, "403_csrf.html", {"why": why}, status=403)
@@ -140,7 +140,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 @never_cache
 @sensitive_post_parameters("password")
 def language(request: HttpRequest) -> HttpResponse:
-    """Another language, as Django sets it; a form that is being filled in comes along as it is."""
+    """Change the language as Django does. A form that is being filled in stays as it is."""
     if request.method != "POST":
         return redirect("sign_up")
     chosen = _choose_language(request)
@@ -201,7 +201,7 @@ def progress_page(
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def reopen(request: HttpRequest) -> HttpResponse:
-    """Make the sign-up that a mail links to this browser's own.
+    """Make the sign-up that an email links to this browser's own.
 
     The link may be followed more than once, as scanners do. A browser that has proven to be somebody else's is asked
     first, and answers by POST.
@@ -218,7 +218,7 @@ def reopen(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def status(request: HttpRequest, reference: UUID) -> JsonResponse:
-    """Tell a script that waits how it is, and in how many seconds to ask again. Writes nothing."""
+    """Tell a waiting script the state, and in how many seconds to ask again. Writes nothing."""
     account = own_accounts.find(request, reference, only=("state", "state_changed_at"))
     if account is None:
         raise Http404
@@ -232,7 +232,7 @@ def _as_typed(request: HttpRequest) -> SignupForm:
 
 
 def _choose_language(request: HttpRequest) -> HttpResponse:
-    """Answer in the language that was chosen, if there is such a one; return Django's answer, with its cookie."""
+    """Activate the language that was chosen, if it exists. Return Django's response, with its cookie."""
     chosen = set_language(request)
     if settings.LANGUAGE_COOKIE_NAME in chosen.cookies:
         translation.activate(chosen.cookies[settings.LANGUAGE_COOKIE_NAME].value)
@@ -240,7 +240,7 @@ def _choose_language(request: HttpRequest) -> HttpResponse:
 
 
 def correction(request: HttpRequest, account: Account) -> PropertiesForm | None:
-    """The form for what was refused, or for what the customer wants to change; None where there is nothing to enter."""
+    """Return the form for what was refused, or for what the customer wants to change; None if there is neither."""
     data = request.POST if request.method == "POST" else None
     if account.state != Account.State.REJECTED:
         wanted = request.GET.get("change")
@@ -257,7 +257,7 @@ def correction(request: HttpRequest, account: Account) -> PropertiesForm | None:
 
 
 def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) -> HttpResponse | None:
-    """The answer to what was entered; None where something is wrong with it."""
+    """Apply what was entered, and return the response; None if something is wrong with it."""
     page = redirect("progress", account.reference)
     if form is None:
         return page
@@ -279,7 +279,7 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
 
 
 def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:
-    """Make the account this browser's own, and answer with its page if there is no other response."""
+    """Make the account this browser's own, and redirect to its page unless there is another response."""
     kept_password.forget(request)
     single_sign_on.forget_values(request)
     own_accounts.claim(request, account)
