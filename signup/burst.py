@@ -127,7 +127,7 @@ def _tell(burst: Burst) -> None:
         ).filter(is_staff=True, is_active=True)
         addresses = [user.email for user in staff if user.email]
         if addresses:
-            EmailMessage(*_text(burst), to=addresses).send()
+            EmailMessage(*_text(burst), to=addresses, headers={"Auto-Submitted": "auto-generated"}).send()
     except Exception as error:
         log.warning("staff could not be told of a burst error=%s", type(error).__name__)
     finally:

@@ -12,6 +12,7 @@ import logging
 import threading
 from contextlib import suppress
 from datetime import timedelta
+from email.utils import formataddr, make_msgid, parseaddr
 from smtplib import SMTPRecipientsRefused, SMTPResponseException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -25,6 +26,7 @@ from django.db.models import F, QuerySet
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.formats import date_format
@@ -34,6 +36,7 @@ from django.utils.translation import gettext_lazy as _
 from provisioning import rules
 from provisioning.models import Account
 from signup import abuse, visitors, visits
+from signup.brand.colors import USUAL_COLOR, palette
 from signup.brand.models import brand_at
 from signup.models import Mail, MailEvent, SentMail, Visit
 from signup.progress import declined
@@ -280,16 +283,31 @@ def _said(error: Exception) -> str:
 
 
 def _compose(message: Mail) -> mail.EmailMessage:
-    account, brand = message.account, brand_at(urlsplit(message.origin).netloc)
+    account, page = message.account, urlsplit(message.origin)
+    brand = brand_at(page.netloc)
+    name, address = parseaddr(brand.sender_email or settings.DEFAULT_FROM_EMAIL)
+    sender = formataddr((brand.name or name, address))
     with translation.override(account.language or settings.LANGUAGE_CODE):
         subject, text = TEXTS[message.event]
         day = date_format(localtime(account.due_at)) if account.due_at else ""
         lives = LIVES_UNTIL_THEN if account.state == State.REJECTED else LIVES_SHORT
         link = link_to(account, message.origin)
-        parts = (*declined(account), str(text) % {"day": day}, link, f"{lives} {FOOTER}", brand.name)
-        return mail.EmailMessage(
+        paragraphs = [*declined(account), str(text) % {"day": day}]
+        footer = f"{lives} {FOOTER}"
+        email = mail.EmailMultiAlternatives(
             str(subject),
-            "\n\n".join(str(part) for part in parts if part) + "\n",
-            to=[account.email],
+            "\n\n".join(str(part) for part in (*paragraphs, link, footer, brand.name) if part) + "\n",
+            settings.BOUNCE_EMAIL or sender,
+            [account.email],
+            headers={
+                "From": sender,
+                "Message-ID": make_msgid(domain=page.hostname),
+                "Auto-Submitted": "auto-generated",
+            },
             reply_to=[brand.support_email] if brand.support_email else None,
         )
+        shades = brand.shades or palette(USUAL_COLOR)
+        context = {"subject": subject, "brand": brand, "paragraphs": paragraphs, "link": link, "footer": footer}
+        context |= {"accent": shades["accent"], "on_accent": shades["on-accent"]}
+        email.attach_alternative(render_to_string("signup/email.html", context), "text/html")
+        return email

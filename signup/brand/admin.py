@@ -74,7 +74,10 @@ class BrandAdmin(ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "host")}),
         ("Look", {"fields": ("file", "color", "swatches", "headline", "selling_points", "trial_days")}),
-        ("Links", {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "login_url")}),
+        (
+            "Links",
+            {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "sender_email", "login_url")},
+        ),
     )
 
     @admin.display(description="host name", ordering="host")

@@ -19,6 +19,10 @@ READABLE = 4.5
 SEEN = 3.0
 
 
+USUAL_COLOR = "#2454d6"
+"""The stylesheet's, for brands without a color."""
+
+
 def palette(color: str) -> dict[str, str]:
     """Return the stylesheet's variables for a brand's color like `#2454d6`: the color itself, and what goes with it."""
     accent = _parse(color)

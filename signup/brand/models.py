@@ -59,6 +59,11 @@ class Brand(models.Model):
         help_text="Where customers log in once their account is ready. If empty: at Constant Contact.",
     )
     support_email = models.EmailField("email address", blank=True, help_text="Where customers get help.")
+    sender_email = models.EmailField(
+        "sender of emails",
+        blank=True,
+        help_text="Your mail server must be allowed to send for this address. If empty: DEFAULT_FROM_EMAIL.",
+    )
     support_url = models.URLField("help page", blank=True)
     terms_url = models.URLField("terms", blank=True)
     privacy_url = models.URLField("privacy policy", blank=True)

@@ -1,10 +1,14 @@
 """Mails to customers: once for each event, with a link that opens their page, whatever the mail server does."""
 
+import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email.header import decode_header, make_header
+from email.utils import parseaddr
+from html import unescape
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 from typing import Any
 from urllib.parse import urlsplit
@@ -173,13 +177,13 @@ def test_the_language_of_the_sign_up_is_that_of_the_mail() -> None:
     spoken = []
 
     with pytest.MonkeyPatch.context() as patch:
-        compose = mail.EmailMessage
+        compose = mail.EmailMultiAlternatives
 
-        def listen(*arguments: Any, **options: Any) -> mail.EmailMessage:
+        def listen(*arguments: Any, **options: Any) -> mail.EmailMultiAlternatives:
             spoken.append(translation.get_language())
             return compose(*arguments, **options)
 
-        patch.setattr(mail, "EmailMessage", listen)
+        patch.setattr(mail, "EmailMultiAlternatives", listen)
         mails.send_due()
 
     assert spoken == ["fr"]
@@ -203,6 +207,56 @@ def test_a_mail_due_just_now_is_claimed_once() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mails, "_due", iter([mails._due(), None]).__next__)
         assert mails._claim()
+
+
+def from_brand(**values: str) -> Any:
+    """The email of a brand, as a mail server gets it."""
+    Brand.objects.create(host="localhost", name="Café Åse", **values)
+    told_of(State.CREATED)
+    mails.send_due()
+    return mail.outbox[0], mail.outbox[0].message()
+
+
+@pytest.mark.parametrize(
+    ("sender", "address"), [("hi@ase.example.com", "hi@ase.example.com"), ("", "signup@example.com")]
+)
+def test_the_sender_is_the_brands_with_its_name(sender: str, address: str) -> None:
+    message, sent = from_brand(sender_email=sender)
+
+    assert parseaddr(str(make_header(decode_header(sent["From"])))) == ("Café Åse", address)
+    assert parseaddr(message.from_email)[1] == address
+
+
+def test_bounces_go_where_they_should(settings: Settings) -> None:
+    settings.BOUNCE_EMAIL = "bounces@example.com"
+
+    message, sent = from_brand()
+
+    assert message.from_email == "bounces@example.com"
+    assert parseaddr(sent["From"])[1] == "signup@example.com"
+
+
+def test_programs_see_that_a_program_sent_it_from_the_pages_host() -> None:
+    _message, sent = from_brand()
+
+    assert sent["Auto-Submitted"] == "auto-generated"
+    assert sent["Message-ID"].endswith("@localhost>")
+
+
+@pytest.mark.parametrize(
+    ("color", "ground"),
+    [("#ffcc00", "background: #ffcc00; color: #000000"), ("", "background: #2454d6; color: #ffffff")],
+)
+def test_it_has_the_look_of_the_brand_beside_the_plain_text(color: str, ground: str) -> None:
+    message, _sent = from_brand(color=color)
+
+    ((html, kind),) = message.alternatives
+    (link,) = re.findall('<a href="([^"]+)"', html)
+    assert kind == "text/html"
+    assert "Café Åse" in html
+    assert ground in html
+    assert unescape(link) in message.body
+    assert "Your account is ready." in html
 
 
 def test_two_workers_that_see_the_same_mail_send_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
