@@ -3,7 +3,7 @@
 Both run on gunicorn with the product's own configuration, on the same database, and wrk drives either for some seconds
 in turns, so that whatever else the machine does slows both down alike; the medians count. Each line is a kind of
 request, the product's and Django's answers a second, their ratio, the milliseconds within which 99 of 100 came, and
-the processor time of an answer.
+the processor time of an answer. The last line is the memory (PSS) of the web server's and a worker's processes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ import tests.environment  # noqa: F401
 from tests.benchmark.installation import HEADERS, Installation, forms, sign_up
 from tests.benchmark.load import Load, drive
 from tests.postgresql import PostgreSQL
+
+WORKING = 15
+"""Seconds for which a worker creates accounts before its memory is measured."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,10 @@ def main() -> None:
             for work in [*get_page(), Work("POST /", status=302, posts=True), Work("GET /status/", asks=True)]:
                 if not options.only or any(word in work.name for word in options.only):
                     say(measure(work, installation, options.turns, options.seconds))
+            worker = installation.work()
+            time.sleep(WORKING)
+            web = installation.webs[installation.ours]
+            say(f"memory: {installation.memory(web):.0f} MB web, {installation.memory(worker):.0f} MB worker")
         finally:
             installation.checkout.end()
 

@@ -71,12 +71,28 @@ class Installation:
         self.webs[url] = web
         return url
 
+    def work(self) -> Program:
+        """Start a worker, and a provider on this machine that it creates accounts at."""
+        port = free_port()
+        self.checkout.environment["CONSTANT_CONTACT_URL"] = f"http://127.0.0.1:{port}"
+        self.checkout.start("manage.py", "sandbox", "--port", str(port))
+        return self.checkout.start("manage.py", "provision")
+
+    def memory(self, program: Program) -> float:
+        """Megabytes that a program and its processes have to themselves, with their parts of what they share (PSS)."""
+        processes = [str(program.process.pid), *_children(program.process.pid)]
+        rollups = (Path(f"/proc/{process}/smaps_rollup").read_text() for process in processes)
+        return sum(int(re.findall(r"(?m)^Pss: +(\d+)", rollup)[0]) for rollup in rollups) / 1024
+
     def processor_seconds(self, url: str) -> float:
         """How long the processes of this web server have kept a processor busy, since they started."""
-        server = self.webs[url].process.pid
-        workers = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        workers = _children(self.webs[url].process.pid)
         stats = (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in workers)
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def _children(process: int) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
 def fetch(url: str, headers: Mapping[str, str] | None = None) -> str:

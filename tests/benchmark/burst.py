@@ -1,0 +1,149 @@
+"""Let many customers sign up within minutes: `python -m tests.benchmark.burst [CUSTOMERS SECONDS] [--postgresql]`.
+
+Each comes from a network of their own, opens the form, sends it, and asks for its state as often as the page does, with
+abuse protection on and a worker that creates the accounts at a provider on this machine. Each line is a kind of
+request: how many there were, how many of them failed, and the milliseconds within which half, and 99 of 100, were
+answered. Then the states in which customers were left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import tempfile
+import time
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import tests.environment  # noqa: F401
+from tests.benchmark.__main__ import say
+from tests.benchmark.installation import Installation
+from tests.postgresql import PostgreSQL
+from tests.provisioning.values import SIGN_UP
+
+TYPING = 3.0
+"""Seconds between opening the form and sending it."""
+LINGERING = 30.0
+"""Seconds for which the last customers wait on."""
+MAILBOXES = [f"mail-{number}.example.com" for number in range(50)]
+
+
+@dataclass
+class Burst:
+    """What happened: kind of request → seconds that each took, and how many were not answered as expected."""
+
+    url: str
+    ends_at: float
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    failed: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
+
+    def lines(self) -> list[str]:
+        lines = [f"{'':12} {'requests':>8} {'failed':>7} {'median':>10} {'p99':>10}"]
+        for kind, took in self.seconds.items():
+            took.sort()
+            middle, last = (took[int(len(took) * share)] * 1000 for share in (0.5, 0.99))
+            lines.append(f"{kind:12} {len(took):>8,} {self.failed[kind]:>7,} {middle:>7.0f} ms {last:>7.0f} ms")
+        return [*lines, ", ".join(f"{number:,} {state}" for state, number in self.states.most_common())]
+
+
+class Customer:
+    """A browser, as far as it matters: it keeps cookies."""
+
+    def __init__(self, burst: Burst, number: int) -> None:
+        self.burst, self.number, self.cookies = burst, number, dict[str, str]()
+        self.address = ip_address(0x0B000000 + number * 256 + 7)
+
+    async def sign_up(self) -> None:
+        _location, page = await self.ask("form", "GET", "/", expected=200)
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+        await asyncio.sleep(TYPING)
+        own = {
+            "username": f"anna-{hidden.get('submission')}",
+            "email": f"anna-{self.number}@{random.choice(MAILBOXES)}",
+        }
+        address, _page = await self.ask("sign-up", "POST", "/", urlencode({**SIGN_UP, **hidden, **own}), expected=302)
+        if address:
+            await self.ask("page", "GET", address, expected=200)
+            await self.wait(f"{address}status/")
+
+    async def wait(self, address: str) -> None:
+        state, pause = "not answered", 1
+        while time.monotonic() + pause < self.burst.ends_at:
+            await asyncio.sleep(pause)
+            _location, text = await self.ask("status", "GET", address, expected=200)
+            if text.startswith("{"):
+                told = json.loads(text)
+                state, pause = told["state"], told["ask_again_in"]
+                if told["final"]:
+                    break
+        self.burst.states[state] += 1
+
+    async def ask(self, kind: str, method: str, path: str, body: str = "", *, expected: int) -> tuple[str, str]:
+        """Where the answer leads, and its text."""
+        head = {
+            "Host": "plain.example.com",
+            "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),
+            "X-Forwarded-For": str(self.address),
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+        began, status, headers, text = time.monotonic(), 0, "", ""
+        try:
+            server = urlsplit(self.burst.url)
+            reader, writer = await asyncio.open_connection(server.hostname, server.port)
+            lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+            writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n{body}".encode())
+            headers, _, text = (await reader.read()).decode().partition("\r\n\r\n")
+            writer.close()
+            status = int(headers.split()[1])
+        except (OSError, IndexError):
+            pass
+        self.burst.seconds[kind].append(time.monotonic() - began)
+        self.burst.failed[kind] += status != expected
+        self.cookies |= dict(re.findall(r"(?im)^set-cookie: ([^=]+)=([^;\r]*)", headers))
+        location = re.search(r"(?im)^location: (\S+)", headers)
+        return location[1] if location else "", text
+
+
+async def let_come(url: str, customers: int, seconds: float) -> Burst:
+    burst = Burst(url, time.monotonic() + seconds + LINGERING)
+    coming = []
+    for number in range(customers):
+        coming.append(asyncio.create_task(Customer(burst, number).sign_up()))
+        await asyncio.sleep(random.expovariate(customers / seconds))
+    await asyncio.gather(*coming)
+    return burst
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("customers", nargs="?", type=int, default=10_000)
+    parser.add_argument("seconds", nargs="?", type=float, default=600.0)
+    parser.add_argument("--postgresql", action="store_true", help="instead of SQLite")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        url = f"sqlite:///{directory}/db.sqlite3"
+        if options.postgresql:
+            url = stack.enter_context(PostgreSQL(durable=True)).url
+        installation = Installation(Path(directory), url)
+        stack.callback(installation.checkout.end)
+        worker = installation.work()
+        burst = asyncio.run(let_come(installation.ours, options.customers, options.seconds))
+        for line in burst.lines():
+            say(line)
+        web = installation.webs[installation.ours]
+        say(f"memory: {installation.memory(web):.0f} MB web, {installation.memory(worker):.0f} MB worker")
+
+
+if __name__ == "__main__":
+    main()
