@@ -11,6 +11,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import environ
 from csp.constants import NONCE
@@ -99,6 +100,12 @@ def proxies(text: str) -> list[str]:
         return [str(ip_network(word, strict=False)) for word in words(text)]
     except ValueError:
         raise ValueError("must be addresses or networks, like 127.0.0.1,172.16.0.0/12") from None
+
+
+def time_zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError("must be a name like America/New_York")
+    return text
 
 
 def database(text: str) -> dict[str, Any]:
@@ -313,7 +320,8 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("fr", "Français"), ("es", "Español")]
 LOCALE_PATHS = [BASE_DIR / "signup" / "locale"]  # Also holds the texts of the templates.
 LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
-TIME_ZONE = "UTC"
+TIME_ZONE = read("TIME_ZONE", "UTC", time_zone)
+FORMAT_MODULE_PATH = "signup.formats"
 USE_TZ = True
 USE_I18N = True
 

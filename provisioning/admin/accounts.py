@@ -10,11 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 from django.urls.resolvers import URLPattern
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
-from django.utils.timezone import localtime
 
 from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action, require_permissions, stamp
@@ -30,6 +27,7 @@ from provisioning.admin.timeline import Event, outlook, timeline
 from provisioning.admin.token import token
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
+from provisioning.templatetags.times import ago, duration, exact
 
 State = Account.State
 
@@ -62,7 +60,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         "place",
         "marketing",
         "host",
-        "submitted_at",
+        "submitted",
         "took",
     )
 
@@ -180,9 +178,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Submitted", ordering="submitted_at")
     def submitted(self, account: Account) -> SafeString:
-        when = date_format(localtime(account.submitted_at), "SHORT_DATETIME_FORMAT")
-        ago = f"{timesince(account.submitted_at, depth=1)} ago"
-        return format_html("{}<br><small>{}</small>", ago, when)
+        return format_html("{}<br><small>{}</small>", ago(account.submitted_at), exact(account.submitted_at))
 
     @admin.display(description="Access token")
     def has_token(self, account: Account) -> str:
@@ -206,5 +202,4 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     def took(self, account: Account) -> str:
         if account.created_at is None:
             return "-"
-        seconds = (account.created_at - account.submitted_at).total_seconds()
-        return f"{seconds:.0f} s" if seconds < 120 else timesince(account.submitted_at, account.created_at)
+        return duration(account.created_at - account.submitted_at)

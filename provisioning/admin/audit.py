@@ -20,6 +20,7 @@ from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import described
 from provisioning.admin_site import record
 from provisioning.models import AuditEntry
+from provisioning.templatetags.times import ago, exact
 
 HEADER = ("time", "reference", "account", "who", "what", "detail", "changes")
 
@@ -28,7 +29,7 @@ HEADER = ("time", "reference", "account", "who", "what", "detail", "changes")
 class AuditAdmin(ReadOnly, ModelAdmin):
     """The audit trail. Whoever may view accounts may view it."""
 
-    list_display = ("at", "what", "who", "subject", "more")
+    list_display = ("when", "what", "who", "subject", "more")
     list_display_links = None
     list_filter = ("at", "what", ("user", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("account", "user")
@@ -36,7 +37,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
     search_help_text = "The beginning of a username or email address, or a whole reference."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    fields = readonly_fields = ("at", "what", "who", "subject", "more")
+    fields = readonly_fields = ("when", "what", "who", "subject", "more")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("provisioning.view_account")
@@ -65,6 +66,10 @@ class AuditAdmin(ReadOnly, ModelAdmin):
             content_type=FORMATS["csv"][0],
             headers={"Content-Disposition": f'attachment; filename="audit-{localdate()}.csv"'},
         )
+
+    @admin.display(description="Time", ordering="at")
+    def when(self, entry: AuditEntry) -> SafeString:
+        return format_html("{}<br><small>{}</small>", ago(entry.at), exact(entry.at))
 
     @admin.display(description="Who")
     def who(self, entry: AuditEntry) -> str:

@@ -10,9 +10,9 @@ from django.contrib import messages
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
-from django.utils.timesince import timesince
 
 from provisioning.models import Account, AuditEntry
+from provisioning.templatetags.times import ago
 
 LATELY = timedelta(days=1)
 """What was done longer ago does not explain why an account is not as its page or list showed it."""
@@ -40,4 +40,4 @@ def _what_happened(accounts: Collection[Account]) -> Iterator[str]:
         when, what = account.state_changed_at, ""
         if entry := last.get(account.pk):
             when, what = entry.at, f"{entry}, "
-        yield f"{account.get_state_display()} ({what}{timesince(when, depth=1)} ago)"
+        yield f"{account.get_state_display()} ({what}{ago(when)})"

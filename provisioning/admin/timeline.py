@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
-
 from provisioning import services
 from provisioning.audit import MASKED
 from provisioning.models import Account, Attempt, AuditEntry
+from provisioning.templatetags.times import duration, until
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
@@ -104,7 +102,7 @@ def _call(account: Account, attempt: Attempt) -> Event:
         said = [attempt.message]
     facts = [
         f"HTTP {attempt.status}" if attempt.status else "",
-        f"{attempt.duration.total_seconds():.1f} s" if attempt.duration is not None else "",
+        duration(attempt.duration) if attempt.duration is not None else "",
         attempt.error_key,
         "sent with " + ", ".join(f"{name} {_said(value)}" for name, value in attempt.sent.items())
         if attempt.sent
@@ -128,7 +126,7 @@ def _said(value: object) -> str:
 
 def outlook(account: Account) -> str:
     """Say what happens next, and whether somebody has to do something."""
-    due = date_format(localtime(account.due_at), "DATETIME_FORMAT") if account.due_at else ""
+    due = until(account.due_at) if account.due_at else ""
     match account.state:
         case State.HELD:
             return "Part of an unusual burst of sign-ups. Approve or decline it."
@@ -145,12 +143,12 @@ def outlook(account: Account) -> str:
         case State.REJECTED if "password" in services.refused(account):
             return (
                 "Constant Contact refused the password. Only the customer can choose another one: send the email again,"
-                f" or give them the link. The sign-up closes on {due} without it."
+                f" or give them the link. The sign-up closes {due} without it."
             )
         case State.REJECTED:
-            return f"Waiting for a correction from the customer or you. It closes on {due} without one."
+            return f"Waiting for a correction from the customer or you. It closes {due} without one."
         case State.UNCONFIRMED if due:
-            return f"It may or may not exist. After {due}, your list at Constant Contact is checked for it."
+            return f"It may or may not exist. Your list at Constant Contact is checked for it {due}."
         case State.UNCONFIRMED:
             return "It may or may not exist, and automatic checks couldn't settle it. Please decide."
     return "Nothing more happens here."
