@@ -13,7 +13,7 @@ workers = 2
 threads = 8
 preload_app = True  # A configuration with mistakes ends the server at once, and memory is shared.
 control_socket_disable = True
-forwarded_allow_ips = ""  # Who may speak for a visitor is Django's to know, see TRUSTED_PROXIES.
+forwarded_allow_ips = ""  # Django decides which proxies to trust; see TRUSTED_PROXIES.
 
 
 class AccessLogger(Logger):
