@@ -19,9 +19,7 @@ class LocalWordsValidator:
 
     def validate(self, password: str, user: Any = None) -> None:
         if any(is_made_of(password, word) for word in _words()):
-            raise ValidationError(
-                "This password is easy to guess here: there is little in it but a name.", code="local"
-            )
+            raise ValidationError("This password is easy to guess: it contains little more than a name.", code="local")
 
     def get_help_text(self) -> str:
         return "Your password can't be little more than the name of this service, of your company, or of this host."

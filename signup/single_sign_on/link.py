@@ -118,7 +118,7 @@ def read(token: str, page: str) -> Link:
         log.warning("sign-up link refused: it would be good for longer than %s seconds", LONGEST)
         raise Unusable(BROKEN)
     if not is_id(claims["sub"]):
-        log.warning("sign-up link refused: its sub is no id that Constant Contact takes")
+        log.warning("sign-up link refused: Constant Contact doesn't accept its sub as an ID")
         raise Unusable(BROKEN)
     digest = hashlib.sha256(claims["jti"].encode(errors="replace")).hexdigest()
     return Link(claims["sub"], claims, digest, datetime.fromtimestamp(claims["exp"], UTC))

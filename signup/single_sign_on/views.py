@@ -78,7 +78,7 @@ def logged_in(request: HttpRequest) -> HttpResponse:
         return way_in(request, failed.text, status=403)
     who = claims.get(settings.OIDC_ID_CLAIM)
     if not is_id(who):
-        log.error("login refused: the claim %s is no id that Constant Contact takes", settings.OIDC_ID_CLAIM)
+        log.error("login refused: Constant Contact doesn't accept the claim %s as an ID", settings.OIDC_ID_CLAIM)
         return way_in(request, NOBODY, status=403)
     keep(request, str(who), {name: claims.get(claim) for claim, name in PROPERTIES.items()})
     return redirect("sign_up")

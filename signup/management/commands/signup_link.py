@@ -16,12 +16,12 @@ from signup.single_sign_on.proof import is_id
 
 
 class Command(BaseCommand):
-    help = "Print a link by which the customer with this id comes to the form. It is good once, for ten minutes."
+    help = "Print a link that takes the customer with this ID to the form. It works once, within ten minutes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         host = next(iter(settings.ALLOWED_HOSTS), "localhost")
-        parser.add_argument("id", help="your unique id of the customer")
-        parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help="what the form is filled in with")
+        parser.add_argument("id", help="your unique ID of the customer")
+        parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help="values to fill in the form with")
         parser.add_argument("--page", default=f"https://{host}/", help="the sign-up page's address (%(default)s)")
 
     def handle(self, *, id: str, known: list[str], page: str, **options: Any) -> None:  # noqa: A002
@@ -29,10 +29,12 @@ class Command(BaseCommand):
             raise CommandError("Single sign-on is off: set CONSTANT_CONTACT_IDP_PROVIDER first.")
         if not is_id(id):
             raise CommandError(
-                "This is no id that Constant Contact takes: at most 255 characters, without blanks around."
+                "Constant Contact doesn't accept this ID. Use at most 255 characters, with no spaces around them."
             )
         if not settings.SIGNUP_LINK_KEY or link.key()[0] != "HS256":
-            raise CommandError("Only where SIGNUP_LINK_KEY is a secret; with a public key your own system signs links.")
+            raise CommandError(
+                "SIGNUP_LINK_KEY is not a secret. With a public key, only your own system can sign links."
+            )
         token = link.make(id, _values(known), page)
         self.stdout.write(f"{urljoin(page, reverse('start'))}?{urlencode({'token': token})}")
 
@@ -41,5 +43,5 @@ def _values(known: list[str]) -> dict[str, str]:
     names = rules.asked(single_sign_on=True)
     values = dict(each.partition("=")[::2] for each in known)
     if unknown := values.keys() - set(names):
-        raise CommandError(f"There is no property {min(unknown)}. There are: {', '.join(names)}.")
+        raise CommandError(f"There is no property {min(unknown)}. Choose from: {', '.join(names)}.")
     return values

@@ -328,7 +328,7 @@ def test_the_log_tells_what_is_wrong_and_nothing_of_the_link(client: Client, cap
     assert [each.partition("refused")[2] for each in refusals] == [
         " error=InvalidClaimError claim=aud",
         ": it would be good for longer than 3600 seconds",
-        ": its sub is no id that Constant Contact takes",
+        ": Constant Contact doesn't accept its sub as an ID",
     ]
     assert "canary" not in caplog.text
 
@@ -363,9 +363,9 @@ class TestCommand:
         [
             (["4711", "mail=x"], {}, "There is no property mail"),
             (["4711", "password=x"], {}, "There is no property password"),
-            ([" "], {}, "no id"),
+            ([" "], {}, "accept this ID"),
             (["4711"], {"CONSTANT_CONTACT_IDP_PROVIDER": ""}, "off"),
-            (["4711"], {"SIGNUP_LINK_KEY": ""}, "is a secret"),
+            (["4711"], {"SIGNUP_LINK_KEY": ""}, "is not a secret"),
         ],
         ids=str,
     )
