@@ -96,9 +96,9 @@ def test_an_addon_that_fills_the_decoy_in_costs_no_more_than_the_password(protec
 
 USE_UP = """
 from uuid import uuid4
-from signup import abuse
+from signup import abuse, visits
 for _ in range(abuse.LIMITS["email"].an_hour):
-    abuse._count({"email": "carol@nullmailer.com"}, uuid4())
+    visits.add(uuid4(), [abuse.key("email", "carol@nullmailer.com")])
 """
 
 
