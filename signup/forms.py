@@ -15,7 +15,8 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms.renderers import BaseRenderer
 from django.forms.utils import flatatt
 from django.forms.widgets import Input
-from django.utils.html import format_html
+from django.template.loader import render_to_string
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -57,6 +58,11 @@ KEEP = _("Leave this empty to keep the one you chose.")
 LOG_IN = _("You will log in with it.")
 """Added to the hint for a username that comes with a password."""
 
+GAP = secrets.token_hex(16)
+"""Where a value is put in: nothing else that is rendered."""
+NEVER_THE_SAME = {"email", "username", "password"}
+"""Fields with more than their value and errors: suggestions, and the way past a warning."""
+
 NOT_LISTED = "-"
 """The code of no country and no state."""
 
@@ -75,9 +81,14 @@ class SelectWidget(forms.Select):
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
     ) -> SafeString:
         start = format_html('<select name="{}"{}>', name, flatatt(self.build_attrs(self.attrs, attrs)))
-        option = format_html('<option value="{}"', "" if value is None else value)
-        options = _options(self.listed, get_language()).replace(f"{option}>", f"{option} selected>", 1)
+        options = _select(_options(self.listed, get_language()), value)
         return mark_safe(f"{start}{options}\n</select>")  # noqa: S308  # rendered by Django, but for the mark
+
+
+def _select(options: str, value: Any) -> str:
+    """Mark the option with this value, if there is one."""
+    option = format_html('<option value="{}"', "" if value is None else value)
+    return options.replace(f"{option}>", f"{option} selected>", 1)
 
 
 @cache
@@ -130,10 +141,36 @@ class PropertyField(forms.Field):
     def __init__(self, rule: rules.Rule, note: Text = "") -> None:
         help_text = f"{rule.help()} {note}".strip()
         super().__init__(required=rule.required, label=LABELS[rule.name], help_text=help_text, widget=_widget(rule))
+        self.rule = rule
         self.is_optional = not (rule.required or rule.codes or rule.kind is bool)
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> PropertyBoundField:
+        return PropertyBoundField(form, self, field_name)
 
     def validate(self, value: object) -> None:
         pass
+
+
+class PropertyBoundField(forms.BoundField):
+    field: PropertyField
+
+    @property
+    def whole(self) -> str:
+        """The rendered field where it's the same on every page but for its value; empty if it's another one now."""
+        if self.errors or self.name in NEVER_THE_SAME or settings.DEBUG:
+            return ""
+        value = self.value()
+        whole = _whole(self.field.rule, get_language(), filled=bool(value))
+        if self.field.rule.codes:
+            return mark_safe(_select(whole, value))  # noqa: S308  # rendered by Django, but for the mark
+        return mark_safe(whole.replace(GAP, escape(value)))  # noqa: S308
+
+
+@cache
+def _whole(rule: rules.Rule, language: str, *, filled: bool) -> str:
+    """The field of the sign-up form in the active language, `language`, with a gap for its value if it's `filled`."""
+    value = {str: NOT_LISTED if rule.codes else GAP, bool: True}[rule.kind] if filled or rule.codes else None
+    return render_to_string("signup/field.html", {"field": SignupForm(initial={rule.name: value})[rule.name]})
 
 
 class PropertiesForm(forms.Form):

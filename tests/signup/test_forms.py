@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from django import forms
 from django.conf import settings as configuration
+from django.template.loader import render_to_string
 from django.utils import translation
 from pytest_django import Settings
 from pytest_django.asserts import assertHTMLEqual
 
 from provisioning import rules
-from signup.forms import GROUPS, LABELS, CorrectionForm, SignupForm
+from signup.forms import GROUPS, LABELS, NEVER_THE_SAME, CorrectionForm, SignupForm
 from signup.refusals import CHARACTERS, KEYS, REFUSED
 from tests.signup.accounts import CANARY, TYPED, account
 
@@ -221,3 +222,28 @@ def test_nobody_guesses_the_one_time_id_of_a_form() -> None:
         ones, zeros = ones | number, zeros & number
 
     assert (ones, zeros) == ((1 << 128) - 1, 0)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {},
+        {"organization_name": "<b>\"A\" & 'B'</b>", "country_code": "CA", "state_code": "QC", "gdpr_opt_out": "on"},
+        {"country_code": '"><i>', "state_code": "XX", "phone": "0"},
+    ],
+)
+def test_a_field_that_is_put_together_is_the_one_that_django_renders(language: str, typed: dict[str, str]) -> None:
+    with translation.override(language):
+        form = SignupForm(typed)
+        form.errors.clear()
+        for field in form:
+            rendered = render_to_string("signup/field.html", {"field": field})
+            assert field.whole in {rendered, ""}  # type: ignore[attr-defined]
+            assert bool(field.whole) == (field.name not in NEVER_THE_SAME)  # type: ignore[attr-defined]
+
+
+def test_a_field_with_an_error_is_rendered_as_a_whole() -> None:
+    form = SignupForm({})
+
+    assert not any(form[name].whole for name in form.errors)  # type: ignore[attr-defined]
