@@ -1,7 +1,7 @@
-"""Against abuse, in layers: a decoy field, a minimum time, and limits on how often the form is sent.
+"""Abuse protection in layers: a decoy field (honeypot), a minimum time, and rate limits per network and mailbox.
 
-ABUSE_PROTECTION switches all of it off. Whoever is refused is told what to do, for it may be a human being; everybody
-who was not refused before passes when the same form is sent again.
+`ABUSE_PROTECTION=false` turns all of it off. A refused visitor may well be a person, so the error says what to do. A
+form that has passed once passes again when it is sent again.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MINIMUM_SECONDS = 2
-"""Nobody reads and fills in a form in less, not even with a browser that fills it in for him."""
+"""No person reads and fills in the form faster, not even with a browser's autofill."""
 DECOY = "comment"
-"""A name that programs like to fill in, and that no browser takes for a part of an address."""
+"""A field name that bots like to fill in, and that no browser's autofill mistakes for part of an address."""
 AGAIN = gettext_lazy("Please send the form once more.")
-"""What to do with a form that could not be taken, though nothing in it is wrong."""
+"""What to do with a form that was refused although nothing in it is wrong."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -55,28 +55,28 @@ class Limit:
 
 
 LIMITS = {
-    # A class or an office shares one address, and so do the customers of some telephone companies.
+    # A classroom or an office shares one address, and so do the customers of some mobile carriers.
     "network": Limit(40, 120, gettext_lazy("There have been many sign-ups from your network.")),
-    # One person may have several businesses, and try several usernames; more are a way to flood somebody's mailbox.
+    # One person may have several businesses and try several usernames. More than that could flood a mailbox.
     "email": Limit(10, 20, gettext_lazy("There have been many sign-ups with this email address.")),
-    # Each correction is another call to Constant Contact, and the day's calls are for all customers.
+    # Each correction is another call to Constant Contact, and all customers share the daily quota.
     "correction": Limit(10, 30, gettext_lazy("You have corrected this sign-up many times.")),
 }
 
 
 @dataclass(frozen=True)
 class Guard:
-    """What a form carries for our judgement of it."""
+    """The form's fields for abuse protection."""
 
     shown: str
-    """Its id and the time when it was first shown, signed."""
+    """The form's one-time ID and the time when it was first shown, signed."""
     decoy: str = DECOY
     wait: int = MINIMUM_SECONDS * 1000
-    """Milliseconds for which a script may hold the form back, so that nobody is refused for being quick."""
+    """Milliseconds for which our script holds the form back, so that nobody is refused for being quick."""
 
 
 def guard(form: SignupForm) -> Guard | None:
-    """For the template; None where the protection is off."""
+    """Return the form's guard for the template; None if the protection is off."""
     if not settings.ABUSE_PROTECTION:
         return None
     sent = str(form.data.get("shown", ""))
@@ -85,25 +85,24 @@ def guard(form: SignupForm) -> Guard | None:
 
 
 def stamp(submission: uuid.UUID) -> str:
-    """What `Guard.shown` is for a form that is shown for the first time now."""
+    """Return `Guard.shown` for a form that is shown for the first time now."""
     return _stamps().sign_object([str(submission), time.time()])
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call to Constant Contact that a visitor asks for: the keys of what it counts against, and of what it shares
-    with others."""
+    """A call to Constant Contact that a visitor's form leads to: the keys of its rate limits, and of its traits."""
 
     name: uuid.UUID
-    """The same for whatever counts only once."""
+    """Calls with the same name count once."""
     limited: Mapping[str, str]
     shared: Mapping[str, str]
 
 
 def judge(form: SignupForm, request: HttpRequest) -> Call | None:
-    """Let a valid form pass, or raise ValidationError with what to do. Needs no lock; `count` the call it asks for.
+    """Return the call that a valid form leads to, for `count`; None if there is nothing to count. Takes no lock.
 
-    None where there is nothing to count.
+    Raises ValidationError, with what to do, for a form that looks automated.
     """
     if not settings.ABUSE_PROTECTION:
         return None
@@ -115,9 +114,9 @@ def judge(form: SignupForm, request: HttpRequest) -> Call | None:
 
 
 def count(form: SignupForm, call: Call | None) -> bool:
-    """Count a form's call against its limits, or raise ValidationError. Return whether it is to be held for staff.
+    """Count a form's call against its limits, or raise ValidationError. Return whether to hold the sign-up for staff.
 
-    In the caller's transaction, which is to be short: others wait for it.
+    Runs in the caller's transaction. Keep that short: other sign-ups wait for it.
     """
     try:
         return call is not None and _count(call)
@@ -127,7 +126,7 @@ def count(form: SignupForm, call: Call | None) -> bool:
 
 
 def _stop(form: SignupForm, stopped: ValidationError) -> None:
-    """Raise `stopped`, unless the form has become an account already: sending it again changes nothing."""
+    """Raise `stopped`, unless the form has already become an account: sending it again changes nothing."""
     if not Account.objects.filter(submission=form.submission).exists():
         log.warning("sign-up stopped by=%s", stopped.code)
         raise stopped
@@ -148,16 +147,16 @@ def _call(form: SignupForm, request: HttpRequest) -> Call:
     if seconds < MINIMUM_SECONDS:
         raise ValidationError(_("That was too quick for us to be sure that you are human.") + f" {AGAIN}", code="quick")
     email = form.cleaned_data["email"]
-    # Each username asks us, and then Constant Contact, whether it is taken.
+    # Each new username is looked up here, and then at Constant Contact, so each one counts.
     name = uuid.uuid5(form.submission, form.cleaned_data["username"].lower())
     sources = {"network": visitors.network(request), "email": rules.mailbox(email)}
     return Call(name, _keys(sources), _keys(burst.traits(request, email, seconds)))
 
 
 def check_correction(account: Account, request: HttpRequest, email: str) -> bool:
-    """Let a correction pass, or raise ValidationError with what to do. Return whether it is to be held for staff.
+    """Count a correction, or raise ValidationError with what to do. Return whether to hold it for staff.
 
-    `email` is the address that it leads to.
+    `email` is the account's address after the correction.
     """
     if not settings.ABUSE_PROTECTION:
         return False
@@ -175,12 +174,12 @@ def check_correction(account: Account, request: HttpRequest, email: str) -> bool
 
 
 def status(form: PropertiesForm | None) -> int:
-    """The HTTP status of a page with this form: 429 where it came too often."""
+    """Return the HTTP status of a page with this form: 429 if a rate limit stopped it."""
     return 429 if form and form.has_error(NON_FIELD_ERRORS, "limit") else 200
 
 
 def _seconds_since_shown(form: SignupForm) -> float | None:
-    """None where the form was not shown by us, or had another id then."""
+    """Return the form's age; None if this page didn't show it, or showed it with another ID."""
     try:
         submission, at = _stamps().unsign_object(str(form.data.get("shown", "")))
     except BadSignature:
@@ -189,18 +188,18 @@ def _seconds_since_shown(form: SignupForm) -> float | None:
 
 
 def forget_visits(**kwargs: Any) -> None:
-    """Delete visits that count no more."""
+    """Delete visits that are too old to count."""
     oldest = Visit.objects.order_by("pk")[:1000].values("pk")
     old = Visit.objects.filter(pk__in=oldest, at__lt=Now() - DAY)
-    if old.exists():  # So that mostly nothing is written.
+    if old.exists():  # Usually there are none, and nothing is written.
         old.delete()
 
 
 def _count(call: Call) -> bool:
-    """Count a call against the limits of its sources; raise ValidationError, uncounted, where one is used up.
+    """Count a call against the limits of its sources. Return whether it belongs to a burst.
 
-    Returns whether it belongs to a burst. In the caller's transaction: calls that count against the same limit follow
-    each other, so that of many at once not one too many passes.
+    Raises ValidationError if a limit is used up, and then counts nothing. Runs in the caller's transaction: calls that
+    count against the same limit take turns, so that simultaneous calls can't exceed it.
     """
     limited = call.limited
     visits.lock(limited.values())
@@ -234,7 +233,7 @@ def _keys(sources: Mapping[str, str]) -> dict[str, str]:
 
 
 def key(name: str, source: str) -> str:
-    """What a visit is counted under: it tells nobody whose it is."""
+    """Return the key that a visit is counted under. It doesn't reveal the source."""
     return salted_hmac(f"signup.abuse.{name}", source, algorithm="sha256").hexdigest()
 
 
@@ -243,5 +242,5 @@ def _used_up(limit: Limit, pause: str) -> ValidationError:
 
 
 def _stamps() -> Signer:
-    # Made when needed: at import, a missing SECRET_KEY would be a traceback instead of a system check's error.
+    # Not at import, where a missing SECRET_KEY would be a traceback instead of a system check's error.
     return Signer(salt="signup.abuse")

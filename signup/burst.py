@@ -1,7 +1,7 @@
-"""The fuse: in an abnormal hour, what looks like a burst waits for staff, so that no attack uses up the day's quota.
+"""Burst detection: in an abnormal hour, sign-ups that look alike are held for staff, to save the quota from attacks.
 
-What is counted is calls to Constant Contact, whether a sign-up or a correction causes them. The burst is known by what
-its sign-ups have in common; everybody else passes, until so many pass that the burst has nothing in common.
+Every call to Constant Contact counts, for a sign-up or a correction. A burst is recognized by what its sign-ups have
+in common, and all others pass. If too many still pass, the burst has nothing in common, and all are held.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ log = logging.getLogger(__name__)
 
 MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=7)
 NEVER_ABNORMAL = 200
-"""Calls in an hour that are always let pass: 2 % of what a standard key has for a day."""
+"""This many calls in an hour always pass: 2% of a standard key's daily quota."""
 TIMES_THE_USUAL = 10
-"""A good newsletter brings some times the usual number of customers, an attack many times."""
+"""A good newsletter brings a few times the usual number of customers; an attack brings many times that."""
 FEW = 10
 """Fewer calls of one kind are never a burst."""
 SHARES = {"area": 0.1, "pace": 0.1, "domain": 0.3, "host": 0.3}
-"""What calls may have in common → the share of an hour's calls from which on it makes them part of the burst."""
+"""Trait that calls may share → the share of an hour's calls that makes those with the same value a burst."""
 PASSED, HELD = "passed", "held"
-"""Under what a call counts that was let pass, or held."""
+"""The counters of calls that passed and of calls that were held."""
 
 
 def traits(request: HttpRequest, email: str, seconds: float | None = None) -> dict[str, str]:
@@ -56,7 +56,7 @@ def traits(request: HttpRequest, email: str, seconds: float | None = None) -> di
 
 
 def enough() -> int:
-    """As far as calls have to be counted to know whether all are held."""
+    """Return how far calls must be counted to know whether all are held."""
     return math.ceil(2 * _abnormal())
 
 
@@ -66,10 +66,11 @@ def must_compare(calls: Mapping[str, int]) -> bool:
 
 
 def holds(calls: Mapping[str, int]) -> bool:
-    """Whether a call is to be held, by the last hour's: `calls` counts all that passed, all held, and those like it.
+    """Whether to hold a call. `calls` are the last hour's: all that passed, all held, and those that share a trait.
 
-    From what is abnormal on, calls are held that come from an area or at a pace from which many come; from half as
-    many more that were let pass, those for a mailbox domain or a brand, too; from twice as many, all.
+    Above the abnormal number of calls, those from a busy area or at a common pace are held. Once one and a half times
+    that number have passed, the mailbox domain and the brand's host are compared too. At twice that number, all are
+    held.
     """
     abnormal = _abnormal()
     passed, together = calls.get(PASSED, 0), calls.get(PASSED, 0) + calls.get(HELD, 0)
@@ -81,7 +82,7 @@ def holds(calls: Mapping[str, int]) -> bool:
 
 
 def note() -> None:
-    """Remember that something is held, for the first time in this burst or again: once a minute is often enough."""
+    """Record that a call was held, at most once a minute. The first one begins a burst."""
     if not cache.add("burst.noted", True, MINUTE.total_seconds()):
         return
     burst, new = Burst.objects.get_or_create(is_over=False)
@@ -92,7 +93,7 @@ def note() -> None:
 
 
 def watch(**kwargs: Any) -> None:
-    """A worker's chore: see when a burst is over, and tell staff of its beginning and its end, once each."""
+    """Notice when a burst is over, and tell staff of its beginning and its end, once each. Runs as a worker's chore."""
     over = Burst.objects.filter(is_over=False, held_at__lt=Now() - HOUR)
     if over.exists() and over.update(is_over=True):
         log.warning("burst of sign-ups is over")
@@ -106,12 +107,12 @@ def watch(**kwargs: Any) -> None:
 
 
 def _abnormal() -> float:
-    """From how many calls on an hour is abnormal."""
+    """Return the number of calls from which an hour is abnormal."""
     return max(NEVER_ABNORMAL, TIMES_THE_USUAL * _usual())
 
 
 def _usual() -> float:
-    """Accounts created in a usual hour. What was held or given up, as in an attack, makes no hour usual."""
+    """Return how many accounts are created in a usual hour. Held and closed ones don't count: they may be an attack."""
     return cache.get_or_set("burst.usual", _count_usual, HOUR.total_seconds()) or 0.0
 
 

@@ -19,7 +19,7 @@ from provisioning import rules
 from provisioning.rules import APIS
 
 MARGIN = 10
-"""Seconds by which a worker's lease must outlast a call, to record how the call ended."""
+"""Seconds by which a worker's lease must outlast a call, so that the worker can record the result."""
 
 _WHERE = "Set it in the environment or in .env; docs/configuration.md explains each setting."
 _SECRETS = "`python manage.py generate_secrets` prints new ones, as lines for .env or the environment."

@@ -1,4 +1,4 @@
-"""What a browser keeps for us and nobody can read or forge: cookies sealed by SEALING_KEYS."""
+"""Encrypted cookies, sealed with SEALING_KEYS: the browser can neither read nor forge them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provisioning.sealed import keyring
 
 
 class Seal:
-    """Stands in for Django's signers. What was sealed for another `purpose` is as good as forged."""
+    """Encrypts values, with the interface of Django's signers. A value sealed for another `purpose` is refused."""
 
     def __init__(self, purpose: str) -> None:
         self._purpose = f"{purpose}\n".encode()
@@ -25,7 +25,7 @@ class Seal:
         return keyring().encrypt(self._purpose + zlib.compress(serializer().dumps(value))).decode()
 
     def unsign_object(self, text: str, serializer: Any, max_age: int | None = None) -> Any:
-        """Raises BadSignature, also for what was sealed more than `max_age` seconds ago."""
+        """Return the value. Raises BadSignature, also if it was sealed more than `max_age` seconds ago."""
         try:
             opened = keyring().decrypt(text, max_age)
         except (InvalidToken, ValueError):
@@ -44,6 +44,6 @@ class _Cookie(CookieStorage):
 
 
 class Messages(FallbackStorage):
-    """Messages for the next page. They name customers, so no browser keeps them in clear."""
+    """Messages for the next page. They name customers, so they are encrypted in the browser."""
 
     storage_classes = (_Cookie, SessionStorage)

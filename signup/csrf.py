@@ -1,4 +1,4 @@
-"""Explains to the customer and to the operator why Django refused a form as possibly forged."""
+"""Explanations, for the customer and the operator, of why Django refused a form as possibly forged."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 log = logging.getLogger(__name__)
 
 HIDDEN = "null"
-"""The origin that a browser sends if a policy or an extension hides the real one (RFC 6454, section 7.1)."""
+"""The origin that a browser sends when a policy or an extension hides the real one (RFC 6454, section 7.1)."""
 
 
 def explain(request: HttpRequest, reason: str) -> str:

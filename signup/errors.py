@@ -1,4 +1,4 @@
-"""What a visitor sees when a request fails, also when it fails because nothing in it can be read."""
+"""The error pages, which also work for a request that can't be parsed."""
 
 import logging
 import sys
@@ -16,7 +16,7 @@ RETRY_AFTER = 30
 
 
 class Brief(logging.Filter):
-    """Leaves out tracebacks of bad requests: they aren't our faults, and anybody could fill the log with them."""
+    """Drops the tracebacks of bad requests: they aren't our bugs, and anyone could fill the log with them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(record, "status_code", 500) < 500:
@@ -25,7 +25,7 @@ class Brief(logging.Filter):
 
 
 def _page(status: int, request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    request.POST = QueryDict()  # Reading the body again would fail again, and leave the visitor with no page at all.
+    request.POST = QueryDict()  # Reading a broken body again would fail again, and the visitor would get no page.
     return render(request, f"{status}.html", status=status)
 
 
@@ -35,7 +35,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that it failed, and when to come back if that was only because the database can't be reached."""
+    """Show the error page: 503 with a Retry-After header if the database can't be reached, 500 otherwise."""
     page = _page(500, request)
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         page.status_code = 503

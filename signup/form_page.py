@@ -1,7 +1,7 @@
-"""The page with the sign-up form: as it was filled in, or blank.
+"""The page with the sign-up form, blank or filled in.
 
-The blank one is what nearly every visitor asks for, and it is the same for all of them but for a few values. So it is
-rendered once for each brand and language, with a gap for each of these values, and kept; a visitor's own are put in.
+Nearly every visitor asks for the blank one, and only a few values in it differ between visitors. So it is rendered
+once for each brand and language, with placeholders for those values, and cached; each visitor's values replace them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from signup.single_sign_on import Proof
 TEMPLATE = "signup/form.html"
 CSRF_TOKEN, SHOWN, NONCE = (secrets.token_hex(16) for _ in range(3))
 SUBMISSION = uuid.uuid4()
-"""The gaps: nothing that a brand can say is one of them."""
+"""The placeholders. They are random, so nothing in a brand's texts can match one."""
 
 
 def filled_in(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:
@@ -36,21 +36,22 @@ def filled_in(form: SignupForm, request: HttpRequest, status: int, proof: Proof)
 
 
 def blank(request: HttpRequest) -> HttpResponse:
-    """The form for a visitor of whom nothing is known."""
+    """Return the blank form, for a visitor without a proof of identity."""
     brand, submission = brand_of(request), new_submission()
     own = {CSRF_TOKEN: get_token(request), str(SUBMISSION): str(submission)}
-    page: str = caches["pages"].get_or_set(f"{brand.digest()}-{get_language()}", lambda: _with_gaps(brand))  # type: ignore[assignment]
+    cache_key = f"{brand.digest()}-{get_language()}"
+    page: str = caches["pages"].get_or_set(cache_key, lambda: _with_placeholders(brand))  # type: ignore[assignment]
     if SHOWN in page:
         own[SHOWN] = abuse.stamp(submission)
     if NONCE in page:
         own[NONCE] = str(request.csp_nonce)  # type: ignore[attr-defined]  # set by its middleware
-    for gap, value in own.items():
-        page = page.replace(gap, value)
+    for placeholder, value in own.items():
+        page = page.replace(placeholder, value)
     return HttpResponse(page)
 
 
 def context(form: SignupForm) -> dict[str, object]:
-    """What the form's template needs besides the brand, and who has proven to be whom."""
+    """Return the context of the form's template, except the brand and the proof of identity."""
     partner_can_log_in = settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING
     return {
         "form": form,
@@ -60,13 +61,13 @@ def context(form: SignupForm) -> dict[str, object]:
     }
 
 
-def _with_gaps(brand: Brand) -> str:
-    """The page for a request that nobody has made, so that nothing of any visitor's can be in it."""
-    nobody = HttpRequest()
-    nobody.path, nobody.csp_nonce = reverse("sign_up"), NONCE  # type: ignore[attr-defined]
+def _with_placeholders(brand: Brand) -> str:
+    """Render the page for an empty request, so that no visitor's data can be in the cached copy."""
+    request = HttpRequest()
+    request.path, request.csp_nonce = reverse("sign_up"), NONCE  # type: ignore[attr-defined]
     form = SignupForm()
     form.submission = SUBMISSION
     values = context(form) | {"brand": brand, "csrf_token": CSRF_TOKEN}
     if values["guard"]:
         values["guard"] = abuse.Guard(SHOWN)
-    return render_to_string(TEMPLATE, values, nobody)
+    return render_to_string(TEMPLATE, values, request)

@@ -49,9 +49,9 @@ LABELS = {
 }
 
 EASY = _("This password is easy to guess.")
-"""A hint while typing. It stops nobody."""
+"""A hint while typing. It doesn't block the form."""
 WEAK = _("This password is easy to guess. Enter a better one, or the same one again to keep it.")
-"""The same, once, when the form is sent."""
+"""The same, as an error the first time the form is sent."""
 
 KEEP = _("Leave this empty to keep the one you chose.")
 
@@ -64,7 +64,7 @@ NEVER_THE_SAME = {"email", "username", "password"}
 """Fields with more than their value and errors: suggestions, and the way past a warning."""
 
 NOT_LISTED = "-"
-"""The code of no country and no state."""
+"""A value that is no country's or state's code."""
 
 
 class SelectWidget(forms.Select):
@@ -75,7 +75,7 @@ class SelectWidget(forms.Select):
         self.listed = listed
 
     def use_required_attribute(self, initial: Any) -> bool:
-        return False  # No form of ours does, and Django would look through all the options to find out.
+        return False  # None of our forms use it, and Django would go through all the options to find out.
 
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
@@ -99,7 +99,7 @@ def _options(listed: Callable[[], rules.Choices], language: str) -> str:
 
 
 class Written(Input):
-    """An input that is rendered without a template: the templates would take most of a page's time."""
+    """An input that is rendered without a template, because templates would take most of a page's time."""
 
     def render(
         self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
@@ -136,7 +136,7 @@ class TextInput(Written, forms.TextInput):
 
 
 class PropertyField(forms.Field):
-    """Asks for one property of an account and accepts anything: `rules.clean` validates all properties together."""
+    """A field for one property of an account. It accepts anything: `rules.clean` validates all properties together."""
 
     def __init__(self, rule: rules.Rule, note: Text = "") -> None:
         help_text = f"{rule.help()} {note}".strip()
@@ -174,9 +174,9 @@ def _whole(rule: rules.Rule, language: str, *, filled: bool) -> str:
 
 
 class PropertiesForm(forms.Form):
-    """Asks for some properties of an account, as far as its customer is asked for them.
+    """A form for some properties of an account. Properties that its customer isn't asked for are left out.
 
-    `known` are further ones that the judgement of these depends on.
+    `known` holds other properties of the account that validation depends on.
     """
 
     use_required_attribute = False
@@ -230,10 +230,10 @@ class PropertiesForm(forms.Form):
         return self.is_name_taken or self.has_error("username", "taken")
 
     def suggestions(self) -> list[str]:
-        """Usernames to choose from in the place of a taken one.
+        """Return usernames to choose from instead of a taken one.
 
-        What was typed counts only once the username has been judged, and so counted against the limits: otherwise,
-        anybody could find out by forms that are wrong elsewhere which usernames are there.
+        What was typed is used only after the username was checked, which counts against the rate limits. Otherwise,
+        anyone could probe usernames for free with forms that are invalid elsewhere.
         """
         typed = dict(self.data.items()) if self.has_error("username", "taken") else {}  # A QueryDict unpacks to lists.
         return usernames.suggestions({**self.known, **typed}) if self.is_taken else []
@@ -245,9 +245,9 @@ class PropertiesForm(forms.Form):
 
 
 class SignupForm(PropertiesForm):
-    """The whole sign-up. If it is sent twice, the same `submission` identifies it.
+    """The sign-up form. Its `submission`, a one-time ID, identifies it when it is sent twice.
 
-    An empty one is filled in with what is known, `initial`, for the customer to change.
+    `initial` holds what is already known of the customer, who can change it.
     """
 
     def __init__(self, data: Mapping[str, Any] | None = None, initial: Mapping[str, Any] | None = None) -> None:
@@ -273,9 +273,9 @@ class SignupForm(PropertiesForm):
 
 
 class CorrectionForm(PropertiesForm):
-    """Asks again for what Constant Contact refused, filled in with what is known but secrets.
+    """A form for what Constant Contact refused, filled in with the account's values, except secrets.
 
-    `refused` has the key of Constant Contact's error for each property, or what we know better.
+    `refused` maps each refused property to the key of Constant Contact's error, or to an error of our own.
     """
 
     def __init__(
@@ -289,7 +289,7 @@ class CorrectionForm(PropertiesForm):
             names, kept if data is None else data, single_sign_on=bool(account.idp_provider_id), known=kept
         )
         self.refused = refused
-        # Names stay on offer when the one typed instead is wrong.
+        # Keep offering usernames if the one typed instead is invalid.
         self.is_name_taken = isinstance(refused.get("username"), ValidationError)
         if data is None:
             self.as_typed()
@@ -305,9 +305,9 @@ class CorrectionForm(PropertiesForm):
 
 
 class ChangeForm(PropertiesForm):
-    """Asks once more for everything, or for `names` only, filled in with what the account has.
+    """A form for all properties, or for `names` only, filled in with the account's values.
 
-    The password is asked for only `with_password`, and may be left empty to keep the one there is.
+    It has a password field only `with_password`; left empty, the password stays as it is.
     """
 
     def __init__(
@@ -335,7 +335,7 @@ class ChangeForm(PropertiesForm):
 
 @cache
 def _field(rule: rules.Rule, language: str, *, logs_in: bool) -> PropertyField:
-    """The field in the active language, `language`, for forms to copy. The copies share their widget."""
+    """Return the field in the active language, `language`, for forms to copy. The copies share their widget."""
     return PropertyField(rule, LOG_IN if logs_in else "")
 
 
@@ -369,5 +369,5 @@ def _submission(data: Mapping[str, Any]) -> uuid.UUID:
 
 
 def new_submission() -> uuid.UUID:
-    """A one-time id that nobody guesses: of 128 random bits, of which a UUID of version 4 has only 122."""
+    """Return a one-time ID of 128 random bits. A version 4 UUID would have only 122."""
     return uuid.UUID(bytes=secrets.token_bytes(16))

@@ -1,4 +1,4 @@
-"""Keeps the password of a form whose username is taken, so that its customer doesn't have to choose another one.
+"""Keeping the password of a form whose username is taken, so that the customer doesn't have to enter it again.
 
 A password is never sent back to a browser, so after any other mistake the customer enters it again. A taken username
 is no mistake of the customer's: only this site knows which names are taken, from its own accounts and from the
@@ -46,7 +46,7 @@ def fill_in(request: HttpRequest) -> Mapping[str, Any]:
 
 
 def settle(request: HttpRequest, form: SignupForm) -> None:
-    """Before a form is shown again, keep its password and don't ask for it, or else ask for it again."""
+    """Before a form is shown again, keep its password if possible; otherwise, ask for it again."""
     if not _is_lost(form):
         return
     is_kept = str(form.submission) == request.session.get(KEPT, {}).get("submission") and "password" not in request.POST
@@ -66,13 +66,13 @@ def ask_again(form: PropertiesForm) -> None:
 
 
 def forget(request: HttpRequest) -> None:
-    """Forget the password: the account has it now."""
+    """Forget the password, which the account has now."""
     if request.session.pop(KEPT, None):
         request.session.set_expiry(None)
 
 
 def _is_lost(form: PropertiesForm) -> bool:
-    """Whether a good password was entered: the page shows it as empty."""
+    """Whether a valid password was entered that the page can't show again."""
     return bool(form.data.get("password")) and "password" in form.fields and not form.has_error("password")
 
 

@@ -1,9 +1,9 @@
-"""Mails to customers who have closed the window: the account is ready, needs a correction, or was declined.
+"""Emails to customers who have closed the page: the account is ready, needs a correction, or was declined.
 
-What is to be told is written down in the transaction of the move itself (`Mail`), and sent by the worker, on a thread
-of its own, so that a mail server that fails or hangs holds nothing up. Each is sent once: a try that surely failed is
-repeated, one that may have succeeded is not. A mail says nothing that a visitor has typed, for else the form could be
-made to send anybody's words to anybody.
+The transaction that changes an account's state also schedules its email (`Mail`). The worker sends it on a separate
+thread, so a mail server that fails or hangs delays nothing else. An email is retried only if the mail server certainly
+did not take it, so nobody gets it twice. Emails never repeat what a visitor typed: otherwise, anyone could use the
+form to send their own words to anyone.
 """
 
 from __future__ import annotations
@@ -49,13 +49,14 @@ log = logging.getLogger(__name__)
 State = Account.State
 
 DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2), State.CLOSED: timedelta()}
-"""What customers are told of, and how long after it: who is still looking at the page corrects at once.
+"""State that customers get an email about → how long after the change. A customer who is still on the page can make the
+correction before the email about it is due.
 
-Of closed accounts, only those that were declined."""
+Of closed accounts, only declined ones get an email."""
 LINK_LIVES = timedelta(days=3)
-"""How long a link works at least. It works for as long as a correction is awaited, too."""
+"""The minimum lifetime of a link. While an account needs a correction, its links don't expire."""
 REMINDED = timedelta(days=2)
-"""How long before a sign-up without a correction is closed its customer is reminded, once."""
+"""How long before an uncorrected sign-up is closed its customer gets the one reminder."""
 TEXTS: dict[str, tuple[Text, Text]] = {
     MailEvent.CREATED: (
         _("Your Constant Contact account is ready"),
@@ -80,12 +81,12 @@ TEXTS: dict[str, tuple[Text, Text]] = {
         _("You can get help or sign up again on this page:"),
     ),
 }
-"""Subject and text of each. Fixed words: nothing in them comes from a form."""
+"""The subject and text of each email. Nothing in them comes from a form."""
 LIVES_SHORT, LIVES_UNTIL_THEN = _("The link works for three days."), _("The link works until then.")
 FOOTER = _("If you didn't sign up, you don't need to do anything.")
 MOST_TRIES = 30
 MOST_A_DAY = 8
-"""Emails to one mailbox; and never more than one of a kind in an hour."""
+"""Emails to one mailbox. Of each kind, it gets at most one an hour."""
 ANY = "any"
 LONGEST_BACK_OFF = timedelta(hours=1)
 
@@ -94,13 +95,13 @@ _sending = threading.Lock()
 
 
 def expect(account: Account, request: HttpRequest) -> None:
-    """Let the customer who has just signed up be written to later, with a link to this host."""
+    """Allow emails to a customer who has just signed up, with links to this host."""
     if settings.EMAIL_URL:
         Mail.objects.create(account=account, origin=origin(request))
 
 
 def plan(account: Account, to: str, **kwargs: Any) -> None:
-    """Write down what is to be told of a move; what was to be told before is out of date."""
+    """Schedule the email about a change of state. It replaces an earlier one that was not sent yet."""
     if to in DELAYS or account.state in DELAYS:
         account = Account.objects.get(pk=account.pk)
         due_at = Now() + DELAYS[State(to)] if event_of(account) else None
@@ -108,9 +109,9 @@ def plan(account: Account, to: str, **kwargs: Any) -> None:
 
 
 def remind(username: str, email: str) -> None:
-    """Write once more to whoever signed up by this username, if the address entered now is theirs.
+    """Send the last email again to the owner of this username, if the address entered is theirs.
 
-    Nobody learns by this whether it is: the page says the same either way.
+    The page says the same either way, so it doesn't reveal whether the address matches.
     """
     account = Account.objects.living().filter(username__iexact=username.strip(), state__in=DELAYS).first()
     if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
@@ -118,15 +119,15 @@ def remind(username: str, email: str) -> None:
 
 
 def event_of(account: Account) -> str:
-    """Return what there is to tell about an account as it is now; empty if nothing."""
+    """Return the event that the account's customer can be told of now; empty if there is none."""
     told = account.state in DELAYS and (account.state != State.CLOSED or account.decline_reason)
     return account.state if told and not account.erased_at else ""
 
 
 def send_now(account: Account) -> str:
-    """Send what there is to tell, at once, and return what went wrong; empty if the mail server took it.
+    """Send the email about the account's state now. Return the problem; empty if the mail server took the email.
 
-    It doesn't matter how many emails the mailbox got lately: this is for staff.
+    This is for staff, so the mailbox's limits don't apply.
     """
     _plan(Mail.objects.filter(account=account), event_of(account), None)
     Mail.objects.filter(account=account).update(tries=1)  # Claimed.
@@ -141,13 +142,13 @@ def _plan(planned: QuerySet[Mail], event: str, due_at: CombinedExpression | Now 
 
 
 def send_on_a_thread(**kwargs: Any) -> None:
-    """Send what is due, unless that is under way."""
+    """Send due emails, unless another thread is already doing so."""
     if settings.EMAIL_URL and not _sending.locked() and _due():
         threading.Thread(target=_send_alone, name="mails").start()
 
 
 def send_due() -> None:
-    """Send what is due until nothing is."""
+    """Send emails until none is due."""
     while message := _claim():
         if message.account.erased_at:
             message.delete()
@@ -158,7 +159,7 @@ def send_due() -> None:
 
 
 def origin(request: HttpRequest) -> str:
-    """Return this page's address by a host name that the partner has named, never by one that a visitor made up."""
+    """Return the site's address with a host name that the partner has configured, never one that a visitor made up."""
     host = visitors.host_name(request)
     named = [name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))]
     if host in named or not named or brand_at(host).host:
@@ -167,7 +168,7 @@ def origin(request: HttpRequest) -> str:
 
 
 def link_to(account: Account, origin: str) -> str:
-    """Return a link that makes the account's page the own one of any browser that follows it."""
+    """Return a link that gives any browser that follows it access to the account's page."""
     token = TimestampSigner(salt=SALT).sign(str(account.reference))
     return urljoin(origin, f"{reverse('reopen')}?{urlencode({'token': token})}")
 
@@ -195,10 +196,10 @@ def _claim() -> Mail | None:
 
 
 def _count_or_wait(message: Mail, visit: UUID) -> timedelta:
-    """Count a mail against its mailbox before it is sent, so that two workers don't both send the last one.
+    """Count an email against its mailbox's limits, or return how long to wait. If it must wait, it is not counted.
 
-    Returns how long the mailbox is to be left alone, whoever has typed its address how often, and in how many ways. If
-    at all, nothing is counted.
+    Emails are counted before they are sent, so that two workers can't both send the last one that is allowed. All
+    spellings of an address count as one mailbox.
     """
     of_any, alike = keys = _keys(message)
     with transaction.atomic():
@@ -214,7 +215,7 @@ def _count_or_wait(message: Mail, visit: UUID) -> timedelta:
 
 
 def _keys(message: Mail) -> tuple[str, str]:
-    """Return what a mail counts under: any to this mailbox, and of this kind."""
+    """Return the keys that an email counts under: any email to this mailbox, and those of this kind."""
     mailbox = rules.mailbox(message.account.email)
     return abuse.key("mail", f"{ANY} {mailbox}"), abuse.key("mail", f"{message.event} {mailbox}")
 
@@ -224,15 +225,15 @@ def _send_alone() -> None:
         try:
             send_due()
         except Exception:
-            log.exception("mails failed; what is due is left for later")
+            log.exception("sending emails failed; due emails stay scheduled")
         finally:
             connection.close()
 
 
 def _send(message: Mail, visit: UUID) -> None:
-    """Send a claimed mail and write down how that went, unless there is news of the account meanwhile.
+    """Send a claimed email and record the outcome, unless the account's state has changed meanwhile.
 
-    It has been counted as `visit`, which is undone where it surely failed.
+    The email was counted as `visit`, which is deleted if the mail server did not take it.
     """
     backend = mail.get_connection()
     try:
@@ -245,7 +246,7 @@ def _send(message: Mail, visit: UUID) -> None:
     except (SMTPResponseException, SMTPRecipientsRefused) as error:
         _try_again(message, visit, error)
     except Exception as error:
-        _finish(message, problem=_said(error))
+        _finish(message, problem=_name(error))
     else:
         _finish(message, sent_at=Now(), problem="")
     finally:
@@ -257,13 +258,13 @@ def _try_again(message: Mail, visit: UUID, error: Exception) -> None:
     Visit.objects.filter(submission=visit, key__in=_keys(message)).delete()
     back_off = min(LONGEST_BACK_OFF, timedelta(minutes=2.0 ** min(message.tries - 1, 30)))
     if message.tries < MOST_TRIES:
-        _note(message, problem=_said(error), due_at=Now() + back_off)
+        _note(message, problem=_name(error), due_at=Now() + back_off)
     else:
-        _finish(message, problem=_said(error))
+        _finish(message, problem=_name(error))
 
 
 def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
-    """Record that a mail was sent, or that it is not tried again. A request for a correction leads to one reminder."""
+    """Record that an email was sent or will not be retried. After a request for a correction, schedule the reminder."""
     SentMail.objects.create(account=message.account, event=message.event, problem=problem)
     closes_at = message.account.due_at
     if message.event == MailEvent.REJECTED and closes_at:
@@ -274,11 +275,11 @@ def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
 def _note(message: Mail, **outcome: Any) -> None:
     as_claimed = Mail.objects.filter(pk=message.pk, event=message.event, tries=message.tries, due_at=None)
     as_claimed.update(**outcome)
-    log.info("mail tried reference=%s problem=%r", message.account.reference, outcome["problem"])
+    log.info("email tried reference=%s problem=%r", message.account.reference, outcome["problem"])
 
 
-def _said(error: Exception) -> str:
-    """What failed, without the words of a server, which may name the customer or the login."""
+def _name(error: Exception) -> str:
+    """Return the error's type and SMTP code, without the server's text, which may name the customer or the login."""
     return f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()
 
 

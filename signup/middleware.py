@@ -1,4 +1,4 @@
-"""What every response needs and Django has no setting for."""
+"""Middleware for what Django has no setting for."""
 
 import re
 from collections.abc import Callable
@@ -33,7 +33,7 @@ PERMISSIONS_POLICY = ", ".join(
         "xr-spatial-tracking",
     )
 )
-"""What no page here may use of a visitor's device (https://www.w3.org/TR/permissions-policy/)."""
+"""The features of a visitor's device that no page may use (https://www.w3.org/TR/permissions-policy/)."""
 
 
 class CustomersLanguageMiddleware(LocaleMiddleware):
@@ -48,7 +48,7 @@ class CustomersLanguageMiddleware(LocaleMiddleware):
 
 
 def _drop_unwanted_languages(request: HttpRequest) -> None:
-    """Django offers a language that the browser refuses (`fr;q=0`, RFC 9110, section 12.4.2) like any other."""
+    """Drop languages that the browser refuses (`fr;q=0`, RFC 9110, section 12.4.2). Django would offer them."""
     wanted = request.META.get("HTTP_ACCEPT_LANGUAGE", "").split(",")
     refused = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*$", re.IGNORECASE)
     request.META["HTTP_ACCEPT_LANGUAGE"] = ",".join(each.strip() for each in wanted if not refused.search(each))
@@ -58,14 +58,14 @@ def policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
-        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"  # No other site shows what is here.
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"  # No other site may embed our pages.
         return response
 
     return answer
 
 
 def refuse_malformed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer 400 to what no browser sends and PostgreSQL doesn't take: NUL characters, and endless host names."""
+    """Answer 400 to NUL characters and overlong host names: no browser sends them, and PostgreSQL refuses them."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         texts = (request.path_info, *request.COOKIES.values())
@@ -78,7 +78,7 @@ def refuse_malformed(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
 
 
 def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Let nobody but our own proxies say that a visitor came by HTTPS (SECURE_PROXY_SSL_HEADER)."""
+    """Ignore SECURE_PROXY_SSL_HEADER, which says that a visitor came by HTTPS, unless a trusted proxy set it."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if not visitors.is_trusted(visitors.peer(request)):
@@ -89,7 +89,7 @@ def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> C
 
 
 def hand_over_carried(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Keep in the browser what single sign-on must remember of visitors who have proven nothing yet."""
+    """Set the cookie with what single sign-on must remember of visitors who haven't signed in yet."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

@@ -1,6 +1,4 @@
-"""What the page remembers: its visitors, for a day, so that nobody signs up without end; whom to write to; and
-what single sign-on has to know again.
-"""
+"""The sign-up page's own tables: visits for rate limits, emails to customers, and the state of single sign-on."""
 
 from __future__ import annotations
 
@@ -16,13 +14,13 @@ class Visit(models.Model):
     """One form that was sent, as it counts against one limit."""
 
     key = models.CharField(max_length=64)
-    """What the limit is for, an address or an email address: an HMAC, which tells nobody whose."""
+    """An HMAC of the limit's source, such as a network or a mailbox, which it doesn't reveal."""
     submission = models.UUIDField()
-    """The form's one-time id: however often it is sent, it counts once."""
+    """The form's one-time ID. A form that is sent several times counts once."""
     at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        # Every sign-up adds some rows, while others wait for it: one index is all that it keeps.
+        # Every sign-up adds rows while others wait for it, so there is only this one index.
         indexes = [models.Index(fields=["key", "at"], name="visit_key_at")]
 
     def __str__(self) -> str:
@@ -49,10 +47,10 @@ class Burst(models.Model):
 
 
 class UsedLink(models.Model):
-    """A signed link that has been followed, kept until it is out of date: it works once."""
+    """A signed link that has been followed. It works once, so it is kept until it expires."""
 
     digest = models.CharField(max_length=64, unique=True)
-    """The SHA-256 of the token's id (`jti`)."""
+    """The SHA-256 of the token's ID (`jti`)."""
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
@@ -60,12 +58,12 @@ class UsedLink(models.Model):
 
 
 class StaffIdentity(models.Model):
-    """By what a member of staff is known again who logs in through the identity provider."""
+    """The identity by which a staff member who logs in through the identity provider is recognized."""
 
     user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="identity")
     issuer = models.CharField(max_length=255)
     subject = models.CharField(max_length=255)
-    """The claim `sub`, which no issuer gives to two people."""
+    """The claim `sub`, which an issuer gives to only one person."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="staff_identity_is_one_user")]
@@ -75,7 +73,7 @@ class StaffIdentity(models.Model):
 
 
 class MailEvent(models.TextChoices):
-    """What customers are told of: states, and what happens in them."""
+    """Events that customers get an email about: new states, and a reminder."""
 
     CREATED = Account.State.CREATED.value, "Account ready"
     REJECTED = Account.State.REJECTED.value, "Correction needed"
@@ -84,15 +82,15 @@ class MailEvent(models.TextChoices):
 
 
 class Mail(models.Model):
-    """What is to be told to one customer by email next, or was told last."""
+    """The next email to one customer, or the last one if none is scheduled."""
 
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="mail")
     origin = models.URLField()
-    """Where the customer signed up, like `https://signup.example.com/`: the link in the mail leads there."""
+    """Where the customer signed up, like `https://signup.example.com/`. The link in the email leads there."""
     event = models.CharField(max_length=12, choices=MailEvent.choices, blank=True)
-    """What the mail is about; empty until there is something to tell."""
+    """What the email is about; empty until there is something to tell."""
     due_at = models.DateTimeField(null=True)
-    """When it is to be sent, by the database's clock; null when nothing is to be sent, or somebody is at it."""
+    """When to send it, by the database's clock; null if no email is scheduled or a worker has claimed it."""
     tries = models.PositiveSmallIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)
     problem = models.CharField(max_length=255, blank=True)
@@ -106,7 +104,7 @@ class Mail(models.Model):
 
 
 class SentMail(models.Model):
-    """Evidence: one email that went out, or whose sending failed for good. Never edited."""
+    """The record of one email that was sent, or that failed for good. Never edited."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sent_mails")
     event = models.CharField(max_length=12, choices=MailEvent.choices)

@@ -13,14 +13,14 @@ OWN = "accounts"
 
 
 def claim(request: HttpRequest, account: Account) -> None:
-    """Make the account this browser's own, under a new session key that nobody can have planted."""
+    """Make the account this browser's own, under a new session key (against session fixation)."""
     reference = str(account.reference)
     request.session[OWN] = [*(own for own in _references(request) if own != reference), reference]
     request.session.cycle_key()
 
 
 def are_there(request: HttpRequest) -> bool:
-    """Whether this browser has any. Almost no browser that sends the form does, and then no query is needed."""
+    """Whether this browser has any. Most browsers that send the form have none, and then no query is needed."""
     return bool(_references(request))
 
 

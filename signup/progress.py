@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from provisioning.rules.rule import Text
 
 PATIENCE = timedelta(seconds=30)
-"""After this time a customer is told that it takes longer than usual."""
+"""After this time, the page tells the customer that it is taking longer than usual."""
 
 LONGEST_PAUSE = 300
-"""Seconds: ten thousand customers who wait for tomorrow's quota then ask 33 times a second."""
+"""Seconds. Ten thousand customers who wait for tomorrow's quota then make 33 requests a second."""
 
 RECEIVED, CREATING, READY = _("Received"), _("Creating"), _("Ready")
 NEEDS_YOU = _("Needs you")
-"""In the place of what we are doing, where it goes on only when the customer does something."""
+"""Replaces "Creating" while only the customer can get the sign-up moving again."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`step` is the index in `steps` that is being worked on; past the last one all is done.
+    """What the page says at one point of a sign-up.
 
-    `reload_every` is after how many seconds a page without JavaScript reloads at first; 0 where nothing changes by
-    waiting.
+    `step` is the index of the current step in `steps`; past the last one, everything is done. `reload_every` is the
+    number of seconds after which a page without JavaScript reloads; 0 if waiting changes nothing.
     """
 
     heading: Text
@@ -48,7 +48,7 @@ class Stage:
 
     @property
     def takes_long(self) -> bool:
-        """Whether nobody need keep looking at it."""
+        """Whether it takes so long that the customer may as well leave the page."""
         return self.reload_every >= 10
 
 
@@ -132,20 +132,20 @@ BY_STAFF: dict[str, Stage] = {
         ),
     }.items()
 }
-"""While an account waits for staff."""
+"""The stages of an account that waits for staff, by state."""
 UNCONFIRMED_LONG = timedelta(minutes=5)
-"""After this time a customer is told when an unconfirmed account is looked up next."""
+"""After this time, the page tells the customer when an unconfirmed account is looked up next."""
 
 
 def help_address(support_url: str, account: Account) -> str:
-    """The partner's page for help, which learns by `reference` what the question is about."""
+    """Return the address of the partner's help page, with the `reference` of the account in question."""
     parts = urlsplit(support_url)
     query = [*parse_qsl(parts.query, keep_blank_values=True), ("reference", account.short_reference)]
     return parts._replace(query=urlencode(query)).geturl() if support_url else ""
 
 
 def declined(account: Account) -> list[Text]:
-    """Tell a customer that staff declined the sign-up, and why. Empty if they didn't."""
+    """Return the paragraphs that tell a customer that staff declined the sign-up, and why; empty if they didn't."""
     if not account.decline_reason:
         return []
     words = (DECLINED, DECLINE_REASONS[account.decline_reason], account.decline_note)
@@ -153,13 +153,13 @@ def declined(account: Account) -> list[Text]:
 
 
 def stage(account: Account) -> Stage:
-    """What to tell the customer now, and when the page should reload."""
+    """Return what to tell the customer now, and when the page should reload."""
     now = _stage(account)
     return replace(now, reload_every=pause(account, now.reload_every)) if now.reload_every else now
 
 
 def pause(account: Account, least: int = 1) -> int:
-    """Seconds until a page should ask again: the longer its customer has waited, the less a few more matter."""
+    """Return the seconds until a page should ask again. The longer the wait so far, the longer the pause."""
     waited = timezone.now() - account.state_changed_at
     return max(least, min(LONGEST_PAUSE, int(waited.total_seconds() / 4)))
 
@@ -176,10 +176,10 @@ def _stage(account: Account) -> Stage:
     now = timezone.now()
     if account.state == Account.State.UNCONFIRMED and now - account.state_changed_at > UNCONFIRMED_LONG:
         return _looked_up(account.due_at)
-    closed = gateway.current_pause() if account.state == Account.State.QUEUED else None
-    if closed and closed.until and closed.until - now > PATIENCE:
-        return _in_the_queue(closed.until)
-    is_stopped = closed and not closed.until
+    paused = gateway.current_pause() if account.state == Account.State.QUEUED else None
+    if paused and paused.until and paused.until - now > PATIENCE:
+        return _in_the_queue(paused.until)
+    is_stopped = paused and not paused.until
     is_late = account.state in {Account.State.QUEUED, Account.State.SENDING} and (
         now - account.state_changed_at > PATIENCE
     )
@@ -187,7 +187,7 @@ def _stage(account: Account) -> Stage:
 
 
 def _looked_up(due_at: datetime | None) -> Stage:
-    """While it is not known, for longer than some minutes, whether the account exists."""
+    """Return the stage of an account that has been unconfirmed for more than a few minutes."""
     now = timezone.now()
     next_look = max(due_at or now, now + timedelta(seconds=61))  # "0 minutes" would say nothing.
     return Stage(
@@ -202,20 +202,20 @@ def _looked_up(due_at: datetime | None) -> Stage:
 
 
 def _is_refused_for_us(account: Account) -> bool:
-    """Whether only what the partner sends with each sign-up was refused."""
+    """Whether Constant Contact refused only values that the partner, not the customer, supplied."""
     reasons = services.refused(account)
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
     return bool(reasons) and not services.is_taken(account) and reasons.keys().isdisjoint(asked)
 
 
-def _in_the_queue(opens_at: datetime) -> Stage:
-    """While the day's quota is used up."""
+def _in_the_queue(until: datetime) -> Stage:
+    """Return the stage of an account that waits for tomorrow's quota."""
     return Stage(
         _("You are in the queue"),
         _(
             "Constant Contact accepts only so many new accounts a day, and today's are used up. Yours will be created "
             "in about %(time)s. You don't need to sign up again."
         )
-        % {"time": timeuntil(opens_at, depth=1)},
+        % {"time": timeuntil(until, depth=1)},
         reload_every=60,
     )

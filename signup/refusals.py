@@ -1,4 +1,4 @@
-"""What customers are told of Constant Contact's refusals: our words, by its error keys. Its own words are for staff."""
+"""What customers read when Constant Contact refuses a value: our texts, by its error keys. Staff see its own texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = {
     "password": _("Constant Contact does not accept this password."),
     "gdpr_opt_out": _("Constant Contact does not accept this answer."),
 }
-"""For every property: that it was refused."""
+"""Property → the statement that it was refused."""
 
 KEYS: dict[str, Text] = {
     "json.field.missing": _("It is missing."),
@@ -37,11 +37,11 @@ CHARACTERS: dict[str, Text] = {
     "username": _("Use only lowercase letters a to z, numbers and @ . - _"),
     "password": _("Use only letters A to Z, numbers and the characters @ . - _"),
 }
-"""What to do about `json.regex.invalid`: characters that Constant Contact has always accepted."""
+"""Property → what to do about `json.regex.invalid`: the characters that Constant Contact is known to accept."""
 
 
 def explain(name: str, key: str) -> str:
-    """Tell that a property was refused, and as far as the key says it, why."""
+    """Return the error for a refused property, with the reason if the key tells it."""
     why = CHARACTERS.get(name, KEYS[key]) if key == "json.regex.invalid" else KEYS.get(key, "")
     return f"{REFUSED[name]} {why}".strip()
 

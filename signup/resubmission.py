@@ -1,8 +1,8 @@
-"""A form that is sent again: customers press Back, correct something, and submit it once more.
+"""Forms that are sent again: customers press Back, correct something, and submit the form once more.
 
-With the same values it leads to the account that it has become. Other values are taken in place as long as Constant
-Contact surely has none of them; after that, the customer is told what was sent and where it can be changed. Nothing is
-dropped in silence, and no second account is created without a word.
+With the same values, it leads to the account that the form created. Changed values are applied to that account until
+it is sent to Constant Contact. After that, the customer is told what was sent and where it can be changed. No change is
+dropped silently, and no second account is created unless the customer asks for it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ from signup.forms import LABELS, SignupForm
 from signup.progress import help_address
 
 SECOND = "second"
-"""The code of the problem that this looks like a second sign-up, and the input that says that it is meant to be one."""
-
+"""The code of the error for what looks like a second sign-up, and the name of the input that confirms it."""
 
 NOTHING = "-"
 
@@ -53,9 +52,9 @@ def check_second(request: HttpRequest, form: SignupForm) -> None:
 
 
 def answer(request: HttpRequest, form: SignupForm, account: Account) -> HttpResponse:
-    """Lead to the account, which may have been there before, with whatever this form says otherwise.
+    """Apply the changes in a form that was sent before, and redirect to its account.
 
-    Raises ValidationError where a changed value cannot be taken.
+    Raises ValidationError if a changed value can't be used.
     """
     changes = services.differences(account, form.cleaned_data)
     page = reverse("progress", args=[account.reference])
@@ -66,14 +65,14 @@ def answer(request: HttpRequest, form: SignupForm, account: Account) -> HttpResp
 
 
 def change(request: HttpRequest, account: Account, changes: dict[str, Any]) -> HttpResponse:
-    """Take the changes and lead to the account, or say why they come too late.
+    """Apply the changes and redirect to the account's page, or explain that they come too late.
 
-    Raises ValidationError where a changed value cannot be taken.
+    Raises ValidationError if a changed value can't be used.
     """
     page = reverse("progress", args=[account.reference])
     if services.is_changeable(account):
         hold = abuse.check_correction(account, request, changes.get("email", account.email))
-        with suppress(IllegalMove, MovedMeanwhile):  # A worker may be faster still.
+        with suppress(IllegalMove, MovedMeanwhile):  # A worker may have been faster.
             services.change(account, changes, hold=hold)
             return redirect(f"{page}?{urlencode({'changed': ','.join(changes)})}")
         account.refresh_from_db()
@@ -86,7 +85,7 @@ def change(request: HttpRequest, account: Account, changes: dict[str, Any]) -> H
 
 
 def note(request: HttpRequest) -> str:
-    """Return what the account's page says about the form that led there."""
+    """Return the account page's note about the form that led there."""
     changed = [str(LABELS[name]) for name in request.GET.get("changed", "").split(",") if name in LABELS]
     if changed:
         return _("Changed: %(names)s. Your account is created with what you entered last.") % {

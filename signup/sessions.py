@@ -1,8 +1,8 @@
-"""Sessions in the database, as Django keeps them, with no statement that does nothing.
+"""Django's database sessions, without redundant statements.
 
-A sign-up makes a session and writes it, and Django's middleware would write it once more, in a transaction of its own.
-What every sign-up and every page that waits asks of the database is plain SQL here: the ORM takes longer to put it
-together than the database to answer.
+A sign-up creates a session and saves it, and Django's middleware would save it once more, in its own transaction. The
+statements that every sign-up and every waiting page runs are plain SQL, because the ORM takes longer to build them than
+the database takes to answer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SessionStore(db.SessionStore):
         return session
 
     def save(self, must_create: bool = False) -> None:
-        """Write the session, unless it has been written just so since it was loaded."""
+        """Write the session, unless the same data was already written by this object."""
         now = repr(self._get_session(no_load=must_create))  # type: ignore[attr-defined]
         if must_create:
             self._insert()
@@ -44,7 +44,7 @@ class SessionStore(db.SessionStore):
         self._written = now
 
     def _insert(self) -> None:
-        """Insert a row under a key that no other session has: no savepoint is needed to find that out."""
+        """Insert a row. Its key is random and can't collide, so no savepoint is needed."""
         session = self.create_model_instance(self._get_session(no_load=True))  # type: ignore[attr-defined]
         with connection.cursor() as cursor:
             cursor.execute(
@@ -53,7 +53,7 @@ class SessionStore(db.SessionStore):
             )
 
     def cycle_key(self) -> None:
-        """Go on under a new key, and let the list of staff's sessions know, which loses what is deleted."""
+        """Move to a new key, also in the list of staff's sessions: deleting the old one would drop it from there."""
         data, old = self._get_session(), self.session_key  # type: ignore[attr-defined]
         self.create()
         self._session_cache = data
@@ -62,10 +62,10 @@ class SessionStore(db.SessionStore):
             self.delete(old)
 
     def _get_new_session_key(self) -> str:
-        """A random key of 160 bits: no other session has it."""
+        """Return a random key of 160 bits, which no other session has."""
         return secrets.token_hex(20)
 
 
 def _column(time: datetime) -> Any:
-    """A time as the database takes it."""
+    """Return a time in the form that the database takes."""
     return connection.ops.adapt_datetimefield_value(time)

@@ -27,15 +27,14 @@ env = environ.FileAwareEnv()
 env.read_env(BASE_DIR / ".env")
 
 MISTAKES: dict[str, str] = {}
-"""Name of a setting → what is wrong with its value. Never the value itself, which may be a secret."""
+"""Name of a setting → the error in its value. Never the value itself, which may be a secret."""
 
 
 def read(name: str, default: Any, cast: Callable[[str], Any] = str) -> Any:
     """Return the setting `name`, or `default` if it is not set or invalid. The latter is noted in `MISTAKES`."""
     try:
-        text = env.ENVIRON.get(
-            name, ""
-        ).strip()  # Not `env.str()`, which takes a leading $ for the name of another setting.
+        # Not `env.str()`, which takes a leading $ for the name of another setting.
+        text = env.ENVIRON.get(name, "").strip()
         return cast(text) if text else default
     except OSError as error:
         MISTAKES[name] = f"{name}_FILE cannot be read: {error.strerror}."
@@ -301,7 +300,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-# Guesses at staff's logins are blocked: see the module of the handler.
+# The handler blocks guesses at staff's passwords; its module explains how.
 AXES_HANDLER = "provisioning.admin_site.guessing.Handler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "signup.visitors.first_address"

@@ -1,4 +1,4 @@
-"""The database file of SQLite, which holds personal data."""
+"""SQLite's database file, which holds personal data and is private to its owner."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 
 class PrivateConnection(sqlite3.Connection):
-    """Makes a new database file readable by its owner only; SQLite gives what it keeps beside it the same mode.
+    """Creates a new database file readable by its owner only. SQLite gives its `-wal` and `-shm` files the same mode.
 
-    A file that exists is not opened here: closing it again would break every lock that this process has on it.
+    An existing file is not opened here: closing it would release every lock that this process holds on it.
     """
 
     def __init__(self, database: str | os.PathLike[str], *arguments: Any, **named: Any) -> None:

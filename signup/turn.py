@@ -1,8 +1,8 @@
-"""Sign-ups write to SQLite one after another.
+"""A lock that makes sign-ups write to SQLite one after another.
 
-SQLite lets one connection write at a time. It makes the others sleep and look again, up to a tenth of a second later,
-so of many at once some wait long while nobody writes. Waiting for each other here costs no time between two turns, and
-no web server's process takes all the turns.
+SQLite lets one connection write at a time. The others poll, at intervals of up to a tenth of a second, so under load
+some wait long while nobody writes. With this lock, no time is lost between two writers, and no process of the web
+server can starve the others.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pathlib import Path
 from django.db import OperationalError, connection
 
 LONGEST_WAIT = 5.0
-"""Seconds after which a customer would rather hear that there are too many."""
+"""Seconds. After that, it is better to tell the customer that too many people are signing up."""
 
-LOOK_AGAIN = 0.001
-"""Seconds between two looks whether another process has ended its turn."""
+POLL_INTERVAL = 0.001
+"""Seconds between two attempts to lock out the other processes."""
 
 _turn = threading.Lock()
 
 
 @contextmanager
 def to_write() -> Iterator[None]:
-    """Wait for a turn to begin a transaction that writes. Raises OperationalError when there are too many waiting."""
+    """Wait for a turn to begin a transaction that writes. Raises OperationalError if too many are waiting."""
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return
@@ -44,7 +44,7 @@ def to_write() -> Iterator[None]:
 
 @contextmanager
 def _before_other_processes() -> Iterator[None]:
-    """Lock the database's directory: the file has locks of SQLite's own, which closing it once more would break."""
+    """Lock the database's directory. Opening and closing the file itself would release SQLite's own locks on it."""
     directory = _directory(str(connection.settings_dict["NAME"]))
     deadline = time.monotonic() + LONGEST_WAIT
     while True:
@@ -53,7 +53,7 @@ def _before_other_processes() -> Iterator[None]:
             break
         if time.monotonic() > deadline:
             raise OperationalError("sign-ups of other processes wait to be written")
-        time.sleep(LOOK_AGAIN)
+        time.sleep(POLL_INTERVAL)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The whole site on one screen."""
+"""The site's URLs."""
 
 from django.contrib import admin
 from django.urls import path

@@ -1,4 +1,4 @@
-"""Usernames to offer in the place of a taken one."""
+"""Usernames to offer instead of a taken one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provisioning.models import Account, Attempt
 
 OFFERED = 4
 NEAR = 2
-"""How many of those offered vary the wanted username, as long as there are others."""
+"""How many of those offered are variants of the wanted username, as long as there are others."""
 LOOKED_AT = 60
 """The most candidates of each kind that are checked against known usernames."""
 
@@ -37,7 +37,7 @@ def near_misses(entered: Mapping[str, str]) -> Iterator[str]:
 
 
 def candidates(entered: Mapping[str, str]) -> Iterator[str]:
-    """Yield usernames made of the other values, the most natural ones first, some of them twice."""
+    """Yield usernames made of the other values, the most natural ones first. Some may repeat."""
     organization, first, last, mailbox = (
         slug(entered.get(name, "").partition("@")[0])
         for name in ("organization_name", "first_name", "last_name", "email")
@@ -58,9 +58,9 @@ def _numbered(roots: list[str]) -> Iterator[str]:
 
 
 def slug(name: str) -> str:
-    """A name in lowercase ASCII letters, digits and hyphens; letters of other scripts as they are romanized.
+    """Return a name in lowercase ASCII letters, digits, and hyphens; other scripts are romanized.
 
-    This is the only such rule: a browser has no library for it, and leaves names of other letters to the server.
+    Only the server does this. The script in the browser has no library for it and skips names in other scripts.
     """
     return slugify(anyascii(name).replace("'", "")).strip("-_")
 
@@ -73,7 +73,7 @@ def _allows(rule: rules.Rule, name: str) -> bool:
 
 
 def _known_to_be_taken(names: list[str]) -> set[str]:
-    """Held by a living account of ours, in the partner's list, or once refused to anybody as in use."""
+    """Return the names of living accounts, of accounts in the partner's list, and those once refused as taken."""
     return matching.listed(names) | {
         name
         for rows in (Account.objects.living(), Attempt.objects.filter(outcome=Attempt.Outcome.TAKEN))

@@ -1,4 +1,4 @@
-"""The version of this product; `pyproject.toml` is the one place that names it."""
+"""The product's version, which is set only in `pyproject.toml`."""
 
 import tomllib
 from pathlib import Path

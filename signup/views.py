@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 TOO_BUSY = _("Too many people are signing up right now. Wait half a minute, then send this form again.")
 
 
-@gzip_page  # Nothing on it is secret but the CSRF token, which is masked anew each time.
+@gzip_page  # The only secret on it is the CSRF token, which Django masks differently each time (BREACH).
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @sensitive_post_parameters("password")
@@ -81,7 +81,7 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
 
 
 def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpResponse:
-    """Return the form as it was filled in, to be sent again. The same `submission` makes one sign-up of both tries."""
+    """Return the form as it was filled in, to send again. Both tries have the same `submission`, so they are one."""
     form.add_error(None, TOO_BUSY)
     page = form_page.filled_in(form, request, 503, proof)
     page.headers["Retry-After"] = str(errors.RETRY_AFTER)
@@ -89,7 +89,7 @@ def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpRespo
 
 
 def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:
-    """Take a valid form: first what needs no lock, then one transaction for all it stores. Raises ValidationError."""
+    """Store a valid form: first what needs no lock, then one transaction for everything. Raises ValidationError."""
     known = proven or _sent_before(request, form, proof)
     new = _prepare(request, form, proof)
     call = None if known else abuse.judge(form, request)
@@ -100,13 +100,13 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
                 return _hand_over(request, account, resubmission.answer(request, form, account))
             mails.expect(account, request)
             return _hand_over(request, account)
-        except ValidationError as problems:  # What has been counted of the form stays counted.
+        except ValidationError as problems:  # Raised outside the transaction, so that the form stays counted.
             refused = problems
     raise refused
 
 
 def _sent_before(request: HttpRequest, form: SignupForm, proof: Proof) -> Account | None:
-    """What this browser has sent before. Who has proven to be somebody has one account of their own."""
+    """Return the account that this browser signed up before. With single sign-on, the proof identifies it instead."""
     if proof.idp_provider_id or not own_accounts.are_there(request):
         return None
     if sent_before := resubmission.sent_before(request, form):
@@ -123,13 +123,13 @@ def _prepare(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
 @never_cache
 @sensitive_post_parameters("password")
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Return the form as it was filled in, to be sent again; for any other page, a way back to it."""
+    """Return the form as it was filled in, to send again; for any other page, an error page."""
     why = csrf.explain(request, reason)
     if request.path not in {reverse("sign_up"), reverse("language")}:
         return render(request, "403_csrf.html", {"why": why}, status=403)
     proof = single_sign_on.proven(request)
     if proof is None:
-        if reason == REASON_NO_CSRF_COOKIE:  # Not from another site: that has been ruled out before.
+        if reason == REASON_NO_CSRF_COOKIE:  # Django has already ruled out that another site sent the form.
             single_sign_on.keep_typed(request)
         return single_sign_on.way_in(request, why, status=403)
     form = _as_typed(request)
@@ -178,7 +178,7 @@ def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
 def progress_page(
     request: HttpRequest, account: Account, form: PropertiesForm | None, more: Mapping[str, Any] = MappingProxyType({})
 ) -> HttpResponse:
-    """Render an account's page, with the form for what is to be entered, if anything is. `more` is more context."""
+    """Render an account's page, with the form if there is something to enter. `more` is added to the context."""
     return render(
         request,
         "signup/progress.html",
@@ -203,8 +203,8 @@ def progress_page(
 def reopen(request: HttpRequest) -> HttpResponse:
     """Make the sign-up that an email links to this browser's own.
 
-    The link may be followed more than once, as scanners do. A browser that has proven to be somebody else's is asked
-    first, and answers by POST.
+    The link works more than once, because email scanners follow links too. A browser that has another customer's proof
+    is asked first, and answers by POST.
     """
     try:
         account = mails.read(request.GET.get("token", ""))
@@ -218,7 +218,7 @@ def reopen(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def status(request: HttpRequest, reference: UUID) -> JsonResponse:
-    """Tell a waiting script the state, and in how many seconds to ask again. Writes nothing."""
+    """Tell a waiting page's script the state, and in how many seconds to ask again. Writes nothing."""
     account = own_accounts.find(request, reference, only=("state", "state_changed_at"))
     if account is None:
         raise Http404

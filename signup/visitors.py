@@ -1,4 +1,4 @@
-"""Where a visitor comes from, behind any number of proxies."""
+"""A visitor's network address, behind any number of proxies."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ Address = IPv4Address | IPv6Address
 WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+")
 """How proxies write an address together with its port: `203.0.113.8:51234`, `[2001:db8::1]:443`."""
 HIDDEN = "hidden visitors"
-"""The key of the visits that record, about one an hour, that a proxy didn't say where a visitor comes from."""
+"""The key of the visits, about one an hour, that record that a proxy hid a visitor's address."""
 UNKNOWN = "unknown"
-"""The network of everybody whose address is not known at all. They share one limit."""
+"""The network of all visitors whose address is unknown. They share one limit."""
 
 
 def address(request: HttpRequest) -> Address | None:
     """Return the visitor's address; None if the web server doesn't know any.
 
-    It is the last hop on the way here that is no proxy of ours (TRUSTED_PROXIES). Everything before it in
-    `X-Forwarded-For` is the visitor's own invention. A hop that cannot be read ends the way: the visitor counts as the
-    last hop that could be, so that no limit vanishes, and operators are told.
+    It is the last hop that is not one of our proxies (TRUSTED_PROXIES). A visitor could have made up everything before
+    it in `X-Forwarded-For`. If a hop can't be parsed, the visitor counts as the hop after it, so that a limit still
+    applies, and operators are told.
     """
-    if "REMOTE_ADDR" not in request.META:  # Not by way of a web server.
+    if "REMOTE_ADDR" not in request.META:  # The request didn't come through a web server.
         return None
     forwarded = request.headers.get("X-Forwarded-For", "")
     hop = None
@@ -54,7 +54,7 @@ def address(request: HttpRequest) -> Address | None:
 
 
 def is_trusted(hop: Address | None) -> bool:
-    """Whether this is a proxy of ours, which may speak for visitors."""
+    """Whether this is one of our proxies (TRUSTED_PROXIES)."""
     return hop is not None and any(hop in network for network in _networks(*settings.TRUSTED_PROXIES))
 
 
@@ -69,24 +69,24 @@ def host_name(request: HttpRequest) -> str:
 
 
 def network(request: HttpRequest) -> str:
-    """Return the visitor's address; for IPv6 the /64 that one connection has to itself."""
+    """Return the visitor's address; for IPv6, the /64 that one connection usually has."""
     visitor = address(request)
     return _network(visitor, 32, 64) if visitor else UNKNOWN
 
 
 def area(request: HttpRequest) -> str:
-    """Return the visitor's /24, or for IPv6 the /48 that one customer of a provider may have to themselves."""
+    """Return the visitor's /24; for IPv6, the /48 that one customer of an internet provider may have."""
     visitor = address(request)
     return _network(visitor, 24, 48) if visitor else UNKNOWN
 
 
 def first_address(request: HttpRequest) -> str | None:
-    """Return the first address of the visitor's network: one that stands for all of it."""
+    """Return the first address of the visitor's network, as a key for all of it."""
     return None if (name := network(request)) == UNKNOWN else name.partition("/")[0]
 
 
 def are_hidden() -> bool:
-    """Whether there was a visitor in the last day whose address a proxy didn't say."""
+    """Whether a proxy hid a visitor's address within the last day."""
     return Visit.objects.filter(key=HIDDEN, at__gt=Now() - timedelta(days=1)).exists()
 
 

@@ -1,7 +1,7 @@
-"""How often calls came, counted in the database for `abuse` and `burst`.
+"""Visit counters in the database, for `abuse` and `burst`.
 
-Every sign-up asks, so the statements are written out here: the ORM takes longer to put them together than the database
-to answer. Both databases understand them, but for the way to say "an hour ago".
+Every sign-up runs these statements, so they are plain SQL: the ORM takes longer to build them than the database takes
+to answer. Only the expression for "an hour ago" differs between the two databases.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 
 MOST = 1_000_000
-"""As far as anything is counted."""
+"""The highest number that is counted to by default."""
 
 _AGO = {
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-' || %s || ' hours')",
@@ -23,9 +23,9 @@ _AGO = {
 
 @dataclass(frozen=True)
 class Tally:
-    """A question: how many visits came under `key` in the last `hours`, counted up to `most`?
+    """A query for the number of visits under `key` in the last `hours`, counted up to `most`.
 
-    `but` names a call that doesn't count, `only` the one that does. Without them, an index answers alone.
+    `but` excludes one call, `only` counts just that one. Without either, the index alone is enough.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Tally:
 
 
 def count(tallies: Mapping[str, Tally]) -> dict[str, int]:
-    """Answer all of these in one query."""
+    """Return the count of each tally, all in one query."""
     asked = tallies.values()
     with connection.cursor() as cursor:
         sql = f"SELECT {', '.join(tally.sql() for tally in asked)}"
@@ -53,7 +53,7 @@ def count(tallies: Mapping[str, Tally]) -> dict[str, int]:
 
 
 def lock(keys: Iterable[str]) -> None:
-    """Let one transaction after another count under these keys."""
+    """Make transactions that count under these keys take turns."""
     if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
         numbers = sorted(int(key[:15], 16) for key in keys)
         with connection.cursor() as cursor:

@@ -9,8 +9,8 @@ from django.core.management.base import SystemCheckError
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
-# A thread serves many requests over one connection; one that the database has dropped is replaced before it is used.
-# Workers, which hold none during a slow call, do without.
+# Each thread keeps its connection for many requests, and checks it before each. Provisioning workers don't: they hold
+# no connection during a slow call.
 settings.DATABASES["default"] = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True} | settings.DATABASES["default"]
 application = get_wsgi_application()
 try:

@@ -1,4 +1,4 @@
-"""A brand's color, and shades of it that everybody can read text in and on.
+"""A brand's color, and shades of it with enough contrast for text.
 
 Contrast as WCAG 2.2 defines it (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio).
 """
@@ -20,11 +20,11 @@ SEEN = 3.0
 
 
 USUAL_COLOR = "#2454d6"
-"""The stylesheet's, for brands without a color."""
+"""The stylesheet's color, for brands without their own."""
 
 
 def palette(color: str) -> dict[str, str]:
-    """Return the stylesheet's variables for a brand's color like `#2454d6`: the color itself, and what goes with it."""
+    """Return the stylesheet's variables for a brand's color like `#2454d6`: the color and its readable shades."""
     accent = _parse(color)
     on_accent = WHITE if contrast(accent, WHITE) >= READABLE else BLACK
     return {

@@ -1,4 +1,4 @@
-"""A brand's logo. Its type comes from its content, never from the name of the file."""
+"""A brand's logo. Its type is read from its content, never from the file name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_BYTES = 20_000
 """With a logo of this size, the whole page stays under 50 KB, for customers on slow phones."""
 MOST_PIXELS = 2000
 BOX = (240, 40)
-"""The space that a page has for it, in CSS pixels."""
+"""The largest size at which a page shows it, in CSS pixels."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ def _format(content: bytes) -> tuple[str, Callable[[bytes], tuple[float, float]]
 
 
 def _png(content: bytes) -> tuple[float, float]:
-    """https://www.w3.org/TR/png-3/#11IHDR"""
+    """Read the size from the IHDR chunk (https://www.w3.org/TR/png-3/#11IHDR)."""
     width, height = struct.unpack_from(">II", content, 16)
     return _of_pixels(width, height)
 
 
 def _jpeg(content: bytes) -> tuple[float, float]:
-    """https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.2.2: the first frame header, after any other segments."""
+    """Read the size from the first frame header (https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.2.2)."""
     at = 2
     marker, length, height, width = struct.unpack_from(">xBHxHH", content, at)
     while marker not in {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}:
@@ -80,7 +80,7 @@ def _jpeg(content: bytes) -> tuple[float, float]:
 
 
 def _webp(content: bytes) -> tuple[float, float]:
-    """https://www.rfc-editor.org/rfc/rfc9649: lossy, lossless and extended."""
+    """Read the size of any of the three formats (RFC 9649): lossy, lossless, extended."""
     (kind,) = struct.unpack_from("4s", content, 12)
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", content, 26)

@@ -93,7 +93,7 @@ class Brand(models.Model):
         )
 
     def clean(self) -> None:
-        """Write the same host or color always in the same way."""
+        """Normalize the host and the color."""
         self.host = split_domain_port(self.host)[0]
         self.color = self.color.lower()
 
@@ -106,9 +106,9 @@ class Brand(models.Model):
         return reverse("logo", args=[self.logo_digest]) if self.logo_digest else ""
 
     def digest(self) -> str:
-        """Return a name for all that the pages say about the partner. It changes with every change of that."""
-        said = [getattr(self, field.attname) for field in self._meta.concrete_fields if field.attname != "logo"]
-        return hashlib.sha256(repr(said).encode()).hexdigest()
+        """Return a cache key for everything that pages say about the partner. It changes when any of it changes."""
+        values = [getattr(self, field.attname) for field in self._meta.concrete_fields if field.attname != "logo"]
+        return hashlib.sha256(repr(values).encode()).hexdigest()
 
     @property
     def has_lettering(self) -> bool:
@@ -132,7 +132,7 @@ class Brand(models.Model):
 def brand_at(host: str) -> Brand:
     """Return the brand for pages at `host` (its port doesn't matter): its own, the default one, or the settings'.
 
-    It is read once a second, so that every process sees within that time what is saved in one of them.
+    It is cached for a second, so every process sees a change within that time.
     """
     name, _port = split_domain_port(host)
     brand: Brand = caches["pages"].get_or_set(f"brand-{name}", lambda: _read_brand(name), timeout=1)  # type: ignore[assignment]

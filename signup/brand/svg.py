@@ -1,6 +1,6 @@
-"""Which SVG is accepted as a logo: one that holds only shapes and refers to nothing outside itself.
+"""The SVG files that are accepted as logos: only shapes, and no references to anything outside the file.
 
-Closed by default: elements and attributes that are not listed here are refused, and so are declarations of entities.
+This is an allowlist: any other element or attribute is refused, and so are entity declarations.
 """
 
 from __future__ import annotations

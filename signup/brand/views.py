@@ -19,7 +19,7 @@ ALONE = "; ".join(
         "sandbox",
     )
 )
-"""The policy of a logo opened on its own: it may do nothing but be drawn, whatever got past `svg`."""
+"""The policy for a logo that is opened on its own. It can only be drawn, even if something gets past `svg`."""
 
 
 @require_safe

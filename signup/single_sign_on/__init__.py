@@ -1,8 +1,8 @@
 """Single sign-on: customers without a password of their own prove who they are before they see the form.
 
-`CONSTANT_CONTACT_IDP_PROVIDER` turns it on. There are two ways to prove it, and both end in a `Proof` that is kept in
-the browser's session, on our side: logging in at the partner's identity provider (`openid`), or following a link that
-the partner's own system has signed (`link`). Nothing that a form says is ever taken for it.
+`CONSTANT_CONTACT_IDP_PROVIDER` turns it on. There are two ways to prove it: logging in at the partner's identity
+provider (`openid`), or following a link that the partner's own system has signed (`link`). Both end in a `Proof` in the
+browser's session, on our side. Nothing in a form ever counts as a proof.
 
 Staff may log in to the admin through the same provider (`staff`).
 """

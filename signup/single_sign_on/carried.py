@@ -1,4 +1,4 @@
-"""What a browser carries for us before it has proven anything: a sealed cookie, so that strangers fill no database."""
+"""A sealed cookie for visitors who haven't signed in yet, so that strangers can't fill the database with sessions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Carried(SessionStore):
 
     @classmethod
     def by(cls, request: HttpRequest) -> Carried:
-        """Return what this browser carries, the same object for the whole request."""
+        """Return the content of this browser's cookie, the same object for the whole request."""
         if not hasattr(request, "_carried"):
             request._carried = cls(request.COOKIES.get(settings.CARRIED_COOKIE_NAME))  # type: ignore[attr-defined]
         return request._carried  # type: ignore[attr-defined, no-any-return]
@@ -46,12 +46,12 @@ class Carried(SessionStore):
         return LIFETIME
 
     def hand_over(self, response: HttpResponse) -> None:
-        """Let the browser carry from now on what has changed."""
+        """Set or delete the cookie if its content has changed."""
         if not self.modified:
             return
         self.save()
         while self.session_key and len(self.session_key) > LARGEST and (names := list(self.keys())):
-            del self[names[0]]  # The oldest: more than one browser could need.
+            del self[names[0]]  # The oldest. No browser needs as much as doesn't fit.
             self.save()
         secure = settings.SESSION_COOKIE_SECURE
         options = {"secure": secure, "httponly": True, "samesite": "Lax"}

@@ -1,7 +1,7 @@
 """Links that the partner's own system signs: a short JSON Web Token that says who the customer is.
 
-The key alone decides how it is signed, never the token's own header: a secret for HS256, or a public key in PEM for
-RS256 or ES256. A link is good for one page, for a short time, and once.
+The key alone decides the algorithm, never the token's own header: a secret for HS256, or a public key in PEM for RS256
+or ES256. A link works for one page, for a short time, and once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SLACK = 60
 
 
 class Unusable(Exception):
-    """The link proves nothing. The message tells the customer why."""
+    """Raised for a link that proves nothing. The message tells the customer why."""
 
     def __init__(self, text: Text) -> None:
         super().__init__(text)
@@ -73,7 +73,7 @@ class Link:
 
 
 def key() -> tuple[str, Key]:
-    """Return SIGNUP_LINK_KEY and the one algorithm that it is for. Raises ValueError if it is for none."""
+    """Return the algorithm for SIGNUP_LINK_KEY, and the key. Raises ValueError if it is a key of another kind."""
     text = settings.SIGNUP_LINK_KEY.encode()
     if b"-----BEGIN" not in text:
         if len(text) < SHORTEST_SECRET:

@@ -1,5 +1,6 @@
-"""Logging in at the partner's identity provider by OpenID Connect: the authorization code flow with PKCE, as Authlib
-speaks it, and what Authlib leaves to its caller to be strict about.
+"""Login at the partner's identity provider by OpenID Connect: the authorization code flow with PKCE.
+
+Authlib implements the flow. This module adds the checks that Authlib leaves to its caller.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ TIMEOUT = 5
 FRESH, AGAIN = 60 * 60, 15
 """Seconds for which the provider's description is cached, and after which a failed request for it is repeated."""
 AT_ONCE = 4
-"""How many threads of this process may wait for the provider at once. The others keep serving pages."""
+"""The number of this process's threads that may wait for the provider at once. The others keep serving pages."""
 PATIENCE = 0.5
 """How long one more thread waits for another one to finish, in seconds."""
 LONGEST_SUBJECT = 255
 """Characters, by OpenID Connect Core, 2."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
-"""Algorithms by which a provider may sign: only with a key that it alone has, so neither `none` nor a shared secret."""
+"""Algorithms that a provider may sign with. They need a private key, so neither `none` nor a shared secret counts."""
 
 
 class Failed(Exception):
-    """Nobody has logged in. The message tells the person why."""
+    """Raised when a login failed. The message tells the person why."""
 
     def __init__(self, text: Text) -> None:
         super().__init__(text)
@@ -49,7 +50,7 @@ class Failed(Exception):
 
 
 class Busy(OSError):
-    """The provider doesn't answer, or another thread is already asking it."""
+    """Raised when the provider doesn't answer, or too many threads are already waiting for it."""
 
 
 DECLINED = _("You weren't signed in, because the request was declined. You can try again.")
@@ -58,9 +59,9 @@ WRONG = _("Signing in didn't work. It may have taken too long, or the sign-in pa
 
 
 def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
-    """Send the browser to the provider, from where it comes back to the page called `name`. Raises Failed.
+    """Send the browser to the provider, which sends it back to the URL named `name`. Raises Failed.
 
-    Where it is asked to do so `again`, the provider shall ask who it is, even if it knows, and say when (`auth_time`).
+    With `again` in the query, the provider must ask for a fresh login and say when that was (`auth_time`).
     """
     asked = {"prompt": "login", "max_age": "0"} if "again" in request.GET else {}
     try:
@@ -78,10 +79,10 @@ def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
-    """Who has come back to the page called `name`, by the provider's word. Raises Failed.
+    """Return the provider's claims about the person who came back to the URL named `name`. Raises Failed.
 
-    State, nonce, signature, issuer, audience and time have been checked; what only the user info says is trusted like
-    what is signed, since it came from the provider over a connection of our own, about the same person.
+    Checks state, nonce, signature, issuer, audience, and time. Claims that only the user info has are trusted like the
+    signed ones: the provider sent them over our own connection to it, and they are about the same `sub`.
     """
     required_claims = {
         "iss": {"essential": True, "value": settings.OIDC_ISSUER},
@@ -102,7 +103,7 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
 
 
 class _Visit:
-    """A request as Authlib takes one: what it has to know again, the browser carries (see `Carried`)."""
+    """A request as Authlib takes one, with its state in a cookie instead of the session (see `Carried`)."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.method, self.GET, self.POST = request.method, request.GET, request.POST
@@ -110,7 +111,7 @@ class _Visit:
 
 
 class _Description:
-    """The provider's description of itself, cached. One thread at a time asks for it while others go on."""
+    """The provider's metadata, cached. One thread at a time fetches it while others use the old copy."""
 
     def __init__(self) -> None:
         self._asking = threading.Lock()
@@ -121,7 +122,10 @@ class _Description:
         self._known: dict[str, Any] = {}
 
     def of(self, provider: Any) -> dict[str, Any]:
-        """Return the description; an old one, or Busy, while another thread asks. Raises what asking raises."""
+        """Return the metadata, or an old copy while another thread fetches it.
+
+        Raises Busy if there is no copy yet, and whatever the request raises.
+        """
         if self._issuer != settings.OIDC_ISSUER:
             self.forget()
             self._issuer = settings.OIDC_ISSUER
@@ -135,7 +139,7 @@ class _Description:
         except Exception as error:
             if not self._known:
                 raise
-            log.warning("the identity provider's description is not renewed error=%s", type(error).__name__)
+            log.warning("the identity provider's metadata could not be refreshed error=%s", type(error).__name__)
         finally:
             self._asking.release()
         return self._remembered()
@@ -178,7 +182,7 @@ def _turn() -> Iterator[None]:
 
 
 def _provider(name: str) -> Any:
-    """Return the provider, as it describes itself, for the logins that end on the page called `name`."""
+    """Return Authlib's client for the provider, for logins that end at the URL named `name`."""
     provider = OAuth().register(
         name,
         client_id=settings.OIDC_CLIENT_ID,
@@ -193,7 +197,7 @@ def _provider(name: str) -> Any:
 
 
 def _failure(error: Exception) -> Failed:
-    """Return one of three texts for what went wrong. The log doesn't repeat what the provider or the browser sent."""
+    """Return the error with one of three texts. The log doesn't repeat what the provider or the browser sent."""
     what = str(getattr(error, "error", ""))
     what = what if re.fullmatch("[a-z_]{1,40}", what) else ""
     log.warning("login failed error=%s %s %s", type(error).__name__, what, getattr(error, "claim", ""))

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from provisioning.rules.rule import Text
 
 PROOF, TYPED = "proof", "typed"
-"""The keys of a browser's proof in its session, and of what was typed into a form that could not be taken in what it
-carries itself.
-"""
+"""The key of a proof in the session, and the key of a form's values in the sealed cookie (see `Carried`)."""
 LIFETIME = 60 * 60
 """Seconds: enough to fill in a form, but hardly enough for somebody else to use the same computer."""
 AT_ONCE = 500
@@ -50,7 +48,7 @@ class Proof:
 
 
 def is_id(value: object) -> bool:
-    """Whether this is a valid ID as it stands, without normalization."""
+    """Whether this is a valid ID without any normalization."""
     try:
         return bool(value) and rules.active()["idp_provider_id"].clean(value) == value
     except ValidationError:
@@ -58,7 +56,10 @@ def is_id(value: object) -> bool:
 
 
 def keep(request: HttpRequest, idp_provider_id: str, values: Mapping[str, Any], *, link: str = "") -> None:
-    """Keep a proof for this browser, under a new session key that nobody can have planted. `link` names its link."""
+    """Keep a proof for this browser, under a new session key (against session fixation).
+
+    `link` is the digest of the signed link that it came from, if any.
+    """
     kept = request.session.get(PROOF, {})
     if kept and kept["idp_provider_id"] != idp_provider_id:
         forget_values(request)
@@ -89,7 +90,7 @@ def proven(request: HttpRequest) -> Proof | None:
 
 
 def is_somebody_else(request: HttpRequest, idp_provider_id: str) -> bool:
-    """Whether this browser has another customer's proof, and nobody has confirmed the change yet."""
+    """Whether this browser has another customer's proof, and the change is not confirmed (by POST) yet."""
     proof = proven(request)
     before = proof.idp_provider_id if proof else ""
     return request.method != "POST" and bool(before) and before != idp_provider_id
@@ -150,7 +151,7 @@ def way_in(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpR
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those values that can fill in a form."""
+    """Return the values that can fill in a form."""
     names = rules.asked(single_sign_on=True)
     known = {name: values[name] for name in names if isinstance(values.get(name), rules.RULES[name].kind)}
     return {name: value if isinstance(value, bool) else value[:LONGEST_VALUE] for name, value in known.items()}

@@ -1,4 +1,4 @@
-"""Staff who log in to the admin through the identity provider, which alone says who they are and what they may do."""
+"""Staff logins through the identity provider, which decides who they are and what they may do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from signup.single_sign_on.openid import WRONG, Failed
 log = logging.getLogger(__name__)
 
 ROLES = {"Viewer", "Operator", "Administrator"}
-"""The admin's groups. The claim names some of them; any other of its values means nothing here."""
+"""The admin's groups. Other values of the claim are ignored."""
 
 NO_ROLE = "You are signed in, but none of your groups has a role here. Ask whoever manages your accounts."
 NOT_SAID = "Your identity provider doesn't say when you logged in (auth_time), so this doesn't confirm that it's you."
@@ -24,10 +24,10 @@ CLOSED = "Your login has been deactivated here. Ask an administrator."
 
 
 def admit(claims: dict[str, Any]) -> User:
-    """The user for this person, with just the groups that the provider names. Raises Failed where they may not in.
+    """Return the user for this person, with only the groups that the provider names. Raises Failed if there are none.
 
-    Known again by issuer and subject, never by email address: that may be somebody else's tomorrow. Who had groups
-    and has none now loses them here. Nobody becomes a superuser in this way, and no password opens such a user.
+    Users are recognized by issuer and subject, never by email address, which may be reassigned. A user whose groups
+    are gone at the provider loses them here too. Such users are never superusers and have no password.
     """
     named = claims.get(settings.OIDC_STAFF_CLAIM)
     roles = {role for role in ROLES if role in (named if isinstance(named, list) else [named])}
@@ -36,20 +36,20 @@ def admit(claims: dict[str, Any]) -> User:
             user = _known(claims) or (_new(claims) if roles else None)
             if user:
                 _update(user, claims, roles)
-    except IntegrityError:  # The same person in another window, or a name that somebody took in this moment.
+    except IntegrityError:  # The same person in another window, or a username that was taken at the same moment.
         raise Failed(WRONG) from None
     if not user or not roles:
-        log.warning("login of staff refused: no group is named user=%s", user and user.pk)
+        log.warning("staff login refused: the claim names no role user=%s", user and user.pk)
         raise Failed(NO_ROLE)
     if not user.is_active:
-        log.warning("login of staff refused: deactivated user=%s", user.pk)
+        log.warning("staff login refused: deactivated user=%s", user.pk)
         raise Failed(CLOSED)
     log.info("staff logged in user=%s groups=%s", user.pk, ",".join(sorted(roles)))
     return user
 
 
 def proven_at(claims: dict[str, Any]) -> float | None:
-    """When they last entered their password or the like at the provider, by its word; None where it does not say."""
+    """Return when the person last authenticated at the provider; None if it doesn't say."""
     at = claims.get("auth_time")
     return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
 
@@ -77,7 +77,7 @@ def _update(user: User, claims: dict[str, Any], roles: set[str]) -> None:
 
 
 def _free_name(claims: dict[str, Any]) -> str:
-    """A username to be recognized by. One that is taken stays with whoever has it."""
+    """Return a free username that the person can be recognized by."""
     wanted = _text(claims, "preferred_username") or _text(claims, "email") or str(claims["sub"])
     name = re.sub(r"[^\w.@+-]", "-", wanted)[:140]
     taken = set(User.objects.filter(username__istartswith=name).values_list("username", flat=True))
@@ -86,6 +86,6 @@ def _free_name(claims: dict[str, Any]) -> str:
 
 
 def _text(claims: dict[str, Any], name: str) -> str:
-    """A claim as a column of the user can hold it."""
+    """Return a claim as a text that fits the user's columns."""
     value = claims.get(name)
     return value.encode(errors="ignore").decode().replace("\0", "")[:150] if isinstance(value, str) else ""

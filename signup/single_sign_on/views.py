@@ -1,4 +1,4 @@
-"""The pages by which customers and staff log in with single sign-on."""
+"""The views that log customers and staff in with single sign-on."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PROPERTIES = {
     "email": "email",
     "organization": "organization_name",
 }
-"""Claim → the property that it fills in. All but the last are standard claims of OpenID Connect."""
+"""Claim → the property that it fills in. All but the last are OpenID Connect's standard claims."""
 BACK = "staff.back"
 """The session key for the page that asked staff to confirm that it's them."""
 NOBODY = _("You are signed in, but not with an account that can be used here. Please ask for help.")
 
 
 def where(setting: Callable[[], object], *methods: str) -> Callable[[View], View]:
-    """Decorate a view that exists only while something is set, for GET and further methods."""
+    """Decorate a view that exists only while something is set, for GET and other methods."""
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -53,9 +53,9 @@ def where(setting: Callable[[], object], *methods: str) -> Callable[[View], View
 
 
 def is_from_elsewhere(request: HttpRequest) -> bool:
-    """Whether another site has sent the browser here: nobody is logged in without a press on a page of ours.
+    """Whether another site sent the browser here. A login must start with a click on one of our own pages.
 
-    Browsers say so since 2023 (https://www.w3.org/TR/fetch-metadata/).
+    All browsers have sent this header since 2023 (https://www.w3.org/TR/fetch-metadata/).
     """
     return request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}
 
@@ -86,9 +86,9 @@ def logged_in(request: HttpRequest) -> HttpResponse:
 
 @where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.SIGNUP_LINK_KEY, "POST")
 def start(request: HttpRequest) -> HttpResponse:
-    """Where a signed link leads. Followed again in the same browser, it leads on as it did the first time.
+    """Accept a signed link. In the browser that used it first, it works again.
 
-    A browser that has proven to be somebody else's is asked first, and answers by POST.
+    A browser that has another customer's proof is asked first, and answers by POST.
     """
     try:
         read = link.read(request.GET.get("token", ""), request.build_absolute_uri("/"))

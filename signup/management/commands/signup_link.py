@@ -1,4 +1,4 @@
-"""`manage.py signup_link`: a signed link to the form, to try it with or to hand out by hand."""
+"""`manage.py signup_link`: print a signed link to the form, for a trial or for one customer."""
 
 from __future__ import annotations
 
