@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from functools import partial
 from urllib.parse import quote
 
@@ -13,6 +14,12 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = 30
 """Seconds."""
+
+
+class Line(logging.Formatter):
+    """Writes times in UTC, whatever the time zone of staff's pages."""
+
+    converter = staticmethod(time.gmtime)
 
 
 class Brief(logging.Filter):

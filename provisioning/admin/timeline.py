@@ -86,9 +86,15 @@ def timeline(account: Account) -> list[Event]:
 def described(entry: AuditEntry) -> list[str]:
     """Say what an entry of the audit trail changed: from what to what."""
     return [
-        f"{Account.label(name)}: {MASKED if MASKED in values else ' → '.join(map(_said, values))}"
+        f"{Account.label(name)}: {MASKED if MASKED in values else ' → '.join(map(_in_words, values))}"
         for name, values in entry.changes.items()
     ]
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) or "(empty)"
 
 
 def _call(account: Account, attempt: Attempt) -> Event:
@@ -119,9 +125,7 @@ def _call(account: Account, attempt: Attempt) -> Event:
 
 
 def _said(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) or "(empty)"
+    return "true" if value is True else str(value)
 
 
 def outlook(account: Account) -> str:

@@ -78,6 +78,8 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
     """Look at every page of the admin, in each of its states."""
     accounts = "/admin/provisioning/account/"
     operations = (
+        "/admin/provisioning/account/held/",
+        "/admin/provisioning/auditentry/",
         "/admin/provisioning/gateway/",
         "/admin/provisioning/worker/",
         "/admin/two-factor/",
@@ -104,6 +106,12 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
         for answer in page.get_by_text("Full answer").all():
             answer.click()
         look(page)
+        page.get_by_role("link", name="See the customer's page").click()
+        look(page)
+        page.get_by_role("link", name="Back to the account").click()
+        page.get_by_role("button", name="Get a link to it").click()
+        look(page)
+        page.get_by_role("link", name="Back to the account").click()
         organization = page.locator("#content h1").inner_text()
         account = page.url.partition("change/")[0]
         for name in pages:
@@ -203,6 +211,6 @@ def test_a_morning_in_the_admin_without_javascript(open_admin: Callable[..., Pag
     with site.worker():
         expect(page.locator(".outlook .state")).to_have_text("Queued")
         until(lambda: page.reload() and page.locator(".outlook .state.created").count())
-    expect(page.locator(".timeline")).to_contain_text("Corrected (phone) and queued for retry by operator.")
+    expect(page.locator(".timeline")).to_contain_text("Corrected by operator.")
     expect(page.locator(".timeline")).to_contain_text("Constant Contact created the account.")
     assert site.provider.accounts

@@ -36,7 +36,7 @@ def text_of(client: Client, path: str, **query: str) -> str:
 def test_a_customers_correction_is_told_from_what_to_what(admin_client: Client, corrected: Account, where: str) -> None:
     page = text_of(admin_client, {"page": page_of(corrected), "trail": LIST, "export": f"{LIST}export.csv"}[where])
     assert "the customer" in page
-    for words in ("Phone: 555 0100 → 555 010 0199", "false → true", f"Password: {MASKED}"):
+    for words in ("Phone: 555 0100 → 555 010 0199", "no → yes", f"Password: {MASKED}"):
         assert words in page
     for secret in (PASSWORD, NEW_PASSWORD):
         assert secret not in page

@@ -1,5 +1,6 @@
 """Times have the partner's time zone and its name, how long ago they were, and durations are for people."""
 
+import logging
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +12,7 @@ from pytest_django import Settings
 
 from provisioning.models import Attempt
 from provisioning.templatetags.times import ago, duration, exact, until
+from signup.errors import Line
 from tests.provisioning.admin.conftest import Make, State, attempt, page_of
 
 NOON = datetime(2026, 7, 14, 12, 30, tzinfo=UTC)
@@ -51,6 +53,13 @@ def test_times_to_come_and_gone_are_told_relative_to_now() -> None:
     assert ago(timezone.now() - 7201 * SECOND) == "2\xa0hours ago"
     assert until(timezone.now() + 7230 * SECOND).startswith("in 2\xa0hours (")
     assert until(timezone.now() - SECOND) == "any moment now"
+
+
+def test_the_log_stays_in_utc(settings: Settings) -> None:
+    settings.TIME_ZONE = "America/New_York"
+    record = logging.makeLogRecord({"created": NOON.timestamp(), "msg": "x"})
+    assert settings.LOGGING["formatters"]["line"]["class"] == f"{Line.__module__}.Line"
+    assert Line("{asctime}", style="{").format(record).startswith("2026-07-14 12:30:00")
 
 
 @pytest.mark.django_db
