@@ -13,6 +13,7 @@ from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
+from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
@@ -62,6 +63,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
 
     list_filter = ("is_staff", "is_active", "groups")
     readonly_fields = ("last_login", "date_joined")
+    filter_horizontal = ("user_permissions",)
     change_form_template = "admin/staff_user.html"
     FOR_SUPERUSERS = frozenset({"is_superuser", "user_permissions"})
 
@@ -99,6 +101,8 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         if db_field.name == "groups" and not request.user.is_superuser:
             more = Permission.objects.exclude(pk__in=permissions_of(request.user))  # type: ignore[arg-type]
             options["queryset"] = Group.objects.exclude(permissions__in=more)
+        if db_field.name == "groups":
+            options["widget"] = CheckboxSelectMultiple
         return super().formfield_for_manytomany(db_field, request, **options)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -39,7 +39,14 @@ Account.objects.create(
     first_name="Tim", last_name="Theta", email="tim@nullmailer.com", phone="12345", username="theta.yoga",
     oauth2_token=Sealed.of("not-a-real-token"), created_at=Now(),
 )
+for state, name in (("held", "Iota Inn"), ("unconfirmed", "Sigma Skates")):
+    account = Account.objects.create(
+        submission=uuid.uuid4(), state=state, organization_name=name, country_code="GB", first_name="Ida",
+        last_name="Iota", email="ida@nullmailer.com", phone="12345", username=name.replace(" ", ".").lower(),
+    )
+Attempt.objects.create(account=account, kind="create", username=account.username).complete(outcome="unknown")
 """
+DECIDE = "/admin/provisioning/account/?q=sigma"
 
 
 PROOF_IS_OLD = """
@@ -85,6 +92,8 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
         "/admin/two-factor/",
         "/admin/sessions/",
         "/admin/confirm/",
+        f"{accounts}held/",
+        f"{accounts}add/",  # Forbidden.
     )
     for path in ("/admin/", accounts, f"{accounts}?q=maple", f"{accounts}?q=nobody", *operations):
         page.goto(path)
@@ -96,6 +105,12 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
     look(page)
     page.goto("/admin/")
     page.get_by_text("As a table").click()
+    look(page)
+    page.goto("/admin/auth/user/")
+    page.get_by_role("link", name="operator", exact=True).click()
+    expect(page.get_by_label("Operator", exact=True)).to_be_checked()
+    look(page)
+    decide(page)
     look(page)
     for query, pages in (
         ("state__exact=rejected", ("correct", "close", "erase")),
@@ -123,6 +138,13 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
                 page.get_by_role("button", name="Correct").click()
                 expect(page.locator(".errorlist").first).to_be_visible()
                 look(page)
+
+
+def decide(page: Page) -> None:
+    page.goto(DECIDE)
+    page.locator(".field-customer a").first.click()
+    page.get_by_role("link", name="Decide whether it exists").click()
+    expect(page.get_by_role("button", name="Save decision")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -172,6 +194,12 @@ def test_no_page_is_wider_than_the_window(open_admin: Callable[..., Page], path:
     page = open_admin("Viewer", width=width)
     page.goto(path)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_nor_is_the_one_with_what_was_sent_and_what_is_listed(open_admin: Callable[..., Page]) -> None:
+    page = open_admin("Operator", width=320)
+    decide(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize("javascript", [True, False])
