@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core import mail
 from django.core.signing import TimestampSigner
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -115,7 +115,8 @@ def remind(username: str, email: str) -> None:
     """
     account = Account.objects.living().filter(username__iexact=username.strip(), state__in=DELAYS).first()
     if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
-        _plan(Mail.objects.filter(account=account, due_at=None), account.state, Now())
+        nothing_due = Q(due_at=None) | Q(event=MailEvent.REMINDER)
+        _plan(Mail.objects.filter(nothing_due, account=account), account.state, Now())
 
 
 def event_of(account: Account) -> str:
@@ -267,7 +268,7 @@ def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
     """Record that an email was sent or will not be retried. After a request for a correction, schedule the reminder."""
     SentMail.objects.create(account=message.account, event=message.event, problem=problem)
     closes_at = message.account.due_at
-    if message.event == MailEvent.REJECTED and closes_at:
+    if message.event == MailEvent.REJECTED and closes_at and closes_at - REMINDED > timezone.now():
         outcome |= {"event": MailEvent.REMINDER, "due_at": closes_at - REMINDED, "tries": 0}
     _note(message, problem=problem, **outcome)
 

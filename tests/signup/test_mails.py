@@ -303,6 +303,26 @@ class TestACorrection:
         assert "before May 14, 2036" in mail.outbox[1].body
         assert [sent.event for sent in SentMail.objects.all()] == ["rejected", "reminder"]
 
+    def test_a_planned_reminder_does_not_keep_the_link_from_its_owner(self) -> None:
+        account = to_correct()
+
+        mails.remind(account.username, account.email)
+
+        planned = Mail.objects.get()
+        assert planned.event == "rejected"
+        assert planned.due_at
+        assert planned.due_at <= timezone.now()
+
+    def test_an_email_that_is_sent_again_after_the_reminder_leads_to_no_other_one(self) -> None:
+        account = to_correct()
+        Account.objects.update(due_at=timezone.now() + timedelta(days=1))
+
+        mails.send_now(Account.objects.get(pk=account.pk))
+        mails.send_due()
+
+        assert Mail.objects.get().due_at is None
+        assert [sent.event for sent in SentMail.objects.all()] == ["rejected", "rejected"]
+
     def test_whoever_corrects_is_not_reminded(self) -> None:
         account = to_correct()
 
