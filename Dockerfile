@@ -19,7 +19,7 @@ USER 10001
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATABASE_URL=sqlite:////data/db.sqlite3
 VOLUME /data
 EXPOSE 8000
-# With a host name from ALLOWED_HOSTS, like any other visitor.
+# The check needs a host name from ALLOWED_HOSTS, like any other request.
 HEALTHCHECK --start-period=30s CMD ["python", "-c", "\
 from urllib.request import Request, urlopen; \
 from signup.settings import ALLOWED_HOSTS; \

@@ -1,6 +1,6 @@
 PYTHON ?= python3
 BIN = .venv/bin
-# On every core; the output shows progress.
+# Tests run on every core.
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 .PHONY: run test test-quick test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack check style messages requirements
@@ -9,15 +9,15 @@ PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 run: .venv/run  ## the page, a worker, and a Constant Contact sandbox on this machine
 	@$(BIN)/python manage.py demo
 
-# A certified OpenID provider to log in at, and Mozilla's scanner of headers.
+# A certified OpenID provider for login tests, and Mozilla's header scanner.
 NODE = $(if $(shell command -v npm),$(patsubst %,tests/%/node_modules/.package-lock.json,openid observatory))
 tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 	npm ci --prefix tests/$* --ignore-scripts --no-audit --no-fund
 	@touch $@
 
-test: test-sqlite test-postgresql test-browser  ## what a change must pass: on SQLite, on PostgreSQL, and in a browser
+test: test-sqlite test-postgresql test-browser  ## all tests that a change must pass: on SQLite, on PostgreSQL, and in a browser
 
-test-quick: .venv/dev  ## for every save: one minute of tests, on SQLite
+test-quick: .venv/dev  ## one minute of tests, on SQLite, to run often
 	$(PYTEST) -m "not slow and not browser and not long and not pace and not attack"
 
 test-sqlite: .venv/dev $(NODE)
@@ -29,15 +29,15 @@ test-postgresql: .venv/dev $(NODE)
 test-browser: .venv/dev $(NODE)
 	$(PYTEST) -m browser
 
-test-long: .venv/dev  ## the crash matrix, chaos and long sequences of events, on both databases
+test-long: .venv/dev  ## the crash matrix, the chaos test, and long sequences of events, on both databases
 	$(PYTEST) -m long
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m long
 
-test-pace: .venv/dev  ## how well the rate is used and kept, on an otherwise idle machine
+test-pace: .venv/dev  ## whether workers use the rate limit fully and never exceed it; needs an idle machine
 	$(BIN)/python -m pytest -m pace
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m pace
 
-test-nightly: test-pace test test-long  ## everything, then three more rounds of what a change must pass, in other orders and with every core busy
+test-nightly: test-pace test test-long  ## everything, then `test` three more times, in random order and with every core busy
 	for round in 1 2 3; do \
 		$(BIN)/python -m tests.stress $(PYTEST) -m "not long and not pace and not attack" && \
 		$(BIN)/python -m tests.stress $(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack" || exit 1; \
@@ -47,9 +47,9 @@ test-attack: .venv/dev tests/naughty/node_modules/.package-lock.json  ## the Big
 	$(PYTEST) -m attack
 	$(BIN)/python -m tests.wapiti
 
-check: style test  ## what a change must pass
+check: style test  ## everything that a change must pass
 
-style: .venv/dev  ## style, types, and the direction of dependencies
+style: .venv/dev  ## style, types, and import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -57,7 +57,7 @@ style: .venv/dev  ## style, types, and the direction of dependencies
 
 UNTRANSLATED = provisioning/admin/* provisioning/admin_site/* provisioning/management/* provisioning/models.py provisioning/gateway.py \
 	provisioning/search.py signup/admin.py signup/brand/* signup/single_sign_on/staff.py templates/admin/* tests/*
-messages: .venv/run  ## collect what customers read into the translation catalogs, and compile them (by GNU gettext)
+messages: .venv/run  ## collect customers' texts into the translation catalogs, and compile them (needs GNU gettext)
 	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")
 	$(BIN)/python manage.py compilemessages -i .venv
 

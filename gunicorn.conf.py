@@ -1,4 +1,4 @@
-"""How the web server runs, whether as a part of `manage.py serve` or alone, as `gunicorn signup.wsgi`."""
+"""The web server's configuration, for both `manage.py serve` and plain `gunicorn`."""
 
 import gc
 from datetime import timedelta
@@ -11,13 +11,13 @@ wsgi_app = "signup.wsgi"
 worker_class = "gthread"
 workers = 2
 threads = 8
-preload_app = True  # A configuration with mistakes ends the server at once, and memory is shared.
+preload_app = True  # A mistake in the configuration ends the server at once, and processes share memory.
 control_socket_disable = True
 forwarded_allow_ips = ""  # Django decides which proxies to trust; see TRUSTED_PROXIES.
 
 
 class AccessLogger(Logger):
-    """Logs a path percent-encoded, so that nobody can forge a line of the log with one."""
+    """Logs paths percent-encoded, so that nobody can forge log lines."""
 
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> dict[str, Any]:
         return super().atoms(resp, req, environ, request_time) | {
@@ -25,12 +25,12 @@ class AccessLogger(Logger):
         }
 
 
-# No query strings, referrers or addresses of visitors in the log.
+# The log has no query strings, referrers, or addresses of visitors.
 logger_class = AccessLogger
 accesslog = "-"
 access_log_format = "%(t)s %(m)s %(U)s %(s)s %(B)s bytes %(L)s s"
 
 
 def pre_fork(server: object, worker: object) -> None:
-    """Leave alone what was loaded before the fork: the garbage collector would write to it, and so copy it."""
+    """Exempt objects loaded before the fork from garbage collection, which would write to shared memory and copy it."""
     gc.freeze()

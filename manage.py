@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line: `manage.py help` lists what there is."""
+"""Django's command line. `manage.py help` lists the commands."""
 
 import os
 import sys
@@ -11,6 +11,6 @@ from signup.version import VERSION
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
     if sys.argv[1:] in (["--version"], ["version"]):
-        sys.stdout.write(f"{VERSION}\n")  # Django would name its own.
+        sys.stdout.write(f"{VERSION}\n")  # Django would print its own.
     else:
         execute_from_command_line(sys.argv)

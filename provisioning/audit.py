@@ -1,4 +1,4 @@
-"""The audit trail: who did what to which account, and what it changed. What workers do is in `Attempt`."""
+"""The audit trail: what staff and customers did to which account, and what it changed. For workers, see `Attempt`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from django.db.models.functions import Now
 from provisioning.rules import RULES
 
 MASKED = "•••"
-"""In place of a secret, or of a value that was erased."""
+"""Replaces secrets, and values that were erased."""
 
 
 class AuditEntry(models.Model):
     """One thing that staff or a customer did. Never edited, except that erasing an account masks its values."""
 
     account = models.ForeignKey("Account", on_delete=models.CASCADE, null=True, related_name="audit_entries")
-    """Null for what concerns many accounts, like an export."""
+    """Null if the action concerns many accounts, like an export."""
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, verbose_name="staff", related_name="+"
     )
-    """The member of staff; null: the customer."""
+    """The staff member; null if it was the customer."""
     at = models.DateTimeField("time", db_default=Now(), db_index=True)
     what = models.CharField(max_length=80, db_index=True)
     detail = models.CharField(max_length=255, blank=True)
-    """Holds no personal data and no secret."""
+    """Contains no personal data and no secrets."""
     changes = models.JSONField(default=dict)
     """Property → value before and value after."""
 
@@ -43,13 +43,13 @@ class AuditEntry(models.Model):
         return self.user.get_full_name() or self.user.get_username() if self.user else "the customer"
 
     def mask(self) -> None:
-        """Erase the values, and keep which properties changed."""
+        """Erase the values, but keep the names of the properties that changed."""
         masked = {name: [MASKED, MASKED] for name in self.changes}
         AuditEntry.objects.filter(pk=self.pk).update(changes=masked)
 
 
 def changes(before: object, after: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return what the values `after` change in the account `before`, with secrets masked."""
+    """Return the audit entry's `changes` for new values `after` of the account `before`, with secrets masked."""
     return {
         name: [MASKED, MASKED] if RULES[name].is_secret else [getattr(before, name), value]
         for name, value in after.items()

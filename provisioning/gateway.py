@@ -135,7 +135,7 @@ def acquire_permit(*, page: bool = False) -> Permit:
 
 
 def is_page_next() -> bool:
-    """Whether a page of the list goes before accounts: enough calls for accounts were made since the last page."""
+    """Whether the next call should read a page of the list: enough accounts were sent since the last page."""
     return state().since_page >= SENDS_PER_PAGE
 
 
@@ -217,7 +217,7 @@ def now() -> datetime:
 
 
 def failing_calls() -> str:
-    """Describe the newest calls if they all failed to get a clear answer; empty otherwise."""
+    """Describe the newest calls if several in a row failed to get a clear answer; empty otherwise."""
     hour = now() - timedelta(hours=1)
     calls = list(Attempt.objects.filter(kind=Attempt.Kind.CREATE, ended_at__gte=hour).order_by("-ended_at", "-pk")[:12])
     failed = list(takewhile(lambda call: call.outcome in (Outcome.UNKNOWN, Outcome.UNSENT, Outcome.UNUSABLE), calls))
@@ -280,7 +280,7 @@ def _open_breaker() -> None:
 
 
 def _newest_calls() -> Iterator[Attempt]:
-    """The newest completed create calls, newest first, except those that say nothing about the provider's state."""
+    """Return the newest completed create calls, newest first, except those that say nothing about the provider."""
     calls = Attempt.objects.filter(kind=Attempt.Kind.CREATE, ended_at__isnull=False).exclude(outcome=Outcome.NOT_DONE)
     return iter(calls.order_by("-ended_at", "-pk")[: 4 * UNCLEAR_ANSWERS])
 
@@ -303,18 +303,18 @@ def _locked() -> Gateway:
 
 
 def _now() -> datetime:
-    """The database's time; read it after waiting for the lock."""
+    """Return the database's time. Call it after waiting for the lock."""
     now: datetime = Gateway.objects.values_list(Now(), flat=True).get(pk=1)
     return now
 
 
 def _midnight_after(now: datetime) -> datetime:
-    """When the vendor resets the quota: 00:00 UTC."""
+    """Return when the vendor resets the quota: the next 00:00 UTC."""
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
 
 
 def _reason(answer: Answer) -> str:
-    """Say what was answered, and what is probably wrong."""
+    """Return what Constant Contact answered, and what is probably wrong."""
     errors = "; ".join(f"{problem.error_key} {problem.error_message}".strip() for problem in answer.problems)
     words = " ".join(re.sub(r"<[^>]*>", " ", answer.body).split())[:200]
     status = answer.status or 0

@@ -39,31 +39,30 @@ ONE_LIVING_PER_USERNAME = "account_one_living_per_username"
 
 
 class IllegalMove(Exception):
-    """The move is not in `Account.MOVES`: a bug in the calling code."""
+    """Raised for a move that the account's state does not allow."""
 
 
 class MovedMeanwhile(Exception):
-    """Someone else moved or claimed the account first; read it again to see what happened."""
+    """Raised when someone else moved or claimed the account first. Read it again to see what happened."""
 
 
 def _text(name: str, label: str, **options: Any) -> models.CharField[str, str]:
-    """A column for the vendor's property `name`, as wide as the vendor allows."""
+    """Return a column for the vendor's property `name`, as wide as the vendor allows."""
     rule = RULES[name]
     return models.CharField(label, max_length=rule.max_length, blank=not rule.required, **options)
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
     def due(self) -> Self:
-        """Accounts that need a worker now, by the database's clock, longest overdue first."""
+        """Return accounts that need a worker now, by the database's clock, longest overdue first."""
         return self.filter(due_at__lte=Now()).order_by("due_at", "pk")
 
     def living(self) -> Self:
-        """Accounts whose username and single sign-on ID are in use: all but closed ones."""
+        """Return accounts whose username and single sign-on ID are in use: all but closed ones."""
         return self.exclude(state=Account.State.CLOSED)
 
     def waiting_for_staff(self) -> Self:
-        """Accounts that need staff: held ones, ones with no next step, and ones that have been unconfirmed for an
-        hour."""
+        """Return accounts that need staff: held, without a next step, or unconfirmed for an hour."""
         state = Account.State
         lost = Q(due_at=None) | Q(state_changed_at__lte=Now() - timedelta(hours=1))
         return self.filter(Q(state=state.HELD) | Q(state=state.QUEUED, due_at=None) | Q(lost, state=state.UNCONFIRMED))
@@ -218,7 +217,7 @@ class Account(models.Model):
 
     @property
     def short_reference(self) -> str:
-        """The beginning of the reference, for people to read out and copy; staff find the account by it."""
+        """The beginning of the reference, which customers can read out and staff can search for."""
         digits = self.reference.hex[:8].upper()
         return f"{digits[:4]}-{digits[4:]}"
 
@@ -253,8 +252,8 @@ class Account(models.Model):
     def unanswered(self) -> models.QuerySet[Attempt]:
         """Return the calls under the current username that may have created the account, oldest first.
 
-        They include a call that did create it but whose answer came too late to act on. A look-up that found that
-        someone else has the username proves that no call before it created the account.
+        They include a call that created it but whose answer came too late to be applied. If a look-up found that
+        someone else has the username, no call before it created the account.
         """
         under_this_name = self.attempts.filter(username__iexact=self.username)
         others = under_this_name.filter(outcome=Attempt.Outcome.OTHERS).order_by("pk").last()
@@ -403,7 +402,7 @@ class Gateway(models.Model):
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> Self:
-        """Workers seen within the last minute; each reports about once a second."""
+        """Return workers seen within the last minute. Each reports about once a second."""
         return self.filter(seen_at__gte=Now() - timedelta(minutes=1))
 
 

@@ -1,4 +1,4 @@
-"""Search for accounts by what a customer says on the phone, at a cost that does not grow with the number of accounts.
+"""Search for accounts by what a customer says on the phone. Its cost doesn't grow with the number of accounts.
 
 Each word of a query matches the beginning of a word in the names of the organization and the owner, the email address,
 the username, or the account ID; a word of one or two letters matches only whole words. A complete email address matches

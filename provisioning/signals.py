@@ -1,4 +1,4 @@
-"""Signals for other packages; `provisioning` itself connects to none of them but `chores`."""
+"""Signals for other packages. `provisioning` itself connects only to `chores`."""
 
 from django.dispatch import Signal
 
@@ -7,4 +7,4 @@ moved = Signal()
 chores = Signal()
 """A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged."""
 to_do = Signal()
-"""The overview collects what staff need to do. Receivers return an `admin_site.overview.Task`, or None."""
+"""The overview is collecting tasks for staff. Receivers return an `admin_site.overview.Task`, or None."""

@@ -1,17 +1,17 @@
-// What the sign-up page does better with JavaScript. Every page works without it.
+// Improvements to the sign-up page for browsers with JavaScript. Every page works without it.
 
-const PATIENCE = 30000; // Milliseconds to wait for an answer; a slow line has it by then, or never.
+const TIMEOUT = 30000; // Milliseconds to wait for a response.
 
 const one = (selector, root = document) => root.querySelector(selector);
 
 let plain = one("main").innerHTML; // The page as the server sent it, before this script adds to it.
 
-/** Problems are read first: the focus goes to their summary. */
+/** Focus the summary of errors, so that screen readers read it first. */
 function showProblems() {
   one(".summary")?.focus();
 }
 
-/** A button that shows the password while it is typed; it is hidden again before the form is sent. */
+/** Enable the button that shows the password. The password is hidden again when the form is sent. */
 function revealPassword() {
   const button = one(".reveal");
   if (!button) return;
@@ -27,7 +27,7 @@ function revealPassword() {
   input.form.addEventListener("submit", () => show(false));
 }
 
-/** Only the states of the chosen country; a group of states bears its country's name. The stylesheet hides the rest. */
+/** Offer only the states of the chosen country. The label of each group of states is its country's name. */
 function matchStates() {
   const country = document.getElementById("id_country_code");
   const state = document.getElementById("id_state_code");
@@ -35,8 +35,8 @@ function matchStates() {
   const groups = [...state.querySelectorAll("optgroup")];
   const match = () => {
     const own = groups.find((group) => group.label === country.selectedOptions[0].label);
-    // Out of sight all of them stay, for a browser that fills in the state before the country. What was chosen in a
-    // group that goes is chosen again when it comes back: an option out of the page stays selected.
+    // For a country without states, all groups stay: the stylesheet hides the field, and a browser's autofill may set
+    // the state before the country. A removed option stays selected, so it is chosen again when its group comes back.
     for (const group of groups) own && group !== own ? group.remove() : state.append(group);
   };
   country.addEventListener("change", match);
@@ -44,7 +44,7 @@ function matchStates() {
   match();
 }
 
-/** Say so at once when something is typed or pasted that the server would refuse. Nothing is ever cut off. */
+/** Show at once when the server would refuse what was typed or pasted. Nothing is ever cut off. */
 function hintWhileTyping() {
   for (const input of document.querySelectorAll("[data-max-length]")) {
     const hint = document.getElementById(`${input.id}_hint`);
@@ -59,7 +59,7 @@ function hintWhileTyping() {
   name?.addEventListener("change", () => (name.value = meant(name)));
 }
 
-/** A phone's keyboard begins with a capital letter: where none is allowed, that is no reason to stop anybody. */
+/** Turn a value into lowercase if only its capital letters are wrong: phone keyboards start with a capital letter. */
 function useLowercase(input) {
   const value = input.value.toLowerCase();
   if (matches(input, meant(input)) || !matches(input, meant(input).toLowerCase())) return;
@@ -74,7 +74,7 @@ function problemOf(input) {
   return matches(input, meant(input)) ? "" : input.dataset.wrongCharacters;
 }
 
-/** What the server makes of it (`provisioning.rules.normalization`), near enough for a hint; a password stays as it is. */
+/** Normalize a value about like the server does (`provisioning.rules.normalization`). A password stays as it is. */
 function meant(input) {
   if (input.name === "password") return input.value;
   const value = input.value.trim();
@@ -85,7 +85,7 @@ function matches(input, value) {
   return !input.pattern || new RegExp(`^(?:${input.pattern})$`, "v").test(value);
 }
 
-/** Whether a password is guessed first, by the server's own table (`provisioning.rules.passwords`). */
+/** Whether a password is easy to guess, by the same rules as on the server (`provisioning.rules.passwords`). */
 function isEasyToGuess({ value, minLength, dataset }) {
   if (!dataset.common || [...value].length < minLength) return false;
   const bare = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
@@ -104,7 +104,7 @@ function isEasyToGuess({ value, minLength, dataset }) {
   );
 }
 
-/** The organization's name gives a username, until another one is typed. Other scripts than Latin give none. */
+/** Suggest a username made of the organization's name, until another one is typed. Only for names in Latin script. */
 function suggestUsername() {
   const organization = document.getElementById("id_organization_name");
   const name = document.getElementById("id_username");
@@ -119,7 +119,7 @@ function suggestUsername() {
   });
 }
 
-/** What is suggested is filled in where the password is still to be typed; anywhere else its button sends it at once. */
+/** Fill in a suggested username if the password is still to be entered. Otherwise, its button sends the form at once. */
 function fillInSuggestion() {
   const password = document.getElementById("id_password");
   for (const button of document.querySelectorAll(".suggestions button")) {
@@ -133,9 +133,9 @@ function fillInSuggestion() {
 }
 
 /**
- * One press sends once, and not before the server would take it: nobody is to be refused for being quick. The page
- * stays until there is an answer, so that a lost line or an impatient customer loses nothing that was typed. Sending
- * again is safe: the form carries an id by which the server knows it.
+ * Send forms with fetch(), once per press, and not before the server's minimum time has passed. The page stays until
+ * there is a response, so that nothing typed is lost if the connection fails. Sending again is safe, because the server
+ * recognizes the form by its one-time ID.
  */
 function sendInPlace() {
   for (const form of document.querySelectorAll("main form")) {
@@ -169,12 +169,12 @@ function sendInPlace() {
   }
 }
 
-/** The answer to a form. An error of the server's, or none within the time, is thrown. */
+/** Return the response to a form. Throws if the server fails, or doesn't respond in time. */
 async function send(form, entered) {
-  const patience = new AbortController();
-  const end = setTimeout(() => patience.abort(), PATIENCE);
-  const response = await fetch(form.action, { method: "POST", body: entered, signal: patience.signal });
-  clearTimeout(end);
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), TIMEOUT);
+  const response = await fetch(form.action, { method: "POST", body: entered, signal: controller.signal });
+  clearTimeout(timer);
   if (response.status >= 500) throw new Error(response.status);
   return response;
 }
@@ -187,7 +187,7 @@ function alertOf(text) {
   return alert;
 }
 
-/** A button that puts what is beside it on the clipboard, where the browser has one for us. */
+/** Enable the buttons that copy a value, if the browser lets us use the clipboard. */
 function copyAtOnce() {
   for (const button of document.querySelectorAll(".copy")) {
     button.hidden = !navigator.clipboard;
@@ -213,7 +213,7 @@ async function pageOf(response) {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-/** Put a page in the place of the one that is shown, and say what is new. */
+/** Replace the page's content with that of another one, and announce a new heading to screen readers. */
 function show(page) {
   const [old, main] = [one("main"), one("main", page)];
   const news = one("h1", main).textContent;
@@ -224,7 +224,7 @@ function show(page) {
   enhance();
 }
 
-/** Show the page as it is now. */
+/** Fetch the page again, and show it if it has changed. */
 async function renew() {
   const response = await fetch(location.href);
   if (!response.ok && response.status !== 404) throw new Error(response.status);
@@ -233,8 +233,8 @@ async function renew() {
 }
 
 /**
- * Ask for the state when the server says so, which is ever less often, and not at all in a hidden tab. Every fourth time
- * look in full, for what has changed besides.
+ * Poll the account's state at the interval that the server asks for, but not in a hidden tab. Every fourth time, fetch
+ * the whole page, because more than the state may have changed.
  */
 async function follow(pause = 1, asked = 1) {
   await new Promise((resolve) => setTimeout(resolve, pause * 1000));
@@ -248,7 +248,7 @@ async function follow(pause = 1, asked = 1) {
     pause = now.ask_again_in ?? pause;
     if (now.state !== state || asked % 4 === 0) await renew();
   } catch {
-    // Offline, or the server starts or is overloaded: ask again later.
+    // Offline, or the server is restarting or overloaded: ask again later.
     pause = Math.min(pause * 2, 60);
   }
   follow(pause, asked + 1);

@@ -104,7 +104,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     def response_action(self, request: HttpRequest, queryset: QuerySet[Account], *rest: Any, **named: Any) -> Any:
         """Act on the accounts that staff chose, even if they no longer match the list's filter.
 
-        Otherwise the action would never see accounts that a colleague was faster with, and nobody would be told.
+        Otherwise, accounts that a colleague has changed meanwhile would be skipped without a message.
         """
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not all(key.isdecimal() and len(key) < 19 for key in chosen):
@@ -124,7 +124,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The account's own page tells what happened."""
+        """Redirect to the account's page, which shows its history."""
         require_permissions(request)
         return redirect("admin:provisioning_account_change", object_id)
 

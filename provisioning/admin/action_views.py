@@ -23,7 +23,7 @@ from provisioning.admin_site import ask_for_proof
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 MOST_AT_ONCE = 500
-"""More would take longer than browsers and proxies wait."""
+"""More accounts would take longer than browsers and proxies wait."""
 
 
 def page(request: HttpRequest, template: str, account: Account | None, **context: Any) -> TemplateResponse:
@@ -42,7 +42,7 @@ def require_permissions(request: HttpRequest, *permissions: str) -> None:
 
 
 def stamp(account: Account) -> str:
-    """Return what identifies the account as a page shows it, so that nobody acts on a state they haven't seen."""
+    """Return a version of the account for a page to send back, so that nobody acts on a state they haven't seen."""
     return account.state_changed_at.isoformat()
 
 
@@ -84,7 +84,7 @@ def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accou
 
 
 def bound_form(request: HttpRequest, action: Action) -> forms.Form:
-    """Return the action's form; it is bound only where staff have confirmed what has to be confirmed."""
+    """Return the action's form. It is bound once staff have confirmed the action, if it needs confirmation."""
     confirmed = request.method == "POST" and (not action.warning or "confirmed" in request.POST)
     return action.form(request.POST if confirmed else None)
 
@@ -110,7 +110,7 @@ def _done(account: Account, request: HttpRequest, action: Action, values: Mappin
 def _ask(
     request: HttpRequest, action: Action, form: forms.Form, chosen: list[Account], fields: Mapping[str, str], back: str
 ) -> HttpResponse:
-    """Ask for confirmation for those of the chosen accounts that the action applies to; if there are none, go back."""
+    """Ask for confirmation for the chosen accounts that the action applies to; if there are none, go back."""
     accounts = [account for account in chosen if action.is_for(account)]
     if left := [account for account in chosen if account not in accounts]:
         tell_unchanged(request, left, len(chosen), "changes" if accounts else "changed")

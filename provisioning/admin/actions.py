@@ -21,10 +21,10 @@ State = Account.State
 class Action:
     """One thing that staff can do.
 
-    An action with a `warning` asks for confirmation first; `doubt` is added to it where one of the accounts may exist
-    at Constant Contact. `form` asks for what `service` needs besides the account. `needs_proof` asks staff to confirm
-    that it's them. `condition` narrows down the accounts in `states` that the action applies to. `codename` is that of
-    the permission, where it differs from the name.
+    An action with a `warning` asks for confirmation first. `doubt` is added to the warning if one of the accounts may
+    exist at Constant Contact. `form` asks for what `service` needs besides the account. `needs_proof` asks staff to
+    confirm that it's them. `condition` narrows down the accounts in `states` that the action applies to. `codename` is
+    the permission's, if it differs from the name.
     """
 
     name: str
@@ -52,18 +52,18 @@ class Action:
         return account.state in self.states and self.condition(account)
 
     def carry_out(self, account: Account, request: HttpRequest, values: Mapping[str, Any]) -> None:
-        """Do it and record who did it. Raises what the function of `services` raises; then nothing has happened.
+        """Carry out the action and record who did it. `values` are the cleaned data of `form`.
 
-        `values` are those of the valid `form`.
+        If `service` raises an exception, it is passed on, and nothing is changed or recorded.
         """
         with transaction.atomic():
             self.service(account, **values)
-            account.refresh_from_db()  # Otherwise the record of an erasure would bring the name back.
+            account.refresh_from_db()  # Otherwise, the record of an erasure would hold the erased name.
             record(request, account, self.done)
 
 
 class DeclineForm(forms.Form):
-    """Why sign-ups are declined. Their customers read it on their page and in an email."""
+    """The reason for declining sign-ups, which customers read on their page and in an email."""
 
     reason = forms.ChoiceField(
         label="Reason",
@@ -155,9 +155,9 @@ ACTIONS = (
         doubt=DOUBT,
     ),
 )
-"""In the order in which they are offered: the most common first, what can't be undone last."""
+"""In the order in which they are offered: the most common first, those that can't be undone last."""
 
 
 def offered(account: Account, request: HttpRequest) -> list[Action]:
-    """The actions that this member of staff can take on this account now."""
+    """Return the actions that this staff member can take on this account now."""
     return [action for action in ACTIONS if request.user.has_perm(action.permission) and action.is_for(account)]

@@ -1,4 +1,4 @@
-"""The audit trail over all accounts: who did what, and from what to what."""
+"""The audit trail of all accounts: who did what, and what it changed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEADER = ("time", "reference", "account", "who", "what", "detail", "changes")
 
 @admin.register(AuditEntry)
 class AuditAdmin(ReadOnly, ModelAdmin):
-    """The audit trail. Whoever may view accounts may view it."""
+    """The audit trail, for everyone who may view accounts."""
 
     list_display = ("when", "what", "who", "subject", "more")
     list_display_links = None

@@ -1,4 +1,4 @@
-"""The list of accounts, as quick with a million of them as with a thousand."""
+"""The list of accounts, which is as fast with a million accounts as with a thousand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ else:
 class ShortPaginator(AccountPaginator):
     """Count and page through the newest accounts only. To see others, staff filter or search.
 
-    One query finds their keys, for the count and the page alike: this query is what a search costs.
+    One query finds their keys, for both the count and the page: this query is the main cost of a search.
     """
 
     MOST = 1000
@@ -51,7 +51,7 @@ class AccountList(ChangeList):
             raise IncorrectLookupParameters(error) from error
 
     def get_results(self, request: HttpRequest) -> None:
-        if self.query and not self.get_filters_params():  # No filter needs any but the newest.
+        if self.query and not self.get_filters_params():  # Without a filter, only the newest matches are needed.
             found = search.matching(self.root_queryset, self.query, newest=ShortPaginator.MOST)
             self.queryset = found.order_by(*self.get_ordering(request, found))
         super().get_results(request)
@@ -65,7 +65,7 @@ class AccountList(ChangeList):
     def dates(self) -> list[Link]:
         """Return links to the years, to the months of the chosen year, or to the days of the chosen month, and back.
 
-        They range from the first account to the last; what is between is not queried.
+        They range from the oldest account to the newest. Spans without accounts are listed too, to save a query.
         """
         submitted = Account.objects.values_list("submitted_at", flat=True)
         oldest, newest = submitted.order_by("submitted_at").first(), submitted.order_by("-submitted_at").first()
@@ -100,7 +100,7 @@ class AccountList(ChangeList):
 
 @dataclass(frozen=True)
 class Span:
-    """Days that the list can be narrowed down to, and the lookup that does it."""
+    """A range of days, and the lookup that filters the list by it."""
 
     first: date
     last: date

@@ -1,4 +1,4 @@
-"""Correcting what Constant Contact refused, on behalf of the customer."""
+"""Staff's corrections of values that Constant Contact refused, on behalf of the customer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provisioning.admin.meanwhile import tell_meanwhile
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
-"""Passwords are left out: staff neither see nor choose one."""
+"""Without the password, which staff neither see nor choose."""
 
 
 class CorrectionForm(forms.Form):
@@ -41,12 +41,12 @@ class CorrectionForm(forms.Form):
 
 
 def is_correctable(account: Account) -> bool:
-    """Whether staff can correct what was refused: not if it was the password alone, which only its customer chooses."""
+    """Whether staff can correct what was refused: not if it was only the password, which only the customer chooses."""
     return account.state == Account.State.REJECTED and set(services.refused(account)) != {"password"}
 
 
 def correct(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take corrected values for a rejected account and queue it again."""
+    """Apply corrected values to a rejected account and queue it again."""
     require_permissions(request, "provisioning.correct_account")
     account = get_object_or_404(Account, pk=pk)
     back = redirect("admin:provisioning_account_change", pk)

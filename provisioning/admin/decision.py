@@ -1,4 +1,4 @@
-"""Deciding about an account that may or may not exist: what was sent, next to what the partner's list shows."""
+"""Staff's decision about an account that may or may not exist: what was sent, next to what the partner's list shows."""
 
 from __future__ import annotations
 

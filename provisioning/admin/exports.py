@@ -1,4 +1,4 @@
-"""The list as a file: CSV for spreadsheets, JSON for programs. Neither holds a secret."""
+"""Exports of the list of accounts: CSV for spreadsheets, JSON for programs. Neither contains secrets."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ COLUMNS = (
     "erased_at",
 )
 SENT = ("single_billing", "managed_site_owner", "billing_locale", "idp_provider", "partner_account_id")
-"""What the partner added, as it was sent: settings may have changed since."""
+"""Properties that the partner added, as they were sent. The settings may have changed since."""
 HEADER = (*COLUMNS, *SENT)
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-"""Characters that a spreadsheet may take for the start of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
+"""Characters that can start a formula in a spreadsheet: https://owasp.org/www-community/attacks/CSV_Injection"""
 
 Row = tuple[Any, ...]
 
@@ -74,14 +74,14 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
 
 
 def _described(kind: str, query: QueryDict) -> str:
-    """Say what is exported: the format and the filters, but not what was searched for, which may be personal."""
+    """Describe an export: its format and filters, but not the search term, which may be personal data."""
     filters = [f"{name}={value}" for name, value in query.items() if name != SEARCH_VAR]
     searched = ["after a search"] if query.get(SEARCH_VAR) else []
     return ", ".join([kind.upper(), *filters, *searched])[:255]
 
 
 def _sent() -> Subquery:
-    """Return what the partner added to the call that created the account, or may have, or else to the last call."""
+    """Return what the partner added to the call that created the account, or else to the last call that went out."""
     calls = Attempt.objects.filter(account=OuterRef("pk"), kind=Attempt.Kind.CREATE)
     went_out = calls.exclude(outcome__in=(Attempt.Outcome.UNSENT, Attempt.Outcome.NOT_DONE))
     created_first = Case(When(outcome=Attempt.Outcome.CREATED, then=0), default=1)
@@ -89,7 +89,7 @@ def _sent() -> Subquery:
 
 
 def as_csv(rows: Iterable[Row], header: Row = HEADER) -> Iterator[str]:
-    """Start with a byte order mark, by which spreadsheets recognize UTF-8."""
+    """Yield the lines of a CSV file. It starts with a byte order mark, by which spreadsheets recognize UTF-8."""
     writer = csv.writer(_Echo())
     yield "\ufeff" + writer.writerow(header)
     for row in rows:
@@ -97,7 +97,7 @@ def as_csv(rows: Iterable[Row], header: Row = HEADER) -> Iterator[str]:
 
 
 def as_json(rows: Iterable[Row]) -> Iterator[str]:
-    """Write one array, with an object on each line."""
+    """Yield the lines of a JSON array, with one object on each line."""
     before = "[\n"
     for row in rows:
         yield before + json.dumps(dict(zip(HEADER, row, strict=True)), cls=DjangoJSONEncoder, ensure_ascii=False)

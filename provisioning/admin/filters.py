@@ -26,7 +26,7 @@ PAID = Attempt.objects.filter(
     outcome__in=["", Attempt.Outcome.CREATED, Attempt.Outcome.UNKNOWN],
     sent__single_billing=True,
 )
-"""Calls that created the account, or may have, on the partner's bill: settings may have changed since."""
+"""Calls that created the account, or may have, on the partner's bill. The settings may have changed since."""
 QUESTIONS: dict[str, tuple[str, Q]] = {
     "attention": ("Needs attention", Q(state=State.REJECTED) | Q(pk__in=WAITING)),
     "lost": ("Unconfirmed for too long", Q(state=State.UNCONFIRMED, pk__in=WAITING)),

@@ -1,4 +1,4 @@
-"""Everything that is held, on one page: approve or decline all of it with one button."""
+"""The page for all held sign-ups, to approve or decline them with one button."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) ->
 
 
 def _seen(request: HttpRequest, accounts: AccountQuerySet) -> AccountQuerySet:
-    """Leave out what was held only after the page had been opened: an attack may have begun meanwhile."""
+    """Leave out sign-ups that were held after the page was opened: an attack may have begun since."""
     try:
         newest = forms.DateTimeField().clean(request.POST.get("seen", "").replace("\0", ""))
     except ValidationError:

@@ -1,4 +1,4 @@
-"""What staff are told when a colleague, a customer, or a worker was faster: which accounts, what happened, and when."""
+"""Messages for staff when a colleague, a customer, or a worker was faster: which accounts, what happened, and when."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from provisioning.models import Account, AuditEntry
 from provisioning.templatetags.times import ago
 
 LATELY = timedelta(days=1)
-"""What was done longer ago does not explain why an account is not as its page or list showed it."""
+"""Older actions can't be the reason why an account has changed since its page or list was opened."""
 
 
 def tell_unchanged(request: HttpRequest, left: Collection[Account], chosen: int, verb: str = "changed") -> None:
-    """Tell that nothing changed for those `left` of the accounts `chosen`, by what happened to them."""
+    """Tell staff that nothing changed for the accounts `left`, of `chosen` in all, and why, grouped by reason."""
     groups = Counter(_what_happened(left))
     parts = "; ".join(f"{count} {pluralize(count, 'is,are')} {what}" for what, count in groups.most_common())
     messages.warning(request, f"Nothing {verb} for {len(left)} of {chosen} account{pluralize(chosen)}: {parts}.")
 
 
 def tell_meanwhile(request: HttpRequest, account: Account) -> None:
-    """Tell that an account is no longer as its page showed it, and who changed it."""
+    """Tell staff that an account has changed since its page was opened, and who changed it."""
     account.refresh_from_db()
     [now] = _what_happened([account])
     messages.warning(request, f"Nothing was done: {account} has changed since you opened it. It is now {now}.")
 
 
 def _what_happened(accounts: Collection[Account]) -> Iterator[str]:
-    """Return for each account its state, and what was done to it lately, or how long it has been in this state."""
+    """Yield each account's state, with what was done to it lately, or how long it has been in this state."""
     entries = AuditEntry.objects.filter(account__in=accounts, at__gte=Now() - LATELY).select_related("user")
     last = {entry.account_id: entry for entry in entries.order_by("at", "pk")}
     for account in accounts:

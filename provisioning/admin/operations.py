@@ -1,4 +1,4 @@
-"""What runs in the background: the gateway, the workers, and the partner's account list at Constant Contact."""
+"""Admins for background work: the gateway, the workers, and the partner's account list at Constant Contact."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class WorkerAdmin(ReadOnly, ModelAdmin):
 
 
 class MirrorAdmin(ReadOnly, ModelAdmin):
-    """Visible to everybody who may view the gateway."""
+    """Base for the mirror's admins, which everyone who may view the gateway may view."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("provisioning.view_gateway")

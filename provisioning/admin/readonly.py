@@ -1,4 +1,4 @@
-"""Admins that show evidence and never edit it."""
+"""A mixin for admins whose rows are evidence and are never edited."""
 
 from typing import TYPE_CHECKING, Any
 

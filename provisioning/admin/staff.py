@@ -1,7 +1,7 @@
-"""The users of the admin. They are deactivated, never deleted: what they did to accounts is evidence.
+"""Admins for staff's users. Users are deactivated, never deleted: the audit trail refers to them.
 
-Administrators manage users, but can't make anybody more powerful than they are. Only superusers manage superusers,
-individual permissions, and the permissions of groups.
+Administrators manage users, but can't give anyone more permissions than they have themselves. Only superusers manage
+superusers, individual permissions, and the permissions of groups.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ for model in (User, Group, TOTPDevice):
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:
-    """Return the permissions that the user has, or would have if active. For a superuser, this says nothing."""
+    """Return the permissions assigned to a user, active or not. Superusers have all others too."""
     return Permission.objects.filter(Q(group__user=user) | Q(user=user))
 
 
 def may_manage(request: HttpRequest, user: User) -> bool:
-    """Whether this member of staff has at least the permissions of that user."""
+    """Whether the current staff member has at least the permissions of `user`."""
     if request.user.is_superuser:
         return True
     more = permissions_of(user).exclude(pk__in=permissions_of(request.user))  # type: ignore[arg-type]  # no stranger
@@ -42,7 +42,7 @@ def may_manage(request: HttpRequest, user: User) -> bool:
 
 
 class ProofRequired:
-    """Mixin for admins: staff confirm that it's them before they change anything. There are no bulk actions."""
+    """Mixin for admins: staff must confirm that it's them before they change anything. It has no bulk actions."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
@@ -85,7 +85,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         return [path("<int:pk>/sessions/", view, name="auth_user_sessions"), *super().get_urls()]
 
     def sessions(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show where a colleague is logged in, and end any of these sessions."""
+        """Show where a colleague is logged in, and end sessions."""
         user = get_object_or_404(self.get_queryset(request), pk=pk)
         if not self.has_change_permission(request, user):
             raise PermissionDenied

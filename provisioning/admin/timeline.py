@@ -1,4 +1,4 @@
-"""What happened to an account, in plain words: every call, every answer, and everything staff did, in order."""
+"""The timeline of an account, in plain words: every call, every answer, and everything staff did, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
 @dataclass(frozen=True)
 class Event:
-    """One entry.
+    """One event in the timeline.
 
     `tone` sets its color: good, bad, unsure, or empty. `said` quotes Constant Contact; `raw` is its full answer.
     """
@@ -84,7 +84,7 @@ def timeline(account: Account) -> list[Event]:
 
 
 def described(entry: AuditEntry) -> list[str]:
-    """Say what an entry of the audit trail changed: from what to what."""
+    """Return what an entry of the audit trail changed: each property with the value before and after."""
     return [
         f"{Account.label(name)}: {MASKED if MASKED in values else ' → '.join(map(_in_words, values))}"
         for name, values in entry.changes.items()
@@ -110,7 +110,7 @@ def _call(account: Account, attempt: Attempt) -> Event:
         f"HTTP {attempt.status}" if attempt.status else "",
         duration(attempt.duration) if attempt.duration is not None else "",
         attempt.error_key,
-        "sent with " + ", ".join(f"{name} {_said(value)}" for name, value in attempt.sent.items())
+        "sent with " + ", ".join(f"{name} {_format(value)}" for name, value in attempt.sent.items())
         if attempt.sent
         else "",
     ]
@@ -124,12 +124,12 @@ def _call(account: Account, attempt: Attempt) -> Event:
     )
 
 
-def _said(value: object) -> str:
+def _format(value: object) -> str:
     return "true" if value is True else str(value)
 
 
 def outlook(account: Account) -> str:
-    """Say what happens next, and whether somebody has to do something."""
+    """Return what happens next, and whether anyone has to do something."""
     due = until(account.due_at) if account.due_at else ""
     match account.state:
         case State.HELD:

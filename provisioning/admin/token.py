@@ -15,7 +15,7 @@ from provisioning.sealed import CannotOpen
 
 @sensitive_variables("token")
 def token(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show the access token to staff who may see it and have just confirmed that it's them. Record it."""
+    """Show the access token, and record that, to staff who may see it and have just confirmed that it's them."""
     require_permissions(request, "provisioning.reveal_oauth2_token")
     account = get_object_or_404(Account, pk=pk)
     if not account.oauth2_token:

@@ -1,7 +1,7 @@
-"""The site that the admin's pages hang in: its frame, its overview, and how staff log in.
+"""The admin site: its frame, its overview, and how staff log in.
 
-It is apart from `provisioning.admin` because Django imports the default admin site before it looks for the admins that
-register with it.
+It is separate from `provisioning.admin` because Django imports the default admin site before it discovers the admins
+that register with it.
 """
 
 from provisioning.admin_site.identity import is_from_identity_provider

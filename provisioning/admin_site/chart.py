@@ -1,4 +1,4 @@
-"""Numbers as inline SVG, drawn on the server. The style sheet sets the colors."""
+"""Charts as inline SVG, rendered on the server. The style sheet sets the colors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SERIES = (
     ("trouble", "Rejected or unconfirmed", (State.REJECTED, State.UNCONFIRMED)),
     ("closed", "Closed", (State.CLOSED,)),
 )
-"""What is stacked for each day, from the bottom up: CSS class, name, and the states counted."""
+"""The series stacked for each day, from the bottom up: CSS class, name, and the states that it counts."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Chart:
 
     @property
     def top(self) -> int:
-        """Return the number at the top of the scale: the next one that is easy to halve."""
+        """Return the number at the top of the scale: the next round one that can be halved."""
         step: int = 10 ** max(0, ceil(log10(max(self.most, 1))) - 1)
         return next(number * step for number in (2, 4, 6, 8, 10) if number * step >= self.most)
 
@@ -72,7 +72,7 @@ class Chart:
 
     @property
     def dates(self) -> list[tuple[date, float]]:
-        """Return weekly marks below the bars, the last one for today."""
+        """Return the dates of the weekly marks below the bars and their x coordinates; the last one is today."""
         width = self._width
         return [
             (day, LEFT + (number + 0.5) * width)

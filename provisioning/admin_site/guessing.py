@@ -1,4 +1,4 @@
-"""Protection against guessing staff's passwords and codes: block the network, and slow down guesses at the user.
+"""Protection against guessing staff's passwords and codes: block networks, and slow down guesses at a user.
 
 Failures count for 15 minutes after the last one:
 
@@ -6,11 +6,11 @@ Failures count for 15 minutes after the last one:
 - by network: after 50, it is blocked for every user;
 - by user: after 10 from anywhere, each further guess has to wait 1, 2, 4 … 60 seconds.
 
-Whatever the source, each process checks only a few passwords at the same time (`turn`).
+Whatever the source, each process checks only a few passwords at a time (`turn`).
 
-A network is an IPv4 address or an IPv6 /64. Where it is unknown, only the user counts. A browser in which the user has
-logged in before is counted separately, so that a stranger can't lock them out. A guess made too early is not checked
-and does not count.
+A network is an IPv4 address or an IPv6 /64. If it is unknown, failures count by user only. A browser in which the user
+has logged in before is counted separately, so that a stranger can't lock them out. A guess made too early is not
+checked and does not count.
 """
 
 from __future__ import annotations
@@ -42,30 +42,30 @@ MOST_OF_NETWORK = 50
 FREE_FOR_USER = 10
 LONGEST_DELAY = 60.0
 KNOWN = "known"
-"""Stored as the browser of a failure where the user has logged in with it before. Others are stored as empty."""
+"""Stored as the browser of a failure if the user has logged in with it before; otherwise, the browser is empty."""
 YEAR = timedelta(days=365)
 AT_ONCE = 2
-"""How many passwords each process checks at the same time: hashing one takes a core, which other pages need too."""
+"""How many passwords each process checks at a time: hashing one takes a whole core, which other pages need too."""
 
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 class Busy(Exception):
-    """Too many passwords are being checked."""
+    """Raised when too many passwords are already being checked."""
 
 
 class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
-    """Counts failures for axes, which asks before each login and shows the page that says to wait."""
+    """Counts failures for axes, which calls it before each login and shows the page that says to wait."""
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
         wait = _wait(request, _username(credentials))
         if wait:
-            # For that page, rounded up.
+            # For that page, rounded up to the next minute.
             request.locked_for = timesince(now() - wait - timedelta(seconds=59))  # type: ignore[attr-defined]
         return bool(wait)
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **signal: Any) -> None:
-        """Count a failure. Of what was entered, only the username is kept."""
+        """Count a failure. Only the username is stored, never the password."""
         if request is None or request.axes_locked_out:
             return
         username = _username(credentials)
@@ -74,7 +74,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
             browser = KNOWN if _is_known(request, username) else ""
             source = {"username": username, "ip_address": request.axes_ip_address, "user_agent": browser}
             rows = AccessAttempt.objects.filter(**source)
-            if not rows.exists():  # In a race, both create it, and one is ignored.
+            if not rows.exists():  # In a race, both requests create it, and one is ignored.
                 AccessAttempt.objects.bulk_create(
                     [AccessAttempt(**source, failures_since_start=0)], ignore_conflicts=True
                 )
@@ -87,9 +87,9 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
 
 @contextmanager
 def turn(request: HttpRequest, username: str) -> Iterator[None]:
-    """Take a turn at having a password checked. Raises Busy at once: a thread that waits serves nobody.
+    """Take a turn to check a password. Raises Busy at once if there is none: a waiting thread can't serve others.
 
-    Nobody has to take one in a browser in which the user has logged in before.
+    A browser in which the user has logged in before needs no turn.
     """
     is_known = _is_known(request, username)
     if not is_known and not _turns.acquire(blocking=False):
@@ -107,9 +107,9 @@ def count_failure(request: HttpRequest, username: str) -> None:
 
 
 def forget_failures(**signal: Any) -> None:
-    """Delete what no longer counts. A chore of the worker."""
+    """Delete failures that no longer count. Runs as a worker's chore."""
     old = AccessAttempt.objects.filter(attempt_time__lte=now() - MEMORY)
-    if old.exists():  # Avoids a write most of the time.
+    if old.exists():  # Usually there are none, and nothing is written.
         old.delete()
 
 

@@ -1,4 +1,4 @@
-"""How a member of staff proves who they are: through the identity provider, or by a password and a second factor."""
+"""How staff prove who they are: through the identity provider, or with a password and a second factor."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from provisioning.admin_site.guessing import count_failure
 
 
 def is_from_identity_provider(user: Any) -> bool:
-    """Whether this user logs in through the identity provider, and only there."""
-    return hasattr(user, "identity")  # The relation belongs to `signup`, which this package does not know.
+    """Whether this user can log in only through the identity provider."""
+    return hasattr(user, "identity")  # The relation belongs to `signup`, which this package can't import.
 
 
 def has_second_factor(user: Any) -> bool:
-    """Whether a code is asked for when this user logs in."""
+    """Whether this user needs a code to log in."""
     confirmed: bool = TOTPDevice.objects.filter(user=user.pk, confirmed=True).exists()
     return confirmed
 
 
 def accepts(request: HttpRequest, user: Any, code: str) -> bool:
-    """Whether the code is right. A code works once; a wrong or missing one counts like a wrong password."""
+    """Whether the code is right. It works once. A wrong or missing code counts like a wrong password."""
     with transaction.atomic():
         devices = TOTPDevice.objects.select_for_update().filter(user=user.pk, confirmed=True)
         right = bool(code) and any(device.verify_token(code) for device in devices)

@@ -1,6 +1,6 @@
-"""Which lookups the query string of a list may have: those that its filters offer, and no others.
+"""An allowlist for the lookups in a list's query string: only those that its filters offer.
 
-Django's admin filters by any column, shown or not, so a secret could be read bit by bit.
+Django's admin filters by any column, shown or not, so a secret could be read one character at a time.
 """
 
 from __future__ import annotations

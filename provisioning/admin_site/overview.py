@@ -1,7 +1,7 @@
-"""What staff want to know first in the morning: how many signed up, is anything stuck, and what needs doing.
+"""The admin's overview: how many people signed up, whether anything is stuck, and what needs doing.
 
-Its cost does not grow with the number of accounts. Tasks and today's numbers are counted each time; past days, and the
-times and reasons of the newest accounts, are cached for 15 minutes.
+Its cost doesn't grow with the number of accounts. Tasks and today's numbers are counted each time. Past days, and the
+times and refusals of the newest accounts, are cached for 15 minutes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 DAYS = 30
 NEWEST = 1000
-"""How many of the newest accounts, and of the newest refusals, the statistics look at."""
+"""How many of the newest accounts, and of the newest refusals, the statistics cover."""
 FRESH_FOR = timedelta(minutes=15)
 """How long numbers about the past are cached."""
 LATE = timedelta(minutes=10)
@@ -67,7 +67,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Task:
-    """Something for staff to do, with a link to where they do it, and advice."""
+    """Something for staff to do, with a link to the page for it, and advice."""
 
     text: str
     url: str
@@ -113,7 +113,7 @@ def overview() -> Overview:
 
 
 def by_day(today: date) -> dict[date, Counts]:
-    """Count accounts by the day of submission, oldest first, and by their present state."""
+    """Count accounts by the day of submission, oldest first, and by their current state."""
     past: dict[date, Counts] = _cached(f"past.{today}", partial(_count, today))
     states = Account.objects.filter(submitted_at__gte=_start(today)).order_by().values_list("state")
     return past | {today: Counts(dict(states.annotate(Count("pk"))))}
@@ -132,9 +132,9 @@ def _start(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time()))
 
 
-def _cached(name: str, find_out: Callable[[], T]) -> T:
-    """Return the cached value, or find it out and cache it."""
-    return cache.get_or_set(f"overview.{name}", find_out, FRESH_FOR.total_seconds())  # type: ignore[return-value]
+def _cached(name: str, compute: Callable[[], T]) -> T:
+    """Return the cached value, or compute and cache it."""
+    return cache.get_or_set(f"overview.{name}", compute, FRESH_FOR.total_seconds())  # type: ignore[return-value]
 
 
 def _last(days: dict[date, Counts], number: int) -> Counts:

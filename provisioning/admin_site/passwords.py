@@ -1,4 +1,4 @@
-"""Which words staff may not make their password of: those that everybody would try first at this installation."""
+"""A password validator that refuses the words that attackers would try first at this installation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = ("Constant Contact", "signup", "administrator", "provisioning")
 
 
 class LocalWordsValidator:
-    """For AUTH_PASSWORD_VALIDATORS."""
+    """Refuses passwords that are little more than a local word. For AUTH_PASSWORD_VALIDATORS."""
 
     def validate(self, password: str, user: Any = None) -> None:
         if any(is_made_of(password, word) for word in _words()):

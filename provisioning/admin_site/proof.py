@@ -1,4 +1,4 @@
-"""Where staff confirm that it's them, and where they change their password. Wrong guesses count as at the login."""
+"""The pages where staff confirm that it's them and change their password. Wrong guesses count as at login."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class ProofForm(forms.Form):
-    """Asks for all that a login asks for: the password, and a code where there is a second factor."""
+    """Asks for everything a login asks for: the password, and a code if the user has a second factor."""
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.POST or None)
@@ -41,7 +41,7 @@ class ProofForm(forms.Form):
         _check_password(self.request, self.cleaned_data["password"])
 
     def clean_code(self) -> None:
-        """Check the code only after the right password, so that a mistyped password uses up no code."""
+        """Check the code only after the right password, so that a mistyped password doesn't use up a code."""
         if self.errors:
             return
         if not accepts(self.request, self.request.user, self.cleaned_data["code"]):
@@ -72,7 +72,7 @@ class ChangePassword(PasswordChangeView):
 
 
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Ask for the password or a code, and go back to the page that needed it."""
+    """Ask staff to log in again, and go back to the page that needed proof."""
     back = request.GET.get("next", "")
     index = reverse("admin:index")
     if not (url_has_allowed_host_and_scheme(back, None) and back.startswith(index)):

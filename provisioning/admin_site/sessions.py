@@ -1,7 +1,7 @@
-"""How long staff stay logged in, where they are logged in, and when they have to confirm that it's them.
+"""Staff's sessions: how long they last, where staff are logged in, and when they must confirm that it's them.
 
-A session ends STAFF_SESSION_HOURS after the login in any case, and STAFF_IDLE_MINUTES after the last page of the admin.
-Django stores this end with the session, and only this module moves it.
+A session ends STAFF_SESSION_HOURS after the login, or STAFF_IDLE_MINUTES after the last page of the admin, whichever
+comes first. Django stores the end with the session, and only this module changes it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 SINCE, SEEN, PROVEN = "staff.since", "staff.seen", "staff.proven"
 """Session keys: when staff logged in, were last seen, and last proved who they are."""
 PROOF_HOLDS_FOR = timedelta(minutes=10)
-"""For how long a password, a code, or a login counts as proof."""
+"""How long a login or a confirmation counts as proof."""
 NOTICED_AFTER = timedelta(minutes=1)
-"""Pages that follow within this time don't update when the session was last seen."""
+"""Requests within this time of the last update don't update when the session was last seen."""
 
 
 def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
-    """Note the time of a login, and set when the session ends."""
+    """Record the time of a login, and set when the session ends."""
     log.info("staff logged in user=%s by=%s", user.pk, _proof_of(user))
     request.session[SINCE] = now().timestamp()
     request.session.pop(SEEN, None)
@@ -49,12 +49,12 @@ def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
 
 
 def note_proof(request: HttpRequest, at: float | None = None) -> None:
-    """Note that the person at this browser has proven who they are, now or `at` a time in the past."""
+    """Record that the user proved who they are, now or `at` an earlier time (seconds since the epoch)."""
     request.session[PROVEN] = min(now().timestamp(), at or float("inf"))
 
 
 def prove_again(request: HttpRequest) -> None:
-    """Note a fresh proof under a new key, so that whoever knew the old one is out."""
+    """Record a fresh proof under a new session key, which locks out anyone who knew the old one."""
     log.info("staff proved who they are user=%s", request.user.pk)
     request.session.cycle_key()
     note_proof(request)
@@ -67,7 +67,7 @@ def end(sender: Any, request: HttpRequest, user: User | None, **signal: Any) -> 
 
 
 def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware: log staff out when their session is over, and ask for the second factor where it is required."""
+    """Middleware: log staff out when their session is over, and make them set up a required second factor."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(reverse("admin:index")) and request.user.is_authenticated:
@@ -82,7 +82,7 @@ def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
 
 def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
-    """Redirect to the page that asks for proof; None if there is fresh proof. What a form held is lost."""
+    """Return a redirect to the page that asks for proof; None if there is fresh proof. A submitted form is lost."""
     if _time(request, PROVEN) + PROOF_HOLDS_FOR > now():
         return None
     if request.method == "POST":
@@ -123,7 +123,7 @@ def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _is_valid(request: HttpRequest) -> bool:
-    """Whether the session is still valid. If so, note that somebody was here."""
+    """Whether the session is still valid. If so, record when it was seen."""
     if SINCE not in request.session or _end(request) <= now():
         return False
     idle = timedelta(minutes=settings.STAFF_IDLE_MINUTES)
@@ -133,7 +133,7 @@ def _is_valid(request: HttpRequest) -> bool:
 
 
 def _note_seen(request: HttpRequest) -> bool:
-    """Note that somebody is here. Returns False where the session was ended in this moment."""
+    """Record that the session was seen. Returns False if it was ended at the same moment."""
     request.session[SEEN] = now().timestamp()
     request.session.set_expiry(_end(request))
     seen = {
@@ -179,6 +179,6 @@ def _without_second_factor() -> set[str]:
 
 
 def _lacks_second_factor(user: Any) -> bool:
-    """Whether a required second factor is missing. For users of the identity provider, it decides that itself."""
+    """Whether a required second factor is missing. The identity provider decides for its own users."""
     required = settings.STAFF_TWO_FACTOR == "required"
     return required and user.is_staff and not is_from_identity_provider(user) and not has_second_factor(user)

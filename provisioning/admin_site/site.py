@@ -1,4 +1,4 @@
-"""The frame of the admin: its name, what every page shows, and the record of who did what."""
+"""The admin site: its name, its own pages, the context of every page, and the record of what staff do."""
 
 from typing import Any
 
@@ -26,9 +26,9 @@ from provisioning.models import Account, AuditEntry
 
 
 def record(request: HttpRequest, row: Model | None, what: str, detail: str = "") -> None:
-    """Add what this member of staff did to the audit trail, or for other rows than accounts, to the row's history.
+    """Record what the current staff member did: for accounts in the audit trail, for other rows in their history.
 
-    None stands for many accounts. Neither text may hold personal data or a secret.
+    A `row` of None means many accounts. Neither text may contain personal data or a secret.
     """
     if row is None or isinstance(row, Account):
         AuditEntry.objects.create(account=row, user_id=request.user.pk, what=what, detail=detail)
@@ -44,7 +44,7 @@ class Site(admin.AdminSite):
     login_form = LogInForm
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register a model so that its list can be filtered only by what it offers."""
+        """Register a model so that its list can be filtered only by the lookups that it offers."""
         base = admin_class or admin.ModelAdmin
         strict = type(base.__name__, (OfferedLookups, base), {"__module__": base.__module__, "__doc__": base.__doc__})
         super().register(model_or_iterable, strict, **options)
@@ -92,7 +92,7 @@ class Site(admin.AdminSite):
         return ChangePassword.as_view(extra_context=self.each_context(request) | (extra_context or {}))(request)
 
     def resume(self, request: HttpRequest) -> HttpResponse:
-        """Resume the gateway. Does no harm when it isn't stopped."""
+        """Resume the gateway. Harmless if it isn't stopped."""
         if not request.user.has_perm("provisioning.resume_gateway"):
             raise PermissionDenied
         gateway.resume()

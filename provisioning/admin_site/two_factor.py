@@ -31,7 +31,7 @@ def code_field(**options: Any) -> forms.CharField:
 
 
 class LogInForm(AdminAuthenticationForm):
-    """Also asks for a code, which users with a second factor need."""
+    """The login form, with a code for users who have a second factor."""
 
     code = code_field(label="Two-factor code, if you use one", required=False)
 
@@ -64,7 +64,7 @@ class CodeForm(forms.Form):
         self.device = device
 
     def clean_code(self) -> None:
-        if not self.device.verify_token(self.cleaned_data["code"]):  # The device itself slows guesses down.
+        if not self.device.verify_token(self.cleaned_data["code"]):  # The device throttles guesses.
             raise ValidationError("This code is wrong or already used. Wait for the next code and enter it.")
 
 
@@ -92,20 +92,20 @@ def two_factor(request: HttpRequest) -> HttpResponse:
             messages.success(
                 request, "Two-factor authentication is on. From now on, you log in with your password and a code."
             )
-        return redirect("admin:sessions")  # To end those that began without it.
+        return redirect("admin:sessions")  # There, staff can end sessions that began without it.
     context = {"title": "Two-factor authentication", "device": device, "form": form}
     if not device.confirmed:
-        context |= {"qr_code": _drawn(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}
+        context |= {"qr_code": _qr_code(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}
     return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
 
 
 def _device_of(user: Any) -> TOTPDevice:
-    """Return the device in use, or the one to set up. Pages that are opened at once get the same one."""
+    """Return the device in use, or the one to set up. Pages opened at the same time get the same one."""
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         own = TOTPDevice.objects.filter(user=user).order_by("-confirmed", "pk")
         return own.first() or TOTPDevice.objects.create(user=user, name="TOTP", confirmed=False)
 
 
-def _drawn(url: str) -> str:
+def _qr_code(url: str) -> str:
     return mark_safe(segno.make(url).svg_inline(scale=5, border=2))  # noqa: S308

@@ -179,7 +179,7 @@ def read_page(entries: Any, next_page: Any, *, account_id: str, username: str, s
 
 
 def read_query(link: str) -> dict[str, str]:
-    """The query of a link to another page; empty where the link has none that can be read."""
+    """Return the query of a link to another page; empty if there is none."""
     return dict(parse_qsl(link.partition("?")[2].partition("#")[0]))
 
 

@@ -110,7 +110,7 @@ class Client(ABC):
             with self._transport.call(timeout, start):
                 status, headers, text = self._exchange(method, url, timeout=(min(10.0, timeout), timeout), **request)
             answer = _interpret(status, headers, text, read)
-        except Exception as error:  # Whatever failed, the account may exist once a byte was sent.
+        except Exception as error:  # Whatever failed: once a byte was sent, the account may exist.
             answer = self._failed(error)
         duration = timedelta(seconds=time.monotonic() - started)
         hidden = (*self._own_secrets(), *secrets, answer.oauth2_token)
@@ -232,7 +232,7 @@ def _masked(problem: Problem, secrets: tuple[str, ...], password: str) -> Proble
 
 
 def _describe_failure(error: BaseException, *, timed_out: bool) -> str:
-    """Say why there was no answer, without the URL, which is in the outer exceptions."""
+    """Return why there was no answer, without the URL (and the API key in it), which only outer exceptions contain."""
     seen = [error]
     while inner := seen[-1].__cause__ or seen[-1].__context__:
         seen.append(inner)

@@ -1,10 +1,9 @@
 """Whether an entry in the list is the account that an unanswered call of ours created.
 
-The username alone can't tell: there were accounts in the list before our call, and others may take the name between two
-calls of ours. So an entry is *ours* only if it belongs to no other account of ours, was not listed before our first
-unanswered call, carries the customer's organization, and cannot come of an unanswered call for another sign-up of
-ours. If the name is there, but not all of this holds, it is somebody else's where that is certain; otherwise staff
-decide.
+The username alone can't tell: it may have been in the list before our call, or someone else may take it between two of
+our calls. So an entry is *ours* only if it belongs to none of our other accounts, was not listed before our first
+unanswered call, has the customer's organization, and can't be the result of an unanswered call for another sign-up. An
+entry with the username that fails one of these tests is somebody else's if that is certain; otherwise, staff decide.
 """
 
 from __future__ import annotations
@@ -85,9 +84,9 @@ def names() -> str:
 
 
 def listed(usernames: Iterable[str]) -> set[str]:
-    """Return those usernames, as their `name_key`s, that the newest complete pass or one since has found in the list.
+    """Return the `name_key`s of the usernames that were in the list in the newest complete pass or later.
 
-    None are returned if the list does not show usernames, or if that is not known yet.
+    The result is empty if the list does not show usernames, or if that is not known yet.
     """
     entries = ListEntry.objects.filter(username_key__in=[name_key(username) for username in usernames])
     found = list(entries.values_list("username_key", "last_pass_id"))
@@ -96,7 +95,7 @@ def listed(usernames: Iterable[str]) -> set[str]:
 
 
 def is_listed(username: str) -> bool:
-    """Whether `listed` has this one. Every sign-up asks, so the usual answer takes plain SQL and nothing more."""
+    """Whether `listed` would return this username. Every sign-up asks, so the usual answer takes one plain query."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT 1 FROM {ListEntry._meta.db_table} WHERE username_key = %s", [name_key(username)])  # noqa: S608
         return cursor.fetchone() is not None and bool(listed([username]))
@@ -136,7 +135,10 @@ def calibrate(entries: list[Entry]) -> None:
 def _verdict(
     account: Account, entry: ListEntry, since: datetime, is_attached: bool, is_provable: bool
 ) -> Verdict | None:
-    """`is_provable`: there was a complete pass before our call, which would have shown an older account."""
+    """Return whose account the entry is; None if it is irrelevant.
+
+    `is_provable` means that a complete pass ended before our call, so it would have shown an older account.
+    """
     is_elder = entry.first_seen_at <= since
     has_name = names() != Gateway.ListNames.ORGANIZATION and entry.username_key == name_key(account.username)
     has_organization = entry.organization_key == organization_key(account.organization_name)
@@ -151,7 +153,7 @@ def _verdict(
 
 
 def _is_contested(account: Account, entry: ListEntry, has_name: bool) -> bool:
-    """Whether the entry may as well come of a call for another sign-up of ours, which went unanswered too."""
+    """Whether an unanswered call for another sign-up may have created the entry just as well."""
     calls = Attempt.objects.filter(
         kind=Attempt.Kind.CREATE,
         outcome__in=Attempt.DOUBTFUL,

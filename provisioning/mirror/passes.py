@@ -30,11 +30,11 @@ CALIBRATION_PAUSE = timedelta(minutes=10)
 KEPT = timedelta(days=30)
 """How long to keep passes, and entries that are no longer listed."""
 WAITING_SHARE, IDLE_SHARE = 2, 5
-"""Pages may use half of the daily quota while an account waits to be found, and otherwise a fifth."""
+"""Pages may use 1/2 of the daily quota while an account waits to be found, and 1/5 otherwise."""
 
 
 class PassLost(Exception):
-    """Another worker has taken over this page, or the pass has ended."""
+    """Raised when another worker has taken over this page, or the pass has ended."""
 
 
 def is_page_due() -> bool:
@@ -59,9 +59,9 @@ def claim() -> ListPass | None:
         with transaction.atomic():
             current, _new = ListPass.objects.get_or_create(outcome="", defaults={"source": source()})
         _forget_other_sources()
-    lease, hold = timedelta(seconds=settings.PROVISION_LEASE), uuid.uuid4()
+    lease = timedelta(seconds=settings.PROVISION_LEASE)
     if not ListPass.objects.filter(pk=current.pk, outcome="", due_at__lte=Now()).update(
-        due_at=Now() + lease, claim=hold
+        due_at=Now() + lease, claim=uuid.uuid4()
     ):
         return None
     return ListPass.objects.get(pk=current.pk)
@@ -170,9 +170,10 @@ def _is_pass_due() -> bool:
 
 
 def _rest_after(last: ListPass) -> timedelta:
-    """After a pass as long as it took, so that passes never follow each other without end; longer after failures.
+    """Return how long to wait after a pass: as long as it took, so that passes don't run back to back.
 
-    A pass may have taken days, if the gateway was stopped or no worker lived meanwhile.
+    After failures, it is a backoff. An upper limit is needed because a pass may take days, for example if the gateway
+    was stopped or no worker was running.
     """
     if last.outcome == ListPass.Outcome.COMPLETE:
         return min(LONGEST_PASS_BACK_OFF, (last.ended_at or last.started_at) - last.started_at)
@@ -253,12 +254,12 @@ def _update(held: ListPass, **changes: object) -> None:
 
 
 def _let_go(held: ListPass, **changes: object) -> None:
-    """Change the pass and end the hold, so that no page is stored or counted twice. Raises PassLost."""
+    """Change the pass and end the claim, so that no page is stored or counted twice. Raises PassLost."""
     _update(held, claim=None, **changes)
 
 
 def _forget_other_sources() -> None:
-    """Delete data from another partner's list, or the sandbox's: it says nothing about this one."""
+    """Delete data from other lists, such as the sandbox's: it says nothing about this one."""
     others = ListPass.objects.exclude(source=source())
     if others.exists():
         ListEntry.objects.filter(Q(last_pass__in=others) | Q(last_pass=None)).delete()

@@ -32,7 +32,7 @@ __all__ = [
     "RULES",
     "TEST_DOMAIN",
     "Choices",
-    "Judged",
+    "Cleaned",
     "Rule",
     "active",
     "asked",
@@ -85,20 +85,20 @@ def asked(*, single_sign_on: bool) -> tuple[str, ...]:
     return tuple(name for name in CUSTOMER_PROPERTIES if not (single_sign_on and RULES[name].is_secret))
 
 
-class Judged(dict[str, Any]):
-    """Properties that `clean` has found right, as they are sent. Don't change them: it takes them as they are."""
+class Cleaned(dict[str, Any]):
+    """Properties that `clean` has validated. Don't change them: `clean` accepts them again without a check."""
 
 
-def clean(values: Mapping[str, object], only: set[str] | None = None) -> Judged:
-    """All of an account's properties as they are sent; raises one ValidationError with the problems of each property.
+def clean(values: Mapping[str, object], only: set[str] | None = None) -> Cleaned:
+    """Return an account's properties as they are sent. Raises one ValidationError with the problems of each property.
 
-    `only` limits the judgement to some properties (a correction); a new country always brings its state into question.
-    Unknown names in `values` are ignored. What it returned before for the same properties is not judged again.
+    `only` limits validation to some properties, for a correction; the state is always validated with the country.
+    Unknown names in `values` are ignored. A previous result for the same properties is not validated again.
     """
-    return values if isinstance(values, Judged) and values.keys() == only else _judge(values, only)
+    return values if isinstance(values, Cleaned) and values.keys() == only else _clean(values, only)
 
 
-def _judge(values: Mapping[str, object], only: set[str] | None) -> Judged:
+def _clean(values: Mapping[str, object], only: set[str] | None) -> Cleaned:
     rules = active()
     cleaned: dict[str, Any] = {}
     problems: dict[str, ValidationError] = {}
@@ -124,17 +124,17 @@ def _judge(values: Mapping[str, object], only: set[str] | None) -> Judged:
             )
     if problems:
         raise ValidationError(problems)
-    return Judged(cleaned)
+    return Cleaned(cleaned)
 
 
 def _holds_part_of(username: str, password: str) -> bool:
-    """Whether the username or one of its words is in the password. v3's guide says "any part of" it, and no more."""
+    """Whether the username or one of its words is in the password. v3's guide only says "any part of" the username."""
     words = re.findall(rf"[^\W\d_]{{{SHORTEST_WORD},}}", username)
     return any(part and part.lower() in password.lower() for part in (username, *words))
 
 
 def _clean_state(country_code: str, state_code: str) -> str:
-    """Required for US and CA, and one of that country's. "Leave blank for non-US/CA countries"."""
+    """Return a state that exists in the country. Required for US and CA; "Leave blank for non-US/CA countries"."""
     known = states(country_code)
     if not known:
         return ""

@@ -162,7 +162,7 @@ _V3 = {
         replace(RULES["idp_provider"], max_length=80),
     )
 }
-"""Where v3 differs."""
+"""The rules that differ in v3."""
 
 APIS: dict[str, dict[str, Rule]] = {"v2": RULES, "v3": RULES | _V3}
 """The rules of each API."""

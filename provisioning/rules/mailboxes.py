@@ -50,11 +50,11 @@ ENDINGS = {
 """Domain endings that do not exist → the intended ones."""
 
 ALIKE = 0.86
-"""How much of two domains must be the same, from 0 to 1: gmial.com and gmail.com are, mailgun.com and gmail.com not."""
+"""How similar two domains must be, from 0 to 1: gmial.com is similar enough to gmail.com, mailgun.com is not."""
 
 
 def mailbox(email: str) -> str:
-    """Return one key for all addresses of the same mailbox: tags, case, and dots where ignored make no difference."""
+    """Return the same key for all addresses of a mailbox: tags, case, and some providers' dots make no difference."""
     name, _, domain = email.lower().rpartition("@")
     name = name.partition("+")[0] or name
     if domain in WITHOUT_DOTS:

@@ -1,8 +1,8 @@
 """How each kind of text is normalized before a rule validates it.
 
-What people paste holds characters that nobody sees, and letters and digits that only look like the usual ones. Each
-function here gives the text that is judged, stored and sent; given its own result it changes nothing, so that staff
-and customers can correct one property and keep the others as they are.
+Pasted text may contain invisible characters, and letters and digits that only look like the usual ones. Each function
+here returns the text that is validated, stored, and sent. All are idempotent, so that staff and customers can correct
+one property and keep the others as they are.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ VISIBLE_MARKS: Final = frozenset(
 )
 """Visible format characters (Cf): signs around or over numbers in Arabic, Syriac and Kaithi."""
 FLAG = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)")
-"""The flag of a country within a country: tags that say which one, between a black flag and an end."""
+"""The flag of a country within a country, like Scotland's: a black flag, tags that say which one, and an end tag."""
 
 _BLANKS = re.compile("[\\s\u115f\u1160\u2800\u3164\uffa0]+")
-"""White space, line breaks among it, and the letters of Hangul and Braille that are blank."""
+"""Whitespace, including line breaks, and blank letters of Hangul and Braille."""
 _KEYPAD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2014\u2015\u2212"), "-")
 _VANITY = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,7}[ ).\-/]*[A-Za-z][A-Za-z .\-]*")
-"""A number spelled with keypad letters, like 1-800-FLOWERS. Letters after a complete number are not, and neither is a
-word before another number, like that for an extension."""
+"""A number spelled with keypad letters, like 1-800-FLOWERS. Letters after a complete number don't match, and neither
+does a word before another number, like an extension."""
 _EXTENSION = re.compile(r"(?<![A-Za-z])(?:ext|extension|poste|x)\.? ?[0-9]+", re.IGNORECASE)
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@.]{2,}\.?(:[0-9]{1,5})?([/?#].*)?")
@@ -43,7 +43,7 @@ def is_invisible(character: str) -> bool:
 
 
 def trim(text: str) -> str:
-    """Keep the text, but strip invisible characters from both ends; for the partner's identifiers."""
+    """Strip invisible characters from both ends, and nothing else; for the partner's identifiers."""
     first = next((i for i, c in enumerate(text) if not _is_blank(c)), len(text))
     last = next((i for i, c in enumerate(reversed(text)) if not _is_blank(c)), 0)
     return text[first : len(text) - last]
@@ -78,7 +78,7 @@ def country(text: str) -> str:
 def phone(text: str) -> str:
     """Turn digits of every script into ASCII, all dashes into one kind, and keypad letters into digits.
 
-    A number is judged by its digits, so 1-800-FLOWERS is stored and sent as the digits that were judged.
+    A number's digits are validated, so 1-800-FLOWERS is stored and sent as the same digits.
     """
     text = re.sub(r"^(tel: ?)+", "", compact(text).translate(_DASHES), flags=re.IGNORECASE)
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
@@ -92,7 +92,7 @@ def phone(text: str) -> str:
 def email(text: str) -> str:
     """Remove what is often copied along with an address, and encode the domain as mail servers use it (IDNA).
 
-    A domain has many spellings in Unicode and one in ASCII: that one is judged, stored, sent, and compared.
+    A domain has many spellings in Unicode and one in ASCII, which is validated, stored, sent, and compared.
     """
     text = compact(text)
     if named := re.fullmatch(r"[^<>]*<([^<>]*)>", text):
@@ -103,7 +103,7 @@ def email(text: str) -> str:
 
 
 def website(text: str) -> str:
-    """Return a complete URL: https:// is put before a bare address, and everything is encoded in ASCII."""
+    """Return a complete URL: https:// is added to a bare address, and everything is encoded in ASCII."""
     text = compact(text)
     if _BARE_ADDRESS.fullmatch(text):
         text = f"https://{text}"
@@ -129,7 +129,7 @@ def _visible(text: str) -> str:
 
 
 def _joiner(text: str, run: re.Match[str]) -> str:
-    """Keep a joiner only between characters that it can join; between Latin letters it is only a disguise."""
+    """Keep a joiner only between characters that it can join; between Latin letters, it only disguises a word."""
     before, after = text[: run.start()][-1:], text[run.end() :][:1]
     return run[0][0] if before > "\x7f" and after > "\x7f" else ""
 

@@ -1,6 +1,6 @@
-"""Which passwords are easy to guess.
+"""Weak passwords: those that are easy to guess.
 
-That is advice to the customer and no rule: Constant Contact takes them, and its own rules are the only hard ones.
+A customer is warned but can keep one: Constant Contact accepts them, and only its own rules are binding.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from django.contrib.auth import password_validation
 GUESSED_FROM = ("username", "email", "organization_name", "first_name", "last_name")
 """Properties of the customer that an attacker would try first."""
 SHORTEST_HINT = 4
-"""Characters: shorter names are in many good passwords by chance."""
+"""Characters. Shorter names occur in many good passwords by chance."""
 HINTED = 300
-"""How many of the common passwords a browser is told: 2 KB that hold those most people choose."""
+"""How many common passwords the page contains: 2 KB, enough for those that most people choose."""
 
 
 def is_weak(password: str, values: Mapping[str, object]) -> bool:
@@ -33,10 +33,10 @@ def is_weak(password: str, values: Mapping[str, object]) -> bool:
 
 
 def hints(min_length: int) -> dict[str, str]:
-    """Return, as HTML attributes, what a browser needs to warn like `is_weak` while a password is typed.
+    """Return HTML attributes with which the page's script can warn like `is_weak` while a password is typed.
 
-    A password never leaves the browser before the form is sent, so the browser itself must know what is common. It
-    knows the most common passwords only; the others are found when the form is sent.
+    A password never leaves the browser before the form is sent, so the page contains the most common passwords. The
+    others are found when the form is sent.
     """
     common = (word for word in _common() if len(word) >= min_length and not word.isdigit())
     return {
@@ -60,7 +60,7 @@ def _plain(text: str) -> str:
 
 @cache
 def _common() -> dict[str, None]:
-    """20,000 passwords, from Django, the most common ones first."""
+    """Return Django's list of 20,000 common passwords, the most common ones first."""
     path = Path(password_validation.__file__).with_name("common-passwords.txt.gz")
     with gzip.open(path, "rt", encoding="utf-8") as words:
         return dict.fromkeys(word.strip() for word in words)

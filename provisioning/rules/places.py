@@ -1,4 +1,4 @@
-"""The countries, and the states and provinces, that a customer can choose from, by the names that customers know."""
+"""The countries, states, and provinces that a customer can choose from, by the names that customers know."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIRST = ("US", "CA")
 """Countries where most of Constant Contact's customers are."""
 
 KOSOVO = "XK"
-"""Not in ISO 3166-1, which has left this code free for its users."""
+"""Not in ISO 3166-1, which reserves this code for its users."""
 
 NAMES: dict[str, Text] = {
     "AD": _("Andorra"),
@@ -81,9 +81,9 @@ def _states() -> dict[str, dict[str, str]]:
 
 
 def states(country_code: str) -> dict[str, str]:
-    """Code → name of the states or provinces that an address in this country needs; empty where it needs none.
+    """Return code → name of the country's states or provinces; empty if addresses there need none.
 
-    Those of the United States are the ones the postal service delivers to (USPS Publication 28, appendix B).
+    For the United States, they are those that the postal service delivers to (USPS Publication 28, appendix B).
     """
     return _states().get(country_code, {})
 
@@ -94,9 +94,9 @@ def state_choices() -> Choices:
 
 
 def _alphabetical(choices: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """By name as a dictionary has it in English, French and Spanish: accents and capitals make no other letter.
+    """Sort by name as dictionaries do in English, French, and Spanish: ignore accents and case.
 
-    No two names differ in ñ alone, the one letter for which Spanish has a place of its own.
+    Spanish sorts ñ as a letter of its own, but no two names differ only in it.
     """
     return sorted(choices, key=lambda choice: _without_accents(choice[1]))
 

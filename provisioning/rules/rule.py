@@ -1,4 +1,4 @@
-"""What a rule for one property can contain, and how it validates a value."""
+"""The class of rules: what a rule for one property can contain, and how it validates a value."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Choices = list[tuple[str, Any]]
 """Pairs of a value and its label, or of a group's label and its pairs."""
 
 MOST_READ = 1000
-"""Characters: longer text would be slow to normalize, and no rule allows it."""
+"""Characters. Longer text would be slow to normalize, and no rule allows it."""
 
 T = TypeVar("T")
 
 
 def once_per_language(build: Callable[[], T]) -> Callable[[], T]:
-    """Decorate a function whose result depends on nothing but the active language: it is called once for each.
+    """Decorate a function whose result depends only on the active language, to call it once for each language.
 
     All callers share the result, so don't change it.
     """
@@ -48,10 +48,10 @@ def once_per_language(build: Callable[[], T]) -> Callable[[], T]:
 class Rule:
     """The rule for one property; lengths count characters.
 
-    `normalize` puts what was typed in order before it is judged; see `normalization`. `characters` is the inside of a
-    regular expression's [ ], and `shape` a whole one; where both are empty, every character that can be seen is
-    allowed. `choices` are (value, label) pairs in groups of no or one name. `hints` are the HTML attributes that help a
-    browser, a phone's keyboard or a password manager to get the value right.
+    `normalize` cleans up what was typed before it is validated; see `normalization`. `characters` is the inside of a
+    regular expression's [ ], and `shape` a whole one; if both are empty, every visible character is allowed. `choices`
+    are (value, label) pairs, or named groups of them. `hints` are HTML attributes that help a browser, a phone's
+    keyboard, or a password manager to get the value right.
     """
 
     name: str
@@ -71,15 +71,15 @@ class Rule:
     domain: str = ""
     is_secret: bool = False
     generated: str = "ascii-printable"
-    """What a password manager may generate it from (https://developer.apple.com/password-rules/)."""
+    """The characters that a password manager may use (https://developer.apple.com/password-rules/)."""
     without: str = ""
-    """The property whose value, or a word of it, must not be part of this one."""
+    """The name of a property whose value, or any word of it, must not be part of this one."""
     help_text: Text = ""
     """May contain `%(min_length)d`; `help()` fills it in."""
     missing: Text = ""
     hints: Mapping[str, str] = field(default_factory=dict)
     choices: Callable[[], Choices] = list
-    """Returns the choices, with names in the active language; None for free text."""
+    """Returns the choices, with labels in the active language; empty for free text."""
 
     @cached_property
     def codes(self) -> frozenset[str]:
@@ -87,7 +87,7 @@ class Rule:
         return frozenset(code for code, _name in flatten(self.choices()))
 
     def help(self) -> str:
-        """What to know before filling it in."""
+        """Return the hint for the field."""
         return str(self.help_text) % {"min_length": self.min_length}
 
     def clean(self, value: object) -> Any:
@@ -124,7 +124,7 @@ class Rule:
         return limits | dict(self.hints)
 
     def too_long(self, length: int | str) -> str:
-        """What to tell about a value of this length, or of a length that a browser fills in."""
+        """Return the error for a value of this length, which may be a placeholder for the page's script to fill in."""
         return _("Use at most %(limit)d characters; this has %(length)s.") % {
             "limit": self.max_length,
             "length": length,
@@ -196,8 +196,7 @@ def _accepts(validator: EmailValidator | URLValidator, text: str) -> bool:
 
 
 def _is_website(text: str) -> bool:
-    """Whether it is a URL that everybody can open. Host names with an underscore are none in DNS's own grammar, but
-    they are in use."""
+    """Whether it is a public URL. Host names with an underscore are accepted: they are in use, though not valid DNS."""
     scheme, slashes, rest = text.partition("://")
     host = re.split("[/?#]", rest, maxsplit=1)[0]
     name = host.partition(":")[0].lower()
@@ -216,7 +215,7 @@ def _is_private(name: str) -> bool:
 
 
 def _is_forbidden(character: str) -> bool:
-    """Whether no property may contain it. Unassigned code points are allowed: they may be next year's emoji."""
+    """Whether no property may contain this character. Unassigned ones are allowed: they may be next year's emoji."""
     return (
         unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
         or ord(character) & 0xFFFE == 0xFFFE
@@ -234,4 +233,4 @@ _ADVERTISEMENT = re.compile(
     r"://|\bwww\.|\w\.(com|net|org|info|biz|io|co|ru|cn|xyz|top|online|site|shop|store|club|click|link|app|dev)\b",
     re.IGNORECASE,
 )
-"""What makes a name a web address. A dot alone does not: there are names like "Ma.Teresa" and "St.John"."""
+"""A web address in a name. A dot alone doesn't count: there are names like "Ma.Teresa" and "St.John"."""

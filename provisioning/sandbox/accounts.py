@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 _OPENING = b'{"id": "'
-"""How every line of the file begins. Anything else at the end of a file is not ours, and must not be cut off."""
+"""How every line of the file begins. An incomplete last line that begins otherwise is not ours: don't cut it off."""
 
 
 class UsernameTaken(Exception):
-    """An account with this username exists, in whatever mix of upper and lower case."""
+    """Raised if an account with this username exists, ignoring case."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What both versions of the vendor's API share: how a request is validated and read.
+"""The base class for both versions of the vendor's API: how a request is validated and read.
 
 Error keys that the vendor does not document are guesses: take the property from the pointer at the start of the
 message, not from the key.
@@ -41,11 +41,11 @@ class Dialect(ABC):
 
     path: str
     errors: Mapping[str, Answer]
-    """The answers to requests that are refused for anything but their values."""
+    """The answers to requests that are refused for another reason than their values."""
     names: Mapping[str, str] = {}
-    """Property name in `provisioning.rules` → its name in the API, where that differs."""
+    """Property name in `provisioning.rules` → its name in the API, if that differs."""
     extra: Mapping[str, rules.Rule] = {}
-    """The rules for further properties that the product does not use."""
+    """The rules for other properties, which the product does not use."""
     always: frozenset[str] = frozenset()
     """Properties that every request must have, blank if they have no value."""
     accepted: frozenset[str] = frozenset({"application/json"})
@@ -68,7 +68,7 @@ class Dialect(ABC):
     """Whether the list shows the owner's name in place of the username, as an example in v3's guide does."""
 
     def grant(self, request: Request) -> Answer | None:
-        """Answer a request for an access token; None for every other request."""
+        """Return the answer to a request for an access token; None for every other request."""
         return None
 
     def username(self, request: Request) -> str:
@@ -145,7 +145,7 @@ class Dialect(ABC):
                 yield "password", "unknown", "Accounts with single sign-on have no password."
 
     def _problems_by_rules(self, values: dict[str, Any], names: set[str]) -> Iterator[tuple[str, str, str]]:
-        """Apply the rules. Unlike a form, the provider accepts a value only in the form that `rules.clean` returns."""
+        """Apply the rules. Unlike a form, the provider accepts only values that `rules.clean` leaves unchanged."""
         problems: dict[str, list[ValidationError]] = {}
         cleaned: dict[str, Any] = {}
         try:

@@ -1,4 +1,4 @@
-"""Everything that can be made to fail, in one table. `Provider` says how to trigger it."""
+"""The sandbox's faults: all the ways a call can be made to fail. `Provider` says how to trigger them."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Provider:
         )
 
     def fail_next(self, kind: Literal["create", "list"], fault: str, times: int = 1) -> None:
-        """Let the next `times` valid calls of this kind get this one of FAULTS."""
+        """Make the next `times` valid calls of this kind fail with a fault from FAULTS."""
         self._scheduled[kind].extend([FAULTS[fault]] * times)
 
     def reply(self, request: Request) -> Reply:

@@ -97,7 +97,7 @@ class _RequestHandler(BaseHTTPRequestHandler):
             self._deliver(reply.answer, reply.delivery)
 
     def __getattr__(self, name: str) -> Any:
-        """Use `answer` for `do_GET` and all other methods: the provider decides what a method means."""
+        """Handle `do_GET` and all other methods by `answer`: the provider decides what a method means."""
         if name.startswith("do_"):
             return self.answer
         raise AttributeError(name)

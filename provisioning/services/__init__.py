@@ -1,8 +1,8 @@
 """Everything that can be done with an account: the only code that writes its state.
 
-Customers submit, change and correct. Staff approve, decline, close, retry, look up and decide. Workers claim due
-accounts, provision them, read the partner's list page by page, and take over what dead workers left. `settlement`
-applies Constant Contact's answers.
+Customers submit, change, and correct. Staff approve, decline, close, retry, look up, and decide. Workers claim due
+accounts, provision them, read the partner's list page by page, and take over the accounts of dead workers.
+`settlement` applies Constant Contact's answers.
 """
 
 from provisioning.services.claims import AccountClaim, PageClaim, claim_account, claim_page

@@ -34,7 +34,7 @@ State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
 
 class CannotSend(Exception):
-    """The account can't be sent with the current settings; the message says why."""
+    """Raised for an account that can't be sent with the current settings. The message says why."""
 
 
 @dataclass
@@ -126,7 +126,7 @@ def claim_account() -> AccountClaim | None:
 
 
 def claim_page() -> PageClaim | None:
-    """Claim the next page of the partner's list if one is due. Raises gateway.CallNotPermitted likewise."""
+    """Claim the next page of the partner's list if one is due. Raises gateway.CallNotPermitted if no call may start."""
     if not passes.is_page_due():
         return None
     with transaction.atomic():
@@ -164,7 +164,7 @@ def _properties(account: Account, added: dict[str, Any]) -> dict[str, Any]:
 
 
 def _credentials(account: Account, added: dict[str, Any]) -> dict[str, str]:
-    """Return how the customer will log in: with single sign-on or with a password, depending on how they signed up."""
+    """Return the properties by which the customer will log in: a single sign-on ID or a password, as they signed up."""
     if not account.idp_provider_id:
         return {"password": account.password.open()}
     if "idp_provider" not in added:

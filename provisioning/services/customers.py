@@ -43,10 +43,10 @@ def prepare(
     *,
     language: str = "",
 ) -> Account:
-    """Return a sign-up to `submit`: judged, its password sealed, and not stored yet.
+    """Return a sign-up for `submit`: validated, with its password sealed, and not stored yet.
 
     With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value. `host` is the host
-    name that the form was sent to, `language` the language it was in. Raises ValidationError with the problems of each
+    name that the form was sent to, `language` the form's language. Raises ValidationError with the problems of each
     property.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
@@ -61,10 +61,10 @@ def prepare(
 
 
 def submit(account: Account, *, hold: bool = False) -> Account:
-    """Store a prepared sign-up, and return it; or the account that the same submission or person has become before.
+    """Store a prepared sign-up and return it, or return the account that the same form or person has already created.
 
-    With `hold` it waits for staff. Raises ValidationError (code `taken`) if another living account here has the
-    username, or an account in the partner's list.
+    With `hold`, it waits for staff. Raises ValidationError (code `taken`) if another living account here, or an account
+    in the partner's list, has the username.
     """
     account.state = Account.State.HELD if hold else Account.State.QUEUED
     account.due_at = None if hold else Now()
@@ -90,20 +90,20 @@ def account_of(idp_provider_id: str) -> Account | None:
 
 
 def differences(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
-    """Return those of a form's cleaned values that differ from the account's.
+    """Return the cleaned values of a form that differ from the account's.
 
-    The password is compared while it is stored. After it is wiped it can't be compared, and counts as unchanged.
+    The password is compared as long as it is stored. After it is wiped, it counts as unchanged.
     """
     asked = set(values).intersection(rules.asked(single_sign_on=bool(account.idp_provider_id)))
     return {name: values[name] for name in asked if values[name] != _kept(account, name, values[name])}
 
 
 def change(account: Account, values: Mapping[str, object], *, hold: bool = False) -> None:
-    """Store new values from the customer for an account that Constant Contact can't know of yet.
+    """Store new values from the customer for an account that can't exist at Constant Contact yet.
 
     A queued or held account keeps its place. A rejected one is sent again if the values include everything that was
-    refused, after staff approve it with `hold`. Raises ValidationError like `submit`, IllegalMove if the account may
-    exist at Constant Contact, and MovedMeanwhile if a worker was faster; then nothing is changed.
+    refused; with `hold`, only after staff approve it. Raises ValidationError like `submit`, IllegalMove if the account
+    may exist at Constant Contact, and MovedMeanwhile if a worker was faster; then nothing is changed.
     """
     if account.state == Account.State.REJECTED and refused(account).keys() <= values.keys():
         return correct(account, values, hold=hold)
@@ -117,7 +117,7 @@ def change(account: Account, values: Mapping[str, object], *, hold: bool = False
 
 
 def is_changeable(account: Account) -> bool:
-    """Whether the values can still be changed here: it is certain that Constant Contact has no account for them."""
+    """Whether the values can still be changed here, because Constant Contact certainly has no account for them."""
     if account.state in {Account.State.HELD, Account.State.QUEUED}:
         return not account.unanswered().exists()
     return account.state == Account.State.REJECTED
@@ -126,9 +126,9 @@ def is_changeable(account: Account) -> bool:
 def correct(account: Account, values: Mapping[str, object], *, hold: bool = False, by: int | None = None) -> None:
     """Send a rejected account again, with new values for some properties.
 
-    It is sent unchanged only if Constant Contact didn't say what it refused. `by` is the primary key of the member of
-    staff who corrects it; None: the customer. With `hold` it waits for staff first. Raises ValidationError like
-    `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
+    It is sent unchanged only if Constant Contact didn't say what it refused. `by` is the primary key of the staff
+    member who corrects it; None if it is the customer. With `hold`, it waits for staff first. Raises ValidationError
+    like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
     entered = _entered(account, values)
@@ -141,13 +141,13 @@ def correct(account: Account, values: Mapping[str, object], *, hold: bool = Fals
 
 
 def refused(account: Account) -> dict[str, str]:
-    """Return, for a rejected account, property → why Constant Contact refused it; empty if it named no property."""
+    """Return a rejected account's refused properties and Constant Contact's reasons; empty if it named no property."""
     last = account.attempts.filter(outcome__in=REFUSALS).last()
     return last.reasons() if last else {}
 
 
 def refused_keys(account: Account) -> dict[str, str]:
-    """Return, for a rejected account, property → the key of Constant Contact's error; empty where it is not known."""
+    """Return a rejected account's refused properties and Constant Contact's error keys, empty if not known."""
     last = account.attempts.filter(outcome__in=REFUSALS).last()
     return {name: last.refused_keys.get(name, "") for name in last.refused} if last else {}
 
@@ -159,9 +159,10 @@ def is_taken(account: Account) -> bool:
 
 
 def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
-    """The new values, judged beside those that the account keeps.
+    """Return the new values, validated together with those that the account keeps.
 
-    The username stays while a call under it is unanswered: a call under another one could make a second account.
+    The username can't change while a call under it is unanswered: a call under another one could create a second
+    account.
     """
     together = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
     asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
@@ -174,7 +175,7 @@ def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def _record(account: Account, what: str, entered: Mapping[str, Any], by: int | None = None) -> None:
-    """Add new values to the audit trail, next to those that the account had when it was read."""
+    """Add an entry to the audit trail, with the new values and those that the account had when it was read."""
     changes = audit.changes(account, differences(account, entered))
     what = what if changes else "Sent again unchanged"
     AuditEntry.objects.create(account=account, user_id=by, what=what, changes=changes)
@@ -198,7 +199,8 @@ def _sealed(entered: dict[str, Any]) -> dict[str, Any]:
 def _require_unlisted(username: str) -> None:
     """Raise ValidationError if the partner's list shows the username: Constant Contact would refuse it as in use.
 
-    The customer learns it from the form, not from a call. The list is read daily at most, so the call may still refuse.
+    This tells the customer at once, without a call. The list is usually read once a day, so a call may still be
+    refused.
     """
     if matching.is_listed(username):
         raise ValidationError({"username": TAKEN})

@@ -1,4 +1,4 @@
-"""Erasing personal data. What statistics need stays: states, times, countries and host names."""
+"""Erasure of personal data, and of secrets. What statistics need stays: states, times, countries, and host names."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def erase(account: Account) -> None:
         )
         if not gone:
             raise MovedMeanwhile(f"{account.reference} was erased meanwhile")
-        # A late answer completes only an attempt that has no end, and would bring what it repeats back.
+        # Otherwise, a late answer would complete such an attempt, and could bring personal data back.
         account.attempts.filter(ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.UNKNOWN)
         for attempt in account.attempts.all():
             properties = dict.fromkeys(attempt.refused, "")

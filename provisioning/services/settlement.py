@@ -29,16 +29,16 @@ CORRECTION_TIME = timedelta(days=7)
 LONGEST_GRACE = timedelta(hours=1)
 LONGEST_BACK_OFF = timedelta(minutes=5)
 MOST_UNANSWERED = 5
-"""After this many unanswered calls for one account it is no longer sent automatically; staff decide."""
+"""After this many unanswered calls for one account, it is no longer sent automatically; staff decide."""
 CARRIED_OUT_LATER = 503
-"""With this HTTP status the request may be stored and carried out later, as v3's contract says."""
+"""With this HTTP status, the request may be stored and carried out later, as v3's contract says."""
 LOOKS_FOR_LATER = 2
-"""How often to look for an account after such an answer, before sending it again."""
+"""How many times to look for an account after such an answer before sending it again."""
 LOOKED_FOR = timedelta(hours=1)
-"""How long to look for an account whose absence proves nothing, before asking staff."""
+"""How long to look for an account whose absence from the list proves nothing before asking staff."""
 AT_ONCE = 10
-"""How many accounts one round settles: as many as are sent again meanwhile, but few enough that no new sign-up waits
-for a worker's chores."""
+"""How many accounts one round settles: enough to keep up with the calls, and few enough that a worker's chores don't
+delay new sign-ups."""
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
@@ -51,7 +51,7 @@ UNDER_WAY = frozenset({State.QUEUED, State.SENDING, State.UNCONFIRMED})
 WAIT_FOR_GATEWAY = frozenset({Meaning.RETRY, Meaning.OVER_QUOTA, Meaning.STOP})
 """These do not count as a failure of the page: it is read once the gateway permits."""
 NO_SUCH_PAGE = frozenset({Meaning.REFUSED, Meaning.NOTHING_CREATED})
-"""For any page but the first, these mean that the list has to be read from its beginning again."""
+"""For any page but the first, these mean that the list must be read from the start again."""
 
 OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,
@@ -116,8 +116,9 @@ def _created(account: Account, answer: Answer) -> None:
 def _deliver_late(account: Account, answer: Answer) -> None:
     """Store a late answer: the account exists, even if another worker has claimed it since.
 
-    Its ID and token are stored unless the account is settled otherwise or has another username by now. A call in
-    flight for it gets a 409 and changes nothing. An account that was found in the list by then still gets its token.
+    Its ID and token are stored, unless the account has another outcome or another username by now. Another call in
+    flight for it will get a 409 and change nothing. An account that was found in the list meanwhile only gets its
+    token.
     """
     now = Account.objects.select_for_update().get(pk=account.pk)
     if now.state in UNDER_WAY and now.username == account.username and not _is_attached(answer.account_id):
@@ -137,7 +138,7 @@ def _is_attached(account_id: str) -> bool:
 def settle_page(list_pass: ListPass, answer: Answer) -> None:
     """Apply a page of the partner's list to the pass and to the accounts that are on it.
 
-    May be called again if the database fails: what is stored stays.
+    It may be called again if the database fails halfway.
     """
     gateway.apply_answer(answer)
     try:
@@ -165,7 +166,7 @@ def _settle_pass(list_pass: ListPass, answer: Answer) -> None:
 
 
 def settle_complete_pass() -> None:
-    """Settle the unconfirmed accounts that the newest complete pass shows to be listed or absent."""
+    """Settle the unconfirmed accounts that were waiting for the newest complete pass."""
     if newest := passes.newest_complete():
         waiting = Account.objects.filter(state=State.UNCONFIRMED, due_at__lte=newest.started_at)
         for account in waiting.order_by("due_at", "pk")[:AT_ONCE]:
@@ -173,7 +174,7 @@ def settle_complete_pass() -> None:
 
 
 def _settle_look_up(account: Account, list_pass: ListPass, finding: Finding | None) -> None:
-    """Record what the list says about an account, and move it. Another worker may be faster."""
+    """Record what the list says about an account, and move it, unless another worker is faster."""
     try:
         with transaction.atomic():
             match finding:
@@ -268,9 +269,9 @@ def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
 
 
 def _is_not_the_customers(refusal: Answer) -> bool:
-    """Whether the refusal is about something the customer did not enter: the partner's settings, or a bug of ours.
+    """Whether something was refused that the customer did not enter: the partner's settings, or a bug of ours.
 
-    When in doubt it is not: a refusal of one account must not stop all others.
+    If in doubt, the answer is no: a refusal of one account must not stop all others.
     """
     return any(
         problem.property in rules.RULES.keys() - CUSTOMERS
@@ -293,7 +294,7 @@ def _unusable(account: Account) -> int:
 
 def _back_off(account: Account) -> timedelta:
     """Return how long to wait before an unsent account is tried again: longer each time, with random jitter."""
-    in_vain = [Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE]
-    tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=in_vain).count()
+    failed = [Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE]
+    tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=failed).count()
     longest = min(LONGEST_BACK_OFF, timedelta(seconds=2.0 ** min(tries, 30)))
     return longest * random.uniform(0.5, 1)  # noqa: S311

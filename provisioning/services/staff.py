@@ -1,4 +1,4 @@
-"""What staff do with accounts that need them. Functions that change one raise IllegalMove or MovedMeanwhile."""
+"""What staff do with accounts that need them. Functions that change an account raise IllegalMove or MovedMeanwhile."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ def may_exist(account: Account) -> bool:
 
 
 def retry(account: Account) -> None:
-    """Send now: what waits in the queue, was rejected for no known reason, or was looked for in vain since its last
-    call."""
+    """Send an account now: one that is queued, or one that `may_retry`."""
     if account.state == State.QUEUED:
         account.reschedule(due_in=NOW)
     elif may_retry(account):
@@ -54,9 +53,9 @@ def retry(account: Account) -> None:
 def may_retry(account: Account) -> bool:
     """Whether an account can be sent again unchanged.
 
-    One that was rejected can't, if Constant Contact said what it refused: it would refuse that again. One that is
-    unconfirmed has to be looked for in vain since its last call. Staff need no proof that it is absent: under the same
-    username, Constant Contact creates no second account.
+    A rejected account can't if Constant Contact said what it refused, because it would refuse that again. An
+    unconfirmed account can once it was looked up, and not found, since its last call. That need not prove its absence:
+    Constant Contact creates no second account with the same username.
     """
     if account.state == State.UNCONFIRMED:
         last = account.attempts.last()

@@ -31,7 +31,7 @@ AT_ONCE = 50
 """How many accounts one round of chores handles, so that it stays short."""
 
 ending = threading.Event()
-"""Set when this process is to end: writing to the database is then retried for no longer than a lease."""
+"""Set when this process is to end. From then on, failed database writes are retried for no longer than a lease."""
 
 
 def provision(claim: AccountClaim) -> None:
@@ -47,7 +47,7 @@ def read_page(claim: PageClaim) -> None:
 
 
 def expire() -> None:
-    """Take over accounts of dead workers, which may exist at Constant Contact, and close those never corrected."""
+    """Take over accounts of dead workers, which may exist at Constant Contact, and close overdue rejected ones."""
     for account in Account.objects.filter(state__in=[State.SENDING, State.REJECTED]).due()[:AT_ONCE]:
         try:
             if account.state == State.SENDING:
@@ -60,9 +60,9 @@ def expire() -> None:
 
 
 def _discard_impossible_times() -> None:
-    """Make accounts due again whose time is too far in the future: the database's clock was set back.
+    """Reschedule accounts whose times are too far in the future, because the database's clock was set back.
 
-    They wait for a lease, since a worker may be making a call for one of them.
+    They are due after a lease, since a worker may be making a call for one of them.
     """
     ahead = Q(state_changed_at__gt=Now() + gateway.MAX_AHEAD) | Q(due_at__gt=Now() + gateway.MAX_PAUSE)
     waiting = Account.objects.filter(ahead, due_at__gt=Now()).exclude(state=State.REJECTED)

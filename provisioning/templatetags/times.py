@@ -1,4 +1,4 @@
-"""Times and durations as people say them, for templates and Python alike."""
+"""Times and durations as people say them, for templates and for Python code."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def until(at: datetime) -> str:
 
 @register.filter
 def duration(time: timedelta | float) -> str:
-    """Return a duration, given as such or in seconds, in the unit that people would use: "0.8 s", "5 min", "2 h"."""
+    """Return a timedelta, or a number of seconds, in the unit that people would use: "0.8 s", "5 min", "2 h"."""
     seconds = time.total_seconds() if isinstance(time, timedelta) else time
     if seconds < 10:
         return f"{seconds:.1f} s"

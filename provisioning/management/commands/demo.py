@@ -1,4 +1,4 @@
-"""`manage.py demo`: runs everything on one machine, for `make run`."""
+"""`manage.py demo`: run everything on one machine, for `make run`."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def write_environment(path: Path) -> None:
 
 
 def admin_login() -> str:
-    """Describe the admin login from `.env`; creates the user if it does not exist yet."""
+    """Return the admin login from `.env` for display. Creates the user if it does not exist yet."""
     name, password = (os.environ.get(f"DJANGO_SUPERUSER_{part}", "") for part in ("USERNAME", "PASSWORD"))
     if not (name and password):
         return "create one with `.venv/bin/python manage.py createsuperuser`"

@@ -15,7 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("who", help="an account's reference, or the email address of all accounts to erase")
 
     def handle(self, *, who: str, **options: Any) -> None:
-        services.expire()  # An account that a dead worker left can't be erased before it is taken over.
+        services.expire()  # An account that a dead worker was sending can't be erased before it is taken over.
         accounts = list(_accounts(who))
         if not accounts:
             raise CommandError(f"No account has the reference or email address {who}.")

@@ -1,4 +1,4 @@
-"""`manage.py gateway`: shows and resumes the gateway to Constant Contact."""
+"""`manage.py gateway`: show or resume the gateway to Constant Contact."""
 
 from __future__ import annotations
 

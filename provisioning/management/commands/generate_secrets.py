@@ -1,4 +1,4 @@
-"""`manage.py generate_secrets`: generates the secrets of an installation."""
+"""`manage.py generate_secrets`: generate the secrets of an installation."""
 
 from __future__ import annotations
 

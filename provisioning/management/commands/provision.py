@@ -1,4 +1,4 @@
-"""`manage.py provision`: the worker, which creates submitted accounts until it is told to end."""
+"""`manage.py provision`: run a worker, which creates submitted accounts until it is told to end."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from provisioning.signals import chores
 log = logging.getLogger(__name__)
 
 BUSY, IDLE = 0.05, 0.1
-"""Seconds between checks of the queue, while there is work and while there is none."""
+"""Seconds between checks of the queue, while calls are in flight and while none are."""
 PAGES = 1.0
-"""Seconds between checks whether a page of the partner's list is due, while none is."""
+"""Seconds between checks for a due page of the partner's list, while none is due."""
 SWITCH = 0.001
-"""Seconds after which a thread lets another one run: the permit of a call that starts late expires."""
+"""Python's thread switch interval in seconds. It is short because the permit of a call that starts late expires."""
 AWAY = 1.0
-"""Seconds before an unreachable database is tried again."""
+"""Seconds before the next try to reach an unreachable database."""
 CHORES = 1.0
-"""Seconds between rounds of chores: the heartbeat, and taking over what dead workers left."""
+"""Seconds between rounds of chores, such as the heartbeat and taking over the accounts of dead workers."""
 
 
 class Command(BaseCommand):
@@ -105,7 +105,7 @@ class Command(BaseCommand):
 
 
 def next_job(*, with_pages: bool = True) -> Callable[[], None] | None:
-    """Claim the next job: accounts first, except that every fourth call reads the partner's list."""
+    """Claim the next job: accounts come first, but every fourth call may read the partner's list."""
     if not with_pages:
         return _next_account()
     first, second = (_next_page, _next_account) if gateway.is_page_next() else (_next_account, _next_page)

@@ -1,4 +1,4 @@
-"""`manage.py sandbox`: the sandbox, for trying the page before you have credentials."""
+"""`manage.py sandbox`: run the sandbox, to try the page before you have credentials."""
 
 from __future__ import annotations
 

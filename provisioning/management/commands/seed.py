@@ -1,4 +1,4 @@
-"""`manage.py seed`: fills the database with sample accounts, for developing the admin."""
+"""`manage.py seed`: fill the database with sample accounts, for developing the admin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAST = [
     for middle in ("ber", "der", "en", "ing", "ling", "mer", "ner", "ster", "ter", "win")
     for last in ("brook", "by", "dale", "field", "ford", "ley", "man", "son", "ton", "well", "wick", "wood")
 ]
-"""Many different last names, as among real customers: a search for one must not match most accounts."""
+"""Many different last names, as among real customers, so that a search for one doesn't match most accounts."""
 WHERE = "Alder Birch Blue Cedar Harbour Ivy Lake Maple Northside Oak Prairie River Summit Willow".split()  # noqa: SIM905
 WHAT = "Animal Rescue|Bakery|Bookshop|Brewing|Café|Choir|Cycles|Dental|Florist|Law|Lodge|Yoga".split("|")  # noqa: SIM905
 PLACES = [("US", "MA"), ("US", "TX"), ("US", "CA"), ("CA", "QC"), ("GB", ""), ("DE", ""), ("AU", "")]

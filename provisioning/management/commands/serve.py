@@ -1,4 +1,4 @@
-"""`manage.py serve`: runs a whole installation with one command."""
+"""`manage.py serve`: run a whole installation with one command."""
 
 from __future__ import annotations
 
