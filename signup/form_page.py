@@ -16,8 +16,9 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 
+from provisioning import rules
 from signup import abuse, kept_password
 from signup.brand.context_processors import brand_of
 from signup.brand.models import Brand
@@ -48,6 +49,14 @@ def blank(request: HttpRequest) -> HttpResponse:
     for placeholder, value in own.items():
         page = page.replace(placeholder, value)
     return HttpResponse(page)
+
+
+def warm_up() -> None:
+    """Load what the form takes in each language, for processes that are started later to share."""
+    for language, _name in settings.LANGUAGES:
+        with override(language):
+            _with_placeholders(Brand.from_settings())
+    rules.is_weak("any but an easy one", {})
 
 
 def context(form: SignupForm) -> dict[str, object]:

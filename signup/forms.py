@@ -58,7 +58,7 @@ KEEP = _("Leave this empty to keep the one you chose.")
 LOG_IN = _("You will log in with it.")
 """Added to the hint for a username that comes with a password."""
 
-GAP = secrets.token_hex(16)
+PLACEHOLDER = secrets.token_hex(16)
 """Where a value is put in: nothing else that is rendered."""
 NEVER_THE_SAME = {"email", "username", "password"}
 """Fields with more than their value and errors: suggestions, and the way past a warning."""
@@ -163,13 +163,13 @@ class PropertyBoundField(forms.BoundField):
         whole = _whole(self.field.rule, get_language(), filled=bool(value))
         if self.field.rule.codes:
             return mark_safe(_select(whole, value))  # noqa: S308  # rendered by Django, but for the mark
-        return mark_safe(whole.replace(GAP, escape(value)))  # noqa: S308
+        return mark_safe(whole.replace(PLACEHOLDER, escape(value)))  # noqa: S308
 
 
 @cache
 def _whole(rule: rules.Rule, language: str, *, filled: bool) -> str:
-    """The field of the sign-up form in the active language, `language`, with a gap for its value if it's `filled`."""
-    value = {str: NOT_LISTED if rule.codes else GAP, bool: True}[rule.kind] if filled or rule.codes else None
+    """Render the field in the active language, `language`; if `filled`, with a placeholder for its value."""
+    value = {str: NOT_LISTED if rule.codes else PLACEHOLDER, bool: True}[rule.kind] if filled or rule.codes else None
     return render_to_string("signup/field.html", {"field": SignupForm(initial={rule.name: value})[rule.name]})
 
 

@@ -17,3 +17,7 @@ try:
     call_command("check", deploy=not settings.DEBUG)
 except SystemCheckError as error:
     sys.exit(str(error))
+if not settings.DEBUG:
+    from signup import form_page  # It has models, which are there only now.
+
+    form_page.warm_up()
