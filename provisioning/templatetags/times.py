@@ -20,8 +20,8 @@ def exact(at: datetime) -> str:
 
 @register.filter
 def ago(at: datetime) -> str:
-    """Return how long ago a time was, like "3 hours ago"."""
-    return f"{timesince(at, depth=1)} ago"
+    """Return how long ago a time was, like "3 hours ago" or "just now"."""
+    return "just now" if now() - at < timedelta(minutes=1) else f"{timesince(at, depth=1)} ago"
 
 
 @register.filter

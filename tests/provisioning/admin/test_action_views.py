@@ -141,7 +141,7 @@ def test_an_action_is_not_done_to_an_account_that_has_changed_since_the_page_sho
 def test_who_was_too_late_is_told_what_happened_meanwhile(admin_client: Client, make: Make) -> None:
     account = make(State.HELD)
     act(admin_client, BY_NAME["approve"], account)
-    assert "is now Queued (Approved by dora, 0\xa0minutes ago)." in told(act(admin_client, BY_NAME["decline"], account))
+    assert "is now Queued (Approved by dora, just now)." in told(act(admin_client, BY_NAME["decline"], account))
 
 
 @actions

@@ -51,6 +51,7 @@ def test_a_duration_has_the_unit_that_people_use(seconds: float, said: str) -> N
 
 def test_times_to_come_and_gone_are_told_relative_to_now() -> None:
     assert ago(timezone.now() - 7201 * SECOND) == "2\xa0hours ago"
+    assert ago(timezone.now() - 59 * SECOND) == "just now"
     assert until(timezone.now() + 7230 * SECOND).startswith("in 2\xa0hours (")
     assert until(timezone.now() - SECOND) == "any moment now"
 
