@@ -181,7 +181,7 @@ def test_a_refused_id_does_not_stop_other_accounts(api: str, sandbox: Server, mo
     work()
 
     assert (again(refused).state, again(other).state) == (State.REJECTED, State.CREATED)
-    assert services.refused(refused) == {"idp_provider_id": f"#/{name}: Already in use."}
+    assert services.refused(refused) == {"idp_provider_id": "Already in use."}
 
 
 def test_a_correction_cannot_add_a_password() -> None:
