@@ -1,9 +1,10 @@
 PYTHON ?= python3
 BIN = .venv/bin
-# Tests run on every core.
-PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+# Tests run on every core. The output names the slowest ones.
+PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=15
+EVERY_TIME = not browser and not long and not pace and not attack
 
-.PHONY: run test test-quick test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack check style messages requirements
+.PHONY: run test test-quick coverage test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack check style messages requirements
 .DELETE_ON_ERROR:
 
 run: .venv/run  ## the page, a worker, and a Constant Contact sandbox on this machine
@@ -21,7 +22,11 @@ test-quick: .venv/dev  ## one minute of tests, on SQLite, to run often
 	$(PYTEST) -m "not slow and not browser and not long and not pace and not attack"
 
 test-sqlite: .venv/dev $(NODE)
-	$(PYTEST) -m "not browser and not long and not pace and not attack" --cov --cov-report=term
+	$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov=provisioning --cov-report=term
+	$(PYTEST) tests --ignore=tests/provisioning -m "$(EVERY_TIME)"
+
+coverage: .venv/dev $(NODE)  ## how much of both packages the tests cover; it makes them twice as slow
+	$(PYTEST) -m "$(EVERY_TIME)" --cov --cov-report=term
 
 test-postgresql: .venv/dev $(NODE)
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack"
@@ -37,7 +42,7 @@ test-pace: .venv/dev  ## whether workers use the rate limit fully and never exce
 	$(BIN)/python -m pytest -m pace
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -m pace
 
-test-nightly: test-pace test test-long  ## everything, then `test` three more times, in random order and with every core busy
+test-nightly: test-pace test coverage test-long  ## everything, then `test` three more times, in random order and with every core busy
 	for round in 1 2 3; do \
 		$(BIN)/python -m tests.stress $(PYTEST) -m "not long and not pace and not attack" && \
 		$(BIN)/python -m tests.stress $(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack" || exit 1; \
