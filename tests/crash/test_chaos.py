@@ -53,6 +53,7 @@ DOWN = ["502", "503", "hang-before", "reset-before"]
 """What all calls meet with while the provider is down."""
 LAG = 4.0
 """Seconds after which an account is listed."""
+TAKEN = "This username is taken"
 ELSE = "Else Where"
 """The organization of those whose account is elder than this page."""
 TEN_TIMES_AS_FAST = """
@@ -66,6 +67,7 @@ execute_from_command_line(["manage.py", "provision", "--threads=8"])
 """
 """A worker to which an outage of seconds is one of minutes."""
 CSRF = "x" * 32
+Outcome = Attempt.Outcome
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,8 @@ def test_no_sign_up_is_lost_or_doubled_or_stuck(
 
 def starts_blindly(attempt: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether an account is sent although the attempt before does not say that it surely does not exist."""
-    surely = before["outcome"] in {Attempt.Outcome.ABSENT, Attempt.Outcome.NOT_DONE, Attempt.Outcome.UNUSABLE}
-    return attempt["kind"] == Attempt.Kind.CREATE and not surely
+    surely = {Outcome.ABSENT, Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE}
+    return attempt["kind"] == Attempt.Kind.CREATE and before["outcome"] not in surely
 
 
 def customer(number: int, chance: Random) -> Customer:
@@ -248,7 +250,10 @@ def rage(ways_to_fail: dict[str, Callable[[], None]], chance: Random) -> Iterato
 
 
 def sign_up(customers: list[Customer], site: Site) -> dict[str, set[Page]]:
-    """Send each customer's form; user name → the progress pages that it led to."""
+    """Send each customer's form; username → the progress pages that it led to.
+
+    None where the page says that the username is taken: the account of somebody else is in the list.
+    """
     pages: dict[str, set[Page]] = defaultdict(set)
     began = time.monotonic()
 
@@ -257,6 +262,8 @@ def sign_up(customers: list[Customer], site: Site) -> dict[str, set[Page]]:
         entered = {"username": customer.username, "submission": customer.submission, "csrfmiddlewaretoken": CSRF}
         entered["organization_name"] = f"Customer {customer.submission.int}"
         headers, text = site.ask("POST", "/", urlencode(SIGN_UP | entered), f"__Host-csrftoken={CSRF}")
+        if customer.is_late and TAKEN in text:
+            return
         assert "Location" in headers, text
         cookies = "; ".join(cookie.partition(";")[0] for cookie in headers.get_all("Set-Cookie"))
         pages[customer.username].add(Page(headers["Location"], cookies))
