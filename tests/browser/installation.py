@@ -87,8 +87,8 @@ class Installation:
         self.change(reference, state="rejected")
         insert = (
             "INSERT INTO provisioning_attempt"
-            " (account_id, kind, username, sent, outcome, refused, error_key, error_message, answer)"
-            " SELECT id, 'create', username, '{}', 'refused', ?, '', '', ''"
+            " (account_id, kind, username, sent, outcome, refused, refused_keys, error_key, error_message, answer)"
+            " SELECT id, 'create', username, '{}', 'refused', ?, '{}', '', '', ''"
             " FROM provisioning_account WHERE reference = ?"
         )
         with closing(sqlite3.connect(self.directory / "db.sqlite3", timeout=20)) as database, database:

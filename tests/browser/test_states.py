@@ -55,9 +55,12 @@ def test_a_page_that_is_not_there(visit: Open, accessible: Check, look: dict[str
     assert fits(page)
 
 
+DUE = {"due_at": "2099-01-01T00:00:00Z"}
+"""A next step that no worker takes meanwhile; without one, an account waits for staff."""
 STATES: dict[str, dict[str, str]] = {
-    "We are creating your account": {"state": "queued"},
-    "This is taking longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z"},
+    "We are creating your account": {"state": "queued", **DUE},
+    "We are making sure that your account is there": {"state": "unconfirmed", **DUE},
+    "This is taking longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z", **DUE},
     "We have received your sign-up": {"state": "held"},
     "One of us is checking your sign-up": {"state": "unconfirmed"},
     "One more thing to fix": {"state": "rejected"},
