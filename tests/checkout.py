@@ -1,4 +1,4 @@
-"""The product as a partner gets it, run by its command line."""
+"""A copy of the product as a partner gets it, run from its command line."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NAMES = re.findall(r'\bread\(\s*"(\w+)"', (ROOT / "signup/settings.py").read_tex
 
 
 class Program:
-    """A running command; what it says on either output is in `said`."""
+    """A running command. `said` has its output, stdout and stderr."""
 
     def __init__(self, command: list[str], directory: Path, environment: dict[str, str], log: Path) -> None:
         self._log = log
         with log.open("wb") as output:
-            # In a session of its own, like a command in a terminal: its process group can be interrupted as by Ctrl-C.
+            # In its own session, like a command in a terminal, so that its process group can be sent a Ctrl-C.
             self.process = subprocess.Popen(
                 command, cwd=directory, env=environment, stdout=output, stderr=output, start_new_session=True
             )
@@ -34,7 +34,7 @@ class Program:
         return self._log.read_text()
 
     def find(self, pattern: str) -> re.Match[str]:
-        """The first match of a pattern in what it has said, waited for."""
+        """Wait for a match of the pattern in the output, and return the first one."""
         deadline = time.monotonic() + PATIENCE
         while not (found := re.search(pattern, self.said)):
             ended = self.process.poll() is not None
@@ -44,13 +44,13 @@ class Program:
         return found
 
     def interrupt(self) -> int:
-        """Press Ctrl-C; returns the exit status."""
+        """Press Ctrl-C and return the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=PATIENCE)
 
 
 class Checkout:
-    """A copy of the product without any configuration but `environment`, to which `.env` in `directory` adds."""
+    """A copy of the product in `directory`, configured only by `environment` and a `.env` file there."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "checkout"
@@ -80,7 +80,7 @@ class Checkout:
         return program
 
     def end(self) -> None:
-        """End what a failed test has left running."""
+        """End programs that a failed test left running."""
         for program in self._programs:
             program.process.terminate()
             program.process.wait(timeout=PATIENCE)

@@ -22,7 +22,7 @@ from tests.postgresql import PostgreSQL
 def django_db_modify_db_settings(
     tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
 ) -> None:
-    """Where tests run on SQLite it is in a file, so that other threads and processes reach it too."""
+    """Put SQLite's test database into a file, so that other threads and processes can open it too."""
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
 
@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_language_of_the_test_before() -> None:
-    """A request leaves the thread in its visitor's language; in a server, the next request chooses its own."""
+    """Reset the language. A request leaves its visitor's language active; on a server, the next one sets its own."""
     translation.deactivate()
 
 
@@ -53,13 +53,13 @@ def no_pages_of_the_test_before() -> None:
 
 @receiver(setting_changed)
 def forget_pages(**_: object) -> None:
-    """A process keeps pages as they are under its settings, which change in tests only."""
+    """Clear cached pages, which depend on settings that change only in tests."""
     caches["pages"].clear()
 
 
 @pytest.fixture
 def api(request: pytest.FixtureRequest, settings: Settings) -> str:
-    """The API of this configuration: for tests of both see `BOTH`."""
+    """Configure an API. For tests of both, see `BOTH`."""
     name: str = getattr(request, "param", settings.CONSTANT_CONTACT_API)
     settings.CONSTANT_CONTACT_API = name
     return name
@@ -70,7 +70,7 @@ Say = Callable[[str], object]
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Writes a line that is seen even where the test passes."""
+    """Return a function that prints a line even if the test passes."""
 
     def line(text: str) -> None:
         with capsys.disabled():
@@ -88,7 +88,7 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 @pytest.fixture
 def database() -> Iterator[PostgreSQL]:
-    """A PostgreSQL of its own. Where none is installed the test is skipped, except in CI, where it fails."""
+    """Start a PostgreSQL server. If none is installed, skip the test, or fail it in CI."""
     try:
         database = PostgreSQL()
     except FileNotFoundError as error:
@@ -99,7 +99,7 @@ def database() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def openid_provider() -> Iterator[OpenIdProvider]:
-    """One for all tests. Where there is no Node they are skipped, except in CI, where they fail."""
+    """Start one provider for all tests. Without Node, skip them, or fail them in CI."""
     try:
         provider = OpenIdProvider()
     except FileNotFoundError as error:
@@ -110,8 +110,8 @@ def openid_provider() -> Iterator[OpenIdProvider]:
 
 @pytest.fixture
 def openid(openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider]:
-    """A real OpenID provider, which is honest at first, and which nobody has asked anything yet."""
-    from signup.single_sign_on.openid import description  # It has models, which are not there yet at import.
+    """Return a real OpenID provider, with no fault set and no cached metadata."""
+    from signup.single_sign_on.openid import description  # It imports models, which are not loaded yet at import time.
 
     description.forget()
     yield openid_provider

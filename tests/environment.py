@@ -1,6 +1,7 @@
-"""The environment that tests run in, set before Django reads it: a pytest plugin, named in pyproject.
+"""A pytest plugin, named in pyproject.toml, that sets the tests' environment before Django reads it.
 
-Tests see nothing of a developer's own `.env`: an empty value in the environment counts as not given and wins over it.
+A developer's own `.env` has no effect on tests: an empty value in the environment takes precedence, and counts as not
+set.
 """
 
 import os
@@ -13,7 +14,7 @@ CANARIES = {
     "CONSTANT_CONTACT_API_KEY": "canary-api-key",
     "CONSTANT_CONTACT_PASSWORD": "canary-partner-password",
 }
-"""Secrets that must turn up nowhere in clear."""
+"""Secrets that must never appear in plain text."""
 
 _own = Path(__file__).parent.parent / ".env"
 if _own.exists():

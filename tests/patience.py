@@ -1,4 +1,4 @@
-"""How long a test waits for what must come: no machine is too slow for that, and only a fault takes longer."""
+"""The timeout of tests that wait for an event: long enough for any machine, so only a bug exceeds it."""
 
 PATIENCE = 120.0
 """Seconds."""

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL: `python -m tests.postgresql COMMAND…` runs a command with DATABASE_URL pointing at one."""
+"""A temporary PostgreSQL server: `python -m tests.postgresql COMMAND…` runs a command with DATABASE_URL set to it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_co
 
 
 class PostgreSQL:
-    """A PostgreSQL of its own, as a context manager: in a temporary directory, on a free port of this machine.
+    """A context manager for a new PostgreSQL server, in a temporary directory and on a free port.
 
-    Raises FileNotFoundError where none is installed.
+    Raises FileNotFoundError if PostgreSQL is not installed.
     """
 
     def __init__(self, *, durable: bool = False) -> None:
-        """With `durable` it waits for the disk at each commit, as it does in production, and is as slow."""
+        """Set up the server. With `durable`, each commit waits for the disk, as in production."""
         self._options = OPTIONS if durable else f"{OPTIONS} -c fsync=off"
         self._programs = find_programs()
         self._user = find_user()
@@ -50,7 +50,7 @@ class PostgreSQL:
         self._run("pg_ctl", "start", "--wait", "--log=log", f"--options={self._options} -p {self._port}")
 
     def stop(self) -> None:
-        """End it like a power cut: connections drop, and the next start recovers what was committed."""
+        """Stop it like a power cut: connections drop, and the next start recovers what was committed."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
     def restart(self) -> None:
@@ -68,7 +68,7 @@ class PostgreSQL:
 
 
 def find_programs() -> Path:
-    """Where PostgreSQL's programs are: on PATH, or where Debian puts those of its newest version."""
+    """Return the directory of PostgreSQL's programs: on PATH, or where Debian puts its newest version."""
     if initdb := shutil.which("initdb"):
         return Path(initdb).resolve().parent
     if installed := list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
@@ -77,7 +77,7 @@ def find_programs() -> Path:
 
 
 def find_user() -> str | None:
-    """Whom to run it as: PostgreSQL refuses to be run by root."""
+    """Return the user to run PostgreSQL as, because it refuses to run as root."""
     if os.geteuid() != 0:
         return None
     return "postgres" if any(user.pw_name == "postgres" for user in pwd.getpwall()) else "nobody"
@@ -90,8 +90,8 @@ def free_port() -> int:
 
 
 def main(command: list[str]) -> int:
-    """Run the command and return its status; without PostgreSQL run nothing, which is a failure in CI only."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # So that nothing is left running.
+    """Run the command and return its status. Without PostgreSQL, run nothing, which is a failure only in CI."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # So that the server is stopped too.
     try:
         database = PostgreSQL()
     except FileNotFoundError as error:

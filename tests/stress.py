@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 EACH = 2
-"""Busy processes for each core, so that whatever else runs gets a third of the machine."""
+"""Busy processes per core, so that the command gets a third of the machine."""
 
 
 def run(*command: str) -> int:
-    """The exit status of the command."""
+    """Run the command and return its exit status."""
     busy = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(EACH * (os.cpu_count() or 1))]
     for process in busy:
         process.start()

@@ -1,4 +1,4 @@
-"""The drawings in docs/architecture.md show what the code does."""
+"""The diagrams in docs/architecture.md match the code."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The list of what the ASVS asks for is complete, and what it refers to is there."""
+"""The ASVS checklist is complete, and everything that it refers to exists."""
 
 import re
 from collections import Counter
@@ -17,14 +17,14 @@ ITEMS = """
     11.5:1 11.6:1 12.1:3 12.2:2 12.3:4 13.1:1 13.2:5 13.3:2 13.4:5 14.1:2 14.2:4 14.3:3 15.1:3 15.2:3 15.3:7 16.1:1
     16.2:5 16.3:4 16.4:3 16.5:3 17.1:1 17.2:4 17.3:2
 """
-"""How many items of levels 1 and 2 each section has; they come first in it."""
+"""The number of level 1 and 2 items in each section, where they come first."""
 TEXT = (ROOT / "docs" / "security" / "asvs.md").read_text()
 ROWS: list[tuple[str, str, str, str]] = re.findall(r"^\| ([\d.]+) \| (.+?) \| (.+?) \| (.+) \|$", TEXT, re.MULTILINE)
 VERDICTS = {"pass": "pass", "n/a": "do not apply", "**fail**": "fail"}
 
 
 def references(text: str) -> list[str]:
-    """The tests, the code and the files among what is set as code."""
+    """Return the tests, code, and files that the text names in backticks."""
     return re.findall(r"`(tests/[\w/]+\.py::\w+|(?:signup|provisioning)(?:\.\w+)+|[\w./-]*[/.][\w./-]+)`", text)
 
 
@@ -59,7 +59,7 @@ def test_what_it_refers_to_is_there(reference: str) -> None:
 
 
 def found(name: str) -> Any:
-    """What is called by this dotted name."""
+    """Return the object with this dotted name."""
     module, _, rest = name.partition(".")
     thing: Any = import_module(module)
     for part in rest.split("."):

@@ -1,4 +1,4 @@
-"""The settings, the example and the documentation say the same."""
+"""The settings, .env.example, and the documentation agree."""
 
 import json
 import re
@@ -19,7 +19,7 @@ print(json.dumps({name: getattr(settings, name) for name in shown}, default=str)
 
 
 def section(document: str, title: str) -> str:
-    """What a document says under a title."""
+    """Return the section of a document with this title."""
     return (ROOT / "docs" / document).read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 

@@ -1,4 +1,4 @@
-"""What the containers may do, and what they know. Docker itself is not needed."""
+"""The containers' privileges and secrets. These tests don't need Docker."""
 
 import os
 import re
@@ -19,7 +19,7 @@ COMPOSE = (ROOT / "compose.yaml").read_text()
 
 
 def service(name: str) -> str:
-    """A service of compose.yaml, as text."""
+    """Return a service of compose.yaml, as text."""
     found = re.search(rf"^  {name}:\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
     assert found
     return found[1]
@@ -60,7 +60,7 @@ def test_the_checks_are_content_with_what_stands_in_for_secrets(settings: Settin
 
 @pytest.fixture
 def signup(database: PostgreSQL) -> str:
-    """The database of the application, as the container makes it."""
+    """Create the application's database as the container does, and return its URL."""
     server = urlsplit(database.url)
     environment = os.environ | {
         "PATH": f"{find_programs()}:{os.environ['PATH']}",

@@ -1,4 +1,4 @@
-"""What the documents point at is there: links, headings, files, make targets and commands."""
+"""Everything that the documents refer to exists: links, headings, files, make targets, and commands."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ FOLDERS = ("deploy", "docs", "provisioning", "signup", "static", "templates", "t
 
 
 def anchors(document: Path) -> set[str]:
-    """The headings of a document as GitHub links to them."""
+    """Return the anchors of a document's headings, as GitHub generates them."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""Files that hold personal data or secrets are for the user who runs this, and for nobody else."""
+"""Files with personal data or secrets are private to the user who runs the product."""
 
 import os
 import sqlite3
@@ -44,7 +44,7 @@ sqlite3.connect(sys.argv[1], timeout=0).execute("BEGIN IMMEDIATE")
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
 def test_one_more_connection_breaks_no_lock(tmp_path: Path, mode: str) -> None:
-    """A process that closes a file loses all its locks on it: https://www.sqlite.org/howtocorrupt.html"""
+    """A process that closes a file releases all its locks on it: https://www.sqlite.org/howtocorrupt.html"""
     path = tmp_path / "db.sqlite3"
     with closing(sqlite3.connect(path, factory=PrivateConnection, isolation_level=None)) as database:
         database.execute(f"PRAGMA journal_mode={mode}")
@@ -58,7 +58,7 @@ def test_one_more_connection_breaks_no_lock(tmp_path: Path, mode: str) -> None:
 
 
 def test_one_more_connection_takes_no_log_away(tmp_path: Path) -> None:
-    """Whoever is the last to close a database in WAL mode deletes its log: a lock says who is."""
+    """The last process to close a database in WAL mode deletes its log. It knows from a lock that it is the last."""
     path = tmp_path / "db.sqlite3"
     with closing(sqlite3.connect(path, factory=PrivateConnection, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=WAL")

@@ -1,4 +1,4 @@
-"""Migrations: one to read for each app, the steps that it replaces for databases of earlier releases."""
+"""Migrations: one squashed migration per app, and the migrations that it replaces, for older databases."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_no_model_has_changed_without_its_migration() -> None:
 
 @pytest.fixture
 def of_last_release(transactional_db: None) -> Iterator[StateApps]:
-    """A database of the last release, and its models; afterwards the database is up to date again."""
+    """Migrate the database back to the last release, and return its models. Afterwards, update it again."""
     call_command("migrate", "signup", "zero", verbosity=0)
     call_command("migrate", "provisioning", "zero", verbosity=0)
     executor = MigrationExecutor(connection)
@@ -121,7 +121,7 @@ def test_what_staff_did_to_accounts_moves_to_the_audit_trail(of_last_release: St
 
 
 def test_account_ids_that_two_sign_ups_share_are_told_apart(of_last_release: StateApps) -> None:
-    """The last release could hand one account to two customers."""
+    """The last release could give one account to two customers."""
     account = of_last_release.get_model("provisioning", "Account")
     for number in range(2):
         account.objects.create(

@@ -1,4 +1,4 @@
-"""The throw-away PostgreSQL of the tests, where one is installed."""
+"""The tests' temporary PostgreSQL server, if PostgreSQL is installed."""
 
 import os
 import signal

@@ -1,8 +1,6 @@
-"""Wapiti, a scanner for vulnerabilities that others have made, against a real installation behind the real proxy.
+"""Run Wapiti, a vulnerability scanner, against a real installation behind the real proxy: `python -m tests.wapiti`.
 
-    python -m tests.wapiti
-
-runs it with the version of uv's own cache, and fails where it finds anything above the level of information.
+uv installs it from its cache. The command fails if Wapiti finds anything above the level "information".
 """
 
 from __future__ import annotations

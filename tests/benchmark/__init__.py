@@ -1,1 +1,1 @@
-"""How fast this installation is, beside the least that Django can do: `python -m tests.benchmark --help`."""
+"""Benchmarks of the product against a minimal Django site: `python -m tests.benchmark --help`."""

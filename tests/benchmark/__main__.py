@@ -1,9 +1,9 @@
-"""Measure the product beside the least that Django can do, in turns on this machine: `python -m tests.benchmark`.
+"""Compare the product with a minimal Django site on this machine: `python -m tests.benchmark`.
 
-Both run on gunicorn with the product's own configuration, on the same database, and wrk drives either for some seconds
-in turns, so that whatever else the machine does slows both down alike; the medians count. Each line is a kind of
-request, the product's and Django's answers a second, their ratio, the milliseconds within which 99 of 100 came, and
-the processor time of an answer. The last line is the memory (PSS) of the web server's and a worker's processes.
+Both run on gunicorn with the product's own configuration, on the same database. wrk loads them alternately for a few
+seconds each, so that other load on the machine slows both down alike, and the medians are printed. Each line is a kind
+of request: the product's and Django's responses per second, their ratio, the 99th percentile in milliseconds, and the
+processor time per response. The last line is the memory (PSS) of the web server's and a worker's processes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ WORKING = 15
 
 @dataclass(frozen=True)
 class Work:
-    """One kind of request, to both servers; `status` is what either has to answer."""
+    """One kind of request, to both servers, and the `status` that both must answer with."""
 
     name: str
     headers: dict[str, str] = field(default_factory=dict)
     status: int = 200
     posts: bool = False
     asks: bool = False
-    """For the state of an account, as a waiting page does."""
+    """Request the state of an account, as a waiting page does."""
 
 
 def get_page() -> Iterator[Work]:
@@ -49,7 +49,7 @@ def get_page() -> Iterator[Work]:
 
 
 def measure(work: Work, installation: Installation, turns: int, seconds: int) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     loads: dict[str, list[Load]] = {installation.ours: [], installation.bare: []}
     busy: dict[str, list[float]] = {url: [] for url in loads}
     for _turn in range(turns):

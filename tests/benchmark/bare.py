@@ -1,7 +1,7 @@
-"""The least that Django can do for the same work: what the benchmark holds the product against.
+"""A minimal Django site that does the same work: the benchmark's baseline.
 
-`/` is a page of the same size behind the CSRF middleware; a POST to it checks a form of ten fields and inserts one row;
-`/status/` looks one row up. The database, its settings and its durability are the product's own.
+`/` is a page of the same size behind the CSRF middleware. A POST to it validates a form of ten fields and inserts one
+row. `/status/` looks one row up. The database, its settings, and its durability are the product's.
 """
 
 from __future__ import annotations

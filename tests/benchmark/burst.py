@@ -1,9 +1,9 @@
 """Let many customers sign up within minutes: `python -m tests.benchmark.burst [CUSTOMERS SECONDS] [--postgresql]`.
 
-Each comes from a network of their own, opens the form, sends it, and asks for its state as often as the page does, with
-abuse protection on and a worker that creates the accounts at a provider on this machine. Each line is a kind of
-request: how many there were, how many of them failed, and the milliseconds within which half, and 99 of 100, were
-answered. Then the states in which customers were left.
+Each customer comes from a different network, opens the form, sends it, and polls its state as often as the page does.
+Abuse protection is on, and a worker creates the accounts at the sandbox on this machine. Each line is a kind of
+request: how many were made, how many failed, and the median and the 99th percentile in milliseconds. The last lines
+count the accounts by state.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from tests.provisioning.values import SIGN_UP
 TYPING = 3.0
 """Seconds between opening the form and sending it."""
 LINGERING = 30.0
-"""Seconds for which the last customers wait on."""
+"""Seconds for which the last customers keep waiting."""
 MAILBOXES = [f"mail-{number}.example.com" for number in range(50)]
 
 
 @dataclass
 class Burst:
-    """What happened: kind of request → seconds that each took, and how many were not answered as expected."""
+    """The results: kind of request → the seconds each took, and how many had an unexpected response."""
 
     url: str
     ends_at: float
@@ -55,7 +55,7 @@ class Burst:
 
 
 class Customer:
-    """A browser, as far as it matters: it keeps cookies."""
+    """A minimal browser, which keeps cookies."""
 
     def __init__(self, burst: Burst, number: int) -> None:
         self.burst, self.number, self.cookies = burst, number, dict[str, str]()
@@ -87,7 +87,7 @@ class Customer:
         self.burst.states[state] += 1
 
     async def ask(self, kind: str, method: str, path: str, body: str = "", *, expected: int) -> tuple[str, str]:
-        """Where the answer leads, and its text."""
+        """Return the final URL of the response, and its text."""
         head = {
             "Host": "plain.example.com",
             "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()),

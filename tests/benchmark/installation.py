@@ -1,4 +1,4 @@
-"""The product and, beside it, the least that Django can do: two web servers of the same kind on this machine."""
+"""The product and a minimal Django site, each on its own web server on this machine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ BRAND = (
 
 
 class Installation:
-    """A checkout of the product with a database of its own, and the servers that were started in it."""
+    """A checkout of the product with its own database, and the servers that were started in it."""
 
     def __init__(self, directory: Path, database: str, *, abuse_protection: bool = True) -> None:
         self.checkout = Checkout(directory)
@@ -62,7 +62,7 @@ class Installation:
         self.bare = self.serve("bare")
 
     def serve(self, application: str) -> str:
-        """Start a web server as the product starts its own, and return its URL."""
+        """Start a web server like the product's, and return its URL."""
         port = free_port()
         web = self.checkout.start("-m", "gunicorn", "--bind", f"127.0.0.1:{port}", f"{application}:application")
         web.find("Booting worker[^$]*Booting worker")
@@ -72,20 +72,20 @@ class Installation:
         return url
 
     def work(self) -> Program:
-        """Start a worker, and a provider on this machine that it creates accounts at."""
+        """Start a worker, and the sandbox that it creates accounts in."""
         port = free_port()
         self.checkout.environment["CONSTANT_CONTACT_URL"] = f"http://127.0.0.1:{port}"
         self.checkout.start("manage.py", "sandbox", "--port", str(port))
         return self.checkout.start("manage.py", "provision")
 
     def memory(self, program: Program) -> float:
-        """Megabytes that a program and its processes have to themselves, with their parts of what they share (PSS)."""
+        """Return the proportional set size (PSS) of a program and its child processes, in megabytes."""
         processes = [str(program.process.pid), *_children(program.process.pid)]
         rollups = (Path(f"/proc/{process}/smaps_rollup").read_text() for process in processes)
         return sum(int(re.findall(r"(?m)^Pss: +(\d+)", rollup)[0]) for rollup in rollups) / 1024
 
     def processor_seconds(self, url: str) -> float:
-        """How long the processes of this web server have kept a processor busy, since they started."""
+        """Return the processor time that this web server's processes have used since they started."""
         workers = _children(self.webs[url].process.pid)
         stats = (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in workers)
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
@@ -103,7 +103,7 @@ def fetch(url: str, headers: Mapping[str, str] | None = None) -> str:
 
 
 def sign_up(url: str) -> tuple[str, str]:
-    """Send a form; the path of the page that it leads to, and the cookies of the browser that may see it."""
+    """Send a form. Return the path of the page that it leads to, and the cookies of the browser that may see it."""
     connection = HTTPConnection(url.split("/")[2])
     connection.request("POST", "/", next(forms(1)), HEADERS | {"Host": "plain.example.com"})
     response = connection.getresponse()
@@ -112,7 +112,7 @@ def sign_up(url: str) -> tuple[str, str]:
 
 
 def forms(number: int) -> Iterator[str]:
-    """So many forms as different customers send them, long enough after they were shown."""
+    """Yield this many forms from different customers, sent long enough after they were shown."""
     stamps = Signer(key=ENVIRONMENT["SECRET_KEY"], fallback_keys=[], salt="signup.abuse")
     for _ in range(number):
         submission = uuid.uuid4()

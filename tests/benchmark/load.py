@@ -1,4 +1,4 @@
-"""Drive a server with wrk, which is C and so never the bottleneck."""
+"""Load a server with wrk, which is written in C, so it is never the bottleneck."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ function done(summary, latency)
     summary.duration, latency:percentile(99) / 1000, failed))
 end
 """
-"""Lua for wrk. An answer that has not the expected status is an error, and so is one that did not come."""
+"""Lua for wrk. A response with an unexpected status is an error, and so is a missing one."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What one turn gave: answers a second, and the milliseconds within which 99 of 100 came."""
+    """The result of one round: responses per second, and the 99th percentile in milliseconds."""
 
     rate: float
     p99: float
@@ -57,7 +57,7 @@ class Load:
 
 
 def drive(url: str, seconds: int, headers: Mapping[str, str], status: int, bodies: Iterable[str] = ()) -> Load:
-    """Ask for `url` again and again, and expect `status`; with `bodies`, POST each of them once."""
+    """Request `url` repeatedly and expect `status`; with `bodies`, POST each of them once."""
     with tempfile.TemporaryDirectory() as directory:
         script, environment = Path(directory, "script.lua"), {"STATUS": str(status)}
         script.write_text(SCRIPT)

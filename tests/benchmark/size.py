@@ -1,11 +1,11 @@
 """`python -m tests.benchmark.size [FEW MANY]`: how much slower everything is with many accounts than with few.
 
-Two installations are filled, each with a database of its own, and with as many sessions and visits as accounts: SQLite
-in temporary files, or two new databases of the server that DATABASE_URL points at, as in
-`python -m tests.postgresql python -m tests.benchmark.size`. Each does the same work in turns, so that whatever else the
-machine does slows both down alike; the median of 21 times counts. The searches are for a word that 7% of the accounts
-have, for a person at an organization, and for an email address with a username. They fill the same number of rows of
-the list in both, because drawing rows is not what is measured here.
+It fills two installations, each with its own database, and with as many sessions and visits as accounts: SQLite in
+temporary files, or two new databases of the server that DATABASE_URL points at, as in
+`python -m tests.postgresql python -m tests.benchmark.size`. They do the same work alternately, so that other load on
+the machine slows both down alike, and the median of 21 times is printed. The searches are for a word that 7% of the
+accounts have, for a person at an organization, and for an email address with a username. They find the same number of
+rows in both, because rendering rows is not what is measured here.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def start(number: str, url: str) -> subprocess.Popen[str]:
 
 
 def ask(installation: subprocess.Popen[str], page: str = "") -> list[str]:
-    """What a page takes: milliseconds, queries, lines of a list; without a page: wait until all is filled."""
+    """Return a page's milliseconds, queries, and rows of a list. Without a page, wait until the database is filled."""
     assert installation.stdin
     assert installation.stdout
     if page:
@@ -87,8 +87,8 @@ def ask(installation: subprocess.Popen[str], page: str = "") -> list[str]:
 
 
 def answer(number: int) -> None:
-    """Be an installation with so many accounts: read the name of a page, write how long it took."""
-    os.environ["DEBUG"] = "true"  # Without it nothing is filled.
+    """Be an installation with this many accounts: read the names of pages, and write how long each took."""
+    os.environ["DEBUG"] = "true"  # `seed` requires it.
     import django
 
     django.setup()
@@ -128,7 +128,7 @@ def answer(number: int) -> None:
 
 
 def make_work() -> dict[str, Callable[[], Any]]:
-    """What a customer and a worker do: name → function that does it once."""
+    """Return what customers and workers do: name → function that does it once."""
     from django.db import transaction
     from django.test import Client
 

@@ -1,4 +1,4 @@
-"""Real browsers of two makers in front of a real installation."""
+"""Fixtures for browser tests: a real installation, Chromium, and Firefox."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ NAMES = {
     "firefox": ("firefox-esr", "firefox"),
 }
 BOTH_ENGINES = pytest.mark.parametrize("browser", list(NAMES), indirect=True, scope="module")
-"""For tests of what the engines could do differently; all others run in Chromium."""
+"""For tests of behavior that may differ between engines. All others run in Chromium."""
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def installed(engine: str) -> str:
-    """The path of that browser. Without one the test is skipped, except in CI, where it fails."""
+    """Return the path of that browser. If it is missing, skip the test, or fail it in CI."""
     path = next(filter(None, map(shutil.which, NAMES[engine])), None)
     if path:
         return path
@@ -63,9 +63,9 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 @pytest.fixture(scope="module")
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, or the other engine of `BOTH_ENGINES`.
+    """Start Chromium, or the other engine of `BOTH_ENGINES`.
 
-    Ends with its module: while Playwright runs, Django takes the thread for an asynchronous one.
+    It ends with the module: while Playwright runs, Django takes the thread for an asynchronous one.
     """
     engine = getattr(request, "param", "chromium")
     program = installed(engine)
@@ -80,10 +80,10 @@ def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def visit(browser: Browser, site: Installation) -> Iterator[Open]:
-    """Opens a page in a browser of its own: `visit("/", width=320, javascript=False)`.
+    """Return a function that opens a page in a new browser context: `visit("/", width=320, javascript=False)`.
 
-    A fault in its scripts fails, and so does whatever breaks one of the policies in its headers.
-    `script=False` keeps just the page's own script out, for axe, which is one itself.
+    The test fails if a script raises an error, or if the page violates a policy in its headers. `script=False` blocks
+    only the page's own script, for axe, which is a script itself.
     """
     faults: list[str] = []
     contexts: list[BrowserContext] = []
@@ -114,7 +114,7 @@ def visit(browser: Browser, site: Installation) -> Iterator[Open]:
 
 @pytest.fixture
 def accessible() -> Callable[[Page], None]:
-    """Fails where axe finds anything to complain about."""
+    """Return a function that fails if axe finds a problem on a page."""
 
     def check(page: Page) -> None:
         page.locator("h1").first.wait_for()  # A slow machine may still be on its way to the page.

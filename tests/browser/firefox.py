@@ -1,8 +1,8 @@
-"""Firefox as Playwright starts it: `python firefox.py /path/to/firefox …`.
+"""A wrapper for Firefox that Playwright starts: `python firefox.py /path/to/firefox …`.
 
-Playwright drives the Firefox of a distribution by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/), and may be
-newer than it. A setting of the emulation that this Firefox does not know yet is left out instead of ending the test;
-every other message passes as it is.
+Playwright drives a distribution's Firefox by WebDriver BiDi (https://w3c.github.io/webdriver-bidi/), and may be newer
+than it. Emulation settings that this Firefox does not know yet are dropped, so that the test can go on. Every other
+message passes unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PLAIN: dict[str, Any] = {"max_size": None, "compression": None, "ping_interval":
 
 
 def starter(firefox: str, directory: Path) -> str:
-    """A program for Playwright to start in the place of Firefox itself."""
+    """Write a program that Playwright starts instead of Firefox, and return its path."""
     program = directory / "firefox"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" "{firefox}" "$@"\n')
     program.chmod(0o755)
@@ -78,7 +78,7 @@ def main(command: list[str]) -> None:
 
 
 def listen_for(address: str) -> str:
-    """Where Playwright is to ask in the place of Firefox's own address."""
+    """Return the address that Playwright connects to instead of Firefox's own."""
     server = serve(lambda playwright: relay(address, playwright), "127.0.0.1", 0, **PLAIN)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"ws://127.0.0.1:{server.socket.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The product as it runs for a partner: gunicorn and workers as processes of their own, and the stand-in provider."""
+"""The product as a partner runs it: gunicorn and workers as separate processes, with the sandbox as the provider."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ GUNICORN = [sys.executable, "-m", "gunicorn", "signup.wsgi", "--bind=127.0.0.1:0
 
 
 class Installation:
-    """A site at `url` with an empty database of its own, and `provider`, which its workers talk to.
+    """A site at `url` with its own empty database, and the sandbox's `provider`, which its workers call.
 
-    The provider lives in this process: the API is that of this process's settings.
+    The sandbox runs in this process, so it has the API of this process's settings.
     """
 
     def __init__(self, directory: Path, **settings: str) -> None:
@@ -68,7 +68,7 @@ class Installation:
 
     @contextmanager
     def worker(self) -> Iterator[None]:
-        """A worker at work."""
+        """Run a worker in this context."""
         process = self._start([*MANAGE, "provision", "--threads=4"])
         try:
             yield
@@ -76,14 +76,14 @@ class Installation:
             _end(process)
 
     def change(self, reference: str, **columns: str) -> None:
-        """Give an account the state, or the age, that only staff, a rare fault or time can bring about."""
+        """Change an account directly, for states and times that would be hard to reach otherwise."""
         changed = {"password": "", "due_at": None, **columns}
         update = f"UPDATE provisioning_account SET {', '.join(f'{name} = ?' for name in changed)} WHERE reference = ?"
         with closing(sqlite3.connect(self.directory / "db.sqlite3", timeout=20)) as database, database:
             assert database.execute(update, [*changed.values(), UUID(reference).hex]).rowcount == 1
 
     def refuse(self, reference: str, **reasons: str) -> None:
-        """Let Constant Contact have refused these properties of an account, with its reasons."""
+        """Record that Constant Contact refused these properties of an account, with its reasons."""
         self.change(reference, state="rejected")
         insert = (
             "INSERT INTO provisioning_attempt"
@@ -95,7 +95,7 @@ class Installation:
             assert database.execute(insert, [json.dumps(reasons), UUID(reference).hex]).rowcount == 1
 
     def take(self, username: str) -> None:
-        """Let that username be somebody else's at the provider."""
+        """Add somebody else's account with this username at the provider."""
         with partner_of(self.sandbox.url) as partner:
             partner.create(username)
 
@@ -104,7 +104,7 @@ class Installation:
             return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
 
     def _address(self) -> str:
-        """Where gunicorn listens, which it says in its log once it does."""
+        """Return the address at which gunicorn listens, from its log."""
         while self.web.poll() is None:
             if found := re.search(r"Listening at: (http://127\.0\.0\.1:\d+)", self.log.read_text()):
                 return found[1]
@@ -113,7 +113,7 @@ class Installation:
 
 @cache
 def collect_static_files() -> None:
-    """They are those of this checkout, whichever installation they are for."""
+    """Collect this checkout's static files once, for all installations."""
     with (ROOT / "manage.py").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # Tests that run side by side share the checkout.
         subprocess.run([*MANAGE, "collectstatic", "--no-input", "-v0"], cwd=ROOT, check=True)

@@ -1,4 +1,4 @@
-"""What a customer does with the form."""
+"""Helpers for customers' steps: fill in the form, send it, and read the page."""
 
 import itertools
 import re
@@ -15,7 +15,7 @@ def fresh_name(prefix: str = "anna") -> str:
 
 
 def fill_in(page: Page, username: str, **changes: str | None) -> None:
-    """Fill in the whole form but for what is changed to None."""
+    """Fill in the whole form, except for the fields changed to None."""
     values: dict[str, str | None] = {
         "organization_name": "Anna's Bakery",
         "first_name": "Anna",
@@ -41,6 +41,6 @@ def expect_heading(page: Page, text: str | re.Pattern[str]) -> None:
 
 
 def reference_of(page: Page) -> str:
-    """Of the account whose page this is."""
+    """Return the reference of the account whose page this is."""
     page.wait_for_url("**/signup/**")
     return page.url.split("/")[-2]

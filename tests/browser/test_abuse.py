@@ -1,4 +1,4 @@
-"""The protection against abuse, as people meet it: not at all, or with a way on."""
+"""Abuse protection as people meet it: they notice nothing, or learn how to continue."""
 
 import re
 import time
@@ -22,7 +22,7 @@ def protected(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def fill_in_anew(page: Page) -> None:
-    """As somebody who has not been here before."""
+    """Fill in the form in a browser without cookies."""
     name = fresh_name()
     fill_in(page, name, email=f"{name}@nullmailer.com")
 

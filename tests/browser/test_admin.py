@@ -1,4 +1,4 @@
-"""A morning in the admin, in a real Chromium."""
+"""Staff's daily work in the admin, in a real Chromium."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -69,7 +69,7 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 @pytest.fixture
 def open_admin(visit: Open) -> Callable[..., Page]:
-    """Logs a member of staff in."""
+    """Return a function that logs in a staff member with a role."""
 
     def logged_in(role: str, **options: Any) -> Page:
         page = visit("/admin/", **options)
@@ -82,7 +82,7 @@ def open_admin(visit: Open) -> Callable[..., Page]:
 
 
 def go_round(page: Page, look: Callable[[Page], None]) -> None:
-    """Look at every page of the admin, in each of its states."""
+    """Call `look` on every page of the admin, in each of its states."""
     accounts = "/admin/provisioning/account/"
     operations = (
         "/admin/provisioning/account/held/",
@@ -133,7 +133,7 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
             page.goto(f"{account}{name}/")
             expect(page.locator("#content h1")).not_to_have_text(organization)
             look(page)
-            if name == "correct":  # With a mistake.
+            if name == "correct":  # Show the page with an error too.
                 page.get_by_label("Phone").fill("")
                 page.get_by_role("button", name="Correct").click()
                 expect(page.locator(".errorlist").first).to_be_visible()

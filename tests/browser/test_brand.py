@@ -38,7 +38,7 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
 
 @pytest.fixture
 def open_admin(visit: Open) -> OpenAdmin:
-    """Logs the administrator in, and opens the page of the first brand."""
+    """Return a function that logs the administrator in and opens the page of the first brand."""
 
     def opened(**options: Any) -> Page:
         page = visit("/admin/", **options)
@@ -139,7 +139,7 @@ def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(open_admin: Open
     page.on("requestfinished", lambda request: loaded.append(request))
     page.goto("/", wait_until="networkidle")
 
-    # Whether a browser without a window wants the icon or not: it is the logo, and so in its cache.
+    # It doesn't matter whether a headless browser requests the icon: it is the logo, which is already in its cache.
     sizes = {request.url: request.sizes()["responseBodySize"] for request in reversed(loaded)}
     assert 1 + page.locator("link[href], script[src], img[src]").evaluate_all(DOWNLOADS) == 4
     assert len(sizes) == 4

@@ -1,4 +1,4 @@
-"""What the form does in a browser, with its script and without."""
+"""The form in a browser, with its script and without."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.provisioning.values import SIGN_UP
 
 
 def states(page: Page) -> list[str]:
-    """The states that there are to choose from."""
+    """Return the states that can be chosen."""
     return page.get_by_label("State or province").locator("option").all_inner_texts()
 
 
@@ -277,7 +277,7 @@ class TestUserName:
         expect(page.get_by_label("Username")).to_have_value("Ånna")
 
     def taken(self, visit: Open, javascript: bool = True) -> Page:
-        """A form that came back because its username is another visitor's."""
+        """Return a form that came back because another visitor has the username."""
         name = fresh_name()
         page = visit("/")
         fill_in(page, name)
@@ -297,7 +297,7 @@ new Promise((resolve) => {
   setTimeout(() => resolve(0), 300);
 })
 """
-"""How often something on the page has moved by itself; the browser reports it at once or, where nothing has, never."""
+"""Counts layout shifts. The browser reports them at once, or never if there are none."""
 
 
 def test_the_page_is_light_and_nothing_on_it_jumps(visit: Open) -> None:

@@ -1,4 +1,4 @@
-"""The whole way from the empty form to a ready account, with all that can turn up on it."""
+"""The whole way from the empty form to a ready account, with everything that can happen in between."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""People as they come to the page, each with an account in the end."""
+"""People with different devices and connections, each of whom gets an account."""
 
 import re
 
@@ -12,7 +12,7 @@ from tests.browser.test_states import fits
 
 
 def test_with_a_phone(site: Installation, visit: Open) -> None:
-    """Thumbs, a small screen, and a keyboard that begins with a capital letter and ends with a blank."""
+    """They have a small touch screen, and a keyboard that starts with a capital letter and ends with a space."""
     page = visit("/", width=320, is_mobile=True, has_touch=True, device_scale_factor=2)
     name = fresh_name()
     fill_in(
@@ -60,7 +60,7 @@ READY = """
 
 @BOTH_ENGINES
 def test_with_a_screen_reader(site: Installation, visit: Open) -> None:
-    """What is read aloud, and the keyboard."""
+    """They use only the keyboard and what is read aloud."""
     page = visit("/")
     expect(page.locator("main")).to_match_aria_snapshot(FORM)
     for label in ("Organization name", "Country", "Phone number", "Password"):
@@ -103,7 +103,7 @@ def test_without_javascript(site: Installation, visit: Open) -> None:
 
 
 def test_on_a_slow_line_where_the_script_is_late(site: Installation, visit: Open) -> None:
-    """As on a train: a request takes a second, and 20 KB another one."""
+    """As on a train, a request takes a second, and 20 KB take another second."""
     page = visit("about:blank")
     slow = {"offline": False, "latency": 1000, "downloadThroughput": 20_000, "uploadThroughput": 10_000}
     page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)

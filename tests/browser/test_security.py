@@ -1,4 +1,4 @@
-"""What browsers make of our headers and cookies."""
+"""How browsers apply our headers and cookies."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_no_page_of_the_admin_breaks_its_own_policy(site: Installation, visit: O
 def test_on_a_developers_machine_it_works_by_plain_http_under_any_name(
     browser: Browser, chromium: str, tmp_path: Path
 ) -> None:
-    """Where a browser takes neither a Secure cookie nor one called __Host-."""
+    """Without HTTPS, a browser accepts neither a Secure cookie nor one called __Host-."""
     quiet = [*QUIET, "--host-resolver-rules=MAP signup.example.com 127.0.0.1"]
     with (
         Installation(tmp_path, DEBUG="true", ALLOWED_HOSTS="signup.example.com") as site,

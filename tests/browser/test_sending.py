@@ -1,4 +1,4 @@
-"""Sending the form where the line, the server or the customer's patience gives out: nothing that was typed is lost."""
+"""Sending the form when the connection, the server, or the customer's patience fails: nothing typed is lost."""
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -11,12 +11,12 @@ NO_ANSWER = "There was no answer."
 
 
 def on_post(page: Page, answer: object) -> None:
-    """Let `answer` deal with whatever the page sends; all else goes its way."""
+    """Let `answer` handle the page's POST requests. All others pass."""
     page.route("**/*", lambda route: answer(route) if route.request.method == "POST" else route.continue_())  # type: ignore[operator]
 
 
 def expect_to_go_on(page: Page, told: str) -> None:
-    """The page says what happened, has everything still, and can send it."""
+    """Check that the page says what happened, still has everything, and can send it."""
     expect(page.locator(".unsent")).to_contain_text(told)
     expect(page.locator(".unsent")).to_have_role("alert")
     expect(page.get_by_role("button", name="Create my account")).to_be_enabled()

@@ -1,4 +1,4 @@
-"""Customers who prove who they are, in a real browser and at a real OpenID provider."""
+"""Single sign-on in a real browser, with a real OpenID provider."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -40,12 +40,12 @@ def site(
 
 @pytest.fixture(autouse=True)
 def partners_system(settings: Settings) -> None:
-    """This process can sign links."""
+    """Let this process sign links."""
     settings.SIGNUP_LINK_KEY = KEY
 
 
 def log_in(page: Page, name: str) -> None:
-    """From the way in through the provider's pages to the form."""
+    """Go from the sign-in page through the provider's pages to the form."""
     page.get_by_role("link", name="Continue with Alder").click()
     page.get_by_placeholder("Enter any login").fill(name)
     page.get_by_placeholder("and password").fill("any")
@@ -70,7 +70,7 @@ def expect_problem(page: Page, text: str) -> None:
 
 
 def both_ways(site: Installation, visit: Open, **options: Any) -> None:
-    """One customer comes by the provider, another one by a link; both get their account."""
+    """Check that a customer who signs in at the provider and one who follows a link both get their account."""
     anna, berta = fresh_name("anna"), fresh_name("berta")
     page = visit(site.url, **options)
     log_in(page, anna)
@@ -144,7 +144,7 @@ class TestOpenId:
     def test_to_the_wrong_provider_nobody_is_sent(
         self, visit: Open, openid: OpenIdProvider, spoiled: str, problem: str, tmp_path: Path
     ) -> None:
-        """By an installation that hasn't asked before: what a provider said of itself is kept for an hour."""
+        """It needs a new installation, because a provider's metadata is cached for an hour."""
         openid.spoiled = spoiled
         with installation(tmp_path, openid) as new:
             page = visit(new.url)
@@ -236,7 +236,7 @@ def test_every_page_is_accessible_and_fits(
 class TestStaff:
     @pytest.fixture
     def in_the_admin(self, visit: Open) -> Callable[..., Page]:
-        """Somebody who has gone to the admin and logged in at the provider."""
+        """Return a function that opens the admin and logs in at the provider."""
 
         def come(name: str, **options: Any) -> Page:
             page = visit("/admin/", **options)

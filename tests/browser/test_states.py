@@ -1,4 +1,4 @@
-"""Every page in every state: nothing for axe to complain about, nothing wider than the window, in light and dark."""
+"""Every page in every state: no problems for axe, and nothing wider than the window, in light and dark mode."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ FORCED: dict[str, Any] = {"width": 375, "forced_colors": "active"}
 
 
 def fits(page: Page) -> bool:
-    """Whether the page is no wider than the screen, which a phone would make room for by showing all of it smaller."""
+    """Whether the page is no wider than the screen. A phone would zoom out to show a wider one."""
     assert page.viewport_size
     return bool(page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"])
 

@@ -1,4 +1,4 @@
-"""No page is ever wider than the screen, with the longest value that each property may have."""
+"""No page is wider than the screen, even with the longest possible value of each property."""
 
 import pytest
 from playwright.sync_api import Page, expect

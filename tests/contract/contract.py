@@ -1,4 +1,4 @@
-"""What the vendor's contract says of one call: jsonschema judges it, not rules of our own."""
+"""Validation of one call against the vendor's contract, by jsonschema instead of our own rules."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent / "v3-partner-contr
 PATHS: dict[str, Any] = {CONTRACT["basePath"] + path: methods for path, methods in CONTRACT["paths"].items()}
 KEY = CONTRACT["securityDefinitions"]["api_key"]["name"]
 OF_THE_GATEWAY = {405, 406, 413, 429}
-"""Statuses that any path can answer with, though the contract names them nowhere: RFC 9110 and `rate_limits.html`."""
+"""Statuses that any path can answer with, but that the contract doesn't name: RFC 9110 and `rate_limits.html`."""
 
 
 def problems_of(schema: dict[str, Any], value: Any) -> list[str]:
-    """What is wrong with a value by a schema of the contract: in Swagger 2.0, JSON Schema's draft 4."""
+    """Return a value's violations of one of the contract's schemas. Swagger 2.0 has JSON Schema's draft 4."""
     validator = Draft4Validator(
         schema | {"definitions": CONTRACT["definitions"]}, format_checker=Draft4Validator.FORMAT_CHECKER
     )
@@ -29,7 +29,7 @@ def problems_of(schema: dict[str, Any], value: Any) -> list[str]:
 
 
 def problems_of_request(request: Request) -> list[str]:
-    """What is wrong with a request, nothing of which says what was sent: it may be a secret."""
+    """Return a request's violations, without the values sent, which may be secrets."""
     operation = PATHS.get(request.path, {}).get(request.method.lower())
     if not operation:
         return ["there is no such operation"]
@@ -53,7 +53,7 @@ def _problems_of_query(operation: dict[str, Any], request: Request) -> Iterator[
 
 
 def _out_of_range(request: Request) -> Iterator[str]:
-    """Numbers in the query that the vendor would ignore. The contract has them as texts with a least and a greatest."""
+    """Yield numbers in the query that the vendor would ignore. The contract declares them as strings with a range."""
     for parameter in PATHS[request.path][request.method.lower()]["parameters"]:
         value = request.query.get(parameter["name"], "")
         if value and "maximum" in parameter and not parameter["minimum"] <= int(value) <= parameter["maximum"]:
@@ -70,7 +70,7 @@ def _problems_of_body(schema: dict[str, Any], request: Request) -> Iterator[str]
 
 
 def undeclared_in(schema: dict[str, Any], value: Any) -> Iterator[str]:
-    """Properties that an object has but its schema does not."""
+    """Yield the properties that an object has but its schema does not declare."""
     while "$ref" in schema:
         schema = CONTRACT["definitions"][schema["$ref"].rpartition("/")[2]]
     if isinstance(value, list):
@@ -84,11 +84,11 @@ def undeclared_in(schema: dict[str, Any], value: Any) -> Iterator[str]:
 
 
 def violations(request: Request, answer: Answer, is_fault: bool) -> Iterator[str]:
-    """How a call breaks the contract: our client by its request, or the sandbox by its answer.
+    """Yield how a call violates the contract: our client by its request, or the sandbox by its answer.
 
-    A test may send what is wrong, if the sandbox refuses it. A fault on purpose may answer anything.
+    A test may send an invalid request if the sandbox refuses it. A triggered fault may answer anything.
     """
-    if request.path == TOKEN_PATH:  # It is in another document: RFC 6749.
+    if request.path == TOKEN_PATH:  # Not in the contract, but in RFC 6749.
         return
     wrong = problems_of_request(request)
     is_ours = request.headers.get("User-Agent") == USER_AGENT
@@ -118,7 +118,7 @@ def _problems_of_answer(operation: dict[str, Any], answer: Answer) -> Iterator[s
 
 
 def _too_strict(answer: Answer) -> Iterator[str]:
-    """The errors of a refusal of what the contract allows that the sandbox does not own up to."""
+    """Yield errors for what the contract allows, unless the sandbox declares that it is stricter (`STRICTER`)."""
     for error in json.loads(answer.body):
         key, name = error["error_key"], error["error_message"].partition(":")[0].removeprefix("#/")
         if not any(key == each.error_key and name in (each.names or {name}) for each in STRICTER):

@@ -1,6 +1,7 @@
-"""Sees to it that no call to any v3 sandbox that a test starts breaks the vendor's contract unnoticed.
+"""A pytest plugin that fails a test in which a call to a v3 sandbox violates the vendor's contract.
 
-Those of this process are observed here, and `manage.py sandbox` in another one by `subprocess/sitecustomize.py`.
+Sandboxes in this process are observed here. `manage.py sandbox` in another process is observed by
+`subprocess/sitecustomize.py`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from provisioning.sandbox.v3 import V3
 from tests.contract.contract import violations
 
 found: list[str] = []
-"""What has broken the contract in this process since the last test."""
+"""Violations of the contract in this process since the last test."""
 report_to: Path | None = None
-"""Where another process, which has no test to fail, writes it down, a line for each."""
+"""The file to which another process, which has no test to fail, appends violations, one a line."""
 
 _call = threading.local()
 _reply, _apply = Provider.reply, Provider._apply
@@ -51,7 +52,7 @@ Provider._apply = _observed_apply  # type: ignore[assignment, method-assign]
 
 @pytest.fixture(scope="session")
 def contract_violations() -> Iterator[Path]:
-    """The file to which sandboxes in other processes report."""
+    """Return the file to which sandboxes in other processes report."""
     with tempfile.TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as environment:
         file = Path(directory, "violations")
         file.touch()
@@ -62,7 +63,7 @@ def contract_violations() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def the_contract_is_kept(contract_violations: Path) -> Iterator[None]:
-    """Fails a test in which a call to a v3 sandbox broke the contract."""
+    """Fail the test if a call to a v3 sandbox violated the contract."""
     found.clear()
     yield
     told = found + contract_violations.read_text().splitlines()

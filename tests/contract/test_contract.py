@@ -1,4 +1,4 @@
-"""The observer sees what breaks the contract, and the sandbox owns up to where it is stricter."""
+"""The observer finds violations of the contract, and the sandbox declares where it is stricter."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def client(server: Server, settings: Settings) -> Client:
 
 
 def seen() -> str:
-    """What the observer has found, which this test was for."""
+    """Return what the observer found, and clear it: the violations were this test's purpose."""
     told = "; ".join(found)
     found.clear()
     return told
@@ -94,7 +94,7 @@ def test_a_page_of_the_wrong_size_is_found(client: Client, monkeypatch: pytest.M
 
 
 def test_the_request_of_the_first_release_is_found(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It left the state out, and the sandbox took it."""
+    """It left the state out, and the sandbox accepted that."""
     monkeypatch.setattr(V3, "always", frozenset())
     call = client.call
 

@@ -1,4 +1,4 @@
-"""What happens when things are killed. Importing this package sets Django up, so that workers can be forked from it."""
+"""Tests that kill processes. Importing this package sets Django up, so that workers can be forked from it."""
 
 import django
 from django.apps import apps

@@ -1,4 +1,4 @@
-"""What all of these tests need: a database and a provider that other processes can reach."""
+"""Fixtures for all of these tests: a database and a sandbox that other processes can reach."""
 
 import multiprocessing
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def sandbox(transactional_db: None, api: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A provider without accounts that this configuration points at, in which everything happens soon."""
+    """Start an empty sandbox, point the settings at it, and make all delays short."""
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.CONSTANT_CONTACT_TIMEOUT = 1.0
     settings.PROVISION_LEASE = 2.0
     settings.PROVISION_RECHECK = 0.0
     settings.PROVISION_THREADS = 1
     if connection.vendor == "sqlite":
-        # Killing a process loses nothing that it has written, on the disk or not yet: only a power cut would.
+        # No need to wait for the disk: killing a process loses nothing that it has written. Only a power cut would.
         connection.close()
         options = connection.settings_dict["OPTIONS"]
         monkeypatch.setitem(options, "init_command", options["init_command"].replace("=FULL", "=OFF"))

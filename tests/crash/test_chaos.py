@@ -1,8 +1,8 @@
-"""Chaos: customers sign up while everything that can be killed is killed at random, and the provider errs.
+"""Chaos: customers sign up while everything that can be killed is killed at random, and the provider fails.
 
-It answers oddly, goes down, and lists accounts late; and some usernames are somebody else's already.
+It gives odd answers, goes down, and lists accounts late, and some usernames belong to somebody else.
 
-CHAOS_SIGN_UPS, CHAOS_SECONDS and CHAOS_SEED in the environment make it longer, or like one that went wrong.
+CHAOS_SIGN_UPS and CHAOS_SECONDS in the environment make it longer. CHAOS_SEED repeats a failed run.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ SECONDS = float(os.environ.get("CHAOS_SECONDS") or 30)
 SEED = int(os.environ.get("CHAOS_SEED") or secrets.randbelow(10**6))
 WORKERS = 3
 PATIENCE = 120.0
-"""Seconds within which a customer who keeps trying is heard, and an account is created: leases and times of grace."""
+"""Seconds within which a customer who keeps trying gets through, and an account is created, after leases and delays."""
 
 FOR_STAFF = {"401", "inactive", "inactive-html", "over-quota", "token-end"}
-"""Faults that stop all calls until staff mend something, or until the next day."""
+"""Faults that stop all calls until staff fix something, or until the next day."""
 UNUSABLE = {"301", "302", "307", "403-html", "404", "405", "406", "415"}
-"""Faults that stop all calls, too, where three accounts in a row meet with them, as may happen here."""
+"""Faults that also stop all calls if three accounts in a row get them, which may happen here."""
 PASSING = sorted(FAULTS.keys() - FOR_STAFF - UNUSABLE)
 DOWN = ["502", "503", "hang-before", "reset-before"]
-"""What all calls meet with while the provider is down."""
+"""The faults that all calls get while the provider is down."""
 LAG = 4.0
 """Seconds after which an account is listed."""
 TAKEN = "This username is taken"
 ELSE = "Else Where"
-"""The organization of those whose account is elder than this page."""
+"""The organization of accounts that are older than this page."""
 TEN_TIMES_AS_FAST = """
 import django
 django.setup()
@@ -65,7 +65,7 @@ gateway.FIRST_OUTAGE_PAUSE /= 10
 gateway.MAX_OUTAGE_PAUSE /= 10
 execute_from_command_line(["manage.py", "provision", "--threads=8"])
 """
-"""A worker to which an outage of seconds is one of minutes."""
+"""A worker for which an outage of seconds is like one of minutes."""
 CSRF = "x" * 32
 Outcome = Attempt.Outcome
 
@@ -90,7 +90,7 @@ class Page(NamedTuple):
 
 
 class Site:
-    """Web server and workers, each of which can be killed and started again, on a database that can be, too."""
+    """A web server, workers, and a database, each of which can be killed and restarted."""
 
     def __init__(self, checkout: Checkout, database: PostgreSQL | None) -> None:
         self.errors: Counter[str] = Counter()
@@ -106,14 +106,14 @@ class Site:
             self.ways_to_fail["database"] = database.restart
 
     def wait_for_the_list(self) -> None:
-        """Until it has been read once, so that whoever is in it already can be told from who will be."""
+        """Wait until the list was read once, so that older accounts can be told from new ones."""
         deadline = time.monotonic() + PATIENCE
         while not any("list read" in self._running[name].said for name in self._commands):
             assert time.monotonic() < deadline
             time.sleep(0.2)
 
     def ask(self, method: str, path: str, body: str, cookies: str) -> tuple[Any, str]:
-        """Headers and body of the answer, for which a customer tries again as long as there is none, or an error."""
+        """Return the response's headers and body. Retries, like a customer, after errors and without a response."""
         give_up = time.monotonic() + PATIENCE
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookies}
         while True:
@@ -139,8 +139,8 @@ class Site:
     def _restarts(self, name: str) -> Callable[[], None]:
         def restart() -> None:
             program = self._running[name]
-            program.find("Listening at|worker started")  # A slow machine would never get to work otherwise.
-            os.killpg(program.process.pid, signal.SIGKILL)  # With the children that gunicorn has.
+            program.find("Listening at|worker started")  # Otherwise, a program on a slow machine would never start.
+            os.killpg(program.process.pid, signal.SIGKILL)  # Including gunicorn's children.
             program.process.wait()
             self._start(name)
 
@@ -230,7 +230,7 @@ def set_up(checkout: Checkout, database: PostgreSQL | None, server: Server) -> C
 
 @contextmanager
 def rage(ways_to_fail: dict[str, Callable[[], None]], chance: Random) -> Iterator[Counter[str]]:
-    """Within it things fail at random, one after the other; yields how often each did."""
+    """Make things fail at random in this context, one after the other. Yields how often each did."""
     failures: Counter[str] = Counter()
     over = threading.Event()
 
@@ -274,7 +274,7 @@ def sign_up(customers: list[Customer], site: Site) -> dict[str, set[Page]]:
 
 
 def wait_for_the_end(site: Site, give_up: float, page: Page) -> None:
-    """Until it is created or, where somebody else has its username, rejected."""
+    """Wait until the account is created, or rejected if somebody else has its username."""
     while time.monotonic() < give_up:
         status = site.ask("GET", f"{page.path}status/", "", page.cookies)[1]
         if "created" in status or "rejected" in status:
@@ -283,7 +283,7 @@ def wait_for_the_end(site: Site, give_up: float, page: Page) -> None:
 
 
 def stored(checkout: Checkout) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """What the database holds: user name → account, and user name → attempts in their order."""
+    """Return what is stored: username → account, and username → attempts in order."""
     dump = checkout.run("manage.py", "dumpdata", "provisioning.account", "provisioning.attempt")
     rows = sorted(json.loads(dump.stdout), key=lambda row: int(row["pk"]))
     accounts = {row["fields"]["username"]: row["fields"] for row in rows if row["model"] == "provisioning.account"}

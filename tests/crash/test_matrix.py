@@ -1,6 +1,6 @@
-"""The crash matrix: a worker is killed at every boundary of its work, and after each kill another one carries on.
+"""The crash matrix: a worker is killed at every boundary of its work, and another one takes over each time.
 
-Its work is to create accounts, and to read the partner's list page by page for those whose call went unanswered.
+Its work is to create accounts, and to read the partner's list page by page to find those whose call went unanswered.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tests.provisioning.work import account_in, pass_time
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
-# Each API and each database, but not each with each: nothing between them depends on both.
+# Each API and each database, but not all combinations: nothing depends on both.
 APIS = ["v2", "v3"] if connection.vendor == "sqlite" else ["v2"]
 FEWEST = 60
-"""A worker comes to more boundaries than this even where all is well."""
+"""Even without a failure, a worker reaches more boundaries than this."""
 ELSE = "Else Where"
-"""The organization of accounts that no sign-up has made."""
+"""The organization of accounts that no sign-up created."""
 
 
 def nothing(account: Account, server: Server) -> None:
@@ -45,7 +45,7 @@ def answer_is_lost(fault: str) -> Callable[[Account, Server], None]:
 
 
 def was_created_meanwhile(account: Account, server: Server) -> None:
-    """An earlier call brought no answer and the account was looked for in vain; yet by now it is there."""
+    """An earlier call went unanswered, and a look-up did not find the account, but it exists by now."""
     unanswered(account)
     create(account, server)
     list_was_read()
@@ -53,7 +53,7 @@ def was_created_meanwhile(account: Account, server: Server) -> None:
 
 
 def was_left_behind(account: Account, server: Server) -> None:
-    """A worker died in mid-call, and its lease is over; yet the account was created."""
+    """A worker died during a call, and its lease is over, but the account was created."""
     account.move(State.SENDING, due_in=timedelta(days=-1), claim=uuid.uuid4())
     Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username)
     create(account, server)
@@ -71,7 +71,7 @@ def is_on_neither_page(account: Account, server: Server) -> None:
 
 
 def has_somebody_elses_name(account: Account, server: Server) -> None:
-    """The list showed the name, on its second page, before a call for it went unanswered."""
+    """The list showed the username, on its second page, before a call for it went unanswered."""
     hold_elders(server, PAGE)
     elder = server.provider.add_account(account.username, ELSE)
     ListEntry.objects.create(
@@ -152,7 +152,7 @@ def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(
 
 
 def submitted(scenario: Scenario, sandbox: Server) -> Account:
-    """An account in the queue of an otherwise empty database, and a new provider."""
+    """Return a queued account in an otherwise empty database, with a new provider."""
     for model in (Account, Gateway, ListEntry, ListPass):
         model.objects.all().delete()
     Gateway.objects.create(pk=1, list_names=Gateway.ListNames.USERNAME)
@@ -163,7 +163,7 @@ def submitted(scenario: Scenario, sandbox: Server) -> Account:
 
 
 def carry_on(account: Account, until: str) -> None:
-    """Let other workers do what is to be done, and time pass meanwhile."""
+    """Let other workers finish the work, and time pass meanwhile."""
     for _ in range(5):
         pass_time(timedelta(days=1))
         assert Worker("--once").end()[0] == 0
@@ -173,7 +173,7 @@ def carry_on(account: Account, until: str) -> None:
 
 
 def tells_the_truth(account: Account, provider: Provider, where: str) -> None:
-    """Right after the kill: no call without evidence, and none under way that the state does not tell of."""
+    """Check, right after the kill, that every call has evidence, and that the state reflects a call in flight."""
     account.refresh_from_db()
     last = account.attempts.filter(kind=Kind.CREATE).last()
     under_way = last is not None and last.outcome == "" and last.ended_at is None
@@ -196,7 +196,7 @@ def is_settled(account: Account, state: str, provider: Provider, where: str) -> 
 
 
 def has_evidence_of_every_call(account: Account, provider: Provider, where: str) -> None:
-    """A kill costs the answer to one call at most: that page of the list is read again, and no other."""
+    """Check that a kill loses at most one call's answer: that page of the list is read again, and no other."""
     calls = [call.method for call in provider.calls]
     assert calls.count("POST") <= account.attempts.filter(kind=Kind.CREATE).count(), where
     pages = ListPass.objects.aggregate(read=Sum("pages", default=0))["read"]

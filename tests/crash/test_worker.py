@@ -1,4 +1,4 @@
-"""A worker that is told to end, or held up in mid-call, while others go on."""
+"""A worker that is told to end, or is delayed during a call while others go on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ State, Outcome = Account.State, Attempt.Outcome
 
 @pytest.fixture
 def held(sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Event]]:
-    """Each call that creates an account is carried out, but answered only when its event in this list is set."""
+    """Carry out each call that creates an account, but answer it only once its event in this list is set."""
     settings.CONSTANT_CONTACT_TIMEOUT = 50.0
     settings.PROVISION_LEASE = 60.0
     calls: list[threading.Event] = []
@@ -111,7 +111,7 @@ def test_an_answer_that_comes_after_the_lease_changes_nothing_but_its_own_attemp
 
 
 def test_a_call_whose_answer_trickles_in_is_cut_off_when_its_time_is_over(sandbox: Server) -> None:
-    sandbox.provider.trickle = 0.05  # Some 20 seconds for the whole answer.
+    sandbox.provider.trickle = 0.05  # About 20 seconds for the whole answer.
     account = sign_up(username="trickle.anna")
     Worker("--once").end()
     call = account.attempts.earliest("pk")
@@ -127,7 +127,7 @@ def test_calls_under_way_hold_no_connection_to_the_database(held: Held, settings
         sign_up(username=f"customer{number}")
     worker = Worker()
     until(come_in(held, 4))
-    until(lambda: connections_of(worker) == 1)  # Its main thread's, to look for work.
+    until(lambda: connections_of(worker) == 1)  # The main thread's, which looks for work.
     worker.process.terminate()
     for call in held:
         call.set()
@@ -151,7 +151,7 @@ def connections_of(worker: Worker) -> int:
 
 @pytest.fixture
 def lost(sandbox: Server) -> Account:
-    """An account whose call went unanswered, which is on the second page of the list."""
+    """Return an account whose call went unanswered, and which is on the second page of the list."""
     account = account_in(State.UNCONFIRMED)
     Attempt.objects.create(
         account=account, kind=Attempt.Kind.CREATE, outcome=Outcome.UNKNOWN, username=account.username
@@ -198,11 +198,11 @@ def test_killed_it_costs_the_page_that_it_was_reading_and_no_other(sandbox: Serv
     assert ListPass.objects.get().pages == 2
 
 
-goes_away = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite is a file: it does not go away")
+goes_away = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no server that could go away")
 
 
 def cut_off(cursor: CursorWrapper) -> object:
-    """End the connections that wait for a lock; whether there were any."""
+    """End the connections that wait for a lock. Return whether there were any."""
     cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
     return cursor.fetchone()
 

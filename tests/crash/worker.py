@@ -1,4 +1,4 @@
-"""A worker process that dies at a boundary of its choice: before or after anything that others could see it do."""
+"""A worker process that dies at a given boundary: before or after any action that is visible to others."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ EVENTS = (
     (HTTPConnection, "getresponse"),
     (Client, "call"),
 )
-"""What can be seen from outside the process, besides SQL statements: sent bytes, and what makes statements count."""
+"""Actions that are visible outside the process, besides SQL statements: sent bytes, and the end of transactions."""
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload([__name__])
 
 
 class Worker:
-    """`manage.py provision`, at work in a process of its own on the database and the settings of this one.
+    """`manage.py provision` in a separate process, with this process's database and settings.
 
-    It is killed at its boundary number `dies_at`, counted from 1; never without one. Its calls may start `late`
-    seconds after their time; where that is negative, they all miss it.
+    It is killed at boundary number `dies_at`, counted from 1, or never if that is not given. Its calls may start `late`
+    seconds late; if that is negative, all calls are too late.
     """
 
     def __init__(self, *arguments: str, dies_at: int = 0, late: float = 60.0) -> None:
@@ -63,7 +63,7 @@ class Worker:
         tell.close()
 
     def end(self) -> tuple[int | None, list[str]]:
-        """Wait for its end: its exit status, and the names of the boundaries that it came to."""
+        """Wait for its end. Return its exit status, and the names of the boundaries that it reached."""
         self.process.join(60)
         return self.process.exitcode, self._told.recv()
 
@@ -81,9 +81,9 @@ def _work(
         setattr(settings, name, value)
     gateway.LATE = late
     v2.PAGE = v3.PAGE = PAGE
-    passes.LONGEST_PASS_BACK_OFF = timedelta()  # By the clock, a slow machine would come to other boundaries.
+    passes.LONGEST_PASS_BACK_OFF = timedelta()  # Otherwise, a slow machine would reach other boundaries.
     provision.BUSY = 0.001
-    provision.CHORES = 60.0  # Once, so that a slow machine comes to the same boundaries.
+    provision.CHORES = 60.0  # Chores run once, so that a slow machine reaches the same boundaries.
     provision.next_job = _unhurried(provision.next_job)
     boundaries = _Boundaries(dies_at, tell)
     connection_created.connect(boundaries.watch_statements)
@@ -94,7 +94,7 @@ def _work(
 
 
 def _unhurried(next_job: Callable[[], Any]) -> Any:
-    """By SQLite's clock, which counts milliseconds, what is due at once is due in the next one only."""
+    """Wait before each claim: SQLite's clock has milliseconds, so what is due now may be due in the next one."""
 
     def slow(**options: Any) -> Any:
         time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""A real nginx with the configuration of deploy/. Without it these tests are skipped, except in CI, where they fail."""
+"""A real nginx with deploy/nginx.conf. Without nginx, these tests are skipped, or fail in CI."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def start_nginx(directory: Path, upstream: str) -> Nginx:
 
 @pytest.fixture(scope="session")
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installation, Nginx]]:
-    """An installation and the nginx in front of it."""
+    """Start an installation and an nginx in front of it."""
     directory = tmp_path_factory.mktemp("behind")
     with (
         Installation(

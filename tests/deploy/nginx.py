@@ -1,6 +1,6 @@
-"""The reverse proxy of deploy/nginx.conf, run as it stands there but for its ports and paths.
+"""The reverse proxy of deploy/nginx.conf, unchanged except for its ports and paths.
 
-Raises FileNotFoundError where there is no nginx.
+Raises FileNotFoundError if there is no nginx.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HOST = "localhost"
 
 
 class Nginx:
-    """Passes what comes by HTTPS to `port` on to `upstream`, like `127.0.0.1:8000`. `http_port` is the plain one."""
+    """Forwards HTTPS requests to `port` to `upstream`, like `127.0.0.1:8000`. `http_port` is for plain HTTP."""
 
     def __init__(self, directory: Path, upstream: str) -> None:
         nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
@@ -65,7 +65,7 @@ class Nginx:
 
     @property
     def trusting(self) -> ssl.SSLContext:
-        """For clients that trust its certificate."""
+        """Return a TLS context for clients that trust its certificate."""
         return ssl.create_default_context(cafile=str(self.certificate))
 
     def _adapted(self, text: str, upstream: str) -> str:

@@ -1,4 +1,4 @@
-"""The documented reverse proxy, as it is documented: what gets through, and what a visitor cannot do."""
+"""The documented reverse proxy: what gets through, and what a visitor can't do."""
 
 import http.client
 import re
@@ -36,7 +36,7 @@ FORGED = {
 
 
 class Upstream:
-    """Remembers the headers of each request that gets through."""
+    """An upstream server that remembers the headers of each request that gets through."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, list[str]]] = []
@@ -120,7 +120,7 @@ def test_a_request_arrives_only_once_it_is_whole(nginx: Nginx, upstream: Upstrea
 
 
 def open_slowly(nginx: Nginx) -> ssl.SSLSocket:
-    """Send all of a request but most of its body."""
+    """Open a connection and send a request without most of its body."""
     plain = socket.create_connection(("127.0.0.1", nginx.port), PATIENCE)
     slow = nginx.trusting.wrap_socket(plain, server_hostname=HOST)
     slow.sendall(HALF)
@@ -142,7 +142,7 @@ def test_http_leads_to_https_and_another_host_name_nowhere(nginx: Nginx, upstrea
 
 
 def lines_of(log: Path, least: int) -> list[str]:
-    """The lines of a log; one is written after the answer that it is about."""
+    """Return the lines of a log, once there are at least `least`: a line is written after its response."""
     while len(lines := log.read_text().splitlines()) < least:
         time.sleep(0.05)
     return lines
@@ -204,7 +204,7 @@ def test_a_request_of_two_lengths_is_refused(nginx: Nginx, upstream: Upstream, s
 
 
 class TestInFrontOfThePage:
-    """All the way: nginx, gunicorn, the page."""
+    """The whole stack: nginx, gunicorn, the page."""
 
     def test_slow_connections_freeze_gunicorn_alone_and_not_behind_nginx(self, behind: Behind) -> None:
         site, nginx = behind
@@ -247,7 +247,7 @@ class TestInFrontOfThePage:
         assert not [line for line in log.splitlines() if line.startswith("[01/Jan/2026")]
 
     def sign_up(self, nginx: Nginx, number: int) -> int:
-        """Send a form that was shown a while ago, and give the status of the answer."""
+        """Send a form that was shown a while ago, and return the status of the response."""
         page = ask(nginx)
         token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
         submission = str(uuid.uuid4())

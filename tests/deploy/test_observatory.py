@@ -1,4 +1,4 @@
-"""What Mozilla's HTTP Observatory makes of the headers, with TLS and the documented proxy in front."""
+"""The score of the headers by Mozilla's HTTP Observatory, with TLS and the documented proxy in front."""
 
 import json
 import os
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 SCANNER = Path(__file__).parent.parent / "observatory"
 AT_LEAST = 130
-"""An A+; 135 is the most that there is without being on browsers' own lists."""
+"""An A+. 135 is the maximum without being on browsers' own (HSTS preload) lists."""
 PAGES = {
     "/": 200,
     "/admin/login/": 200,
@@ -29,7 +29,7 @@ PAGES = {
 
 @pytest.fixture
 def scanner() -> Path:
-    """The scanner's script. Where it is not installed the test is skipped, except in CI, where it fails."""
+    """Return the scanner's script. If it is not installed, skip the test, or fail it in CI."""
     if shutil.which("node") and (SCANNER / "node_modules").exists():
         return SCANNER / "scan.mjs"
     message = "No Observatory: where Node is (on Debian: apt-get install nodejs npm), `make test` installs it"

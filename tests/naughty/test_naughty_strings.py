@@ -1,4 +1,4 @@
-"""The Big List of Naughty Strings, in every place where somebody can type: never a 500, and nothing of it runs."""
+"""The Big List of Naughty Strings in every input: never a 500, and none of it runs as a script."""
 
 import json
 import os
@@ -22,7 +22,7 @@ LIST = Path(__file__).parent / "node_modules" / "big-list-of-naughty-strings" / 
 
 @pytest.fixture
 def strings(request: pytest.FixtureRequest) -> list[str]:
-    """Some of the list. Where it is not installed the tests are skipped, except in CI, where they fail."""
+    """Return a part of the list. If it is not installed, skip the tests, or fail them in CI."""
     if not LIST.exists():
         message = "No list of naughty strings: where npm is, `make test-attack` installs it"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
@@ -42,7 +42,7 @@ def pages(settings: Settings) -> None:
 
 
 class Live(HTMLParser):
-    """What of a page a browser would run: scripts and their texts, handlers of events, addresses."""
+    """Collects what a browser would run or follow on a page: scripts, event handlers, and URLs."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

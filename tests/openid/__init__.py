@@ -1,4 +1,4 @@
-"""A real OpenID provider for tests: npm's certified `oidc-provider`, and somebody in the middle who spoils things."""
+"""A real OpenID provider for tests: npm's certified `oidc-provider`, behind a proxy that tampers with its answers."""
 
 from tests.openid.provider import OpenIdProvider
 

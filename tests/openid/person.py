@@ -1,4 +1,4 @@
-"""Somebody who logs in at the provider without a browser: follows its redirects, fills in its forms."""
+"""A person who logs in at the provider without a browser, by following redirects and filling in forms."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ PAGE = "http://testserver"
 
 
 class Person:
-    """`name` is who they are to the provider, and stay for its session."""
+    """A person whom the provider knows as `name` for the whole session."""
 
     def __init__(self, client: Client, name: str) -> None:
         self.client, self.name = client, name
         self._opener = build_opener(HTTPCookieProcessor(CookieJar()), _AsFarAsThePage())
 
     def log_in(self, start: str = "/login/", *, decline: bool = False) -> str:
-        """Leave from the page `start` and log in; gives the address by which the provider sends the browser back."""
+        """Start at the page `start` and log in. Return the URL by which the provider sends the browser back."""
         url, html = self._go(self.client.get(start).headers["Location"])
         while not url.startswith(PAGE):
             action = urljoin(url, unescape(re.findall('action="([^"]+)"', html)[0]))
@@ -37,7 +37,7 @@ class Person:
         return url
 
     def come_back(self, start: str = "/login/", **how: Any) -> Any:
-        """Log in and follow the provider's way back, as far as it goes."""
+        """Log in, follow the provider's redirect back to the page, and return the response."""
         return self.client.get(self.log_in(start, **how).removeprefix(PAGE), follow=True)
 
     def _go(self, url: str, form: dict[str, str] | None = None) -> tuple[str, str]:

@@ -1,10 +1,10 @@
-"""The provider as a process of its own, behind a proxy that does what no certified provider would.
+"""The provider as a separate process, behind a proxy that does what no certified provider would.
 
     with OpenIdProvider() as provider:
         ...  # OIDC_ISSUER is provider.issuer
         provider.spoiled = "nonce"
 
-Raises FileNotFoundError where there is no Node, or the provider is not installed.
+Raises FileNotFoundError if there is no Node, or the provider is not installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.patience import PATIENCE
 
 HERE = Path(__file__).parent
 HONEST, ELSEWHERE = 0, 1
-"""Of the two providers: the one that is who it says it is, and the one that calls itself something else."""
+"""The hosts of the two providers: the honest one, and the one that claims another issuer."""
 
 
 def secret_of(client: str) -> str:
@@ -33,14 +33,14 @@ def secret_of(client: str) -> str:
 
 
 class OpenIdProvider:
-    """`spoiled` says what goes wrong: nothing, or one of
+    """A provider at `issuer`. `spoiled` is empty, or says what goes wrong:
 
-    - `nonce`, `audience`: the provider is asked for a log-in with another nonce, or by another client
-    - `issuer`, `issuer in token`: it is another one, which says so everywhere or only where it signs
-    - `unsigned`: a token without a signature, and a provider that is said to give such ones
-    - `no id token`; `user info`: no word about who it is; or one about somebody else
+    - `nonce`, `audience`: the login is for another nonce, or for another client
+    - `issuer`, `issuer in token`: another issuer is named everywhere, or only in the token
+    - `unsigned`: the token has no signature, and the metadata says that this is normal
+    - `no id token`: there is none; `user info`: it is about somebody else
     - `expired`: the code comes too late
-    - `broken`: no answer that anybody could understand; `slow`: one after a second
+    - `broken`: answers can't be parsed; `slow`: they take a second
     """
 
     settings = {"OIDC_CLIENT_ID": "page", "OIDC_CLIENT_SECRET": secret_of("page")}
@@ -53,7 +53,7 @@ class OpenIdProvider:
         self.spoiled = ""
         self._proxy = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"provider": self}))
         self._proxy.daemon_threads = True
-        # Another site than the page at 127.0.0.1: what cookies are sent on the way back is as it is in earnest.
+        # A different site from the page's 127.0.0.1, so that browsers send cookies back as they would in production.
         self.issuer = f"http://localhost:{self._proxy.server_port}"
         self.ports: list[int] = []
 

@@ -10,8 +10,8 @@ from tests.provisioning.sandbox.partner import provider
 
 @pytest.fixture
 def sandbox(settings: Settings, api: str) -> Iterator[Server]:
-    """A new sandbox with the credentials in the settings, which point at it."""
-    for tokens in v3._tokens.values():  # A port may be reused, but not the provider that issued them.
+    """Start a new sandbox with the credentials in the settings, and point the settings at it."""
+    for tokens in v3._tokens.values():  # A port may be reused, but a new sandbox doesn't know old tokens.
         tokens.token = ""
     with Server(provider()) as server:
         settings.CONSTANT_CONTACT_URL, settings.CONSTANT_CONTACT_TOKEN_URL = server.url, server.token_url

@@ -65,7 +65,7 @@ def taken(times: int = 1) -> None:
 
 
 def closed_for() -> timedelta | None:
-    """How long the gateway says it is closed."""
+    """Return how long the gateway says it is paused; None means that it is stopped."""
     with pytest.raises(CallNotPermitted) as shut:
         gateway.acquire_permit()
     assert not isinstance(shut.value, RateLimited)
@@ -258,7 +258,7 @@ MEANINGS = {
     Meaning.OVER_QUOTA: timedelta(hours=12),
     Meaning.STOP: None,
 }
-"""Meanings that close the gateway → for how long, at noon. No others do."""
+"""Meanings that pause or stop the gateway → for how long, at noon. No others do."""
 
 
 @pytest.mark.parametrize("meaning", Meaning)
@@ -372,7 +372,7 @@ class TestUnusableAnswers:
 
 
 class TestOutage:
-    """No clear answer, which may cost a look-up in the list, or no connection."""
+    """There is no clear answer, which may need a look-up in the list, or no connection."""
 
     @pytest.fixture(autouse=True)
     def accounts(self, no_pace: None) -> list[Account]:
@@ -594,7 +594,7 @@ def test_three_workers_together_use_the_rate_and_never_exceed_it(rate: int, say:
 
 
 def measured(rate: int) -> tuple[float, float]:
-    """The shortest time for one call more than the rate allows, and the share of the rate that was used."""
+    """Return the shortest time for one call more than the rate allows, and the share of the rate that was used."""
     with three_workers(rate) as server:
         sign_ups(8 * rate)
         until(lambda: len(server.arrivals) == 8 * rate)

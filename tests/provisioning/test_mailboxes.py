@@ -1,4 +1,4 @@
-"""Whose mailbox an email address is, and what was probably meant by it."""
+"""Which addresses belong to the same mailbox, and which address was probably meant."""
 
 import pytest
 

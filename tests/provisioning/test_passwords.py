@@ -1,4 +1,4 @@
-"""Which passwords customers are advised against."""
+"""The passwords that customers are warned about."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The rules as data. What they allow is checked in the form and the sandbox by `tests/signup/test_agreement.py`."""
+"""The rules as data. `tests/signup/test_agreement.py` tests what they allow in the form and the sandbox."""
 
 import re
 import unicodedata
@@ -33,7 +33,7 @@ ACME = {
 
 
 def problems(values: Mapping[str, object]) -> dict[str, list[str]]:
-    """Property → codes of what is wrong with it."""
+    """Return property → the codes of its errors."""
     with pytest.raises(ValidationError) as raised:
         rules.clean(values)
     return {name: [str(error.code) for error in errors] for name, errors in raised.value.error_dict.items()}
@@ -152,7 +152,7 @@ class TestNamesOfPlaces:
         assert names[2:] == sorted(names[2:], key=anyascii_lower)
 
     def test_who_types_uk_comes_to_the_united_kingdom(self, language: str) -> None:
-        """A browser goes to the first name in the list that begins with what is typed."""
+        """A browser selects the first name in the list that begins with what is typed."""
         with translation.override(language):
             code = next(code for code, name in RULES["country_code"].choices() if name.lower().startswith("uk"))
 
@@ -242,7 +242,7 @@ def test_nothing_that_cannot_be_seen_gets_through(name: str, break_: str) -> Non
 def test_a_value_is_stored_and_sent_as_it_was_judged(
     settings: Settings, api: str, name: str, data: some.DataObject
 ) -> None:
-    """Judged once more it is the same, and still right: by the sandbox, in a correction, at a second try."""
+    """Validating it again changes nothing, in the sandbox, in a correction, or when the form is sent again."""
     settings.CONSTANT_CONTACT_API = api
     rule = rules.active()[name]
     value = data.draw(values_of(name))
@@ -259,7 +259,7 @@ def test_a_value_is_stored_and_sent_as_it_was_judged(
 
 
 def values_of(name: str) -> some.SearchStrategy[str]:
-    """What is nearly a value of this property, with what Unicode has to offer in it and around it."""
+    """Generate values that are almost valid for this property, with any Unicode characters in and around them."""
     right = [value for cases in CASES.values() for case in cases if isinstance(value := case.changes.get(name), str)]
     odd = some.text(some.characters(), max_size=3) | some.text(
         some.characters(categories=["Cf", "Zs", "Mn", "Lm", "Nd", "So"]), max_size=3
@@ -272,7 +272,7 @@ def values_of(name: str) -> some.SearchStrategy[str]:
 
 @pytest.mark.parametrize("name", ["first_name", "email", "website", "phone", "username", "password"])
 def test_a_text_that_no_rule_allows_is_not_worked_on_for_long(name: str) -> None:
-    """Composing letters takes the square of the time for twice as many marks out of order."""
+    """Composing letters takes quadratic time in the number of combining marks that are out of order."""
     marks = "a" + "\u0315\u0300\u0327" * 100_000
     assert problems(ACME | {name: marks}) == {name: ["max_length"]}
 
@@ -309,7 +309,7 @@ def test_in_test_mode_only_the_vendors_test_domain_is_accepted(settings: Setting
 def test_hints_to_the_browser_say_what_the_rule_says(rule: Rule) -> None:
     hints = rule.attributes()
     assert hints.get("data-max-length", str(rule.max_length)) == str(rule.max_length)
-    assert "maxlength" not in hints  # Browsers cut off by it what is pasted.
+    assert "maxlength" not in hints  # With it, browsers cut off pasted text.
     if "pattern" in hints:
         assert re.fullmatch(hints["pattern"], "abc.1-x_@y")
         assert not re.fullmatch(hints["pattern"], "a!")

@@ -42,7 +42,7 @@ def sent(settings: Settings) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def talkative(settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Log everything that someone who debugs may want to log."""
+    """Log everything that a developer might log while debugging."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(gateway, "LATE", 60.0)
     monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
@@ -124,7 +124,7 @@ def fail(seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stored() -> list[str]:
-    """The whole database: every byte of a file, or else every column."""
+    """Return the whole database: every byte of SQLite's file, or every column in PostgreSQL."""
     if connection.vendor == "sqlite":
         file = Path(connection.settings_dict["NAME"])
         parts = [part for part in file.parent.iterdir() if part.name.startswith(file.name)]

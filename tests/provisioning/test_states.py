@@ -1,6 +1,6 @@
-"""Any sequence of events, judged by what comes of it at the provider: one account for each sign-up, and its own.
+"""Any sequence of events, checked by its result at the provider: each sign-up has one account, which is its own.
 
-Only the provider is modeled. What the program ought to do in between is not repeated here.
+Only the provider is modeled. The program's own logic is not repeated here.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ ENOUGH = 2
 """Calls without an answer after which staff are asked."""
 NOTHING_DONE = frozenset(Meaning) - {Meaning.CREATED, Meaning.UNKNOWN, Meaning.LISTED}
 STRANGER = "Else Where"
-"""The organization of those who sign up somewhere else."""
+"""The organization of accounts that were created elsewhere."""
 
 NAMES = st.sampled_from(["annabel", "AnnaBel", "bertram", "cornelia", "dorothea", "ferdinand", "griselda"])
 ORGANIZATIONS = st.sampled_from(["Acme", "Acme, Inc.", "Bakery"])
@@ -65,11 +65,15 @@ CREATING = st.sampled_from(
     ["answered", "lost", "lost", "swallowed", "late", "503"] * 3
     + [Meaning.REFUSED, Meaning.UNSENT, Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.STOP, Meaning.NOTHING_CREATED]
 )
-"""What comes of a call: all well; created, or not, without an answer; created later, without an answer or after 503."""
+"""The course of a call that creates an account.
+
+`answered`: all is well. `lost`: created, but the answer is lost. `swallowed`: neither created nor answered. `late`:
+created later, without an answer. `503`: created later, after a 503.
+"""
 LISTING = st.sampled_from(["answered"] * 6 + ["empty", "repeated", Meaning.UNKNOWN, Meaning.STOP, Meaning.OVER_RATE])
 VERBS = ["approve", "decline", "close", "erase", "retry", "look_up", "attach", "reject_username"]
 Pause = timedelta | None
-"""None: it is gone on with at any time, or never, since the worker has died."""
+"""How long a worker is delayed; None: until any time, or forever, because it died."""
 TIME = st.sampled_from([SECOND, LEASE + SECOND, HOUR, HOUR, WEEK + SECOND])
 PAUSE: st.SearchStrategy[Pause] = st.sampled_from([NONE, NONE, NONE, SECOND, LEASE + SECOND, None])
 
@@ -86,7 +90,7 @@ JOBS = st.lists(JOB, min_size=1, max_size=8)
 PROVIDERS = st.sampled_from(
     [("v2", "username", ""), *itertools.product(["v3"], ["username", "organization"], ["calibrated", ""])]
 )
-"""API; what its list shows accounts by; whether that is known at the beginning."""
+"""The API, what its list shows accounts by, and whether that is known from the start."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +101,19 @@ class Listed:
     username: str
     organization: str
     owner: int | None
-    """The sign-up that it was made for; None: somebody else's."""
+    """The sign-up that it was created for; None if it is somebody else's."""
     listed_at: timedelta
 
 
 class Provider:
-    """What is true at the other end."""
+    """The model of the provider: the accounts that really exist there."""
 
     def __init__(self, clock: Callable[[], timedelta]) -> None:
         self.accounts: list[Listed] = []
         self.shows_usernames = True
         self._clock = clock
         self._coming: list[partial[Listed | None]] = []
-        """What is carried out later."""
+        """Requests that are carried out later."""
 
     def make(self, username: str, organization: str, owner: int | None, lag: timedelta = NONE) -> Listed | None:
         if self.holder(username):
@@ -138,7 +142,7 @@ class Provider:
         return Answer(meaning=Meaning.CREATED, account_id=made.account_id) if course == "answered" else UNANSWERED
 
     def page(self, page: str, course: str) -> Answer:
-        """The list grows at its end; an account that is listed late shows up in its place."""
+        """Return a page of the list. New accounts come last, but one that is listed late appears in its own place."""
         start, now = int(page or 0), self._clock()
         listed = [at for at in range(start, len(self.accounts)) if self.accounts[at].listed_at <= now]
         entries = tuple(self._entry(self.accounts[at]) for at in listed[:PAGE])
@@ -153,7 +157,7 @@ class Provider:
         return Answer(meaning=Meaning(course))
 
     def come_to_rest(self) -> None:
-        """What was to come comes, and everything is listed."""
+        """Carry out delayed requests, and list all accounts."""
         for carry_out in self._coming:
             carry_out()
         self._coming.clear()
@@ -174,7 +178,7 @@ class Call:
     username: str
     at: int
     learned: Meaning | None = None
-    """What was written down of it."""
+    """Its evidence."""
 
     @property
     def may_have_created(self) -> bool:
@@ -197,10 +201,10 @@ class Machine(RuleBasedStateMachine):
         self.first_page_read: dict[int, int] = {}
         """Pass → when its first page was read."""
         self.claims: list[Any] = []
-        self.letters: list[partial[None]] = []
-        """What workers have learned but not written down yet: it may come late, or never."""
+        self.unsettled: list[partial[None]] = []
+        """Answers that workers have received but not stored yet. They may be stored late, or never."""
         self.seen: list[Account] = []
-        """What staff and customers have before their eyes, fresh or stale."""
+        """Accounts as the pages of staff and customers show them, fresh or stale."""
         self.course: tuple[str, timedelta, str] = ("answered", NONE, "answered")
         clock = SimpleNamespace(monotonic=lambda: self.now.total_seconds(), sleep=self.sleep)
         monkeypatch.setattr(gateway, "monotonic", clock.monotonic)
@@ -208,14 +212,14 @@ class Machine(RuleBasedStateMachine):
         monkeypatch.setattr(claims, "time", clock)
         monkeypatch.setattr(claims, "close_old_connections", lambda: None)
         monkeypatch.setattr(workers, "client", self.client)
-        monkeypatch.setattr(workers, "retry_database_errors", self.letters.append)
+        monkeypatch.setattr(workers, "retry_database_errors", self.unsettled.append)
         monkeypatch.setattr(settlement, "MOST_UNANSWERED", ENOUGH)
-        # How long a pass took is known by the real clock, by which no two runs are alike.
+        # The duration of a pass is measured by the real clock, so it would differ in every run.
         monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
 
     @initialize(provider=PROVIDERS, elder=st.lists(st.tuples(NAMES, ORGANIZATIONS), max_size=3))
     def begin(self, provider: tuple[str, str, str], elder: list[tuple[str, str]]) -> None:
-        """Elder accounts have been read once, so that even those with a customer's own organization can be told."""
+        """Read the list of older accounts once, so that even those with a customer's organization are known."""
         self.settings.CONSTANT_CONTACT_API, shown, calibrated = provider
         self.provider.shows_usernames = shown == "username"
         Gateway.objects.create(pk=1, list_names=shown if calibrated else "")
@@ -266,7 +270,7 @@ class Machine(RuleBasedStateMachine):
             services.correct(self.look_at(pick, stale), entered, hold=hold)
 
     def look_at(self, pick: int, stale: bool) -> Account:
-        """What somebody has before their eyes, which may be an old page."""
+        """Return an account as somebody's page shows it, which may be an old page."""
         if not (stale and self.seen):
             self.seen.append(Account.objects.get(pk=pick_of(self.calls, pick)))
         return pick_of(self.seen, pick) if stale else self.seen[-1]
@@ -285,7 +289,7 @@ class Machine(RuleBasedStateMachine):
                 getattr(services, verb)(account)
 
     def attach(self, account: Account, pick: int) -> None:
-        """Staff know whose an account is, but may not have seen what became of it here. Its own one comes first."""
+        """Let staff match an account, its own one first. They know whose it is, but their page may be stale."""
         owned = [each.account_id for each in self.provider.of(account.pk)]
         attached = Account.objects.exclude(account_id="").order_by("account_id").values_list("account_id", flat=True)
         entries = [entry for each in (*owned, *attached) for entry in ListEntry.objects.filter(account_id=each)]
@@ -293,7 +297,7 @@ class Machine(RuleBasedStateMachine):
             services.attach(account, pick_of(entries, pick))
 
     def is_somebody_elses(self, account: Account) -> bool:
-        """Whether the username that staff see is somebody else's, as they learn by asking Constant Contact."""
+        """Whether the username that staff see is somebody else's, which Constant Contact can tell them."""
         holder = self.provider.holder(account.username)
         return holder is not None and holder.owner != account.pk
 
@@ -324,7 +328,7 @@ class Machine(RuleBasedStateMachine):
         before: Pause,
         after: Pause,
     ) -> bool:
-        """A worker does a job, held up before or after the call; whether there was one."""
+        """Let a worker do a job, delayed before or after the call. Return whether there was one."""
         self.sleep(1)
         try:
             claim = claim_what_is_due()
@@ -335,12 +339,12 @@ class Machine(RuleBasedStateMachine):
         self.claims.append(claim)
         if before is not None:
             self.time_passes(before)
-            letters = len(self.letters)
+            count = len(self.unsettled)
             self.call(-1, creating, lag, listing)
             if after is not None:
                 self.time_passes(after)
-                while len(self.letters) > letters:
-                    self.write_down(letters)
+                while len(self.unsettled) > count:
+                    self.settle(count)
         return True
 
     @precondition(lambda self: self.claims)
@@ -351,7 +355,7 @@ class Machine(RuleBasedStateMachine):
         (services.read_page if isinstance(claim, services.PageClaim) else services.provision)(claim)
 
     def client(self) -> Any:
-        """As far as a worker can see, the client of Constant Contact."""
+        """Return a fake client of Constant Contact for workers."""
         creating, lag, listing = self.course
 
         def create(properties: Mapping[str, Any], start: Any) -> Answer:
@@ -375,9 +379,9 @@ class Machine(RuleBasedStateMachine):
         return SimpleNamespace(create=create, list_accounts=list_accounts)
 
     def goes_out(self, claim: services.AccountClaim, properties: Mapping[str, Any]) -> None:
-        """A call that creates: never before a pass over the list where an earlier call may have done so.
+        """Record a create call, and check that a pass over the list preceded it if an earlier call may have succeeded.
 
-        Somebody else's username can be sent at any time: it creates nothing.
+        Somebody else's username can be sent at any time, because it creates nothing.
         """
         assert properties["password"] == SIGN_UP["password"]
         account = again(claim.account)
@@ -392,13 +396,13 @@ class Machine(RuleBasedStateMachine):
         complete = ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE).values_list("pk", flat=True)
         return max((self.first_page_read.get(pk, -1) for pk in complete), default=-1)
 
-    @precondition(lambda self: self.letters)
+    @precondition(lambda self: self.unsettled)
     @rule(pick=PICK)
-    def write_down(self, pick: int) -> None:
-        letter = self.letters.pop(pick % len(self.letters))
-        letter()
-        if letter.func is settlement.settle:
-            account, attempt, answer = letter.args
+    def settle(self, pick: int) -> None:
+        write = self.unsettled.pop(pick % len(self.unsettled))
+        write()
+        if write.func is settlement.settle:
+            account, attempt, answer = write.args
             if call := self.calls[account.pk].get(attempt.pk):
                 call.learned = answer.meaning
 
@@ -406,7 +410,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=st.none() | NAMES, lag=LAG)
     def something_happens_at_the_provider(self, name: str | None, lag: timedelta) -> None:
-        """Somebody else takes a username, or what is under way comes to its end."""
+        """Let somebody else take a username, or carry out a delayed request."""
         if name:
             self.provider.make(name, STRANGER, None, lag)
         else:
@@ -442,9 +446,9 @@ class Machine(RuleBasedStateMachine):
                     assert holder.owner != account.pk, "renamed, although it was created"
 
     def all_ends_well(self) -> None:
-        """From wherever this has come to: all workers there were are dead, but now everybody does their best."""
+        """From any state: if all old workers are dead, and everybody does their best, everything ends well."""
         self.claims.clear()
-        self.letters.clear()
+        self.unsettled.clear()
         self.provider.come_to_rest()
         for _ in range(12):
             gateway.resume()

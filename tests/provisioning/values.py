@@ -1,6 +1,6 @@
-"""What the vendor's document says about values, put down by hand as a second opinion on `provisioning.rules`.
+"""The vendor's documentation of values, written down by hand to check `provisioning.rules` independently.
 
-Properties have their names in v2, whichever the API.
+Properties have their v2 names in both APIs.
 """
 
 from collections.abc import Set
@@ -18,15 +18,15 @@ SIGN_UP: dict[str, Any] = {
     "country_code": "US",
     "state_code": "MA",
 }
-"""An account that is rightful in every way and in both APIs, of nothing but what is required."""
+"""An account that is valid in both APIs, with only the required properties."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """SIGN_UP with other values, where None leaves a property out.
+    """SIGN_UP with changes; None leaves a property out.
 
-    `refused` names the properties that the provider refuses for them. `repaired` is what the form makes of these, so
-    that a customer need not; where it is empty, the form refuses them, too.
+    `refused` names the properties that the provider refuses. `repaired` has their values as normalized by the form; if
+    it is empty, the form refuses them too.
     """
 
     changes: dict[str, Any]
@@ -51,12 +51,12 @@ def _refused(name: str, *values: Any) -> list[Case]:
 
 
 def _repaired(name: str, spellings: dict[str, str]) -> list[Case]:
-    """What people type or paste → what they mean."""
+    """Return cases for spellings: what people type or paste → what they mean."""
     return [Case({name: value}, {name}, {name: meant}) for value, meant in spellings.items()]
 
 
 def _pasted(name: str, value: str) -> list[Case]:
-    """A value as it comes out of spreadsheets, address books, web pages and phones."""
+    """Return cases of a value as it is copied from spreadsheets, address books, web pages, and phones."""
     return _repaired(
         name,
         dict.fromkeys(
@@ -84,7 +84,7 @@ def _pasted(name: str, value: str) -> list[Case]:
 
 
 def _wide(value: str) -> str:
-    """In the full-width letters and digits of a Japanese keyboard."""
+    """Return the value in full-width characters, as typed on a Japanese keyboard."""
     return "".join(chr(ord(c) + 0xFEE0) for c in value)
 
 
@@ -394,4 +394,4 @@ _V3 = [
 ]
 
 CASES = {"v2": _SHARED + _V2, "v3": _SHARED + _V3}
-"""The API → what it takes and refuses."""
+"""API → the values that it accepts and refuses."""

@@ -1,4 +1,4 @@
-"""Shared by the tests of provisioning: sign-ups, moving time, and a worker in this process."""
+"""Helpers for provisioning's tests: sign-ups, moving time, and a worker in this process."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def account_in(state: str, **columns: Any) -> Account:
 
 
 def again(account: Account) -> Account:
-    """The account as it is now."""
+    """Return the account as it is stored now."""
     return Account.objects.get(pk=account.pk)
 
 
 def now() -> datetime:
-    """By the database's clock."""
+    """Return the time by the database's clock."""
     gateway.state()
     moment: datetime = Gateway.objects.values_list(Now(), flat=True).get()
     return moment
 
 
 def pass_time(time: timedelta = MOMENT) -> None:
-    """Instead of waiting, move times closer."""
+    """Let time pass by moving all stored times into the past, instead of waiting."""
     Account.objects.update(
         due_at=F("due_at") - time,
         submitted_at=F("submitted_at") - time,
@@ -93,7 +93,7 @@ def work(jobs: int | None = None) -> int:
 
 
 def at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
-    """Call it several times at once, each on its own thread with its own database connection."""
+    """Call `act` this many times at once, each on its own thread with its own database connection."""
     barrier = threading.Barrier(times)
 
     def one(number: int) -> Result:
@@ -108,7 +108,7 @@ def at_once(times: int, act: Callable[[int], Result]) -> list[Result]:
 
 
 def database_url() -> str:
-    """The tests' database, for DATABASE_URL of another process."""
+    """Return the tests' database as a DATABASE_URL for another process."""
     to = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{to['NAME']}"

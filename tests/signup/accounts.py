@@ -1,4 +1,4 @@
-"""Sign-ups for the tests of the page: what a customer types, and accounts in any state with their evidence."""
+"""Helpers for the page's tests: what a customer types, and accounts in any state with their evidence."""
 
 import re
 import uuid
@@ -13,11 +13,11 @@ from tests.provisioning.values import SIGN_UP
 CANARY = "canary-customer-password"
 
 TYPED: dict[str, str] = {**SIGN_UP, "website": "https://bakery.example.com", "password": CANARY}
-"""A form filled in completely and rightly."""
+"""A completely and correctly filled-in form."""
 
 
 def hidden(response: Any) -> dict[str, str]:
-    """What the form of a page carries unseen: its one-time id, and when it was first shown."""
+    """Return the hidden fields of a page's form: its one-time ID, and when it was first shown."""
     return dict(
         re.findall(r'<input type="hidden" name="(submission|shown)" value="([^"]+)"', response.content.decode())
     )
@@ -34,7 +34,7 @@ def account(
     keys: dict[str, str] | None = None,
     **values: Any,
 ) -> Account:
-    """An account in that state; `refused` is what its last call to Constant Contact was refused for."""
+    """Create an account in a state. `refused` has the reasons for which Constant Contact refused its last call."""
     made = Account.objects.create(
         **{
             **{name: value for name, value in TYPED.items() if name != "password"},

@@ -9,7 +9,7 @@ from provisioning.models import Account
 
 @pytest.fixture(autouse=True)
 def plain_static_files(settings: Settings) -> None:
-    """Pages without a build step: no manifest of collected files is needed."""
+    """Serve pages without a build step, so that no manifest of collected files is needed."""
     settings.WHITENOISE_AUTOREFRESH = True
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -18,7 +18,7 @@ def plain_static_files(settings: Settings) -> None:
 
 @pytest.fixture
 def page_of(client: Client) -> Callable[[Account], str]:
-    """The address of an account's page, after the account has been made this browser's own."""
+    """Return a function that makes an account this browser's own, and returns the URL of its page."""
 
     def address(account: Account) -> str:
         session = client.session

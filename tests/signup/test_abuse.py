@@ -1,4 +1,4 @@
-"""Against abuse: programs are kept out, and people who are taken for one are told what to do and lose nothing."""
+"""Abuse protection keeps bots out. People who are mistaken for one are told what to do, and lose nothing."""
 
 import uuid
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def protected(settings: Settings) -> None:
 
 @pytest.fixture(autouse=True)
 def wait(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Lets seconds go by on the web server's clock."""
+    """Return a function that advances the web server's clock by seconds."""
     now = [1_000_000.0]
     monkeypatch.setattr("signup.abuse.time.time", lambda: now[0])
 
@@ -46,13 +46,13 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def opened(client: Client, **typed: str) -> dict[str, str]:
-    """A form that has just been opened, filled in with a username of its own."""
+    """Return a form that was just opened, filled in with a unique username."""
     return TYPED | {"username": f"anna-{next(numbers)}", "comment": ""} | hidden(client.get(FORM)) | typed
 
 
 @pytest.fixture
 def send(client: Client, wait: Clock) -> Callable[..., Any]:
-    """Opens a form, fills it in at a human pace and sends it."""
+    """Return a function that opens a form, fills it in at a human pace, and sends it."""
 
     def fill_in_and_send(address: str = "203.0.113.7", **typed: str) -> Any:
         form = opened(client, **typed)
@@ -63,7 +63,7 @@ def send(client: Client, wait: Clock) -> Callable[..., Any]:
 
 
 def used_up(limit: str, source: str, times: int, ago: timedelta = timedelta()) -> None:
-    """Let so many forms have come of this source."""
+    """Record this many forms from this source."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(LIMITS, limit, abuse.Limit(10**6, 10**6, ""))
         for _ in range(times):

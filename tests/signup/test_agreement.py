@@ -1,7 +1,7 @@
-"""The form takes what the provider takes, repairs what it would refuse, and refuses the rest for the same property.
+"""The form accepts what the provider accepts, normalizes what it can, and refuses the rest for the same property.
 
-What the provider takes is put down by hand in `tests.provisioning.values`; the sandbox is held against it in
-`tests.provisioning.sandbox.test_values`.
+`tests.provisioning.values` lists by hand what the provider accepts. `tests.provisioning.sandbox.test_values` checks the
+sandbox against the same lists.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ FORBIDDEN = [(api, case) for api, cases in ENTERED.items() for case in cases if 
 
 
 def typed(case: Case) -> dict[str, Any]:
-    """The case as a browser sends it: texts, and a ticked box or none; the customer insists on a weak password."""
+    """Return the case as a browser sends it: strings, and nothing for an empty checkbox. Insists on weak passwords."""
     sent = {name: "on" if value is True else value for name, value in case.values.items() if value is not False}
     return sent | {"insist": "yes"}
 

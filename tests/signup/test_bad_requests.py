@@ -1,4 +1,4 @@
-"""Requests that no browser sends end in our own page with our own headers, never in a bare error."""
+"""Requests that no browser sends get our own error page with our own headers, never a bare error."""
 
 import io
 import logging
@@ -30,7 +30,7 @@ BODIES = {
 
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[None]:
-    """A bad request is nobody's fault here: no traceback, and a line or two."""
+    """Check that a bad request, which is not our bug, logs no traceback and only a line or two."""
     (console,) = (each for each in logging.getLogger("django").handlers if type(each) is logging.StreamHandler)
     seen = io.StringIO()
     usual = console.setStream(seen)

@@ -1,4 +1,4 @@
-"""The fuse: in an abnormal hour, what looks like the burst is put into the hands of staff, and nobody else."""
+"""Burst detection: in an abnormal hour, sign-ups that look like the burst are held for staff, and no others."""
 
 import threading
 import uuid
@@ -80,7 +80,7 @@ Send = Callable[..., str]
 
 @pytest.fixture
 def send(monkeypatch: pytest.MonkeyPatch) -> Send:
-    """Send a form from an address and give the account's state."""
+    """Return a function that sends a form from an address and returns the account's state."""
     seconds = [60.0]
     monkeypatch.setattr(abuse, "_seconds_since_shown", lambda form: seconds[0])
 
@@ -95,7 +95,7 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
 
 
 def came(number: int, ago: timedelta = timedelta(), **traits: str) -> None:
-    """Let so many calls with these traits have passed."""
+    """Record this many calls with these traits that passed."""
     keys = [abuse.key(name, trait) for name, trait in {**traits, PASSED: ""}.items()]
     calls = [uuid.uuid4() for _ in range(number)]
     Visit.objects.bulk_create(Visit(key=key, submission=call) for key in keys for call in calls)

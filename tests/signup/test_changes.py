@@ -1,4 +1,4 @@
-"""What customers can still do about a sign-up that waits, was refused without a reason, or has a mistyped address."""
+"""What customers can change in a sign-up that waits, was refused without a reason, or has a mistyped address."""
 
 import uuid
 from collections.abc import Callable
@@ -208,7 +208,7 @@ class TestTheSamePersonInAnotherBrowser:
 
 
 class TestAnotherLanguage:
-    """The language is changed while something is typed on the account's page."""
+    """The language is changed while a form on the account's page is being filled in."""
 
     def test_a_change_stays_as_it_was_typed_and_is_not_judged(self, client: Client, page_of: PageOf) -> None:
         address = f"{page_of(account('queued'))}?change=all"

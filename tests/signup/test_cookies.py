@@ -1,4 +1,4 @@
-"""What browsers keep for us: for this host only, and nothing in it that anybody could read or forge."""
+"""Cookies: for this host only, and nobody can read or forge what is in them."""
 
 import base64
 import re
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def cookies(client: Client, settings: Settings, django_user_model: Any) -> Any:
-    """All the cookies that there are, after visits of a stranger, a customer of single sign-on, and staff."""
+    """Return all cookies after visits by a stranger, a customer with single sign-on, and staff."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.CONSTANT_CONTACT_IDP_PROVIDER, settings.SIGNUP_LINK_KEY = "partner", "k" * 32
     django_user_model.objects.create_superuser("dora", password=STAFF_PASSWORD)
@@ -55,7 +55,7 @@ def test_nothing_personal_can_be_read_in_them(cookies: Any) -> None:
 
 
 def _decoded(value: str) -> bytes:
-    """The value, and whatever of it is base64 of something, compressed or not."""
+    """Return the value, with everything in it that is base64, compressed or not."""
     found = [value.encode()]
     for part in re.split(r"[:.]", value):
         try:

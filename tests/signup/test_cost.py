@@ -1,4 +1,4 @@
-"""What a page and a sign-up cost: queries, transactions and function calls, which are the same on every machine."""
+"""The cost of a page and a sign-up in queries, transactions, and function calls, which don't depend on the machine."""
 
 import cProfile
 import pstats
@@ -25,7 +25,7 @@ def protection(request: pytest.FixtureRequest, settings: Settings) -> None:
 
 
 def typed() -> dict[str, str]:
-    """What another customer sends, long enough after the form was shown."""
+    """Return the form of another customer, sent long enough after it was shown."""
     name = f"anna-{uuid.uuid4().hex}"
     shown = hidden(Client().get(FORM))
     return TYPED | shown | {"username": name, "email": f"{name}@example.com"}
@@ -36,7 +36,7 @@ def sign_up() -> None:
 
 
 def calls(request: Callable[[Client, dict[str, str]], Any]) -> int:
-    """How many functions are called for a request, once all is there that is kept for later ones."""
+    """Return how many functions a request calls once all caches are filled."""
     profile = cProfile.Profile()
     for _ in range(2):
         client, form = Client(), typed()
@@ -68,12 +68,11 @@ def test_a_sign_up_is_one_transaction() -> None:
 
 
 def statements() -> list[str]:
-    """What a sign-up takes: a look at the partner's list for the username, the account, which may turn out to be there
-    already, and the session."""
+    """Return the statements of a sign-up: a look-up of the username, an insert of the account, and the session."""
     kept = ["SELECT", "SAVEPOINT", "INSERT", "RELEASE", "INSERT"]
     if not settings.ABUSE_PROTECTION:
         return kept
-    limits = ["SELECT", "INSERT"]  # How often from there? It counts.
+    limits = ["SELECT", "INSERT"]  # To check the rate limits, and to count the call.
     turn = ["SELECT"] if connection.vendor == "postgresql" else []
     return [*turn, *limits, *kept]
 

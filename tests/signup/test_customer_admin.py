@@ -1,4 +1,4 @@
-"""Staff help a customer: they see the customer's page, send the email again, and hand over the link."""
+"""Staff help a customer: they preview the customer's page, send the email again, and copy the link."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def text_of(client: Client, path: str) -> str:
 
 
 def story_of(page: str) -> str:
-    """What the page says, without its CSRF token."""
+    """Return the page without its CSRF token."""
     (story,) = re.findall('<div class="card story">.*</main>', page, re.DOTALL)
     return re.sub('name="csrfmiddlewaretoken" value="[^"]*"', "", story)
 

@@ -1,4 +1,4 @@
-"""The blank form is rendered once for each brand and language, and reads as if it had been rendered for its visitor."""
+"""The blank form is rendered once for each brand and language, but every visitor gets their own values in it."""
 
 import re
 import time
@@ -89,7 +89,7 @@ def test_a_brand_that_another_process_has_saved_is_seen_after_a_second(
 ) -> None:
     client.get("/", headers={"host": "localhost"})
 
-    Brand.objects.filter(pk=brand.pk).update(name="Birch & Co", trial_days=17)  # No signal tells of it here.
+    Brand.objects.filter(pk=brand.pk).update(name="Birch & Co", trial_days=17)  # Sends no signal.
     later = time.time() + 1
     monkeypatch.setattr("django.core.cache.backends.locmem.time.time", lambda: later)
 

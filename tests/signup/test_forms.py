@@ -1,4 +1,4 @@
-"""The forms: wording and shape are theirs, every limit is that of the rules."""
+"""The forms, which have their own texts and order, but take every limit from the rules."""
 
 import uuid
 from typing import Any
@@ -65,7 +65,7 @@ def test_in_test_mode_the_form_tells_and_takes_only_the_vendors_test_domain(sett
 def test_states_are_grouped_by_the_country_names_of_the_country_field(
     language: str,
 ) -> None:
-    """The script finds the states of the chosen country by that name."""
+    """The script finds the states of the chosen country by this name."""
     with translation.override(language):
         countries = dict(SignupForm().fields["country_code"].widget.choices)
         states = SignupForm().fields["state_code"].widget.choices
@@ -215,7 +215,7 @@ def test_an_input_reads_as_one_that_django_renders(name: str, value: object) -> 
 
 
 def test_nobody_guesses_the_one_time_id_of_a_form() -> None:
-    """All its 128 bits are random, which a UUID's of version 4 are not."""
+    """All 128 bits are random, unlike a version 4 UUID's."""
     ones, zeros = 0, (1 << 128) - 1
     for _ in range(200):
         number = SignupForm().submission.int

@@ -1,4 +1,4 @@
-"""What every answer tells browsers to keep to, and what keeps personal pages out of caches."""
+"""The security headers of every response, and those that keep personal pages out of caches."""
 
 from collections.abc import Callable, Iterator
 
@@ -68,14 +68,14 @@ OF_AN_ACCOUNT = ("change/", "correct/", "token/", "decline/")
 
 @pytest.fixture(autouse=True)
 def quick_pages(settings: Settings) -> None:
-    """Static files where they are written, and logins without a slow hash."""
+    """Serve static files without collecting them, and hash passwords fast."""
     settings.WHITENOISE_USE_FINDERS = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
 def sent_by() -> Callable[..., dict[str, set[str]]]:
-    """The values of HEADERS that a page answers a visit by HTTPS with."""
+    """Return a function that visits a page by HTTPS and returns its values of HEADERS."""
 
     def visit(client: Client, path: str, **body: str) -> dict[str, set[str]]:
         response = client.post(path, body, secure=True) if body else client.get(path, secure=True)

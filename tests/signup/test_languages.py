@@ -1,4 +1,4 @@
-"""English, French and Spanish: by the browser, or by the customer's choice."""
+"""English, French, and Spanish: the browser's language, or the one that the customer chose."""
 
 import re
 import uuid

@@ -1,4 +1,4 @@
-"""Mails to customers: once for each event, with a link that opens their page, whatever the mail server does."""
+"""Emails to customers: once for each event, with a link to their page, whatever the mail server does."""
 
 import re
 import threading
@@ -42,7 +42,7 @@ TYPED_WORDS = {value for name, value in TYPED.items() if name not in {"email", "
 
 
 class Broken(EmailBackend):
-    """A mail server that fails in the way `fault`, when `opening` it or when it has been given the mail."""
+    """A mail server that fails with `fault`, either while `opening` the connection or after it got the email."""
 
     fault: Exception
     opening = False
@@ -63,14 +63,14 @@ def with_a_mail_server(settings: Settings) -> None:
 
 
 def expecting(state: str = State.SENDING, **values: Any) -> Account:
-    """An account whose customer may be written to."""
+    """Create an account whose customer can get emails."""
     made = account(state, **values)
     mails.expect(made, RequestFactory().get("/", secure=True, headers={"host": "localhost"}))
     return made
 
 
 def told_of(to: Account.State, **values: Any) -> Account:
-    """An account that has just moved, and whose mail is due."""
+    """Create an account that has just moved and whose email is due."""
     moving = expecting(**values)
     moving.move(to, account_id="1" if to == State.CREATED else "")
     Mail.objects.filter(due_at__isnull=False).update(due_at=ALREADY)
@@ -210,7 +210,7 @@ def test_a_mail_due_just_now_is_claimed_once() -> None:
 
 
 def from_brand(**values: str) -> Any:
-    """The email of a brand, as a mail server gets it."""
+    """Return a brand's email as the mail server gets it."""
     Brand.objects.create(host="localhost", name="Café Åse", **values)
     told_of(State.CREATED)
     mails.send_due()
@@ -273,7 +273,7 @@ CLOSES_AT = datetime(2036, 5, 14, 12, tzinfo=UTC)
 
 
 def to_correct() -> Account:
-    """An account whose customer was told to correct something before CLOSES_AT."""
+    """Create an account whose customer was asked for a correction before CLOSES_AT."""
     account = told_of(State.REJECTED)
     Account.objects.update(due_at=CLOSES_AT)
     mails.send_due()
@@ -492,7 +492,7 @@ def sandbox(settings: Settings) -> Iterator[Server]:
 
 
 class Hanging(EmailBackend):
-    """A mail server that says nothing until it is `released`."""
+    """A mail server that doesn't respond until it is `released`."""
 
     released = threading.Event()
 
@@ -557,7 +557,7 @@ SAME = ("victim@gmail.com", "v.ictim+1@gmail.com", "VICTIM+news@googlemail.com")
 
 
 def told_alike(number: int, to: Account.State = State.CREATED) -> None:
-    """Another sign-up for the same mailbox, whose customer is to be told now."""
+    """Create another sign-up for the same mailbox, whose email is due now."""
     moving = expecting(email=SAME[number % 3])
     moving.move(to, account_id=str(number) if to == State.CREATED else "")
     Mail.objects.filter(account=moving).update(due_at=ALREADY)
@@ -626,7 +626,7 @@ def test_a_mailbox_gets_a_few_emails_a_day_and_the_others_later() -> None:
 
 
 class Slow(EmailBackend):
-    """A mail server that takes its time."""
+    """A slow mail server."""
 
     def send_messages(self, messages: Any) -> int:
         time.sleep(0.3)

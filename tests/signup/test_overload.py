@@ -1,4 +1,4 @@
-"""More sign-ups than the database takes: the wait has an end, and nothing that was typed is lost."""
+"""Overload: when the database can't keep up with sign-ups, the wait is limited, and nothing typed is lost."""
 
 import fcntl
 import html
@@ -82,7 +82,7 @@ def test_sending_the_form_again_after_an_overload_makes_one_account(
 
 @pytest.fixture
 def down(client: Client, form: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database is gone after the form was shown, and so is what was known of the brand for a second."""
+    """Let the database and the cached brand disappear after the form was shown."""
     caches["pages"].clear()
     monkeypatch.setattr(BaseDatabaseWrapper, "cursor", _fail)
 
@@ -111,7 +111,7 @@ def test_without_a_database_other_pages_say_when_to_come_back(client: Client) ->
 def test_a_brand_is_remembered_while_the_database_is_down(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     Brand.objects.create(name="Alder & Co")
     client.get("/")
-    sleep(1)  # As long as it isn't read again.
+    sleep(1)  # The brand is cached for a second.
     monkeypatch.setattr(BaseDatabaseWrapper, "cursor", _fail)
 
     assert "Alder &amp; Co" in client.get("/").content.decode()

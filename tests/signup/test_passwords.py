@@ -1,4 +1,4 @@
-"""What becomes of the password when the form has to be sent again: it is asked for again, or kept."""
+"""The password of a form that must be sent again: it is kept, or asked for again."""
 
 import time
 import uuid
@@ -26,7 +26,7 @@ def typed() -> dict[str, str]:
 
 @pytest.fixture
 def taken(typed: dict[str, str]) -> dict[str, str]:
-    """A form whose username is taken."""
+    """Return a form whose username is taken."""
     account("queued", username=typed["username"])
     return typed
 

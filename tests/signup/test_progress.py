@@ -1,4 +1,4 @@
-"""The progress page: honest in every state, for the browser that sent the form and nobody else."""
+"""The progress page: what it says in every state, and that only the browser that sent the form sees it."""
 
 import uuid
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A form that comes again: with the same values, with corrected ones, and for a second account."""
+"""A form that is sent again: with the same values, with corrected ones, and for a second account."""
 
 import uuid
 from typing import Any
@@ -21,7 +21,7 @@ MISTYPED = TYPED | {"email": "anna.exmaple@nullmailer.com"}
 
 @pytest.fixture(params=["the same copy of the form", "another copy of the form"])
 def sent(request: pytest.FixtureRequest, client: Client) -> dict[str, str]:
-    """A form that was sent, and what comes with it when it is sent again: the id it had, or a new one."""
+    """Send a form, and return its hidden fields for sending it again: with the same one-time ID, or a new one."""
     first = MISTYPED | {"submission": str(uuid.uuid4())}
     assert client.post("/", first).status_code == 302
     again = first["submission"] if request.param.startswith("the same") else str(uuid.uuid4())
@@ -29,7 +29,7 @@ def sent(request: pytest.FixtureRequest, client: Client) -> dict[str, str]:
 
 
 def move(state: str) -> Account:
-    """The one account, in another state."""
+    """Return the only account, moved to another state."""
     final = {"password": NOTHING} if state in Account.FINAL else {}
     Account.objects.update(state=state, account_id="7" if state == "created" else "", **final)
     return Account.objects.get()

@@ -1,6 +1,6 @@
-"""The catalogs of translations: whole, compiled, and in good order.
+"""The translation catalogs: complete, compiled, and correct.
 
-After a text has changed: `make messages`, translate what is new in the `.po` files, `make messages` again.
+After a text has changed: run `make messages`, translate what is new in the `.po` files, and run `make messages` again.
 """
 
 import ast
@@ -23,7 +23,7 @@ MODULES = [
     *settings.BASE_DIR.glob("provisioning/rules/*.py"),
     *settings.BASE_DIR.glob("provisioning/services/*.py"),
 ]
-"""Where the texts of the customer's pages and emails are. The admin is in English."""
+"""The modules with texts for customers. The admin is in English."""
 DESK = {settings.BASE_DIR / "signup" / name for name in ("admin.py", "single_sign_on/staff.py")}
 
 CALLS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
@@ -34,14 +34,14 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|<[^>]+>|https?://[\w.]*\w")
 
 @dataclass(frozen=True)
 class Text:
-    """A text of ours with its translation, both with a second form where they have a plural."""
+    """A text with its translation. Both have a second form if there is a plural."""
 
     original: tuple[str, ...]
     translation: tuple[str, ...]
 
 
 def originals() -> set[tuple[str, ...]]:
-    """Every text that a customer can come to read."""
+    """Return every text that customers can read."""
     pages = (call[0] for template in TEMPLATES for call in TEMPLATE_CALL.finditer(templatize(template.read_text())))
     code = (module.read_text() for module in MODULES if module not in DESK)
     return {original for source in (*pages, *code) for original in texts_in(source)}

@@ -1,4 +1,4 @@
-"""One version: named in pyproject.toml, and shown wherever somebody asks for it."""
+"""The version is set in pyproject.toml, and shown everywhere from there."""
 
 import re
 import tomllib

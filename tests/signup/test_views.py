@@ -1,4 +1,4 @@
-"""The form's page: what is sent becomes one account, and its page belongs to the browser that sent it."""
+"""The form's page: a form becomes one account, whose page belongs to the browser that sent it."""
 
 import re
 import uuid

@@ -1,4 +1,4 @@
-"""Whose address a visit is counted under."""
+"""The address that a visit is counted under."""
 
 import logging
 
@@ -30,7 +30,7 @@ VISITOR, FORGED = "203.0.113.7", "198.51.100.66"
         ("10.0.0.1", f"nonsense, {VISITOR}", VISITOR),
         ("::ffff:203.0.113.7", "", VISITOR),
         ("10.0.0.1", "2001:db8::7", "2001:db8::"),
-        # As proxies write a port along with it.
+        # Some proxies add a port.
         ("10.0.0.1", "203.0.113.7:51234", VISITOR),
         ("10.0.0.1", f"{FORGED}, 203.0.113.7:51234", VISITOR),
         ("10.0.0.1", "[2001:db8::1]:443", "2001:db8::"),
@@ -61,7 +61,7 @@ def test_the_last_hop_that_is_no_proxy_of_ours_is_the_visitor(
         ("10.0.0.1", "2001:db8::1:443:1:2:3:4:5", "10.0.0.1"),
         ("", VISITOR, "unknown"),
         ("", "", "unknown"),
-        ("10.0.0.2", VISITOR, "10.0.0.2"),  # A proxy that is not in TRUSTED_PROXIES: visitors have no such address.
+        ("10.0.0.2", VISITOR, "10.0.0.2"),  # A proxy that is not in TRUSTED_PROXIES: no visitor has a private address.
     ],
 )
 def test_a_silent_proxy_counts_as_the_last_hop_and_is_reported_once_an_hour(

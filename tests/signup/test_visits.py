@@ -1,4 +1,4 @@
-"""Visits are counted by key and time, as far as it matters."""
+"""Visits are counted by key and time, up to a limit."""
 
 import uuid
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Python runs this first in a process whose PYTHONPATH names this directory: it has `manage.py sandbox` observed."""
+"""Observation of `manage.py sandbox`: Python imports this at startup if PYTHONPATH names this directory."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 
 
 class Observe(MetaPathFinder):
-    """Brings the observer in when the command is about to be imported: Django is set up then."""
+    """Imports the observer when the command is about to be imported, because Django is set up by then."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         if name == "provisioning.management.commands.sandbox" and "pytest" not in sys.modules:

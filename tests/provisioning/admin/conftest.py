@@ -1,4 +1,4 @@
-"""What the tests of the admin share: accounts in every state with their evidence, and the people who look at them."""
+"""Fixtures for the admin's tests: accounts in every state with their evidence, and staff in every role."""
 
 import uuid
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Make = Callable[..., Account]
 
 @pytest.fixture
 def make(db: None) -> Make:
-    """Makes an account in a state, holding just what that state holds."""
+    """Return a function that creates an account in a state, with only the values that this state has."""
 
     def account(state: str = State.QUEUED, **values: Any) -> Account:
         name = f"alder{Account.objects.count()}"
@@ -63,7 +63,7 @@ def attempt(
     sent: dict[str, Any] | None = None,
     **evidence: Any,
 ) -> Attempt:
-    """A finished call for the account."""
+    """Create a completed call for the account."""
     made = Attempt.objects.create(account=account, kind=kind, username=account.username, sent=sent or {})
     made.complete(outcome=outcome, duration=timedelta(seconds=0.8), **evidence)
     return made
@@ -71,7 +71,7 @@ def attempt(
 
 @pytest.fixture
 def admin_client(db: None, client: Client) -> Client:
-    """The browser of a superuser at the admin."""
+    """Return a superuser's browser."""
     client.force_login(User.objects.create_superuser("dora", "dora@example.com", "dora-desk-1"))
     return client
 
@@ -83,7 +83,7 @@ def nothing_cached() -> None:
 
 @pytest.fixture(autouse=True)
 def quick_pages(settings: Any) -> None:
-    """Pages without a build step, and log-ins without a slow hash."""
+    """Serve pages without a build step, and hash passwords fast."""
     settings.WHITENOISE_AUTOREFRESH = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = settings.STORAGES | {
@@ -93,7 +93,7 @@ def quick_pages(settings: Any) -> None:
 
 @pytest.fixture
 def as_role(db: None) -> Callable[[str], Client]:
-    """The browser of a member of staff in one of the groups that the migrations make; of none for an empty name."""
+    """Return a function that returns the browser of a staff member in a group; an empty name is no group."""
 
     def browser(role: str) -> Client:
         user = User.objects.create_user(f"{role.lower()}-ana", password=STAFF_PASSWORD, is_staff=True)
@@ -115,5 +115,5 @@ def page_of(account: Account) -> str:
 
 
 def told(response: Any) -> str:
-    """The messages on a page."""
+    """Return the messages on a page."""
     return " ".join(str(message) for message in response.context["messages"])

@@ -17,7 +17,7 @@ LIST = "/admin/provisioning/account/"
 
 
 def listed(admin_client: Client, **query: str) -> set[str]:
-    """The usernames on the list."""
+    """Return the usernames on the list."""
     return {account.username for account in admin_client.get(LIST, query).context["cl"].result_list}
 
 

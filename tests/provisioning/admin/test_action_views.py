@@ -32,11 +32,11 @@ LEADS_TO = {
     ("erase", State.CREATED): State.CREATED,
     ("erase", State.CLOSED): State.CLOSED,
 }
-"""Every action in every state where it is legal, and the state after it."""
+"""Every action in every state that allows it, and the state after it."""
 
 BY_NAME = {action.name: action for action in ACTIONS}
 ONCE = {"approve", "decline", "close", "wipe_token", "erase"}
-"""Verbs that have nothing to do a second time."""
+"""Actions that have nothing to do a second time."""
 
 
 def may(role: str, action: Action) -> bool:

@@ -1,4 +1,4 @@
-"""The audit trail: everything that staff and customers did, by whom, from what to what, and no secret."""
+"""The audit trail: everything that staff and customers did, with old and new values, and no secrets."""
 
 import pytest
 from django.db import connection
@@ -18,7 +18,7 @@ NEW_PASSWORD = "another-canary-9"
 
 @pytest.fixture
 def corrected(make: Make) -> Account:
-    """An account that its customer has corrected."""
+    """Return an account that its customer has corrected."""
     account = make(State.REJECTED)
     attempt(account, Attempt.Outcome.REFUSED, refused={"phone": "Bad", "password": "Weak"})
     values = {"phone": "555 010 0199", "gdpr_opt_out": True, "password": NEW_PASSWORD}

@@ -15,7 +15,7 @@ AsRole = Callable[[str], Client]
 
 
 def correct(client: Client, account: Account, **values: str) -> Any:
-    """Send the correction page as a browser does: every field as it is, but for `values`."""
+    """Send the correction page like a browser: every field unchanged, except for `values`."""
     fields = {name: getattr(account, name) for name in CORRECTABLE if name != "gdpr_opt_out"}
     seen = {"seen": account.state_changed_at.isoformat()}
     return client.post(

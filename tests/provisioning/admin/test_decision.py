@@ -21,7 +21,7 @@ THEIRS = "Another Bakery"
 
 @pytest.fixture
 def doubtful() -> Account:
-    """Its username is listed, with another organization."""
+    """Return an account whose username is listed with another organization."""
     account = unanswered()
     read(entry(organization_name=THEIRS))
     return again(account)

@@ -1,4 +1,4 @@
-"""Staff decline with a reason: from a list, or typed, for one account, for some, and for all that are held."""
+"""Staff decline one, several, or all held accounts, with a reason from a list or their own words."""
 
 from typing import Any
 

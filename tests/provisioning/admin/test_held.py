@@ -1,4 +1,4 @@
-"""What a burst has held is approved or declined in one press."""
+"""All held accounts can be approved or declined with one button."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,7 +25,7 @@ def three(make: Make) -> None:
 
 
 def press(client: Client, action: str, **fields: str) -> Any:
-    """Look at the page and press a button on it."""
+    """Open the page and press a button on it."""
     seen = client.get(PAGE).context["seen"]
     return client.post(PAGE, {"action": action, "seen": seen} | fields, follow=True)
 

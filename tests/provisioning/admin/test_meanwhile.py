@@ -1,4 +1,4 @@
-"""Staff whose colleague was faster are told so: who did what, when, and what of their own choice was not done."""
+"""Messages for staff whose colleague was faster: who did what, when, and what was not done."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,7 +19,7 @@ HELD_ONES = f"{LIST}?state__exact=held"
 
 
 def post(client: Client, action: str, *accounts: Account, page: str = HELD_ONES, **fields: str) -> Any:
-    """The form of the list, as it is sent from the list of held accounts."""
+    """Send the form of the list of held accounts."""
     data = {"action": action, "_selected_action": [account.pk for account in accounts], "reason": "automated"} | fields
     return client.post(page, data, follow=True)
 

@@ -28,7 +28,7 @@ PERSONAL = {
 
 @pytest.fixture
 def told(make: Make, admin_client: Client) -> Callable[[State], Account]:
-    """An account full of personal data, with evidence and entries in the log that repeat it."""
+    """Return a function that creates an account full of personal data, which its evidence and log entries repeat."""
 
     def account(state: State) -> Account:
         made = make(state, **PERSONAL, decline_note="Dear Zanzibar Canary")
@@ -50,7 +50,7 @@ def told(make: Make, admin_client: Client) -> Callable[[State], Account]:
 
 
 def everything() -> str:
-    """All that the database holds, as text."""
+    """Return the whole database as text."""
     with connection.cursor() as cursor:
         rows = []
         for table in ("provisioning_account", "provisioning_attempt", "provisioning_auditentry"):

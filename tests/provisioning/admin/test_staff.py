@@ -1,4 +1,4 @@
-"""Who may do what to whom among staff: nobody makes themselves, or anybody, more powerful than they are."""
+"""What staff may do to other staff: nobody can give themselves or others more permissions than they have."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ def colleague(db: None) -> User:
 
 @pytest.fixture
 def from_provider(db: None) -> User:
-    """Somebody who logs in through the identity provider."""
+    """Return a user who logs in through the identity provider."""
     user = User.objects.create_user("petra", is_staff=True)
     user.set_unusable_password()
     user.save()
@@ -41,7 +41,7 @@ def from_provider(db: None) -> User:
 
 
 def entered(user: User, **changes: Any) -> dict[str, Any]:
-    """The form of a user, as it is, with changes."""
+    """Return the form of a user, with changes."""
     return {
         "username": user.username,
         "is_active": "on",
@@ -129,7 +129,7 @@ def test_a_superuser_does_all_that(admin_client: Client, colleague: User) -> Non
 
 
 class TestWhoComesFromTheIdentityProvider:
-    """They can be locked out there, and so there is no other way in."""
+    """The provider can lock them out, so there must be no other way to log in."""
 
     @pytest.mark.parametrize("who", ["admin_client", "administrator"])
     def test_gets_no_password_from_anybody(self, who: str, from_provider: User, request: pytest.FixtureRequest) -> None:

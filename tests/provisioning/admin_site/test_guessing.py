@@ -1,4 +1,4 @@
-"""Guesses are stopped where they come from; the real owner still gets in, and nothing that was entered is kept."""
+"""Guesses are blocked by their source, the real user can still log in, and no password entered is stored."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -30,7 +30,7 @@ def ana(db: None) -> User:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
-    """Moves the clock by seconds; by itself it stands still."""
+    """Stop the clock, and return a function that advances it by seconds."""
     moved, start = timedelta(), timezone.now()
 
     def on(seconds: float) -> None:
@@ -128,7 +128,7 @@ def test_one_network_guesses_at_so_many_users_and_no_more() -> None:
 
 
 class TestAtTheSameTime:
-    """Hashing a password takes a core for a while, and other pages need one too."""
+    """Hashing a password takes a whole core for a while, and other pages need one too."""
 
     @pytest.fixture(autouse=True)
     def many(self) -> Iterator[None]:

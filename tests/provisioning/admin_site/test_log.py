@@ -1,4 +1,4 @@
-"""The log tells who logged in and out, how they proved who they are, and what they changed of it."""
+"""The log says who logged in and out, how, and who changed their password or second factor."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def ana(db: None) -> User:
 
 @pytest.fixture
 def told(caplog: pytest.LogCaptureFixture) -> Told:
-    """The lines about staff."""
+    """Return a function that returns the log lines about staff."""
     caplog.set_level(logging.INFO)
     return lambda: [line for line in caplog.messages if line.startswith("staff ")]
 

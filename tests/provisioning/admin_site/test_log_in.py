@@ -73,19 +73,19 @@ TWO_STEP = "/admin/two-factor/"
 
 
 def code_of(device: TOTPDevice) -> str:
-    """What the app shows now."""
+    """Return the code that the app shows now."""
     return f"{totp(device.bin_key):06}"
 
 
 @pytest.fixture
 def phone(client: Client) -> TOTPDevice:
-    """The app of somebody who has just set up two-factor authentication with it, and logged out."""
+    """Return the app of a user who has just set up two-factor authentication and logged out."""
     client.force_login(User.objects.get(username="ana"))
     client.get(TWO_STEP)
     device = TOTPDevice.objects.get()
     assert client.post(TWO_STEP, {"code": code_of(device)}).status_code == 302
     client.logout()
-    TOTPDevice.objects.update(last_t=-1)  # As if half a minute had gone by: each code is good once.
+    TOTPDevice.objects.update(last_t=-1)  # As if half a minute had passed: each code works once.
     return TOTPDevice.objects.get()
 
 

@@ -1,4 +1,4 @@
-"""What a list offers to filter by can be asked for in its address, and nothing else: no secret comes out bit by bit."""
+"""Lists can be filtered only by the lookups that they offer, so no secret can be read one character at a time."""
 
 from collections.abc import Callable
 

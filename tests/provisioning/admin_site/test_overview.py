@@ -155,7 +155,7 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
 
 
 def test_shares_are_rounded_once(admin_client: Client) -> None:
-    """Rounded to tenths first, 50.495 would be shown as 51."""
+    """If it were first rounded to 50.5, 50.495 would be shown as 51."""
     assert [floatformat(share.percent, 0) for share in shares(Counter(phone=102, username=100))] == ["50", "50"]
 
 

@@ -1,6 +1,6 @@
-"""Who may ask for what: every address of the admin, as every role, by GET and by POST, against one table.
+"""Permissions: every URL of the admin, as every role, by GET and by POST, against one table.
 
-A new address of the admin has to be written into it.
+A new URL of the admin needs a row in the table.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tests.provisioning.admin.conftest import Make, State
 
 ROLES = ("nobody", "no group", "Viewer", "Operator", "Administrator", "superuser")
 CODES = {200: ".", 302: "R", 403: "F", 404: "N", 405: "M"}
-"""`L` leads to the login, `R` anywhere else; `.` is the page, `F` forbidden, `N` not found, `M` a wrong method."""
-# name, GET and POST, each as nobody, no group, Viewer, Operator, Administrator, superuser
+"""`L` redirects to the login, `R` anywhere else; `.` is the page, `F` forbidden, `N` not found, `M` a wrong method."""
+# Name, GET, and POST, each as nobody, no group, Viewer, Operator, Administrator, superuser
 TABLE = """
 app_list                        LN.... LN....
 auth_group_add                  LFFFF. LFFFF.
@@ -122,7 +122,7 @@ def table() -> dict[str, tuple[str, str]]:
 
 
 def names() -> list[str]:
-    """Of every address of the admin."""
+    """Return the names of every URL of the admin."""
     return sorted(_names(admin.site.get_urls()))
 
 
@@ -136,7 +136,7 @@ def _names(patterns: Any) -> Iterator[str]:
 
 @pytest.fixture
 def there(make: Make) -> dict[str, str]:
-    """What is asked for by name: one of each kind."""
+    """Create one object of each kind, for the URLs' arguments."""
     account = make(State.CREATED)
     colleague = User.objects.create_user("colleague", is_staff=True)
     rows = {
@@ -169,7 +169,7 @@ def address(name: str, there: dict[str, str]) -> str:
 
 @pytest.fixture
 def browsers(db: None) -> list[Client]:
-    """One for each role."""
+    """Return a browser for each role."""
     clients = [Client()]
     for role in ROLES[1:]:
         user = User.objects.create_user(role, is_staff=True, is_superuser=role == "superuser")
@@ -180,7 +180,7 @@ def browsers(db: None) -> list[Client]:
 
 
 def ask(client: Client, method: str, path: str) -> str:
-    """The answer, and nothing of what it changes."""
+    """Return the code of the response. Its changes are rolled back."""
     with transaction.atomic():
         response = getattr(client, method)(path)
         code = CODES.get(response.status_code, str(response.status_code))

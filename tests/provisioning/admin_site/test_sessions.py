@@ -1,4 +1,4 @@
-"""How long staff stay logged in, how they end a session, and what takes fresh proof of who they are."""
+"""Staff's sessions: how long they last, how to end them, and which pages ask staff to confirm that it's them."""
 
 from collections.abc import Callable
 from copy import copy
@@ -30,7 +30,7 @@ LOGGED_OUT = "/admin/login/?next=/admin/"
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
-    """Moves the clock, which stands still from then on."""
+    """Return a function that advances the clock, which is stopped from then on."""
     moved, start = timedelta(), timezone.now()
 
     def on(time: timedelta) -> None:
@@ -55,7 +55,7 @@ def test_a_session_ends_hours_after_the_login_whatever_happens_in_it(admin_clien
     for _ in range(23):
         passes(30 * MINUTE)
         assert is_in(admin_client)
-        admin_client.post("/language/", {"language": "fr"})  # A page of the public, in the same browser.
+        admin_client.post("/language/", {"language": "fr"})  # A public page, in the same browser.
     passes(30 * MINUTE)
     assert not is_in(admin_client)
 
@@ -203,7 +203,7 @@ class TestSessionsOfAColleague:
 
 
 class TestFreshProof:
-    """An unattended browser gives nothing away and breaks nothing."""
+    """Strangers at an unattended browser learn no secret and break nothing."""
 
     def grave(self, make: Make) -> list[str]:
         account, user = make(State.CREATED), User.objects.get(username="dora")

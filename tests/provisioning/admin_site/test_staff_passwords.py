@@ -1,4 +1,4 @@
-"""Which passwords staff may choose: long ones of any kind, but none that everybody would try first here."""
+"""Staff's passwords: long ones of any kind, but none that an attacker would try first here."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""Times have the partner's time zone and its name, how long ago they were, and durations are for people."""
+"""Times name the partner's time zone and how long ago they were, and durations are readable."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Trigger a call's deadline by an event instead of by a clock."""
+"""Deadlines of calls that are triggered by an event instead of the clock."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 ODD_LINKS = ["//[?next=2", "?next=\0", "?next=\ud800", "next"]
-"""To a next page: no address, or a text that not every database stores."""
+"""Links to a next page that are not URLs, or that not every database can store."""
 
 
 @dataclass

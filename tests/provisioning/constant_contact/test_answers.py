@@ -1,4 +1,4 @@
-"""What each answer means."""
+"""The meaning of each answer."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

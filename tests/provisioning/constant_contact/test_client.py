@@ -161,7 +161,7 @@ def test_an_unknown_host_name_means_nothing_was_sent() -> None:
 
 
 def test_an_untrusted_certificate_means_nothing_was_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # They would turn on what the client has turned off.
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # They would override what the client turned off.
         monkeypatch.delenv(name, raising=False)
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     certify(certificate, key)
@@ -222,7 +222,7 @@ def test_a_kept_connection_is_reused_for_the_next_call(sandbox: Server) -> None:
 
 
 def test_a_failure_on_a_kept_connection_is_unknown() -> None:
-    """Unless it is certain that no byte went out, one may have."""
+    """A byte may have gone out unless the opposite is certain."""
     with peer(lambda connection: connection.sendall(b"HTTP/1.1 409 X\r\nContent-Length: 2\r\n\r\n[]")) as provider:
         one = client(provider.url)
         assert one.create(ANNA).meaning == Meaning.TAKEN
@@ -326,7 +326,7 @@ def test_credentials_in_any_script_authenticate() -> None:
 
 @pytest.mark.parametrize("key", ["канарейка", "canary\r\nkey"])
 def test_a_request_that_cannot_be_sent_was_not_sent(sandbox: Server, key: str) -> None:
-    """A v3 header that no HTTP library will send."""
+    """It has a v3 header that no HTTP library sends."""
     v3._tokens.clear()
     one = connect("v3", replace(CREDENTIALS, url=sandbox.url, api_key=key), timeout=5)
     one._tokens.token, one._tokens.until = "token", time.monotonic() + 999  # type: ignore[attr-defined]
@@ -373,7 +373,7 @@ def test_an_unreachable_proxy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another login for the provider's host, as a curl user may have stored it."""
+    """Store another login for the provider's host, as curl users may have."""
     file = tmp_path / "netrc"
     file.write_text("default login stranger password stranger\n")
     monkeypatch.setenv("NETRC", str(file))

@@ -21,7 +21,7 @@ ADMIN = "from django.contrib.auth.models import User; admin = User.objects.get(u
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """One at a time, also across pytest's processes: two that start at once may choose the same free port."""
+    """Run one at a time, even across pytest's processes: two that start at once may choose the same free port."""
     with (tmp_path_factory.getbasetemp().parent / "demo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -29,7 +29,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def taken() -> Iterator[list[int]]:
-    """The demo's preferred ports, occupied; without those that another process already uses."""
+    """Occupy the demo's preferred ports, except those that another process already uses."""
     with contextlib.ExitStack() as stack:
         ports = []
         for port in (8000, 8008):
@@ -62,7 +62,7 @@ def test_it_creates_an_account_from_scratch_and_continues_after_ctrl_c(checkout:
     shell(checkout, SUBMIT)
     first.find("to=created")
     assert first.interrupt() == 0
-    assert "worker ended" in first.said  # After a second signal it would end before it could say so.
+    assert "worker ended" in first.said  # After a second signal, it would end before it logs that.
     assert "Traceback" not in first.said
 
     second = demo(checkout)

@@ -1,4 +1,4 @@
-"""The processes are small programs that record in one file what happens to them."""
+"""Processes that run together. Here, they are small programs that record their signals in one file."""
 
 import signal
 import sys

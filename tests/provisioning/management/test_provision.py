@@ -143,7 +143,7 @@ def test_on_a_signal_it_settles_calls_in_flight_and_claims_no_more(number: int, 
 
 
 def ended_by_another_sigterm(worker: subprocess.Popen[bytes]) -> bool:
-    """Signal repeatedly: a worker that missed the first signal takes this one for the first."""
+    """Signal again: for a worker that missed the first signal, this one is the first."""
     worker.terminate()
     return worker.poll() is not None
 

@@ -1,4 +1,4 @@
-"""After a change of keys, everything that is kept is sealed with the new one, so that the old one can be destroyed."""
+"""Resealing: after a new key was added, all stored secrets are sealed with it, so the old key can be destroyed."""
 
 from io import StringIO
 

@@ -1,4 +1,4 @@
-"""`manage.py serve` as a whole installation in production, behind HTTPS."""
+"""`manage.py serve` as a complete production installation, behind HTTPS."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A list of 400 pages is read beside new sign-ups, and holds none of them up."""
+"""Reading a list of 400 pages does not delay new sign-ups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGES, RATE = 400, 4.0
 
 
 class Clock:
-    """Time passes only where somebody waits."""
+    """A clock that advances only when somebody waits."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -33,7 +33,7 @@ class Clock:
 
 
 class Provider:
-    """Answers at once, and keeps what it was asked: a username, or the number of a page."""
+    """Answers at once, and records each call: a username, or the number of a page."""
 
     def __init__(self) -> None:
         self.calls: list[str | int] = []
@@ -81,7 +81,7 @@ def test_a_pass_over_400_pages_delays_no_sign_up_by_more_than_one_call(
     submitted: dict[str, tuple[int, float]] = {}
     waited: list[float] = []
     while not ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE).exists():
-        if len(provider.calls) % 5 == 0:  # Now and then, so that one comes at each turn of the pages.
+        if len(provider.calls) % 5 == 0:  # Every fifth call, so that sign-ups arrive at all points of the pages' turns.
             name = f"customer-{len(submitted)}"
             submitted[name] = len(provider.calls), clock.now
             sign_up(username=name)

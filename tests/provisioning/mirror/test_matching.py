@@ -150,7 +150,7 @@ class TestStaffDecide:
 
 
 class TestTwoOfOurs:
-    """An entry that two sign-ups of ours may have created goes to neither without staff."""
+    """An entry that either of two sign-ups may have created is matched to neither without staff."""
 
     def test_an_entry_that_a_closed_sign_up_may_have_created_is_for_staff(self) -> None:
         services.close(unanswered())
@@ -184,7 +184,7 @@ class TestTwoOfOurs:
 
 
 class TestV3:
-    """`site_owner_name` is the username, or perhaps a person's name: an account with a known ID shows which."""
+    """`site_owner_name` may be the username or a person's name: an account with a known ID shows which."""
 
     pytestmark = pytest.mark.usefixtures("v3")
 

@@ -49,7 +49,7 @@ def ended(**columns: Any) -> ListPass:
 class TestWhenAPassIsDue:
     @pytest.mark.usefixtures("routine")
     def test_a_new_installation_starts_with_a_pass(self) -> None:
-        """It shows which accounts were listed before any call of ours, and so are someone else's."""
+        """It shows which accounts were listed before any of our calls, so they are someone else's."""
         assert passes.is_page_due()
 
     def test_with_scheduled_passes_off_none_is_due_while_no_account_waits(self) -> None:
@@ -110,7 +110,7 @@ class TestWhenAPassIsDue:
 
 
 class TestClock:
-    """It was set back, or a database took over whose clock is behind."""
+    """The clock was set back, or another database server with a slower clock took over."""
 
     def test_a_page_that_is_held_until_next_year_is_read(self) -> None:
         unanswered()
@@ -350,7 +350,7 @@ class TestFailuresOfAPage:
 
 
 class TestTurns:
-    """New sign-ups go first: while one is due, at most every fourth call reads the list, and at least every eighth."""
+    """New sign-ups come first. While one is due, between every fourth and every eighth call reads the list."""
 
     def test_while_both_wait_every_fourth_call_reads_a_page(
         self, sandbox: Server, monkeypatch: pytest.MonkeyPatch

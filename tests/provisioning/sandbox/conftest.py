@@ -15,7 +15,7 @@ def partner(sandbox: Server) -> Iterator[Partner]:
 
 @pytest.fixture
 def forward(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Moves the clock forward by a number of seconds, instead of waiting."""
+    """Return a function that moves the clock forward by seconds, instead of waiting."""
     true_time = time.time
 
     def forward(seconds: float) -> None:

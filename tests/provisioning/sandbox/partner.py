@@ -35,7 +35,7 @@ class Response:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     spelled: Mapping[str, str] = field(default_factory=dict)
-    """Property name in v2 → its name in this answer, where that differs."""
+    """Property name in v2 → its name in this answer, if that differs."""
 
     @property
     def json(self) -> Any:
@@ -58,7 +58,7 @@ class Partner:
     """Calls the sandbox over one connection, open until the end of the `with`; every call has these `headers`."""
 
     spelled: Mapping[str, str] = {}
-    """Property name in v2 → its name here, where that differs."""
+    """Property name in v2 → its name here, if that differs."""
     always: Mapping[str, str] = {}
     """Properties that every account must have, even if blank."""
 

@@ -52,7 +52,7 @@ IN_V3 = {"over-qps": 429, "over-quota": 429}
 
 @pytest.fixture(autouse=True)
 def pace(sandbox: Server, request: pytest.FixtureRequest) -> None:
-    """Make events that a test waits for come soon, and all others never."""
+    """Make events that a test waits for happen soon, and all others never."""
     sandbox.provider.delay = 0.3 if "slow" in request.node.name else 3600
     sandbox.provider.hang = 0.1
     sandbox.provider.trickle = 0.0001

@@ -1,4 +1,4 @@
-"""Values are validated as documented; `tests.provisioning.values` is the documentation, as tables."""
+"""Values are validated as documented. `tests.provisioning.values` has the documentation as tables."""
 
 from typing import Any
 

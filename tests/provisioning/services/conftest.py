@@ -24,5 +24,5 @@ def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def calibrated(db: None) -> None:
-    """Let it be known that v3's list shows usernames."""
+    """Record that v3's list shows usernames."""
     Gateway.objects.update_or_create(pk=1, defaults={"list_names": Gateway.ListNames.USERNAME})

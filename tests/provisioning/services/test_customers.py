@@ -219,7 +219,7 @@ def test_a_correction_to_a_living_accounts_username_is_refused() -> None:
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.REJECTED])
 def test_only_rejected_accounts_can_be_corrected(state: State) -> None:
-    """Above all no account that may already exist at Constant Contact: a correction is sent without a look-up."""
+    """Above all, no account that may exist at Constant Contact, because a correction is sent without a look-up."""
     account = account_in(state)
     with pytest.raises(IllegalMove):
         services.correct(account, {"phone": "555 0100 999"})
@@ -335,7 +335,7 @@ class TestChange:
     def test_a_change_never_overtakes_a_concurrent_claim(
         self, sandbox: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The worker claims it after the customer's form was compared with the account, but before it is written."""
+        """The worker claims the account after the form was compared with it, but before the change is written."""
         account = sign_up()
         monkeypatch.setattr("provisioning.services.customers.is_changeable", lambda _: True)
         claim = services.claim_account()

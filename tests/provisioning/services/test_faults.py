@@ -31,18 +31,18 @@ Outcome = Attempt.Outcome
 BROKEN_OFF = ("hang-after", "reset-after", "trickle", "500-after", "bad-json", "no-id")
 """The account is created, but no answer says so."""
 IN_VAIN = ("hang-before", "reset-before", "500", "502", "596", "html", "418")
-"""No account, and no answer that says so."""
+"""There is no account, but no answer says so."""
 NOTHING_CREATED = ("301", "302", "307", "403-html", "404", "405", "406", "415")
-"""No account is created, as the answer says, though it does not say why."""
+"""No account is created, and the answer says so, but not why."""
 PERHAPS_LATER = ("503", "later")
-"""An answer after which the account may be created later; it is too late to make a difference here."""
+"""An answer after which the account may be created later, but too late to make a difference here."""
 SILENT = ("hang-before", "hang-after", "trickle")
 STOPPING = ("401", "token-end", "inactive", "inactive-html")
 
 
 @dataclass(frozen=True)
 class Course:
-    """The effects of a fault: the state right after it, all calls until the account is created, a closed gateway."""
+    """The effects of a fault: the state right after it, all calls until the account is created, and the pause."""
 
     state: State
     calls: str
@@ -73,7 +73,7 @@ LOOK_UP = {
     ),
     **{fault: Course(State.UNCONFIRMED, "POST GET GET", **closed) for fault, closed in CLOSING.items()},
 }
-"""Fault of the look for an account that was created without an answer → its course."""
+"""Fault of the look-up of an account that was created without an answer → its course."""
 
 
 @BOTH
@@ -115,7 +115,7 @@ def test_nothing_is_resent_before_the_look_up_is_complete(fault: str, sandbox: S
 
 
 def run_into(fault: str, sandbox: Server, jobs: int) -> None:
-    """Do this many jobs, the last of which gets the fault."""
+    """Do this many jobs, with the fault in the last one."""
     sandbox.provider.delay = 0.1 if fault == "slow" else 1000
     work(jobs - 1)
     before = len(sandbox.provider.calls)
@@ -167,7 +167,7 @@ def is_told_by(calls: str, account: Account, sandbox: Server) -> None:
     assert not account.attempts.filter(ended_at=None).exists()
 
 
-# Failures that concern all accounts count against none
+# Failures that concern all accounts don't count against any of them
 
 
 @pytest.mark.parametrize("fault", CLOSING)

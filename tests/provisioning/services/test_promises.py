@@ -1,4 +1,7 @@
-"""What is promised, over HTTP, against a provider that is not as its documents have it. Nothing here knows how."""
+"""The product's promises, over HTTP, against a provider that deviates from its documentation.
+
+These tests use none of the implementation's details.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ V3 = pytest.mark.parametrize("api", ["v3"], indirect=True)
 
 @pytest.fixture(autouse=True)
 def first_customer(sandbox: Server, settings: Settings) -> None:
-    """Somebody whose account was created with a clear answer, and a list that was read since."""
+    """Create an account with a clear answer, and read the list afterwards."""
     settings.CONSTANT_CONTACT_LIST_HOURS = 24.0
     settings.CONSTANT_CONTACT_TIMEOUT = 5.0
     settings.PROVISION_RECHECK = 60.0
@@ -35,7 +38,7 @@ def first_customer(sandbox: Server, settings: Settings) -> None:
 
 
 def work_on(rounds: int = 1) -> None:
-    """Do what is due, and again an hour later."""
+    """Do everything that is due, and again an hour later."""
     for _ in range(rounds):
         call_command("provision", "--once", "--threads=1")
         pass_time(timedelta(hours=1))
@@ -56,7 +59,7 @@ def test_nobody_gets_the_account_that_somebody_else_had_before(sandbox: Server, 
 
 @BOTH
 def test_nobody_is_told_that_their_own_username_is_taken_because_the_list_is_late(sandbox: Server, api: str) -> None:
-    """With another one they would get a second account."""
+    """With another username, they would get a second account."""
     sandbox.provider.list_lag = 24 * 60 * 60.0
     account = sign_up_and_lose_the_answer(sandbox, "reset-after")
     work_on(rounds=4)

@@ -1,4 +1,4 @@
-"""However many corrections there are, a share of the daily quota is left for new sign-ups."""
+"""A share of the daily quota is reserved for new sign-ups, however many corrections there are."""
 
 import pytest
 from pytest_django import Settings

@@ -1,4 +1,4 @@
-"""What is stored of an answer, and how long an account waits after it."""
+"""What is stored from an answer, and how long an account waits after it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def settled(answer: Answer, account: Account | None = None) -> Account:
 
 
 def missing(account: Account) -> Account:
-    """The account after a complete pass over the list that does not show it."""
+    """Return the account after a complete pass over the list that does not show it."""
     pass_time()
     ListPass.objects.create(outcome=ListPass.Outcome.COMPLETE, source=passes.source(), ended_at=Now())
     settle_complete_pass()
@@ -173,7 +173,7 @@ def test_staff_are_asked_after_five_calls_without_an_answer(unanswered: int) -> 
 def test_what_a_complete_pass_settles_keeps_no_new_sign_up_waiting(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    """An outage leaves thousands of accounts, and a worker settles them between two looks at its queue."""
+    """An outage leaves thousands of accounts, which a worker settles between two checks of its queue."""
     for number in range(30):
         account_in(State.UNCONFIRMED, username=f"anna-{number}")
     pass_time()

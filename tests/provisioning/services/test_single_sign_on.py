@@ -108,7 +108,7 @@ def test_concurrent_sign_ups_by_one_person_create_one_account(names: int) -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_a_faster_sign_up_in_another_window_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A race that threads on a busy machine may miss: the other window is stored just before this one."""
+    """The other window is stored just before this one: a race that threads on a busy machine might not reproduce."""
     others: list[Account] = []
 
     def meanwhile(entered: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ Script = Callable[..., None]
 
 @pytest.fixture
 def provider_answers(monkeypatch: pytest.MonkeyPatch) -> Script:
-    """Answers every call without a provider, after calling `meanwhile`."""
+    """Return a function that sets the answer to every call, without a provider. `meanwhile` is called first."""
 
     def script(answer: Answer, meanwhile: Callable[[], Any] = lambda: None) -> None:
         def call(*_: Any) -> Answer:
@@ -212,7 +212,7 @@ def test_a_thread_keeps_its_client_until_the_settings_change(settings: Settings)
 
 
 def held_up() -> services.AccountClaim:
-    """A claim whose permit has expired."""
+    """Return a claim whose permit has expired."""
     claim = claimed()
     claim.permit = gateway.Permit(0, 0)
     return claim
@@ -242,7 +242,7 @@ def test_the_lease_of_a_delayed_worker_is_restarted() -> None:
 
 
 def test_a_worker_delayed_beyond_its_lease_sends_nothing(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
-    """A suspended worker, as on a closed laptop: by now others have looked, and may have sent the account again."""
+    """A worker was suspended, as on a closed laptop. Others may have looked up and sent the account meanwhile."""
     account = sign_up()
     claim = held_up()
     pass_time(HOUR)
@@ -278,7 +278,7 @@ def test_a_delayed_worker_waits_for_a_short_pause_but_not_a_long_one(monkeypatch
     for pause in (timedelta(seconds=10), timedelta(seconds=20)):
         claim.permit = gateway.Permit(0, 0)
         Gateway.objects.update(paused_until=now() + pause)
-        claim.start()  # After too short a sleep there would be another one.
+        claim.start()  # After too short a sleep, it would sleep again.
         assert timedelta(seconds=slept[-1]) <= pause
     claim.permit = gateway.Permit(0, 0)
     Gateway.objects.update(paused_until=now() + HOUR)
@@ -335,7 +335,7 @@ def test_an_answer_after_the_lease_is_evidence_but_moves_nothing(meaning: Meanin
 
 
 def send_again() -> None:
-    """Another worker takes the account over, and has its own call in flight."""
+    """Let another worker take the account over and have its own call in flight."""
     lose_the_lease()
     account = Account.objects.get()
     account.move(State.QUEUED, due_in=timedelta())
@@ -457,7 +457,7 @@ def test_repr_of_a_claim_shows_no_password() -> None:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, *failures: type[Exception]) -> None:
-    """Let the next attempts to store an answer fail like this."""
+    """Make the next attempts to store an answer fail with these exceptions."""
     true, coming = settle, iter(failures)
 
     def fail(*args: Any) -> None:

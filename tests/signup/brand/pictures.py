@@ -1,4 +1,4 @@
-"""Small pictures, and drawings with something in them that no logo needs."""
+"""Small images, and SVG files with content that no logo needs."""
 
 import struct
 
@@ -70,4 +70,4 @@ UNSAFE = {
     "drawing in a drawing's part": b'<g xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>',
     "drawing of no namespace": b'<svg viewBox="0 0 1 1"/>',
 }
-"""What it is → a drawing that has it in it."""
+"""What is unsafe → an SVG file with it."""

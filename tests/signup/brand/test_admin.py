@@ -1,4 +1,4 @@
-"""Administrators brand the page, and see it before customers do."""
+"""Administrators brand the page, and preview it before customers see it."""
 
 from typing import Any
 

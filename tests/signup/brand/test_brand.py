@@ -1,4 +1,4 @@
-"""Each host's pages say whose they are."""
+"""Each host's pages show its brand."""
 
 import re
 from collections.abc import Callable

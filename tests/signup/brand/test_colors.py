@@ -1,4 +1,4 @@
-"""Whatever color a brand has, everybody can read the page."""
+"""Everybody can read the page, whatever the brand's color."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Only what is safely a picture becomes a logo, whatever its name says."""
+"""Only a safe image is accepted as a logo, whatever its file name."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -10,7 +10,7 @@ from tests.signup.brand.pictures import EXTENDED, JPEG, LOSSLESS, LOSSY, PNG, SV
 
 
 def code(content: bytes) -> str | None:
-    """Why it is not taken."""
+    """Return the error code for a file that is not accepted."""
     with pytest.raises(ValidationError) as refused:
         read(content)
     return refused.value.code

@@ -6,6 +6,6 @@ SECRET = "canary-link-key-" + "k" * 32
 
 @pytest.fixture(autouse=True)
 def single_sign_on(settings: Settings) -> None:
-    """Customers come by signed links."""
+    """Configure single sign-on by signed links."""
     settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
     settings.SIGNUP_LINK_KEY = SECRET

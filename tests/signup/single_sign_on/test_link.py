@@ -40,7 +40,7 @@ BROKEN, EXPIRED, USED = "part of it is missing", "has expired", "has already bee
 
 
 def token(signing: Key | None = None, algorithm: str = "HS256", **changes: Any) -> str:
-    """One that works but for the `changes`: None leaves a claim out, and a timedelta is counted from now."""
+    """Return a valid token with `changes`: None leaves a claim out, and a timedelta is relative to now."""
     claims = {"sub": "4711", "aud": PAGE, "exp": timedelta(minutes=10), "jti": str(time.monotonic_ns())} | changes
     claims = {name: _claim(value) for name, value in claims.items() if value is not None}
     own = signing or OctKey.import_key(SECRET.encode())
@@ -62,7 +62,7 @@ def expire_proof(client: Client) -> None:
 
 
 def told(response: Any) -> str:
-    """What the page says is the problem; it must have no form then."""
+    """Return the error on the page, which must have no form."""
     page: str = response.content.decode()
     assert response.status_code == 403
     assert 'name="submission"' not in page
@@ -70,7 +70,7 @@ def told(response: Any) -> str:
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> tuple[str, bytes]:
-    """The public part, for the setting, and the private one."""
+    """Return the public key in PEM, for the setting, and the private key."""
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return public.decode(), key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -165,7 +165,7 @@ def test_a_tampered_one_proves_nothing(client: Client) -> None:
 
 
 def forge(header: dict[str, str], signed_with: bytes = b"") -> str:
-    """A token by hand, as no library would make it."""
+    """Return a token that no library would create."""
     claims = {"sub": "4711", "aud": PAGE, "exp": int(time.time()) + 600, "jti": "1"}
     body = ".".join(
         base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims)
@@ -380,7 +380,7 @@ class TestCommand:
 
 
 def test_the_link_of_the_readme_works(client: Client, settings: Settings) -> None:
-    """In another language, with no library, within five lines."""
+    """It needs no library, in another programming language, and only five lines."""
     program = re.search("```js\n(.+?)```", (ROOT / "docs/single-sign-on.md").read_text(), re.DOTALL)
     assert program
     assert program[1].count("\n") == 5

@@ -1,4 +1,4 @@
-"""Logging in at the identity provider, a real one: all that it does, and all that it would never do."""
+"""Login at a real identity provider, including what no honest provider would do."""
 
 import logging
 from typing import Any
@@ -23,7 +23,7 @@ DECLINED, UNREACHABLE, WRONG = "was declined", "cannot be reached", "or the sign
 
 @pytest.fixture(autouse=True)
 def at_the_provider(settings: Settings, openid: OpenIdProvider) -> None:
-    """Customers come by OpenID Connect only."""
+    """Configure single sign-on by OpenID Connect only."""
     settings.SIGNUP_LINK_KEY = ""
     settings.OIDC_ISSUER = openid.issuer
     for name, value in openid.settings.items():
@@ -36,7 +36,7 @@ def anna(client: Client) -> Person:
 
 
 def told(response: Any) -> str:
-    """What the page says is the problem; there is a way to try again, and no form."""
+    """Return the error on the page, which must have a link to try again, and no form."""
     page: str = response.content.decode()
     assert response.status_code in {403, 503}
     assert 'href="/login/"' in page

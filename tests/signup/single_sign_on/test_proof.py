@@ -1,4 +1,4 @@
-"""Without proof there is no form, and nobody can choose an id; with it nothing that was typed is ever lost."""
+"""Without a proof, there is no form, and nobody can choose an ID. With it, nothing that was typed is lost."""
 
 import time
 import uuid
@@ -27,7 +27,7 @@ ENTERED = {name: value for name, value in TYPED.items() if name != "password"}
 
 @pytest.fixture
 def known(client: Client) -> Client:
-    """A browser whose customer has proven to be 4711."""
+    """Return a browser with a proof for the ID 4711."""
     prove(client, "4711")
     return client
 
@@ -40,7 +40,7 @@ def prove(client: Client, idp_provider_id: str, lasts: int = 600, **values: Any)
 
 
 def carried_by(client: Client) -> dict[str, Any]:
-    """What the browser keeps for us in the signed cookie."""
+    """Return the content of the browser's sealed cookie."""
     cookie = client.cookies.get(settings.CARRIED_COOKIE_NAME)
     return dict(Carried(cookie.value if cookie else None).items())
 

@@ -1,4 +1,4 @@
-"""Staff log in through the identity provider, which alone says who they are and what they may do."""
+"""Staff log in through the identity provider, which decides who they are and what they may do."""
 
 import re
 from datetime import timedelta
@@ -28,7 +28,7 @@ LOG_IN = "/admin/log-in/"
 
 @pytest.fixture(autouse=True)
 def at_the_provider(settings: Settings, openid: OpenIdProvider) -> None:
-    """For staff only: customers choose passwords."""
+    """Configure single sign-on for staff only, while customers choose passwords."""
     settings.CONSTANT_CONTACT_IDP_PROVIDER = settings.SIGNUP_LINK_KEY = ""
     settings.OIDC_STAFF_CLAIM = "groups"
     settings.OIDC_ISSUER = openid.issuer
@@ -41,7 +41,7 @@ def come(name: str, client: Client | None = None, query: str = "") -> Any:
 
 
 def age(client: Client) -> None:
-    """Let the proof of who they are be too old."""
+    """Make the proof in this browser's session too old."""
     session = client.session
     session.pop(PROVEN, None)
     session.save()
@@ -199,7 +199,7 @@ def test_without_the_claim_there_is_no_such_way(client: Client, settings: Settin
 
 
 class TestWithoutPasswordOfTheirOwn:
-    """Who came in by the provider has nothing here that could be guessed, and no dead end."""
+    """Users of the provider have no password here that could be guessed, and reach no dead end."""
 
     def test_no_password_opens_their_user(self, client: Client) -> None:
         come("administrator")

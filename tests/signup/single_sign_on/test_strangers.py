@@ -1,4 +1,4 @@
-"""What strangers cannot do before they have proven anything: fill the database, or hold all threads up."""
+"""Strangers who haven't signed in can neither fill the database nor block all threads."""
 
 import socket
 import threading
@@ -100,7 +100,7 @@ def test_a_forged_cookie_carries_nothing(client: Client, forged: str) -> None:
 
 
 class Hanging:
-    """A provider that takes connections and never answers."""
+    """A provider that accepts connections and never answers."""
 
     def __init__(self) -> None:
         self.connections: list[socket.socket] = []
@@ -172,7 +172,7 @@ def test_what_the_provider_says_about_itself_is_asked_for_once_an_hour(
     openid.spoiled = "broken"
     assert client.get("/login/").status_code == 302
     now[0] += module.FRESH + 1
-    assert client.get("/login/").status_code == 302  # The old description is better than none.
+    assert client.get("/login/").status_code == 302  # Old metadata is better than none.
 
     module.description.forget()
     assert client.get("/login/").status_code == 503
@@ -201,7 +201,7 @@ def test_few_threads_wait_for_a_provider_that_hangs_when_customers_come_back(
 
 
 class Elsewhere(BaseHTTPRequestHandler):
-    """Leads whoever asks it to the provider."""
+    """Redirects every request to the provider."""
 
     to = ""
 
