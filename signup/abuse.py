@@ -102,7 +102,7 @@ class Call:
     shared: Mapping[str, str]
 
 
-def judge(form: SignupForm, request: HttpRequest) -> Call | None:
+def check_signup(form: SignupForm, request: HttpRequest) -> Call | None:
     """Return the call that a valid form leads to, for `count`; None if there is nothing to count. Takes no lock.
 
     Raises ValidationError, with what to do, for a form that looks automated.
@@ -112,7 +112,7 @@ def judge(form: SignupForm, request: HttpRequest) -> Call | None:
     try:
         return _call(form, request)
     except ValidationError as stopped:
-        _stop(form, stopped)
+        _raise_unless_submitted(form, stopped)
         return None
 
 
@@ -124,11 +124,11 @@ def count(form: SignupForm, call: Call | None) -> bool:
     try:
         return call is not None and _count(call)
     except ValidationError as stopped:
-        _stop(form, stopped)
+        _raise_unless_submitted(form, stopped)
         return False
 
 
-def _stop(form: SignupForm, stopped: ValidationError) -> None:
+def _raise_unless_submitted(form: SignupForm, stopped: ValidationError) -> None:
     """Raise `stopped`, unless the form has already become an account: sending it again changes nothing."""
     if not Account.objects.filter(submission=form.submission).exists():
         log.warning("sign-up stopped by=%s", stopped.code)
@@ -218,9 +218,9 @@ def _count(call: Call) -> bool:
         cache.set(VERDICTS, {name: calls[name] for name in verdicts}, timeout=1)
     for name in limited:
         if calls[f"{name} day"] >= LIMITS[name].a_day:
-            raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again tomorrow."))
+            raise _limit_reached(LIMITS[name], _("Nothing has been sent. Please try again tomorrow."))
         if calls[f"{name} hour"] >= LIMITS[name].an_hour:
-            raise _used_up(LIMITS[name], _("Nothing has been sent. Please try again in an hour."))
+            raise _limit_reached(LIMITS[name], _("Nothing has been sent. Please try again in an hour."))
     if burst.must_compare(calls):
         calls |= visits.count({name: Tally(key) for name, key in {**call.shared, **verdicts}.items()})
     hold = burst.holds(calls)
@@ -243,7 +243,7 @@ def key(name: str, source: str) -> str:
     return salted_hmac(f"signup.abuse.{name}", source, algorithm="sha256").hexdigest()
 
 
-def _used_up(limit: Limit, pause: str) -> ValidationError:
+def _limit_reached(limit: Limit, pause: str) -> ValidationError:
     return ValidationError(f"{limit.reason} {pause}", code="limit")
 
 

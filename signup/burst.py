@@ -103,7 +103,7 @@ def watch(**kwargs: Any) -> None:
         told = {"is_beginning_told": True, "is_end_told": burst.is_over}
         as_read = {"is_beginning_told": burst.is_beginning_told, "is_end_told": burst.is_end_told}
         if Burst.objects.filter(pk=burst.pk, **as_read).update(**told):
-            threading.Thread(target=_tell, args=(burst,), name="burst").start()
+            threading.Thread(target=_email_staff, args=(burst,), name="burst").start()
 
 
 def _abnormal() -> float:
@@ -121,7 +121,7 @@ def _count_usual() -> float:
     return week.count() / (WEEK / HOUR)
 
 
-def _tell(burst: Burst) -> None:
+def _email_staff(burst: Burst) -> None:
     try:
         staff = User.objects.with_perm(
             "provisioning.approve_account", backend="django.contrib.auth.backends.ModelBackend"

@@ -98,7 +98,7 @@ def _options(listed: Callable[[], rules.Choices], language: str) -> str:
     return whole.partition(">")[2].removesuffix("\n</select>")
 
 
-class Written(Input):
+class TemplatelessInput(Input):
     """An input that is rendered without a template, because templates would take most of a page's time."""
 
     def render(
@@ -119,19 +119,19 @@ class Written(Input):
         return flatatt(self.attrs)
 
 
-class CheckboxInput(Written, forms.CheckboxInput):
+class CheckboxInput(TemplatelessInput, forms.CheckboxInput):
     pass
 
 
-class EmailInput(Written, forms.EmailInput):
+class EmailInput(TemplatelessInput, forms.EmailInput):
     pass
 
 
-class PasswordInput(Written, forms.PasswordInput):
+class PasswordInput(TemplatelessInput, forms.PasswordInput):
     pass
 
 
-class TextInput(Written, forms.TextInput):
+class TextInput(TemplatelessInput, forms.TextInput):
     pass
 
 

@@ -53,9 +53,9 @@ DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2), Stat
 correction before the email about it is due.
 
 Of closed accounts, only declined ones get an email."""
-LINK_LIVES = timedelta(days=3)
+LINK_LIFETIME = timedelta(days=3)
 """The minimum lifetime of a link. While an account needs a correction, its links don't expire."""
-REMINDED = timedelta(days=2)
+REMINDER_LEAD = timedelta(days=2)
 """How long before an uncorrected sign-up is closed its customer gets the one reminder."""
 TEXTS: dict[str, tuple[Text, Text]] = {
     MailEvent.CREATED: (
@@ -82,7 +82,7 @@ TEXTS: dict[str, tuple[Text, Text]] = {
     ),
 }
 """The subject and text of each email. Nothing in them comes from a form."""
-LIVES_SHORT, LIVES_UNTIL_THEN = _("The link works for three days."), _("The link works until then.")
+LINK_WORKS_SHORT, LINK_WORKS_UNTIL_THEN = _("The link works for three days."), _("The link works until then.")
 FOOTER = _("If you didn't sign up, you don't need to do anything.")
 MOST_TRIES = 30
 MOST_A_DAY = 8
@@ -145,7 +145,7 @@ def _plan(planned: QuerySet[Mail], event: str, due_at: CombinedExpression | Now 
 def send_on_a_thread(**kwargs: Any) -> None:
     """Send due emails, unless another thread is already doing so."""
     if settings.EMAIL_URL and not _sending.locked() and _due():
-        threading.Thread(target=_send_alone, name="mails").start()
+        threading.Thread(target=_send_and_disconnect, name="mails").start()
 
 
 def send_due() -> None:
@@ -179,7 +179,7 @@ def read(token: str) -> Account:
     signer = TimestampSigner(salt=SALT)
     account = Account.objects.get(reference=UUID(signer.unsign(token)))
     if account.state != State.REJECTED:
-        signer.unsign(token, max_age=LINK_LIVES)
+        signer.unsign(token, max_age=LINK_LIFETIME)
     return account
 
 
@@ -221,7 +221,7 @@ def _keys(message: Mail) -> tuple[str, str]:
     return abuse.key("mail", f"{ANY} {mailbox}"), abuse.key("mail", f"{message.event} {mailbox}")
 
 
-def _send_alone() -> None:
+def _send_and_disconnect() -> None:
     with _sending:
         try:
             send_due()
@@ -268,8 +268,8 @@ def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
     """Record that an email was sent or will not be retried. After a request for a correction, schedule the reminder."""
     SentMail.objects.create(account=message.account, event=message.event, problem=problem)
     closes_at = message.account.due_at
-    if message.event == MailEvent.REJECTED and closes_at and closes_at - REMINDED > timezone.now():
-        outcome |= {"event": MailEvent.REMINDER, "due_at": closes_at - REMINDED, "tries": 0}
+    if message.event == MailEvent.REJECTED and closes_at and closes_at - REMINDER_LEAD > timezone.now():
+        outcome |= {"event": MailEvent.REMINDER, "due_at": closes_at - REMINDER_LEAD, "tries": 0}
     _note(message, problem=problem, **outcome)
 
 
@@ -292,10 +292,10 @@ def _compose(message: Mail) -> mail.EmailMessage:
     with translation.override(account.language or settings.LANGUAGE_CODE):
         subject, text = TEXTS[message.event]
         day = date_format(localtime(account.due_at)) if account.due_at else ""
-        lives = LIVES_UNTIL_THEN if account.state == State.REJECTED else LIVES_SHORT
+        link_works = LINK_WORKS_UNTIL_THEN if account.state == State.REJECTED else LINK_WORKS_SHORT
         link = link_to(account, message.origin)
         paragraphs = [*declined(account), str(text) % {"day": day}]
-        footer = f"{lives} {FOOTER}"
+        footer = f"{link_works} {FOOTER}"
         email = mail.EmailMultiAlternatives(
             str(subject),
             "\n\n".join(str(part) for part in (*paragraphs, link, footer, brand.name) if part) + "\n",

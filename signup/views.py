@@ -92,7 +92,7 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
     """Store a valid form: first what needs no lock, then one transaction for everything. Raises ValidationError."""
     known = proven or _sent_before(request, form, proof)
     new = _prepare(request, form, proof)
-    call = None if known else abuse.judge(form, request)
+    call = None if known else abuse.check_signup(form, request)
     with turn.to_write(), transaction.atomic():
         try:
             account = known or services.submit(new, hold=abuse.count(form, call))

@@ -12,8 +12,8 @@ from django.utils import translation
 from pytest_django import Settings
 
 from tests.checkout import Checkout
+from tests.contract.observer import check_contract as check_contract
 from tests.contract.observer import contract_violations as contract_violations
-from tests.contract.observer import the_contract_is_kept as the_contract_is_kept
 from tests.openid import OpenIdProvider
 from tests.postgresql import PostgreSQL
 
@@ -41,13 +41,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_language_of_the_test_before() -> None:
+def reset_language() -> None:
     """Reset the language. A request leaves its visitor's language active; on a server, the next one sets its own."""
     translation.deactivate()
 
 
 @pytest.fixture(autouse=True)
-def no_pages_of_the_test_before() -> None:
+def clear_cached_pages() -> None:
     caches["pages"].clear()
 
 

@@ -91,10 +91,10 @@ def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str
         }
         if not next_page:
             changes |= {"outcome": ListPass.Outcome.COMPLETE, "ended_at": Now(), "due_at": None}
-        _let_go(held, **changes)
+        _end_claim(held, **changes)
         _keep(held, entries)
         if not next_page:
-            _tidy_up()
+            _delete_old()
             log.info(
                 "list read pages=%s entries=%s skipped=%s", changes["pages"], changes["entries"], changes["skipped"]
             )
@@ -106,17 +106,17 @@ def postpone(held: ListPass, problem: str, wait: timedelta | None = None) -> Non
         fail(held, problem)
         return
     wait = wait or min(LONGEST_PAGE_BACK_OFF, _back_off(held.failures))
-    _let_go(held, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
+    _end_claim(held, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
 
 
 def release(held: ListPass) -> None:
     """Let the page be read as soon as the gateway permits. Raises PassLost."""
-    _let_go(held, due_at=Now())
+    _end_claim(held, due_at=Now())
 
 
 def fail(held: ListPass, problem: str) -> None:
     """End the pass without a result: the list can't be read to its end. Raises PassLost."""
-    _let_go(held, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
+    _end_claim(held, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
     log.error("list not read page=%s problem=%r", held.pages + 1, problem)
 
 
@@ -156,7 +156,7 @@ def _is_pass_due() -> bool:
     """Whether to start a new pass: to find an account, to learn what names the list shows, or on schedule."""
     last = ListPass.objects.filter(source=source()).order_by("-pk").first()
     now = gateway.now()
-    if last and last.ended_at and now < last.ended_at + _rest_after(last):
+    if last and last.ended_at and now < last.ended_at + _pause_after(last):
         return False
     if _waiting().filter(due_at__lte=Now()).exists():
         return True
@@ -169,7 +169,7 @@ def _is_pass_due() -> bool:
     return bool(hours) and now > last.started_at + timedelta(hours=hours)
 
 
-def _rest_after(last: ListPass) -> timedelta:
+def _pause_after(last: ListPass) -> timedelta:
     """Return how long to wait after a pass: as long as it took, so that passes don't run back to back.
 
     After failures, it is a backoff. An upper limit is needed because a pass may take days, for example if the gateway
@@ -253,7 +253,7 @@ def _update(held: ListPass, **changes: object) -> None:
         raise PassLost
 
 
-def _let_go(held: ListPass, **changes: object) -> None:
+def _end_claim(held: ListPass, **changes: object) -> None:
     """Change the pass and end the claim, so that no page is stored or counted twice. Raises PassLost."""
     _update(held, claim=None, **changes)
 
@@ -267,7 +267,7 @@ def _forget_other_sources() -> None:
         others.delete()
 
 
-def _tidy_up() -> None:
+def _delete_old() -> None:
     ListEntry.objects.filter(last_seen_at__lt=Now() - KEPT).delete()
     old = ListPass.objects.filter(ended_at__lt=Now() - KEPT)
     newest = newest_complete()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Choices = list[tuple[str, Any]]
 """Pairs of a value and its label, or of a group's label and its pairs."""
 
-MOST_READ = 1000
+MAX_INPUT = 1000
 """Characters. Longer text would be slow to normalize, and no rule allows it."""
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ class Rule:
         if not isinstance(value, str | None):
             raise ValidationError(_("Enter text."), code="type")
         text = value or ""
-        if len(text) > MOST_READ:
+        if len(text) > MAX_INPUT:
             raise ValidationError(self.too_long(len(text)), code="max_length")
         text = self.normalize(text)
         if not text:

@@ -70,7 +70,7 @@ def submit(account: Account, *, hold: bool = False) -> Account:
     account.due_at = None if hold else Now()
     try:
         _require_unlisted(account.username)
-        with _username_held_once():
+        with _unique_username():
             account.save(force_insert=True)
     except (ValidationError, IntegrityError):
         # The form was already sent, or the same person sent another one in another window.
@@ -109,7 +109,7 @@ def change(account: Account, values: Mapping[str, object], *, hold: bool = False
         return correct(account, values, hold=hold)
     if not is_changeable(account):
         raise IllegalMove(f"An account that is {account.state} may already exist at Constant Contact.")
-    with _username_held_once():
+    with _unique_username():
         entered = _entered(account, values)
         account.revise(**_sealed(entered))
         _record(account, "Changed", entered)
@@ -135,7 +135,7 @@ def correct(account: Account, values: Mapping[str, object], *, hold: bool = Fals
     if refused(account) and not differences(account, entered):
         raise UNCHANGED
     to, due_in = (Account.State.HELD, None) if hold else (Account.State.QUEUED, timedelta())
-    with _username_held_once():
+    with _unique_username():
         account.move(to, due_in=due_in, **_sealed(entered))
         _record(account, "Corrected", entered, by)
 
@@ -207,7 +207,7 @@ def _require_unlisted(username: str) -> None:
 
 
 @contextmanager
-def _username_held_once() -> Iterator[None]:
+def _unique_username() -> Iterator[None]:
     try:
         with transaction.atomic():
             yield

@@ -32,9 +32,9 @@ MOST_UNANSWERED = 5
 """After this many unanswered calls for one account, it is no longer sent automatically; staff decide."""
 CARRIED_OUT_LATER = 503
 """With this HTTP status, the request may be stored and carried out later, as v3's contract says."""
-LOOKS_FOR_LATER = 2
+LOOK_UPS_AFTER_503 = 2
 """How many times to look for an account after such an answer before sending it again."""
-LOOKED_FOR = timedelta(hours=1)
+LOOK_UP_TIME = timedelta(hours=1)
 """How long to look for an account whose absence from the list proves nothing before asking staff."""
 AT_ONCE = 10
 """How many accounts one round settles: enough to keep up with the calls, and few enough that a worker's chores don't
@@ -69,7 +69,7 @@ OUTCOMES = {
 
 def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
     """Apply the answer to a call that creates an account."""
-    if answer.meaning == Meaning.REFUSED and _is_not_the_customers(answer):
+    if answer.meaning == Meaning.REFUSED and _is_not_about_customer(answer):
         answer = replace(answer, meaning=Meaning.STOP)
     with transaction.atomic():
         attempt.complete(outcome=OUTCOMES[answer.meaning], **_evidence(account, answer))
@@ -84,7 +84,7 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
                 _deliver_late(account, answer)
         except IntegrityError:  # Constant Contact returned the ID of another account of ours.
             account.move(State.UNCONFIRMED)
-            _give_to_staff(account)
+            _log_needs_staff(account)
         gateway.apply_answer(answer)
 
 
@@ -96,9 +96,9 @@ def _move(account: Account, answer: Answer) -> None:
             account.move(State.UNCONFIRMED, due_in=grace(account))
         case Meaning.REFUSED | Meaning.TAKEN:
             account.move(State.REJECTED, due_in=CORRECTION_TIME)
-        case Meaning.NOTHING_CREATED if _unusable(account) >= MOST_UNANSWERED:
+        case Meaning.NOTHING_CREATED if _count_unusable(account) >= MOST_UNANSWERED:
             account.move(State.QUEUED)
-            _give_to_staff(account)
+            _log_needs_staff(account)
         case Meaning.UNSENT | Meaning.RETRY | Meaning.NOTHING_CREATED:
             account.move(State.QUEUED, due_in=max(_back_off(account), answer.retry_after or NOW))
         case Meaning.OVER_RATE | Meaning.OVER_QUOTA | Meaning.STOP:
@@ -200,9 +200,9 @@ def _settle_absence(account: Account, list_pass: ListPass) -> None:
     proves = passes.is_calibrated()
     _note(account, list_pass, Outcome.ABSENT if proves else Outcome.UNKNOWN)
     may_be_late = not proves or (last and last.outcome == Outcome.TAKEN)
-    if may_be_late and last and last.started_at <= gateway.now() - LOOKED_FOR:
+    if may_be_late and last and last.started_at <= gateway.now() - LOOK_UP_TIME:
         _ask_staff(account)
-    elif may_be_late or (last and last.status == CARRIED_OUT_LATER and _absences_since(last) < LOOKS_FOR_LATER):
+    elif may_be_late or (last and last.status == CARRIED_OUT_LATER and _absences_since(last) < LOOK_UPS_AFTER_503):
         _look_again(account)
     elif account.unanswered().count() >= MOST_UNANSWERED:
         _ask_staff(account)
@@ -216,10 +216,10 @@ def _look_again(account: Account) -> None:
 
 def _ask_staff(account: Account) -> None:
     account.reschedule(due_in=None, claim=uuid.uuid4())
-    _give_to_staff(account)
+    _log_needs_staff(account)
 
 
-def _give_to_staff(account: Account) -> None:
+def _log_needs_staff(account: Account) -> None:
     log.error("account needs staff reference=%s", account.reference)
 
 
@@ -268,7 +268,7 @@ def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _is_not_the_customers(refusal: Answer) -> bool:
+def _is_not_about_customer(refusal: Answer) -> bool:
     """Whether something was refused that the customer did not enter: the partner's settings, or a bug of ours.
 
     If in doubt, the answer is no: a refusal of one account must not stop all others.
@@ -286,7 +286,7 @@ def grace(account: Account) -> timedelta:
     return min(LONGEST_GRACE, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(looks, 30))
 
 
-def _unusable(account: Account) -> int:
+def _count_unusable(account: Account) -> int:
     """Return how many of the newest calls, in a row, got an answer that account creation never gives."""
     calls = account.attempts.filter(kind=Kind.CREATE).order_by("-pk")[:MOST_UNANSWERED]
     return sum(1 for _ in takewhile(lambda call: call.outcome == Outcome.UNUSABLE, calls))

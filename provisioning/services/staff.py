@@ -13,7 +13,7 @@ from provisioning.services.settlement import CORRECTION_TIME
 
 NOW = timedelta()
 State = Account.State
-LOOKED_FOR_IN_VAIN = frozenset({Attempt.Outcome.ABSENT, Attempt.Outcome.UNKNOWN, Attempt.Outcome.DIFFERS})
+NOT_FOUND = frozenset({Attempt.Outcome.ABSENT, Attempt.Outcome.UNKNOWN, Attempt.Outcome.DIFFERS})
 
 
 def approve(account: Account) -> None:
@@ -59,7 +59,7 @@ def may_retry(account: Account) -> bool:
     """
     if account.state == State.UNCONFIRMED:
         last = account.attempts.last()
-        return last is not None and last.kind == Attempt.Kind.LOOK_UP and last.outcome in LOOKED_FOR_IN_VAIN
+        return last is not None and last.kind == Attempt.Kind.LOOK_UP and last.outcome in NOT_FOUND
     return account.state == State.QUEUED or (account.state == State.REJECTED and not refused(account))
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from signup.brand.models import Brand
 
-ALONE = "; ".join(
+POLICY = "; ".join(
     (
         "default-src 'none'",
         "style-src 'unsafe-inline'",
@@ -30,4 +30,4 @@ def logo(request: HttpRequest, digest: str) -> HttpResponse:
     brand = Brand.objects.filter(logo_digest=digest).first()
     if brand is None:
         raise Http404
-    return HttpResponse(bytes(brand.logo), content_type=brand.logo_type, headers={"Content-Security-Policy": ALONE})
+    return HttpResponse(bytes(brand.logo), content_type=brand.logo_type, headers={"Content-Security-Policy": POLICY})

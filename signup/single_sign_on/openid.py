@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 5
 """How long to wait for each answer of the provider, in seconds."""
-FRESH, AGAIN = 60 * 60, 15
+CACHED_FOR, RETRY_AFTER = 60 * 60, 15
 """Seconds for which the provider's description is cached, and after which a failed request for it is repeated."""
 AT_ONCE = 4
 """The number of this process's threads that may wait for the provider at once. The others keep serving pages."""
@@ -145,7 +145,7 @@ class _Description:
         return self._remembered()
 
     def _is_due(self) -> bool:
-        return not self._asked_at or time.monotonic() - self._asked_at > (AGAIN if self._failed else FRESH)
+        return not self._asked_at or time.monotonic() - self._asked_at > (RETRY_AFTER if self._failed else CACHED_FOR)
 
     def _remembered(self) -> dict[str, Any]:
         if not self._known:

@@ -21,7 +21,7 @@ def protected(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield installation
 
 
-def fill_in_anew(page: Page) -> None:
+def fill_in_as_new_visitor(page: Page) -> None:
     """Fill in the form in a browser without cookies."""
     name = fresh_name()
     fill_in(page, name, email=f"{name}@nullmailer.com")
@@ -43,7 +43,7 @@ def expect_to_pass_when_sent_again(page: Page) -> None:
 
 def test_who_is_quick_is_held_back_by_the_page_and_not_refused(protected: Installation, visit: Open) -> None:
     page = visit(protected.url)
-    fill_in_anew(page)
+    fill_in_as_new_visitor(page)
     send(page)
 
     expect_heading(page, "We are creating your account")
@@ -53,7 +53,7 @@ def test_pressing_twice_too_early_sends_once(protected: Installation, visit: Ope
     page = visit(protected.url)
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
-    fill_in_anew(page)
+    fill_in_as_new_visitor(page)
     page.get_by_role("button", name="Create my account").dblclick(no_wait_after=True)
 
     expect_heading(page, "We are creating your account")
@@ -65,7 +65,7 @@ def test_without_our_script_who_is_quick_is_asked_to_send_again(
     protected: Installation, visit: Open, accessible: Check, look: dict[str, object]
 ) -> None:
     page = visit(protected.url, **look | {"script": False})
-    fill_in_anew(page)
+    fill_in_as_new_visitor(page)
     say_it_was_shown(page, ago=-timedelta(hours=1))
     send(page)
 
@@ -84,7 +84,7 @@ def test_the_decoy_is_for_nobody(protected: Installation, visit: Open) -> None:
 
 def test_an_addon_that_fills_the_decoy_in_costs_no_more_than_the_password(protected: Installation, visit: Open) -> None:
     page = visit(protected.url)
-    fill_in_anew(page)
+    fill_in_as_new_visitor(page)
     page.evaluate("document.querySelector('[name=comment]').value = 'x'")
     send(page)
 

@@ -16,7 +16,7 @@ from provisioning.sandbox.v3 import STRICTER, TOKEN_PATH
 CONTRACT: dict[str, Any] = json.loads((Path(__file__).parent / "v3-partner-contract.json").read_text())
 PATHS: dict[str, Any] = {CONTRACT["basePath"] + path: methods for path, methods in CONTRACT["paths"].items()}
 KEY = CONTRACT["securityDefinitions"]["api_key"]["name"]
-OF_THE_GATEWAY = {405, 406, 413, 429}
+UNDECLARED_STATUSES = {405, 406, 413, 429}
 """Statuses that any path can answer with, but that the contract doesn't name: RFC 9110 and `rate_limits.html`."""
 
 
@@ -107,7 +107,7 @@ def violations(request: Request, answer: Answer, is_fault: bool) -> Iterator[str
 
 def _problems_of_answer(operation: dict[str, Any], answer: Answer) -> Iterator[str]:
     declared = operation["responses"]
-    if str(answer.status) not in declared and answer.status not in OF_THE_GATEWAY:
+    if str(answer.status) not in declared and answer.status not in UNDECLARED_STATUSES:
         yield f"answered {answer.status}, which the contract does not know"
     if answer.content_type not in CONTRACT["produces"]:
         yield f"answered as {answer.content_type}"

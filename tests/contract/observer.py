@@ -62,7 +62,7 @@ def contract_violations() -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def the_contract_is_kept(contract_violations: Path) -> Iterator[None]:
+def check_contract(contract_violations: Path) -> Iterator[None]:
     """Fail the test if a call to a v3 sandbox violated the contract."""
     found.clear()
     yield

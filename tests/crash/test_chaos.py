@@ -162,7 +162,7 @@ def test_no_sign_up_is_lost_or_doubled_or_stuck(
         late = {each.username: server.provider.add_account(each.username, ELSE) for each in customers if each.is_late}
         site = Site(set_up(checkout, database, server), database)
         site.wait_for_the_list()
-        with rage(site.ways_to_fail | {"provider": goes_down(server, chance)}, chance) as failures:
+        with fail_at_random(site.ways_to_fail | {"provider": goes_down(server, chance)}, chance) as failures:
             pages = sign_up(customers, site)
         began = time.monotonic()
         with ThreadPoolExecutor(8) as pool:
@@ -229,7 +229,7 @@ def set_up(checkout: Checkout, database: PostgreSQL | None, server: Server) -> C
 
 
 @contextmanager
-def rage(ways_to_fail: dict[str, Callable[[], None]], chance: Random) -> Iterator[Counter[str]]:
+def fail_at_random(ways_to_fail: dict[str, Callable[[], None]], chance: Random) -> Iterator[Counter[str]]:
     """Make things fail at random in this context, one after the other. Yields how often each did."""
     failures: Counter[str] = Counter()
     over = threading.Event()

@@ -60,19 +60,19 @@ def was_left_behind(account: Account, server: Server) -> None:
 
 
 def is_on_the_second_page(account: Account, server: Server) -> None:
-    hold_elders(server, PAGE)
+    add_older_accounts(server, PAGE)
     create(account, server)
     was_unanswered(account)
 
 
 def is_on_neither_page(account: Account, server: Server) -> None:
-    hold_elders(server, PAGE + 1)
+    add_older_accounts(server, PAGE + 1)
     was_unanswered(account)
 
 
 def has_somebody_elses_name(account: Account, server: Server) -> None:
     """The list showed the username, on its second page, before a call for it went unanswered."""
-    hold_elders(server, PAGE)
+    add_older_accounts(server, PAGE)
     elder = server.provider.add_account(account.username, ELSE)
     ListEntry.objects.create(
         account_id=elder.id, username=elder.username, username_key=elder.username, last_pass=list_was_read()
@@ -81,7 +81,7 @@ def has_somebody_elses_name(account: Account, server: Server) -> None:
     was_unanswered(account)
 
 
-def hold_elders(server: Server, number: int) -> None:
+def add_older_accounts(server: Server, number: int) -> None:
     for each in range(number):
         server.provider.add_account(f"elder-{each}", ELSE)
 
@@ -140,7 +140,7 @@ def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(
         account = submitted(scenario, sandbox)
         status, boundaries = Worker("--once", dies_at=dies_at, late=scenario.late).end()
         where = f"killed {boundaries[-1]}, number {dies_at}"
-        tells_the_truth(account, sandbox.provider, where)
+        has_evidence(account, sandbox.provider, where)
         carry_on(account, until=scenario.ends)
         is_settled(account, scenario.ends, sandbox.provider, where)
         if status != KILLED:
@@ -172,7 +172,7 @@ def carry_on(account: Account, until: str) -> None:
             break
 
 
-def tells_the_truth(account: Account, provider: Provider, where: str) -> None:
+def has_evidence(account: Account, provider: Provider, where: str) -> None:
     """Check, right after the kill, that every call has evidence, and that the state reflects a call in flight."""
     account.refresh_from_db()
     last = account.attempts.filter(kind=Kind.CREATE).last()

@@ -54,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     return at
 
 
-def the_row(**columns: Any) -> None:
+def set_row(**columns: Any) -> None:
     gateway.state()
     Gateway.objects.update(**columns)
 
@@ -76,7 +76,7 @@ def closed_for() -> timedelta | None:
 
 
 def test_calls_are_spaced_evenly_with_some_slack(clock: Callable[[datetime], None]) -> None:
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     for number in range(1, 10):
         clock(NOON - AHEAD + (number - 1) * PACE)
         taken()
@@ -86,7 +86,7 @@ def test_calls_are_spaced_evenly_with_some_slack(clock: Callable[[datetime], Non
 def test_a_permit_is_given_out_just_early_enough_to_write_the_evidence(
     clock: Callable[[datetime], None],
 ) -> None:
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     clock(NOON - AHEAD - timedelta(milliseconds=30))
 
     with pytest.raises(RateLimited) as too_soon:
@@ -98,7 +98,7 @@ def test_a_permit_is_given_out_just_early_enough_to_write_the_evidence(
 
 
 def test_a_pause_in_calls_is_not_followed_by_a_burst(clock: Callable[[datetime], None]) -> None:
-    the_row(next_call_at=NOON - timedelta(hours=1))
+    set_row(next_call_at=NOON - timedelta(hours=1))
     clock(NOON)
     taken()
 
@@ -110,7 +110,7 @@ def test_a_call_may_start_at_once_while_the_gateway_is_idle(
     clock: Callable[[datetime], None],
 ) -> None:
     """The next one allows for the latest start."""
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     clock(NOON)
     started = time.monotonic()
     permit = gateway.acquire_permit()
@@ -140,7 +140,7 @@ def test_a_permit_is_for_one_call() -> None:
 def test_a_permit_of_a_busy_gateway_expires_before_it_would_delay_the_next(
     clock: Callable[[datetime], None],
 ) -> None:
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     clock(NOON - AHEAD)
     permit = gateway.acquire_permit()
     assert permit._ends - permit._opens < LATE + 1e-6
@@ -167,7 +167,7 @@ def test_permits_follow_the_databases_clock_not_the_workers(monkeypatch: pytest.
 @pytest.mark.django_db(transaction=True)
 def test_no_two_workers_get_the_same_permit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "AHEAD", timedelta(hours=1))
-    the_row(next_call_at=now() + timedelta(seconds=30))
+    set_row(next_call_at=now() + timedelta(seconds=30))
     first = gateway.state().next_call_at
 
     at_once(8, lambda _: taken(5))
@@ -193,7 +193,7 @@ def test_after_the_quota_no_call_is_made_until_midnight_utc(
     settings: Settings, no_pace: None, clock: Callable[[datetime], None]
 ) -> None:
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 3
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     clock(NOON + SECOND)
     taken(3)
 
@@ -214,7 +214,7 @@ def test_after_the_quota_no_call_is_made_until_midnight_utc(
 def test_a_call_counts_for_the_day_on_which_it_starts(settings: Settings, clock: Callable[[datetime], None]) -> None:
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 1
     midnight = datetime(2030, 2, 1, tzinfo=UTC)
-    the_row(next_call_at=midnight, day=NOON.date(), calls=1)
+    set_row(next_call_at=midnight, day=NOON.date(), calls=1)
     clock(midnight - AHEAD)
 
     taken()
@@ -227,7 +227,7 @@ def test_a_call_counts_for_the_day_on_which_it_starts(settings: Settings, clock:
 @pytest.mark.django_db(transaction=True)
 def test_the_quota_is_exact_with_many_workers(settings: Settings, no_pace: None) -> None:
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 30
-    the_row(next_call_at=now())
+    set_row(next_call_at=now())
 
     def take_all(_: int) -> int:
         for count in range(100):
@@ -244,7 +244,7 @@ def test_the_quota_is_exact_with_many_workers(settings: Settings, no_pace: None)
 
 
 def test_a_permit_is_not_counted_if_its_claim_fails() -> None:
-    the_row(calls=0)
+    set_row(calls=0)
     with transaction.atomic():
         taken()
         transaction.set_rollback(True)
@@ -264,7 +264,7 @@ MEANINGS = {
 @pytest.mark.parametrize("meaning", Meaning)
 def test_answers_that_concern_all_calls_close_the_gateway(meaning: Meaning, clock: Callable[[datetime], None]) -> None:
     clock(NOON)
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     gateway.apply_answer(Answer(meaning=meaning, status=401))
 
     if meaning in MEANINGS:
@@ -276,7 +276,7 @@ def test_answers_that_concern_all_calls_close_the_gateway(meaning: Meaning, cloc
 
 def test_a_pause_ends_automatically(clock: Callable[[datetime], None]) -> None:
     clock(NOON)
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE))
     clock(NOON + SECOND - timedelta(microseconds=1))
     assert closed_for() == timedelta(microseconds=1)
@@ -294,7 +294,7 @@ def test_the_longer_pause_counts(clock: Callable[[datetime], None]) -> None:
 def test_a_pause_within_reach_of_the_next_permit_is_respected(clock: Callable[[datetime], None]) -> None:
     """A permit given out in advance may fall after the start of a pause."""
     clock(NOON)
-    the_row(next_call_at=NOON + AHEAD, paused_until=NOON + AHEAD)
+    set_row(next_call_at=NOON + AHEAD, paused_until=NOON + AHEAD)
     taken()
     Gateway.objects.update(next_call_at=NOON, paused_until=NOON + AHEAD)
     assert closed_for() == AHEAD
@@ -465,21 +465,21 @@ class TestClock:
 
     @pytest.mark.parametrize("column", ["next_call_at", "paused_until"])
     def test_impossible_times_are_discarded(self, column: str, caplog: pytest.LogCaptureFixture) -> None:
-        the_row(**{column: now() + timedelta(days=30)})
+        set_row(**{column: now() + timedelta(days=30)})
         taken()
         assert f"clock went back {column}=" in caplog.text
         assert gateway.current_pause() is None
 
     def test_a_probe_heals(self) -> None:
-        the_row(outages=1, probe_until=now() + timedelta(days=30))
+        set_row(outages=1, probe_until=now() + timedelta(days=30))
         taken()
 
     def test_a_pause_until_midnight_is_possible(self) -> None:
-        the_row(paused_until=now() + timedelta(hours=23, minutes=59))
+        set_row(paused_until=now() + timedelta(hours=23, minutes=59))
         assert closed_for() is not None
 
     def test_resuming_resets_both(self) -> None:
-        the_row(next_call_at=now() + timedelta(days=30), paused_until=now() + timedelta(days=30), outages=3)
+        set_row(next_call_at=now() + timedelta(days=30), paused_until=now() + timedelta(days=30), outages=3)
         gateway.resume()
         assert gateway.state().next_call_at <= now()
         assert (gateway.state().paused_until, gateway.state().outages) == (None, 0)
@@ -502,7 +502,7 @@ def test_the_quota_reset_that_the_provider_announces_is_used() -> None:
 
 def test_resuming_ends_a_pause_too(clock: Callable[[datetime], None]) -> None:
     clock(NOON)
-    the_row(next_call_at=NOON)
+    set_row(next_call_at=NOON)
     gateway.apply_answer(Answer(meaning=Meaning.OVER_QUOTA))
     gateway.resume()
     taken()
@@ -511,7 +511,7 @@ def test_resuming_ends_a_pause_too(clock: Callable[[datetime], None]) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("meaning", MEANINGS)
 def test_other_workers_see_a_pause_at_once(meaning: Meaning, no_pace: None) -> None:
-    the_row(next_call_at=now())
+    set_row(next_call_at=now())
     at_once(1, lambda _: taken())
     gateway.apply_answer(Answer(meaning=meaning, status=401))
     at_once(2, lambda _: closed_for())

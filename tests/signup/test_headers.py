@@ -43,7 +43,7 @@ STRANGERS = (
     "/signup/00000000-0000-4000-8000-000000000000/",
     "/signup/00000000-0000-4000-8000-000000000000/status/",
 )
-DESK = (
+ADMIN = (
     "",
     "login/",
     "logout/",
@@ -101,7 +101,7 @@ def test_customers_get_every_header(client: Client, page_of: PageOf, sent_by: Se
     assert sent_by(client, page) == sent_by(client, f"{page}status/") == HEADERS
 
 
-@pytest.mark.parametrize("path", DESK)
+@pytest.mark.parametrize("path", ADMIN)
 def test_staff_get_every_header(admin_client: Client, sent_by: Sent, path: str) -> None:
     assert sent_by(admin_client, f"/admin/{path}") == HEADERS
 
@@ -148,7 +148,7 @@ def pages_with_personal_data(client: Client, page_of: PageOf) -> Iterator[str]:
     page = page_of(account("rejected", {"email": "No."}, oauth2_token=Sealed.of("token")))
     client.force_login(User.objects.create_superuser("dora"))
     yield from (page, f"{page}status/")
-    yield from (f"/admin/{path}" for path in DESK if path.startswith(("provisioning", "signup", "auth")))
+    yield from (f"/admin/{path}" for path in ADMIN if path.startswith(("provisioning", "signup", "auth")))
     yield from (f"/admin/provisioning/account/{Account.objects.get().pk}/{path}" for path in OF_AN_ACCOUNT)
 
 

@@ -455,7 +455,7 @@ class TestTheLink:
     def test_it_works_for_three_days(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         link = self.link()
         now = timezone.now().timestamp()
-        lives = mails.LINK_LIVES.total_seconds()
+        lives = mails.LINK_LIFETIME.total_seconds()
 
         monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives - 60)
         assert client.get(link).status_code == 302

@@ -24,7 +24,7 @@ MODULES = [
     *settings.BASE_DIR.glob("provisioning/services/*.py"),
 ]
 """The modules with texts for customers. The admin is in English."""
-DESK = {settings.BASE_DIR / "signup" / name for name in ("admin.py", "single_sign_on/staff.py")}
+ADMIN = {settings.BASE_DIR / "signup" / name for name in ("admin.py", "single_sign_on/staff.py")}
 
 CALLS = {"_", "gettext", "gettext_lazy", "ngettext", "ngettext_lazy"}
 TEMPLATE_CALL = re.compile(r"""\b(?:_|n?gettext)\((?:u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|[\w, ])*\)""")
@@ -43,7 +43,7 @@ class Text:
 def originals() -> set[tuple[str, ...]]:
     """Return every text that customers can read."""
     pages = (call[0] for template in TEMPLATES for call in TEMPLATE_CALL.finditer(templatize(template.read_text())))
-    code = (module.read_text() for module in MODULES if module not in DESK)
+    code = (module.read_text() for module in MODULES if module not in ADMIN)
     return {original for source in (*pages, *code) for original in texts_in(source)}
 
 
@@ -84,7 +84,7 @@ def test_the_admin_marks_nothing_for_translation() -> None:
     assert len(modules) > 10
     assert len(templates) > 10
     shared = [settings.BASE_DIR / "provisioning" / name for name in ("gateway.py", "models.py", "search.py")]
-    for path in (*modules, *shared, *DESK, *templates):
+    for path in (*modules, *shared, *ADMIN, *templates):
         assert not re.search(r"gettext|% (block)?translate", path.read_text()), path
 
 

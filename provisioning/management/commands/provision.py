@@ -29,7 +29,7 @@ PAGES = 1.0
 """Seconds between checks for a due page of the partner's list, while none is due."""
 SWITCH = 0.001
 """Python's thread switch interval in seconds. It is short because the permit of a call that starts late expires."""
-AWAY = 1.0
+RECONNECT = 1.0
 """Seconds before the next try to reach an unreachable database."""
 CHORES = 1.0
 """Seconds between rounds of chores, such as the heartbeat and taking over the accounts of dead workers."""
@@ -82,7 +82,7 @@ class Command(BaseCommand):
             except Error as error:
                 log.error("database unreachable error=%s", type(error).__name__)
                 connection.close()
-                pause = AWAY
+                pause = RECONNECT
             if once and not calls:
                 return
             time.sleep(pause)

@@ -15,7 +15,7 @@ from provisioning.constant_contact.answers import (
     storable,
 )
 
-GATEWAY = "mashery.not.authorized"
+MASHERY = "mashery.not.authorized"
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ GATEWAY = "mashery.not.authorized"
         (400, "", Meaning.REFUSED),
         (401, "", Meaning.STOP),
         (401, "http.unauthorized", Meaning.STOP),
-        (403, f"{GATEWAY}.over.qps", Meaning.OVER_RATE),
-        (403, f"{GATEWAY}.over.ratelimit", Meaning.OVER_QUOTA),
-        (403, f"{GATEWAY}.inactive", Meaning.STOP),
+        (403, f"{MASHERY}.over.qps", Meaning.OVER_RATE),
+        (403, f"{MASHERY}.over.ratelimit", Meaning.OVER_QUOTA),
+        (403, f"{MASHERY}.inactive", Meaning.STOP),
         (405, "", Meaning.NOTHING_CREATED),
         (406, "", Meaning.NOTHING_CREATED),
         (409, "", Meaning.TAKEN),
@@ -50,7 +50,7 @@ def test_answers_from_before_the_endpoint_mean_nothing_was_created(status: int) 
 
 def test_a_403_without_a_known_key_means_nothing_was_created() -> None:
     assert classify(403, ()) == Meaning.NOTHING_CREATED
-    assert classify(403, (Problem(f"{GATEWAY}.something.new", ""),)) == Meaning.NOTHING_CREATED
+    assert classify(403, (Problem(f"{MASHERY}.something.new", ""),)) == Meaning.NOTHING_CREATED
 
 
 def test_a_429_without_a_known_key_means_over_the_rate() -> None:

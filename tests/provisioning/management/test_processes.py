@@ -12,12 +12,12 @@ from provisioning.management.processes import run_together
 SUBJECT = """
 import os, signal, sys, time
 signal.alarm(60)  # A failing test leaves nothing running.
-story, name = sys.argv[1:3]
+journal, name = sys.argv[1:3]
 def tell(event):
-    with open(story, "a") as file:
+    with open(journal, "a") as file:
         file.write(name + " " + event + "\\n")
 def wait_for(event):
-    while event not in open(story).read():
+    while event not in open(journal).read():
         time.sleep(0.01)
 tell("started")
 """
@@ -34,9 +34,9 @@ while True:
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Path:
-    (tmp_path / "story").touch()
-    return tmp_path / "story"
+def journal(tmp_path: Path) -> Path:
+    (tmp_path / "journal").touch()
+    return tmp_path / "journal"
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +47,8 @@ def signals_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def child(story: Path, name: str, does: str) -> list[str]:
-    return [sys.executable, "-c", SUBJECT + does, str(story), name]
+def child(journal: Path, name: str, does: str) -> list[str]:
+    return [sys.executable, "-c", SUBJECT + does, str(journal), name]
 
 
 def told(number: int) -> str:
@@ -57,41 +57,41 @@ def told(number: int) -> str:
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_when_one_process_ends_the_others_are_ended(story: Path, status: int) -> None:
-    brief = child(story, "brief", f'wait_for("ready")\nsys.exit({status})')
+def test_when_one_process_ends_the_others_are_ended(journal: Path, status: int) -> None:
+    brief = child(journal, "brief", f'wait_for("ready")\nsys.exit({status})')
 
-    assert run_together(child(story, "patient", PATIENT), brief) is False
+    assert run_together(child(journal, "patient", PATIENT), brief) is False
 
-    assert story.read_text().splitlines()[-1] == "patient ended"
+    assert journal.read_text().splitlines()[-1] == "patient ended"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_on_a_signal_all_processes_are_ended_last_one_first(story: Path, number: int) -> None:
-    first = child(story, "first", PATIENT)
+def test_on_a_signal_all_processes_are_ended_last_one_first(journal: Path, number: int) -> None:
+    first = child(journal, "first", PATIENT)
     ready, pause = PATIENT.rsplit("\n", 1)
-    second = child(story, "second", f'wait_for("first ready")\n{ready}\n{told(number)}{pause}')
+    second = child(journal, "second", f'wait_for("first ready")\n{ready}\n{told(number)}{pause}')
 
     assert run_together(first, second) is True
 
-    assert story.read_text().splitlines()[-2:] == ["second ended", "first ended"]
+    assert journal.read_text().splitlines()[-2:] == ["second ended", "first ended"]
 
 
-def test_a_second_signal_is_passed_on_to_processes_still_ending(story: Path) -> None:
+def test_a_second_signal_is_passed_on_to_processes_still_ending(journal: Path) -> None:
     impatient = child(
-        story, "impatient", told(signal.SIGTERM) + 'wait_for("refused")\n' + told(signal.SIGTERM) + PATIENT
+        journal, "impatient", told(signal.SIGTERM) + 'wait_for("refused")\n' + told(signal.SIGTERM) + PATIENT
     )
 
-    assert run_together(impatient, child(story, "stubborn", STUBBORN)) is True
+    assert run_together(impatient, child(journal, "stubborn", STUBBORN)) is True
 
-    assert "stubborn gave in" in story.read_text()
+    assert "stubborn gave in" in journal.read_text()
 
 
-def test_a_command_that_cannot_start_leaves_no_process_running(story: Path) -> None:
+def test_a_command_that_cannot_start_leaves_no_process_running(journal: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        run_together(child(story, "patient", PATIENT), ["/nonexistent"])
+        run_together(child(journal, "patient", PATIENT), ["/nonexistent"])
 
 
-def test_processes_get_the_given_environment(story: Path) -> None:
-    run_together(child(story, "one", 'tell(os.environ["COLOUR"])'), environment={"COLOUR": "blue"})
+def test_processes_get_the_given_environment(journal: Path) -> None:
+    run_together(child(journal, "one", 'tell(os.environ["COLOUR"])'), environment={"COLOUR": "blue"})
 
-    assert "one blue" in story.read_text()
+    assert "one blue" in journal.read_text()

@@ -174,7 +174,7 @@ def test_on_a_second_signal_it_ends_at_once(sandbox: Server) -> None:
 def test_it_survives_a_database_outage(
     sandbox: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(provision, "AWAY", 0.01)
+    monkeypatch.setattr(provision, "RECONNECT", 0.01)
     sign_up()
     true, failures = services.claim_account, iter([OperationalError("canary of the database"), OperationalError()])
 

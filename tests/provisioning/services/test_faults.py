@@ -28,9 +28,9 @@ from tests.provisioning.work import State, again, now, pass_time, sign_up, work
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("calibrated")]
 Outcome = Attempt.Outcome
 
-BROKEN_OFF = ("hang-after", "reset-after", "trickle", "500-after", "bad-json", "no-id")
+CREATED_UNCLEAR = ("hang-after", "reset-after", "trickle", "500-after", "bad-json", "no-id")
 """The account is created, but no answer says so."""
-IN_VAIN = ("hang-before", "reset-before", "500", "502", "596", "html", "418")
+NOTHING_UNCLEAR = ("hang-before", "reset-before", "500", "502", "596", "html", "418")
 """There is no account, but no answer says so."""
 NOTHING_CREATED = ("301", "302", "307", "403-html", "404", "405", "406", "415")
 """No account is created, and the answer says so, but not why."""
@@ -59,8 +59,8 @@ CLOSING: dict[str, dict[str, Any]] = {
 }
 CREATE = {
     **dict.fromkeys(("slow", "unlisted"), Course(State.CREATED, "POST")),
-    **dict.fromkeys(BROKEN_OFF, Course(State.UNCONFIRMED, "POST GET")),
-    **dict.fromkeys(IN_VAIN, Course(State.UNCONFIRMED, "POST GET POST")),
+    **dict.fromkeys(CREATED_UNCLEAR, Course(State.UNCONFIRMED, "POST GET")),
+    **dict.fromkeys(NOTHING_UNCLEAR, Course(State.UNCONFIRMED, "POST GET POST")),
     **dict.fromkeys(NOTHING_CREATED, Course(State.QUEUED, "POST POST")),
     **dict.fromkeys(PERHAPS_LATER, Course(State.UNCONFIRMED, "POST GET GET POST")),
     **{fault: Course(State.QUEUED, "POST POST", **closed) for fault, closed in CLOSING.items()},
@@ -69,7 +69,8 @@ CREATE = {
 LOOK_UP = {
     **dict.fromkeys(("slow", "unlisted"), Course(State.CREATED, "POST GET")),
     **dict.fromkeys(
-        (*BROKEN_OFF, *IN_VAIN, *NOTHING_CREATED, *PERHAPS_LATER), Course(State.UNCONFIRMED, "POST GET GET")
+        (*CREATED_UNCLEAR, *NOTHING_UNCLEAR, *NOTHING_CREATED, *PERHAPS_LATER),
+        Course(State.UNCONFIRMED, "POST GET GET"),
     ),
     **{fault: Course(State.UNCONFIRMED, "POST GET GET", **closed) for fault, closed in CLOSING.items()},
 }

@@ -171,14 +171,14 @@ def test_what_the_provider_says_about_itself_is_asked_for_once_an_hour(
     assert client.get("/login/").status_code == 302
     openid.spoiled = "broken"
     assert client.get("/login/").status_code == 302
-    now[0] += module.FRESH + 1
+    now[0] += module.CACHED_FOR + 1
     assert client.get("/login/").status_code == 302  # Old metadata is better than none.
 
     module.description.forget()
     assert client.get("/login/").status_code == 503
     openid.spoiled = ""
     assert client.get("/login/").status_code == 503
-    now[0] += module.AGAIN + 1
+    now[0] += module.RETRY_AFTER + 1
     assert client.get("/login/").status_code == 302
 
 
