@@ -45,7 +45,7 @@ AGAIN = gettext_lazy("Please send the form once more.")
 """What to do with a form that was refused although nothing in it is wrong."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 VERDICTS = "abuse.verdicts"
-"""The cache key of how many calls passed and were held in the last hour: hundreds of rows, counted once a second."""
+"""The cache key for the last hour's number of calls that passed and that were held. They are counted once a second."""
 
 
 @dataclass(frozen=True)

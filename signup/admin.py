@@ -1,4 +1,4 @@
-"""What the sign-up page adds to the admin: emails to customers, and the customer's own page."""
+"""The sign-up page's additions to the admin: emails to customers, and a preview of the customer's page."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def blank(request: HttpRequest) -> HttpResponse:
 
 
 def warm_up() -> None:
-    """Load what the form takes in each language, for processes that are started later to share."""
+    """Fill the caches that the form needs in each language, before the web server forks: processes share them."""
     for language, _name in settings.LANGUAGES:
         with override(language):
             _with_placeholders(Brand.from_settings())

@@ -59,9 +59,9 @@ LOG_IN = _("You will log in with it.")
 """Added to the hint for a username that comes with a password."""
 
 PLACEHOLDER = secrets.token_hex(16)
-"""Where a value is put in: nothing else that is rendered."""
-NEVER_THE_SAME = {"email", "username", "password"}
-"""Fields with more than their value and errors: suggestions, and the way past a warning."""
+"""Stands for a value in a cached field. It is random, so nothing else in it can match."""
+NEVER_CACHED = {"email", "username", "password"}
+"""Fields that may also show suggestions, or a way to ignore a warning."""
 
 NOT_LISTED = "-"
 """A value that is no country's or state's code."""
@@ -156,8 +156,8 @@ class PropertyBoundField(forms.BoundField):
 
     @property
     def whole(self) -> str:
-        """The rendered field where it's the same on every page but for its value; empty if it's another one now."""
-        if self.errors or self.name in NEVER_THE_SAME or settings.DEBUG:
+        """The rendered field, from the cache; empty if this page's field differs in more than its value."""
+        if self.errors or self.name in NEVER_CACHED or settings.DEBUG:
             return ""
         value = self.value()
         whole = _whole(self.field.rule, get_language(), filled=bool(value))

@@ -1,4 +1,4 @@
-"""What the sign-up page adds to the admin's overview."""
+"""The sign-up page's tasks in the admin's overview."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the progress page says about an account, state by state."""
+"""The texts of the progress page, by an account's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What customers read when Constant Contact refuses a value: our texts, by its error keys. Staff see its own texts."""
+"""Texts for customers when Constant Contact refuses a value, by its error keys. Staff see its own texts."""
 
 from __future__ import annotations
 

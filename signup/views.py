@@ -1,4 +1,4 @@
-"""What customers see: the form, and the page that shows the progress of their account."""
+"""The customers' views: the form, and the page that shows the progress of their account."""
 
 from __future__ import annotations
 

@@ -18,6 +18,6 @@ try:
 except SystemCheckError as error:
     sys.exit(str(error))
 if not settings.DEBUG:
-    from signup import form_page  # It has models, which are there only now.
+    from signup import form_page  # It imports models, which are not loaded before.
 
     form_page.warm_up()

@@ -1,4 +1,4 @@
-"""What staff can do to an account, as one table. Each action calls a function of `services`."""
+"""Staff's actions on accounts, as one table. Each action calls a function of `services`."""
 
 from __future__ import annotations
 

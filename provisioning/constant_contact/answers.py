@@ -1,4 +1,4 @@
-"""What each of Constant Contact's answers means, in one table. Anything the table does not list is unknown."""
+"""The meanings of Constant Contact's answers, in one table. Anything that it does not list is unknown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 
 class Meaning(StrEnum):
-    """What to conclude from an answer, or from not getting one."""
+    """The conclusion from an answer, or from not getting one."""
 
     CREATED = "created"
     """The account exists; `account_id` is in the answer."""

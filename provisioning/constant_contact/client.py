@@ -1,4 +1,4 @@
-"""What both versions of the API share: the session, the deadline, and turning an HTTP answer into an `Answer`."""
+"""The base class for both versions of the API: the session, the deadline, and turning HTTP answers into `Answer`s."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Start = Callable[[], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Where the provider is, who the partner is, and whether to request a token with each new account.
+    """The provider's address, the partner's credentials, and whether to request a token with each new account.
 
     For v3, `username` and `password` are the partner's client ID and secret; `token_url` trades them for access tokens.
     """

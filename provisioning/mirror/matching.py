@@ -1,4 +1,4 @@
-"""Whether an entry in the list is the account that an unanswered call of ours created.
+"""Matching: deciding whether an entry in the list is the account that one of our unanswered calls created.
 
 The username alone can't tell: it may have been in the list before our call, or someone else may take it between two of
 our calls. So an entry is *ours* only if it belongs to none of our other accounts, was not listed before our first

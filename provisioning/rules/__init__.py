@@ -1,4 +1,4 @@
-"""What Constant Contact accepts as the value of each property of an account, as one table.
+"""The rules for the values that Constant Contact accepts for each property of an account, as one table.
 
 The sign-up form, its hints to the browser, the model's columns, corrections by staff and the sandbox all read the table
 in `document`, so they cannot disagree. Names, limits and reasons are those of the vendor's v2 page

@@ -1,4 +1,4 @@
-"""Whether two email addresses belong to the same mailbox, and whether an address was mistyped."""
+"""Mailboxes: recognizing addresses of the same one, and mistyped addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each kind of text is normalized before a rule validates it.
+"""Normalization of each kind of text before a rule validates it.
 
 Pasted text may contain invisible characters, and letters and digits that only look like the usual ones. Each function
 here returns the text that is validated, stored, and sent. All are idempotent, so that staff and customers can correct

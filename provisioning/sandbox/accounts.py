@@ -27,7 +27,7 @@ class Account:
     exists_at: float = 0
     """When the account starts to exist, in seconds since the epoch; 0 is at once."""
     listed_at: float = 0
-    """When the partner's list starts to show it, likewise."""
+    """When the partner's list starts to show it, in the same way."""
 
     @property
     def username(self) -> str:

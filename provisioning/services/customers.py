@@ -1,4 +1,4 @@
-"""What customers do: submit the form, change it before it is sent, and correct what was refused."""
+"""Customers' actions: submit the form, change it before it is sent, and correct what was refused."""
 
 from __future__ import annotations
 

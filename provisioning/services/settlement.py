@@ -1,4 +1,4 @@
-"""How Constant Contact's answers move accounts, and how long accounts wait before the next step."""
+"""Settlement: moving accounts by Constant Contact's answers, and how long they wait before the next step."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
             log.warning("late answer reference=%s meaning=%s", account.reference, answer.meaning)
             if answer.meaning == Meaning.CREATED:
                 _deliver_late(account, answer)
-        except IntegrityError:  # Constant Contact returned the ID of another account of ours.
+        except IntegrityError:  # Constant Contact returned the ID of another of our accounts.
             account.move(State.UNCONFIRMED)
             _log_needs_staff(account)
         gateway.apply_answer(answer)

@@ -1,4 +1,4 @@
-"""What staff do with accounts that need them. Functions that change an account raise IllegalMove or MovedMeanwhile."""
+"""Staff's actions on accounts. Functions that change an account raise IllegalMove or MovedMeanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What workers do: make the calls they claimed, settle the answers, and do regular chores."""
+"""Workers' tasks: make the calls they claimed, settle the answers, and do regular chores."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def is_served(host: str) -> None:
 
 
 class Brand(models.Model):
-    """What the pages say about the partner. Empty values are left out."""
+    """A brand: what the pages say about the partner. Empty values are left out."""
 
     host = models.CharField(
         "host name",

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 TIMEOUT = 5
 """How long to wait for each answer of the provider, in seconds."""
 CACHED_FOR, RETRY_AFTER = 60 * 60, 15
-"""Seconds for which the provider's description is cached, and after which a failed request for it is repeated."""
+"""Seconds for which the provider's metadata is cached, and after which a failed request for it is repeated."""
 AT_ONCE = 4
 """The number of this process's threads that may wait for the provider at once. The others keep serving pages."""
 PATIENCE = 0.5

@@ -56,7 +56,7 @@ def test_a_page_that_is_not_there(visit: Open, accessible: Check, look: dict[str
 
 
 DUE = {"due_at": "2099-01-01T00:00:00Z"}
-"""A next step that no worker takes meanwhile; without one, an account waits for staff."""
+"""A next step that is never due during a test. Without one, an account would wait for staff."""
 STATES: dict[str, dict[str, str]] = {
     "We are creating your account": {"state": "queued", **DUE},
     "We are making sure that your account is there": {"state": "unconfirmed", **DUE},

@@ -190,9 +190,9 @@ def test_no_sign_up_is_lost_or_doubled_or_stuck(
 
 
 def starts_blindly(attempt: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Whether an account is sent although the attempt before does not say that it surely does not exist."""
-    surely = {Outcome.ABSENT, Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE}
-    return attempt["kind"] == Attempt.Kind.CREATE and before["outcome"] not in surely
+    """Whether an account is sent although the previous attempt doesn't prove that it does not exist."""
+    proves_absence = {Outcome.ABSENT, Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE}
+    return attempt["kind"] == Attempt.Kind.CREATE and before["outcome"] not in proves_absence
 
 
 def customer(number: int, chance: Random) -> Customer:
@@ -250,9 +250,9 @@ def fail_at_random(ways_to_fail: dict[str, Callable[[], None]], chance: Random) 
 
 
 def sign_up(customers: list[Customer], site: Site) -> dict[str, set[Page]]:
-    """Send each customer's form; username → the progress pages that it led to.
+    """Send each customer's form. Return username → the progress pages that it led to.
 
-    None where the page says that the username is taken: the account of somebody else is in the list.
+    There are none if the page says that the username is taken, because somebody else's account is in the list.
     """
     pages: dict[str, set[Page]] = defaultdict(set)
     began = time.monotonic()

@@ -13,7 +13,7 @@ from django.utils import translation
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from signup import form_page
-from signup.forms import NEVER_THE_SAME, SignupForm, _whole
+from signup.forms import NEVER_CACHED, SignupForm, _whole
 from signup.models import Brand
 from signup.single_sign_on import Proof
 from tests.signup.accounts import hidden
@@ -114,5 +114,5 @@ def test_what_processes_share_is_loaded_in_every_language_without_a_database(
     with django_assert_num_queries(0):
         form_page.warm_up()
 
-    fields = set(SignupForm().fields) - NEVER_THE_SAME
+    fields = set(SignupForm().fields) - NEVER_CACHED
     assert _whole.cache_info().currsize == len(fields) * len(configuration.LANGUAGES)

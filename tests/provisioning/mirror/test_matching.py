@@ -1,4 +1,4 @@
-"""Whether a listed account is the one that an unanswered call of ours created."""
+"""Matching: whether a listed account is the one that one of our unanswered calls created."""
 
 from __future__ import annotations
 
