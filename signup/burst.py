@@ -87,7 +87,7 @@ def note() -> None:
         return
     burst, new = Burst.objects.get_or_create(is_over=False)
     if new:
-        log.warning("burst of sign-ups: what looks like it is held for staff")
+        log.warning("burst of sign-ups: those that look alike are held for staff")
     elif abs(timezone.now() - burst.held_at) > MINUTE:
         Burst.objects.filter(pk=burst.pk).update(held_at=Now())
 
@@ -130,7 +130,7 @@ def _email_staff(burst: Burst) -> None:
         if addresses:
             EmailMessage(*_text(burst), to=addresses, headers={"Auto-Submitted": "auto-generated"}).send()
     except Exception as error:
-        log.warning("staff could not be told of a burst error=%s", type(error).__name__)
+        log.warning("staff could not be emailed about a burst error=%s", type(error).__name__)
     finally:
         connection.close()
 

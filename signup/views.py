@@ -75,7 +75,7 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             if form.has_error("username", "taken"):
                 mails.remind(form.data["username"], form.data["email"])
         except (OperationalError, InterfaceError) as error:
-            log.warning("sign-up not taken: %s", type(error).__name__)
+            log.warning("sign-up not stored error=%s", type(error).__name__)
             return _too_busy(request, form, proof)
     return form_page.filled_in(form, request, abuse.status(form), proof)
 

@@ -44,7 +44,7 @@ def admit(claims: dict[str, Any]) -> User:
     if not user.is_active:
         log.warning("staff login refused: deactivated user=%s", user.pk)
         raise Failed(CLOSED)
-    log.info("staff logged in user=%s groups=%s", user.pk, ",".join(sorted(roles)))
+    log.info("staff roles set by the identity provider user=%s groups=%s", user.pk, ",".join(sorted(roles)))
     return user
 
 
