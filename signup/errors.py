@@ -16,7 +16,7 @@ RETRY_AFTER = 30
 """Seconds."""
 
 
-class Line(logging.Formatter):
+class UtcFormatter(logging.Formatter):
     """Writes times in UTC, whatever the time zone of staff's pages."""
 
     converter = staticmethod(time.gmtime)

@@ -372,7 +372,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "class": "signup.errors.Line",
+            "class": "signup.errors.UtcFormatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
         },

@@ -111,8 +111,8 @@ def openid_provider() -> Iterator[OpenIdProvider]:
 @pytest.fixture
 def openid(openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider]:
     """Return a real OpenID provider, with no fault set and no cached metadata."""
-    from signup.single_sign_on.openid import description  # It imports models, which are not loaded yet at import time.
+    from signup.single_sign_on.openid import metadata_cache  # It imports models, which are not loaded at import time.
 
-    description.forget()
+    metadata_cache.forget()
     yield openid_provider
     openid_provider.spoiled = ""

@@ -92,7 +92,7 @@ def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str
         if not next_page:
             changes |= {"outcome": ListPass.Outcome.COMPLETE, "ended_at": Now(), "due_at": None}
         _end_claim(held, **changes)
-        _keep(held, entries)
+        _store_entries(held, entries)
         if not next_page:
             _delete_old()
             log.info(
@@ -215,7 +215,7 @@ def _was_read(entry: ListEntry | None, held: ListPass) -> bool:
     return entry is not None and entry.last_pass_id == held.pk
 
 
-def _keep(held: ListPass, entries: list[Entry]) -> None:
+def _store_entries(held: ListPass, entries: list[Entry]) -> None:
     """Store the entries; for an account that was erased here, only its ID."""
     erased = set(
         Account.objects.filter(account_id__in=[e.account_id for e in entries], erased_at__isnull=False).values_list(

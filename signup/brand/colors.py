@@ -15,8 +15,8 @@ BLACK: Color = (0, 0, 0)
 LIGHT_PAGE: Color = (0xF4, 0xF6, 0xF9)
 DARK_CARD: Color = (0x16, 0x1D, 0x27)
 """Backgrounds of links: the darkest one of the light color scheme and the lightest one of the dark color scheme."""
-READABLE = 4.5
-SEEN = 3.0
+TEXT_CONTRAST = 4.5
+GRAPHICS_CONTRAST = 3.0
 
 
 USUAL_COLOR = "#2454d6"
@@ -26,19 +26,19 @@ USUAL_COLOR = "#2454d6"
 def palette(color: str) -> dict[str, str]:
     """Return the stylesheet's variables for a brand's color like `#2454d6`: the color and its readable shades."""
     accent = _parse(color)
-    on_accent = WHITE if contrast(accent, WHITE) >= READABLE else BLACK
+    on_accent = WHITE if contrast(accent, WHITE) >= TEXT_CONTRAST else BLACK
     return {
         "accent": _format(accent),
         "accent-hover": _format(mix(accent, BLACK if on_accent == WHITE else WHITE, 0.15)),
         "on-accent": _format(on_accent),
-        "rim-on-light": _format(readable(accent, LIGHT_PAGE, BLACK, SEEN)),
-        "rim-on-dark": _format(readable(accent, DARK_CARD, WHITE, SEEN)),
+        "rim-on-light": _format(readable(accent, LIGHT_PAGE, BLACK, GRAPHICS_CONTRAST)),
+        "rim-on-dark": _format(readable(accent, DARK_CARD, WHITE, GRAPHICS_CONTRAST)),
         "link-on-light": _format(readable(accent, LIGHT_PAGE, BLACK)),
         "link-on-dark": _format(readable(accent, DARK_CARD, WHITE)),
     }
 
 
-def readable(color: Color, ground: Color, towards: Color, least: float = READABLE) -> Color:
+def readable(color: Color, ground: Color, towards: Color, least: float = TEXT_CONTRAST) -> Color:
     """Return the color, or the nearest one on the way to `towards` with a contrast of at least `least` on `ground`."""
     return next(shade for shade in _shades(color, towards) if contrast(shade, ground) >= least)
 

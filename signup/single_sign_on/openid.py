@@ -93,8 +93,8 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         with _turn():
             token = provider.authorize_access_token(_Visit(request), claims_options=required_claims)
             signed = dict(token["userinfo"])
-            described = "userinfo_endpoint" in provider.server_metadata
-            more = provider.userinfo(token=token) if described else {"sub": signed["sub"]}
+            has_user_info = "userinfo_endpoint" in provider.server_metadata
+            more = provider.userinfo(token=token) if has_user_info else {"sub": signed["sub"]}
         if not 0 < len(signed["sub"]) <= LONGEST_SUBJECT or more["sub"] != signed["sub"]:
             raise ValueError("Nobody, or the user info is about somebody else.")
     except Exception as error:
@@ -110,15 +110,15 @@ class _Visit:
         self.session = Carried.by(request)
 
 
-class _Description:
+class _MetadataCache:
     """The provider's metadata, cached. One thread at a time fetches it while others use the old copy."""
 
     def __init__(self) -> None:
-        self._asking = threading.Lock()
+        self._fetching = threading.Lock()
         self.forget()
 
     def forget(self) -> None:
-        self._issuer, self._asked_at, self._failed = "", 0.0, False
+        self._issuer, self._fetched_at, self._failed = "", 0.0, False
         self._known: dict[str, Any] = {}
 
     def of(self, provider: Any) -> dict[str, Any]:
@@ -131,43 +131,45 @@ class _Description:
             self._issuer = settings.OIDC_ISSUER
         if not self._is_due():
             return self._remembered()
-        if not self._asking.acquire(timeout=0 if self._failed or self._known else PATIENCE):
+        if not self._fetching.acquire(timeout=0 if self._failed or self._known else PATIENCE):
             return self._remembered()
         try:
             if self._is_due():
-                self._ask(provider)
+                self._fetch(provider)
         except Exception as error:
             if not self._known:
                 raise
             log.warning("the identity provider's metadata could not be refreshed error=%s", type(error).__name__)
         finally:
-            self._asking.release()
+            self._fetching.release()
         return self._remembered()
 
     def _is_due(self) -> bool:
-        return not self._asked_at or time.monotonic() - self._asked_at > (RETRY_AFTER if self._failed else CACHED_FOR)
+        return not self._fetched_at or time.monotonic() - self._fetched_at > (
+            RETRY_AFTER if self._failed else CACHED_FOR
+        )
 
     def _remembered(self) -> dict[str, Any]:
         if not self._known:
             raise Busy
         return self._known
 
-    def _ask(self, provider: Any) -> None:
+    def _fetch(self, provider: Any) -> None:
         self._failed = True
         try:
-            described = dict(provider.load_server_metadata())
-            if described.get("issuer") != settings.OIDC_ISSUER:
+            metadata = dict(provider.load_server_metadata())
+            if metadata.get("issuer") != settings.OIDC_ISSUER:
                 raise ValueError("It describes another issuer.")
-            algorithms = described.get("id_token_signing_alg_values_supported") or ["RS256"]
-            described["id_token_signing_alg_values_supported"] = [
+            algorithms = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+            metadata["id_token_signing_alg_values_supported"] = [
                 each for each in algorithms if SIGNED.fullmatch(str(each))
             ]
-            self._known, self._failed = described, False
+            self._known, self._failed = metadata, False
         finally:
-            self._asked_at = time.monotonic()
+            self._fetched_at = time.monotonic()
 
 
-description = _Description()
+metadata_cache = _MetadataCache()
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
@@ -192,7 +194,7 @@ def _provider(name: str) -> Any:
         # The access token is used at once, so a lifetime shorter than Authlib's leeway of a minute doesn't matter.
         client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0, "max_redirects": 0},
     )
-    provider.server_metadata = dict(description.of(provider))
+    provider.server_metadata = dict(metadata_cache.of(provider))
     return provider
 
 

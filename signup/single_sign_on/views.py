@@ -37,7 +37,7 @@ BACK = "staff.back"
 NOBODY = _("You are signed in, but not with an account that can be used here. Please ask for help.")
 
 
-def where(setting: Callable[[], object], *methods: str) -> Callable[[View], View]:
+def available_if(setting: Callable[[], object], *methods: str) -> Callable[[View], View]:
     """Decorate a view that exists only while something is set, for GET and other methods."""
 
     def decorate(view: View) -> View:
@@ -60,7 +60,7 @@ def is_from_elsewhere(request: HttpRequest) -> bool:
     return request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}
 
 
-@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
+@available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def log_in(request: HttpRequest) -> HttpResponse:
     if is_from_elsewhere(request):
         return way_in(request)
@@ -70,7 +70,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return way_in(request, failed.text, status=503)
 
 
-@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
+@available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def logged_in(request: HttpRequest) -> HttpResponse:
     try:
         claims = openid.read_claims(request, "logged_in")
@@ -84,7 +84,7 @@ def logged_in(request: HttpRequest) -> HttpResponse:
     return redirect("sign_up")
 
 
-@where(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.SIGNUP_LINK_KEY, "POST")
+@available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.SIGNUP_LINK_KEY, "POST")
 def start(request: HttpRequest) -> HttpResponse:
     """Accept a signed link. In the browser that used it first, it works again.
 
@@ -102,7 +102,7 @@ def start(request: HttpRequest) -> HttpResponse:
     return redirect("sign_up")
 
 
-@where(lambda: settings.OIDC_STAFF_CLAIM)
+@available_if(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_log_in(request: HttpRequest) -> HttpResponse:
     """Redirect to the provider. Staff who are already logged in return to the page that asked them to confirm it."""
     if is_from_elsewhere(request):
@@ -115,7 +115,7 @@ def staff_log_in(request: HttpRequest) -> HttpResponse:
         return _refuse(request, failed)
 
 
-@where(lambda: settings.OIDC_STAFF_CLAIM)
+@available_if(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_logged_in(request: HttpRequest) -> HttpResponse:
     try:
         claims = openid.read_claims(request, "staff_logged_in")

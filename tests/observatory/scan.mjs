@@ -1,5 +1,5 @@
-// Mozilla's scanner for one page on this machine: `node scan.mjs <http port> <https port> <path>…` prints the score and
-// what failed, a line of JSON for each path. Its own command knows the standard ports and front pages only.
+// Run Mozilla's scanner on pages of this machine: `node scan.mjs <http port> <https port> <path>…` prints the score and
+// the failed tests, a line of JSON for each path. The scanner's own command supports only standard ports and front pages.
 
 import { createRequire } from "node:module"
 import fs from "node:fs"
@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url"
 const home = path.dirname(createRequire(import.meta.url).resolve("@mdn/mdn-http-observatory/package.json"))
 const part = (name) => import(pathToFileURL(path.join(home, "src", name)))
 const preloaded = path.join(home, "conf", "hsts-preload.json")
-if (!fs.existsSync(preloaded)) fs.writeFileSync(preloaded, "{}") // No name on this machine is on browsers' lists.
+if (!fs.existsSync(preloaded)) fs.writeFileSync(preloaded, "{}") // No host name on this machine is on browsers' HSTS preload lists.
 
 const { retrieve } = await part("retriever/retriever.js")
 const { ALL_TESTS } = await part("constants.js")

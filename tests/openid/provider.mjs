@@ -1,5 +1,5 @@
-// A certified OpenID provider for tests: `node provider.mjs ISSUER` prints the ports of two, one that calls itself
-// ISSUER and one that calls itself something else. Whoever logs in is who they say they are, with any password.
+// A certified OpenID provider for tests. `node provider.mjs ISSUER` prints the ports of two providers: one that calls
+// itself ISSUER, and one that calls itself something else. It accepts every username with any password.
 
 import { createServer } from "node:http";
 import Provider from "oidc-provider";
@@ -11,7 +11,7 @@ const PEOPLE = {
   administrator: { given_name: "Ada", groups: "Administrator" },
 };
 
-/** «anna-7» is one of many who are like «anna». */
+/** Find a person. "anna-7" is another person with the same values as "anna". */
 function findAccount(context, id) {
   const like = PEOPLE[id.split("-")[0]] ?? {};
   return { accountId: id, claims: () => ({ sub: id, email: `${id}@nullmailer.com`, number: `no-${id}`, ...like }) };
@@ -24,7 +24,7 @@ const configuration = {
   claims: { openid: ["sub", "number"], profile: ["given_name", "family_name", "organization"], email: ["email"], groups: ["groups"] },
   cookies: { keys: ["for tests only"] },
   pkce: { required: () => true },
-  // A browser comes back to a page on whichever port is free.
+  // The page may be on any free port.
   ttl: {
     AccessToken: 60,
     AuthorizationCode: (context) => (context.get("x-hurry") ? 1 : 60),

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from provisioning.models import Attempt
 from provisioning.templatetags.times import ago, duration, exact, until
-from signup.errors import Line
+from signup.errors import UtcFormatter
 from tests.provisioning.admin.conftest import Make, State, attempt, page_of
 
 NOON = datetime(2026, 7, 14, 12, 30, tzinfo=UTC)
@@ -59,8 +59,8 @@ def test_times_to_come_and_gone_are_told_relative_to_now() -> None:
 def test_the_log_stays_in_utc(settings: Settings) -> None:
     settings.TIME_ZONE = "America/New_York"
     record = logging.makeLogRecord({"created": NOON.timestamp(), "msg": "x"})
-    assert settings.LOGGING["formatters"]["line"]["class"] == f"{Line.__module__}.Line"
-    assert Line("{asctime}", style="{").format(record).startswith("2026-07-14 12:30:00")
+    assert settings.LOGGING["formatters"]["line"]["class"] == f"{UtcFormatter.__module__}.UtcFormatter"
+    assert UtcFormatter("{asctime}", style="{").format(record).startswith("2026-07-14 12:30:00")
 
 
 @pytest.mark.django_db

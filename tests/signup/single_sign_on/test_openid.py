@@ -187,7 +187,7 @@ def test_a_provider_that_does_not_answer_is_told(
 ) -> None:
     back = anna.log_in().removeprefix(PAGE)
     monkeypatch.setattr(module, "TIMEOUT", 0.5)
-    module.description.forget()
+    module.metadata_cache.forget()
     openid.spoiled = spoiled
     if spoiled == "gone":
         settings.OIDC_ISSUER = f"http://localhost:{free_port()}"

@@ -16,7 +16,7 @@ from provisioning.admin_site.sessions import PROVEN
 from provisioning.sealed import Sealed
 from signup.models import StaffIdentity
 from signup.single_sign_on import openid, staff
-from signup.single_sign_on.openid import Failed, description
+from signup.single_sign_on.openid import Failed, metadata_cache
 from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import account
@@ -174,7 +174,7 @@ def test_in_a_race_one_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_goes_wrong_at_the_provider_is_told(client: Client, openid: OpenIdProvider) -> None:
     openid.spoiled = "nonce"
     assert "or the sign-in page was opened twice" in come("viewer", client).content.decode()
-    description.forget()
+    metadata_cache.forget()
     openid.spoiled = "broken"
     assert "cannot be reached" in client.get(LOG_IN, follow=True).content.decode()
 

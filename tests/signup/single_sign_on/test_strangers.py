@@ -174,7 +174,7 @@ def test_what_the_provider_says_about_itself_is_asked_for_once_an_hour(
     now[0] += module.CACHED_FOR + 1
     assert client.get("/login/").status_code == 302  # Old metadata is better than none.
 
-    module.description.forget()
+    module.metadata_cache.forget()
     assert client.get("/login/").status_code == 503
     openid.spoiled = ""
     assert client.get("/login/").status_code == 503
@@ -189,7 +189,7 @@ def test_few_threads_wait_for_a_provider_that_hangs_when_customers_come_back(
     settings.OIDC_ISSUER = openid.issuer
     clients = [Client() for _ in range(12)]
     backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: module.AT_ONCE + 1]]
-    module.description._known["token_endpoint"] = hanging.issuer
+    module.metadata_cache._known["token_endpoint"] = hanging.issuer
 
     with ThreadPoolExecutor(module.AT_ONCE) as pool:
         stuck = [pool.submit(visit, back, client) for back, client in zip(backs, clients, strict=False)][:-1]
@@ -221,7 +221,7 @@ def test_a_provider_that_leads_elsewhere_is_not_followed(
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert client.get("/login/").status_code == 302
-        module.description._known["jwks_uri"] = f"http://127.0.0.1:{server.server_port}/jwks"
+        module.metadata_cache._known["jwks_uri"] = f"http://127.0.0.1:{server.server_port}/jwks"
         back = Person(client, "anna").log_in().removeprefix(PAGE)
         assert client.get(back).status_code == 403
         server.shutdown()
