@@ -279,7 +279,7 @@ class TestStaffAreTold:
 
         self.do_chores()
 
-        assert "could not be told" in caplog.text
+        assert "could not be emailed" in caplog.text
 
     def test_without_a_mail_server_it_stands_in_the_log(
         self, send: Send, settings: Settings, caplog: pytest.LogCaptureFixture

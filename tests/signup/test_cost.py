@@ -96,7 +96,7 @@ def test_a_page_that_waits_reads_its_session_and_its_account_and_writes_nothing(
     [
         (4_000, lambda client, _: client.get(FORM)),
         (4_000, lambda client, _: client.get(FORM, headers={"Accept-Encoding": "gzip"})),
-        (11_400, lambda client, form: client.post(FORM, form)),  # On SQLite 10,600: its driver is not in Python.
+        (11_600, lambda client, form: client.post(FORM, form)),  # On SQLite 10,600: its driver is not in Python.
         (22_000, lambda client, form: client.post(FORM, form | {"email": "anna@"})),
     ],
     ids=["form", "form, compressed", "sign-up", "problem"],
