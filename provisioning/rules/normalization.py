@@ -111,7 +111,11 @@ def website(text: str) -> str:
         return text
     host, rest = re.fullmatch(r"([^/?#]*)(.*)", text[scheme.end() :], re.DOTALL).groups()  # type: ignore[union-attr]
     name, colon, port = host.partition(":")
-    return scheme[0].lower() + _ascii_host(name.rstrip(".")) + colon + port + iri_to_uri(rest)
+    try:
+        path = iri_to_uri(rest)
+    except UnicodeEncodeError:  # Half of a surrogate pair, which the rule refuses.
+        return text
+    return scheme[0].lower() + _ascii_host(name.rstrip(".")) + colon + port + path
 
 
 def _ascii_host(name: str) -> str:

@@ -277,6 +277,12 @@ def test_a_text_that_no_rule_allows_is_not_worked_on_for_long(name: str) -> None
     assert problems(ACME | {name: marks}) == {name: ["max_length"]}
 
 
+@pytest.mark.parametrize("website", ["http://[::1]/\ud800", "example.com/\udfff", "http://\ud800.example.com"])
+def test_half_a_surrogate_pair_in_a_website_is_refused(website: str) -> None:
+    with pytest.raises(ValidationError):
+        RULES["website"].clean(website)
+
+
 def test_letters_that_python_does_not_know_yet_are_letters() -> None:
     assert unicodedata.category("\U0001faff") == "Cn"
     assert (
