@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -28,10 +28,12 @@ A_WEEK_OF = 7 * 24
 
 
 @pytest.fixture(autouse=True)
-def protected(settings: Settings) -> None:
+def protected(settings: Settings) -> Iterator[None]:
     settings.ABUSE_PROTECTION = True
     settings.ALLOWED_HOSTS = ["testserver", "other.example.com"]
     cache.clear()
+    yield
+    cache.clear()  # What is counted here is kept for a second.
 
 
 @pytest.mark.parametrize(
