@@ -29,7 +29,6 @@ os.environ.update(
     ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
     SECURE_SSL_REDIRECT="false",
     ABUSE_PROTECTION="false",
-    STAFF_TWO_FACTOR="optional",
     CONSTANT_CONTACT_USERNAME="partner",
     CONSTANT_CONTACT_LIST_HOURS="0",
 )

@@ -56,13 +56,6 @@ def test_the_defaults_that_the_example_shows_are_the_defaults(checkout: Checkout
     assert list(defaults["MISTAKES"]) == ["SECRET_KEY"]
 
 
-@pytest.mark.parametrize(("debug", "two_factor"), [("", "required"), ("true", "optional")])
-def test_a_second_factor_is_required_but_for_development(checkout: Checkout, debug: str, two_factor: str) -> None:
-    checkout.environment["DEBUG"] = debug
-
-    assert json.loads(checkout.run("-c", SHOW).stdout)["STAFF_TWO_FACTOR"] == two_factor
-
-
 @pytest.mark.parametrize(("scheme", "encryption"), [("smtp+tls", "EMAIL_USE_TLS"), ("smtp+ssl", "EMAIL_USE_SSL")])
 def test_the_mail_server_is_the_one_of_the_url(checkout: Checkout, scheme: str, encryption: str) -> None:
     checkout.environment["EMAIL_URL"] = f"{scheme}://anna:secret@mail.example.com:2525"

@@ -24,7 +24,6 @@ ENVIRONMENT = {
     "SEALING_KEYS": Fernet.generate_key().decode(),
     "ALLOWED_HOSTS": "plain.example.com,brand.example.com",
     "SECURE_SSL_REDIRECT": "false",
-    "STAFF_TWO_FACTOR": "optional",
     "TRUSTED_PROXIES": "127.0.0.1",
     "CONSTANT_CONTACT_API_KEY": "none",
     "CONSTANT_CONTACT_USERNAME": "none",
