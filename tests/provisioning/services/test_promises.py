@@ -124,7 +124,9 @@ def test_a_provider_that_is_down_pauses_the_gateway_and_is_warned_of(
         sign_up(username=f"anna-{number}")
     call_command("provision", "--once", "--threads=1")
     assert gateway.current_pause()
-    warnings: list[Any] = [each for each in caplog.records if each.levelno >= logging.WARNING and "500" in each.message]
+    warnings: list[Any] = [
+        each for each in caplog.records if each.levelno >= logging.WARNING and "status=500" in each.message
+    ]
     assert len(warnings) == 5
 
 
