@@ -22,11 +22,11 @@ test-quick: .venv/dev  ## one minute of tests, on SQLite, to run often
 	$(PYTEST) -m "not slow and not browser and not long and not pace and not attack"
 
 test-sqlite: .venv/dev $(NODE)
-	$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov=provisioning --cov-report=term
+	$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov --cov-report=term
 	$(PYTEST) tests --ignore=tests/provisioning -m "$(EVERY_TIME)"
 
 coverage: .venv/dev $(NODE)  ## how much of both packages the tests cover; it makes them twice as slow
-	$(PYTEST) -m "$(EVERY_TIME)" --cov --cov-report=term
+	$(PYTEST) -m "$(EVERY_TIME)" --cov=signup --cov --cov-report=term
 
 test-postgresql: .venv/dev $(NODE)
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack"
