@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from statistics import quantiles
 from typing import TypeVar
@@ -39,7 +39,7 @@ FRESH_FOR = timedelta(minutes=15)
 LATE = timedelta(minutes=10)
 UNCONFIRMED_LATE, LOST_AFTER = timedelta(minutes=5), timedelta(hours=1)
 
-UNDER_WAY = (State.HELD, State.QUEUED, State.SENDING)
+UNFINISHED = (State.HELD, State.QUEUED, State.SENDING)
 
 Counts = Counter[str]
 """Accounts by state."""
@@ -61,7 +61,7 @@ class Period:
     @property
     def success(self) -> float | None:
         """The percentage of finished sign-ups that were created; None if none is finished."""
-        answered = self.submitted - sum(self.counts[state] for state in UNDER_WAY)
+        answered = self.submitted - sum(self.counts[state] for state in UNFINISHED)
         return 100 * self.created / answered if answered else None
 
 
@@ -93,7 +93,6 @@ def overview() -> Overview:
     today = timezone.localdate()
     days = by_day(today)
     workers = Worker.objects.alive().count()
-    row = gateway.state()
     median, slowest = _cached("times", _times_to_ready)
     return Overview(
         tasks=_tasks(workers),
@@ -104,7 +103,7 @@ def overview() -> Overview:
         ],
         median=median,
         slowest=slowest,
-        calls=row.calls if row.day == datetime.now(UTC).date() else 0,
+        calls=gateway.calls_today(),
         quota=settings.CONSTANT_CONTACT_DAILY_QUOTA,
         workers=workers,
         chart=Chart(days),

@@ -19,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import prove_again
-from provisioning.admin_site.two_factor import code_field
+from provisioning.admin_site.two_factor import WRONG_CODE, code_field
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class ProofForm(forms.Form):
         if self.errors:
             return
         if not accepts(self.request, self.request.user, self.cleaned_data["code"]):
-            raise ValidationError("This code is wrong or already used. Wait for the next code and enter it.")
+            raise ValidationError(WRONG_CODE)
 
 
 class OwnPasswordForm(AdminPasswordChangeForm):

@@ -24,6 +24,8 @@ from provisioning.admin_site.sessions import ask_for_proof
 
 log = logging.getLogger(__name__)
 
+WRONG_CODE = "This code is wrong or already used. Wait for the next code and enter it."
+
 
 def code_field(**options: Any) -> forms.CharField:
     attributes = {"autocomplete": "one-time-code", "inputmode": "numeric", "pattern": "[0-9]*", "maxlength": "6"}
@@ -65,7 +67,7 @@ class CodeForm(forms.Form):
 
     def clean_code(self) -> None:
         if not self.device.verify_token(self.cleaned_data["code"]):  # The device throttles guesses.
-            raise ValidationError("This code is wrong or already used. Wait for the next code and enter it.")
+            raise ValidationError(WRONG_CODE)
 
 
 def two_factor(request: HttpRequest) -> HttpResponse:

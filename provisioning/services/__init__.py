@@ -19,7 +19,7 @@ from provisioning.services.customers import (
     refused_keys,
     submit,
 )
-from provisioning.services.privacy import erase, purge, reseal, wipe_token
+from provisioning.services.privacy import ERASABLE, erase, purge, reseal, wipe_token
 from provisioning.services.settlement import settle_complete_pass
 from provisioning.services.staff import (
     approve,
@@ -35,6 +35,7 @@ from provisioning.services.staff import (
 from provisioning.services.workers import expire, provision, read_page, report, sign_off
 
 __all__ = [
+    "ERASABLE",
     "TAKEN",
     "AccountClaim",
     "PageClaim",

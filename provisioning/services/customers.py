@@ -142,20 +142,24 @@ def correct(account: Account, values: Mapping[str, object], *, hold: bool = Fals
 
 def refused(account: Account) -> dict[str, str]:
     """Return a rejected account's refused properties and Constant Contact's reasons; empty if it named no property."""
-    last = account.attempts.filter(outcome__in=REFUSALS).last()
+    last = _last_refusal(account)
     return last.reasons() if last else {}
 
 
 def refused_keys(account: Account) -> dict[str, str]:
     """Return a rejected account's refused properties and Constant Contact's error keys, empty if not known."""
-    last = account.attempts.filter(outcome__in=REFUSALS).last()
+    last = _last_refusal(account)
     return {name: last.refused_keys.get(name, "") for name in last.refused} if last else {}
 
 
 def is_taken(account: Account) -> bool:
     """Whether a rejected account was refused because its username is in use."""
-    last = account.attempts.filter(outcome__in=REFUSALS).last()
+    last = _last_refusal(account)
     return last is not None and last.outcome != Attempt.Outcome.REFUSED
+
+
+def _last_refusal(account: Account) -> Attempt | None:
+    return account.attempts.filter(outcome__in=REFUSALS).last()
 
 
 def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
