@@ -2,6 +2,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.cache import caches
@@ -38,6 +39,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.database)
         if STARTS_PROGRAMS & fixtures:
             item.add_marker(pytest.mark.slow)
+
+
+Roles = dict[str, list[tuple[str, str]]]
+
+
+@pytest.fixture(scope="session")
+def roles(django_db_setup: None, django_db_blocker: Any) -> Roles:
+    """Return the roles that the migrations create, with their permissions."""
+    from django.contrib.auth.models import Group  # Models can't be imported before Django is set up.
+
+    with django_db_blocker.unblock():
+        return {
+            group.name: list(group.permissions.values_list("content_type__app_label", "codename"))
+            for group in Group.objects.all()
+        }
+
+
+@pytest.fixture(autouse=True)
+def roles_exist(request: pytest.FixtureRequest) -> None:
+    """Restore the roles: a test that commits is followed by a flush of all tables, and any test may follow it."""
+    if not request.node.get_closest_marker("database"):
+        return
+    from django.contrib.auth.models import Group, Permission
+
+    roles: Roles = request.getfixturevalue("roles")
+    request.getfixturevalue("db")
+    if Group.objects.exists():
+        return
+    permissions = {(each.content_type.app_label, each.codename): each for each in Permission.objects.all()}
+    for name, codenames in roles.items():
+        Group.objects.create(name=name).permissions.set(permissions[codename] for codename in codenames)
 
 
 @pytest.fixture(autouse=True)
