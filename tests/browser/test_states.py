@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.installation import Installation
 from tests.browser.journey import expect_heading, fill_in, fresh_name, reference_of, send
+from tests.provisioning.sandbox.partner import until
 
 Check = Callable[[Page], None]
 
@@ -98,10 +99,8 @@ def test_the_suggestions_in_the_place_of_a_taken_user_name(
     send(page)
     page.wait_for_url("**/signup/**")
 
-    site.manage("provision", "--once")
-    page.reload()
-
-    expect(page.locator(".suggestions")).to_be_visible()
+    with site.worker():
+        until(lambda: page.reload() and page.locator(".suggestions").count())
     accessible(page)
     assert fits(page)
 
