@@ -19,9 +19,7 @@ USER 10001
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATABASE_URL=sqlite:////data/db.sqlite3
 VOLUME /data
 EXPOSE 8000
-# The check needs a host name from ALLOWED_HOSTS, like any other request.
 HEALTHCHECK --start-period=30s CMD ["python", "-c", "\
-from urllib.request import Request, urlopen; \
-from signup.settings import ALLOWED_HOSTS; \
-urlopen(Request('http://127.0.0.1:8000/healthz', headers={'Host': ALLOWED_HOSTS[0].strip('.*') or 'localhost'}), timeout=5)"]
+from urllib.request import urlopen; \
+urlopen('http://127.0.0.1:8000/healthz', timeout=5)"]
 CMD ["sh", "-c", "python manage.py migrate --no-input && exec python manage.py serve --bind 0.0.0.0:8000"]

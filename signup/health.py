@@ -1,12 +1,20 @@
 """Health checks: is the installation alive, and can it take sign-ups?"""
 
-from django.db import Error, connection
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+from django.db import Error, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from provisioning.models import Worker
+from provisioning.database import describe
+from provisioning.models import Account, Worker
+
+LONGEST_WAIT = 3
+"""Seconds that the trial sign-up may wait for the database."""
 
 
 @require_safe
@@ -20,16 +28,42 @@ def alive(request: HttpRequest) -> JsonResponse:
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 if sign-ups can be stored, and otherwise 503 with the reason. Storing them needs no worker."""
-    if reason := _what_is_missing():
-        return JsonResponse({"status": "not ready", "reason": reason}, status=503)
-    return JsonResponse({"status": "ready", "workers": Worker.objects.alive().count()})
-
-
-def _what_is_missing() -> str:
     try:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            return "Migrations are to be applied: manage.py migrate"
-    except Error:
-        return "The database cannot be reached."
-    return ""
+        if not _is_migrated():
+            return _not_ready("Migrations are to be applied: manage.py migrate")
+        _try_to_store()
+        return JsonResponse({"status": "ready", "workers": Worker.objects.alive().count()})
+    except Error as error:
+        return _not_ready(describe(error))
+
+
+def _not_ready(reason: str) -> JsonResponse:
+    return JsonResponse({"status": "not ready", "reason": reason}, status=503)
+
+
+def _is_migrated() -> bool:
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def _try_to_store() -> None:
+    """Store a sign-up and roll it back. Raises the database's error."""
+    with _impatient_transaction():
+        Account.objects.create(submission=uuid4(), state=Account.State.CLOSED)
+        transaction.set_rollback(True)
+
+
+@contextmanager
+def _impatient_transaction() -> Iterator[None]:
+    """Open a transaction in which each statement waits for no longer than `LONGEST_WAIT`."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"PRAGMA busy_timeout = {LONGEST_WAIT * 1000}")
+        try:
+            with transaction.atomic():
+                if connection.vendor == "postgresql":
+                    cursor.execute(f"SET LOCAL statement_timeout = '{LONGEST_WAIT}s'")
+                yield
+        finally:
+            if connection.vendor == "sqlite":
+                cursor.execute(f"PRAGMA busy_timeout = {connection.settings_dict['OPTIONS']['timeout'] * 1000}")

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.middleware.common import CommonMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.urls import reverse
 from django.utils import translation
@@ -34,6 +35,14 @@ PERMISSIONS_POLICY = ", ".join(
     )
 )
 """The features of a visitor's device that no page may use (https://www.w3.org/TR/permissions-policy/)."""
+
+
+class OwnHostsMiddleware(CommonMiddleware):
+    """Answers only to ALLOWED_HOSTS, except for probes: load balancers and kubelets ask by a bare address."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        is_probe = re.match(settings.PROBES, request.path_info.lstrip("/"))
+        return None if is_probe else super().process_request(request)
 
 
 class CustomersLanguageMiddleware(LocaleMiddleware):

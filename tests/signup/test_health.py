@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 from django.test import Client
 from pytest_django import Settings
 
-from provisioning.models import Worker
+from provisioning.models import Account, Worker
+from signup import health
 
 
 @contextmanager
@@ -20,6 +21,35 @@ def unreachable_database() -> Iterator[None]:
 
     with connection.execute_wrapper(refuse):
         yield
+
+
+@contextmanager
+def read_only_database() -> Iterator[None]:
+    """Make the database refuse writes, as a standby does."""
+    is_sqlite = connection.vendor == "sqlite"
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON" if is_sqlite else "SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA query_only = OFF" if is_sqlite else "SET default_transaction_read_only = off")
+
+
+@contextmanager
+def locked_database() -> Iterator[None]:
+    """Hold a lock that keeps sign-ups from being stored, in a session of its own."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            if connection.vendor == "sqlite":
+                cursor.execute("BEGIN IMMEDIATE")
+            else:
+                other.set_autocommit(False)
+                cursor.execute("LOCK TABLE provisioning_account IN EXCLUSIVE MODE")
+            yield
+            cursor.execute("ROLLBACK")
+    finally:
+        other.close()
 
 
 def test_alive_is_answered_without_looking_at_the_database(client: Client) -> None:
@@ -59,7 +89,44 @@ def test_not_ready_without_the_database_of_which_nothing_is_told(client: Client)
         response = client.get("/readyz")
 
     assert response.status_code == 503
-    assert response.json() == {"status": "not ready", "reason": "The database cannot be reached."}
+    assert response.json() == {"status": "not ready", "reason": "The database can't be reached."}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_not_ready_while_the_database_is_read_only(client: Client) -> None:
+    with read_only_database():
+        response = client.get("/readyz")
+
+    assert (response.status_code, response.json()["reason"]) == (503, "The database is read-only.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_not_ready_while_another_session_locks_the_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LONGEST_WAIT", 1)
+    with locked_database():
+        response = client.get("/readyz")
+
+    assert (response.status_code, response.json()["reason"]) == (503, "The database is locked by another session.")
+    assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_trial_sign_up_leaves_nothing_behind(client: Client) -> None:
+    assert client.get("/readyz").status_code == 200
+
+    assert not Account.objects.exists()
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout")
+            assert cursor.fetchone() == (20_000,)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "web_1", "signup.example.net", "not a host name"])
+def test_probes_are_answered_whatever_host_they_ask_for(client: Client, path: str, host: str) -> None:
+    assert client.get(path, headers={"host": host}).status_code == 200
+    assert client.get("/", headers={"host": host}).status_code == 400
 
 
 @pytest.mark.django_db
