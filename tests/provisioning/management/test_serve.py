@@ -82,6 +82,10 @@ def test_its_log_has_paths_without_queries_and_no_addresses(installation: Progra
     assert not any(word in line for word in ("secret", "x.org", "127.0.0.1"))
 
 
-def test_only_allowed_hosts_are_answered(installation: Program) -> None:
+def test_only_allowed_hosts_are_answered_except_by_probes(installation: Program) -> None:
+    address = installation.find(LISTENS)[1]
+
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        urllib.request.urlopen(installation.find(LISTENS)[1] + "/healthz")
+        urllib.request.urlopen(address)
+    with urllib.request.urlopen(address + "/readyz") as response:
+        assert response.status == 200
