@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 from django_otp.plugins.otp_totp import apps as totp
 
@@ -10,14 +11,15 @@ class ProvisioningConfig(AppConfig):
     verbose_name = "Constant Contact accounts"
 
     def ready(self) -> None:
-        from provisioning import search
         from provisioning.admin_site import guessing, sessions
+        from provisioning.search import index
         from provisioning.signals import chores
 
         user_logged_in.connect(sessions.begin)
         user_logged_out.connect(sessions.end)
         chores.connect(guessing.forget_failures)
-        post_migrate.connect(search.prepare, sender=self)
+        connection_created.connect(index.register)
+        post_migrate.connect(index.prepare, sender=self)
 
 
 class TwoFactorConfig(totp.DefaultConfig):  # type: ignore[misc]  # untyped

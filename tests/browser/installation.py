@@ -19,6 +19,7 @@ from uuid import UUID
 from django.conf import settings as own
 
 from provisioning.sandbox import Server
+from provisioning.search.index import add_function
 from tests.patience import PATIENCE
 from tests.provisioning.sandbox.partner import partner_of, provider
 
@@ -80,6 +81,7 @@ class Installation:
         changed = {"password": "", "due_at": None, **columns}
         update = f"UPDATE provisioning_account SET {', '.join(f'{name} = ?' for name in changed)} WHERE reference = ?"
         with closing(sqlite3.connect(self.directory / "db.sqlite3", timeout=20)) as database, database:
+            add_function(database)
             assert database.execute(update, [*changed.values(), UUID(reference).hex]).rowcount == 1
 
     def refuse(self, reference: str, **reasons: str) -> None:

@@ -6,6 +6,7 @@ from django.db import connection, models
 
 from provisioning import search
 from provisioning.models import Account
+from provisioning.search import index
 
 REFERENCE = "9a0c1f9e-1111-4c5d-8f00-0123456789ab"
 
@@ -22,6 +23,7 @@ def wanted(db: None) -> Account:
         reference=REFERENCE,
         state="created",
         account_id="cc-4711",
+        phone="+49 (30) 123456-7 ext. 12",
     )
 
 
@@ -56,6 +58,9 @@ def account(**values: Any) -> Account:
         REFERENCE.replace("-", ""),
         REFERENCE[:8],
         f" {REFERENCE} ",
+        "t",
+        "ba",
+        "c m",
     ],
 )
 def test_an_account_is_found_by_the_beginning_of_its_words(wanted: Account, text: str) -> None:
@@ -86,12 +91,82 @@ def test_a_search_without_a_match_finds_nothing_and_does_not_fail(wanted: Accoun
     assert list(search.matching(Account.objects.all(), text)) == []
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ({"organization_name": "Söhne & Töchter"}, "sohne tochter"),
+        ({"organization_name": "Sohne"}, "söhne"),
+        ({"first_name": "Łukasz", "last_name": "Świątek"}, "lukasz swiatek"),
+        ({"first_name": "ŁUKASZ"}, "łukasz"),
+        ({"last_name": "O'Neill"}, "oneill"),
+        ({"last_name": "O’Neill"}, "oneill"),  # noqa: RUF001
+        ({"last_name": "O’Neill"}, "o'neill"),  # noqa: RUF001
+        ({"last_name": "O'Neill"}, "neill"),
+        ({"last_name": "Oneill"}, "o'neill"),
+        ({"organization_name": "Straße"}, "strasse"),
+        ({"organization_name": "ÆRØ"}, "aero"),
+        ({"organization_name": "Ｃａｆｅ́"}, "cafe"),  # noqa: RUF001
+        ({"first_name": "Борис"}, "борис"),
+        ({"organization_name": "東京パン"}, "東"),
+        ({"organization_name": "Pizza🍕Palace"}, "🍕"),
+        ({"organization_name": "Pizza🍕Palace"}, "palace"),
+        ({"organization_name": "☕️ Corner"}, "☕"),
+        ({"organization_name": "Chefs 👩🏽‍🍳"}, "👩‍🍳"),
+    ],
+)
+def test_accents_apostrophes_and_emoji_are_found_as_people_type_them(
+    wanted: Account, names: dict[str, str], text: str
+) -> None:
+    special = account(username="special", **names)
+    assert list(search.matching(Account.objects.all(), text)) == [special]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+49 (30) 123456-7",
+        "+49301234567",
+        "0049 30 1234567",
+        "030 1234567",
+        "030/123 45 67",
+        "1234567",
+        "4567",
+        "+49 30 12",
+        "030 1234567 bakery",
+        "bakery 030-1234567",
+    ],
+)
+def test_a_phone_number_is_found_by_its_digits(wanted: Account, text: str) -> None:
+    assert list(search.matching(Account.objects.all(), text)) == [wanted]
+
+
+@pytest.mark.parametrize("text", ["030 1234568", "234567", "+49 40", "12 030 1234567 yoga"])
+def test_other_digits_do_not_match_a_phone_number(wanted: Account, text: str) -> None:
+    assert list(search.matching(Account.objects.all(), text)) == []
+
+
+def test_groups_of_digits_are_also_words(wanted: Account) -> None:
+    numbered = account(organization_name="Route 66 12 Diner", username="diner")
+    assert list(search.matching(Account.objects.all(), "66 12")) == [numbered]
+    assert list(search.matching(Account.objects.all(), "12 66")) == [numbered]
+
+
+def test_a_query_may_be_long(wanted: Account) -> None:
+    assert list(search.matching(Account.objects.all(), "bakery " * 1000)) == [wanted]
+
+
 def test_search_follows_corrections_and_deletions(wanted: Account) -> None:
     Account.objects.filter(pk=wanted.pk).update(organization_name="Maple Roastery")
     assert search.matching(Account.objects.all(), "roastery").exists()
     assert not search.matching(Account.objects.filter(username=wanted.username), "brien").exists()
     wanted.delete()
     assert not search.matching(Account.objects.all(), "roastery").exists()
+
+
+def test_a_corrected_phone_number_replaces_the_old_one(wanted: Account) -> None:
+    Account.objects.filter(pk=wanted.pk).update(phone="020 7946 0000")
+    assert search.matching(Account.objects.all(), "+44 20 79460000").exists()
+    assert not search.matching(Account.objects.all(), "030 1234567").exists()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -103,13 +178,13 @@ def test_the_search_survives_an_altered_table(wanted: Account) -> None:
     new.model = Account
     with connection.schema_editor() as editor:
         editor.alter_field(Account, old, new)
-    search.prepare()
+    index.prepare()
     account(organization_name="Later Roastery", username="later")
     assert search.matching(Account.objects.all(), "later").exists()
     assert search.matching(Account.objects.all(), "bakery").exists()
     with connection.schema_editor() as editor:
         editor.alter_field(Account, new, old)
-    search.prepare()
+    index.prepare()
 
 
 def test_a_search_can_be_limited_to_the_newest(wanted: Account) -> None:
@@ -121,6 +196,6 @@ def test_a_search_can_be_limited_to_the_newest(wanted: Account) -> None:
 
 
 def test_preparing_twice_does_nothing(wanted: Account) -> None:
-    search.prepare()
-    search.prepare()
+    index.prepare()
+    index.prepare()
     assert search.matching(Account.objects.all(), "bakery").count() == 1

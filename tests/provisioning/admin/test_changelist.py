@@ -115,3 +115,12 @@ def test_a_long_list_is_counted_only_so_far(admin_client: Client, make: Make, mo
     page = admin_client.get(LIST, {"q": "alder"}).content.decode()
     assert "newest 3 accounts; search or filter to find others" in page
     assert "many found" in page
+
+
+def test_a_search_without_results_says_what_to_try(admin_client: Client, make: Make) -> None:
+    make(State.CREATED)
+    page = admin_client.get(LIST, {"q": "birch"}).content.decode()
+    assert 'No account matches "birch"' in page
+    assert "Search without the filters" not in page
+    filtered = admin_client.get(LIST, {"q": "alder", "state__exact": State.HELD}).content.decode()
+    assert '<a href="?q=alder">Search without the filters</a>' in filtered

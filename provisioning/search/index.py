@@ -1,0 +1,138 @@
+"""The index of words: a column for PostgreSQL's full-text search, or SQLite's FTS5. Triggers maintain it.
+
+It is created after migrations, because Django alters a SQLite table by replacing it, and the old table's triggers are
+lost. SQLite's triggers call a Python function, so only this application can write to the indexed columns.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+from provisioning.models import Account
+from provisioning.search.words import (
+    ACCENTS,
+    APOSTROPHES,
+    END,
+    EXTENSION,
+    LETTERS,
+    LIGATURES,
+    LONGEST,
+    TAIL,
+    WORD,
+    index_words,
+)
+
+PREFIX_LENGTHS = range(1, 9)
+"""Prefixes of these lengths have index entries of their own: collecting all words with a prefix would be slow."""
+COLUMNS = ("phone", "organization_name", "first_name", "last_name", "email", "username", "account_id")
+
+
+def prepare(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
+    """Create the index if it is missing, and index existing rows."""
+    database = connections[using]
+    if Account._meta.db_table not in database.introspection.table_names():  # All migrations were reversed.
+        return
+    exists, statements = POSTGRESQL if database.vendor == "postgresql" else SQLITE
+    with transaction.atomic(using), database.cursor() as cursor:
+        cursor.execute(exists)
+        if not cursor.fetchone()[0]:
+            for statement in statements:
+                cursor.execute(statement)
+
+
+def register(connection: Any, **signal: Any) -> None:
+    """Give a new SQLite connection the function that the triggers call."""
+    if connection.vendor == "sqlite":
+        add_function(connection.connection)
+
+
+def add_function(database: sqlite3.Connection) -> None:
+    database.create_function("account_words", len(COLUMNS), index_words, deterministic=True)
+
+
+def _columns(prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{name}" for name in COLUMNS)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _folded(text: str) -> str:
+    """Return SQL that folds a text as `words` does, but leaves the case."""
+    folded = f"normalize(regexp_replace(normalize({text}, NFKD), {_quoted(ACCENTS)}, '', 'g'), NFKC)"
+    for ligature, letters in LIGATURES.items():
+        folded = f"replace({folded}, '{ligature}', '{letters}')"
+    return f"translate({folded}, '{''.join(LETTERS)}', '{''.join(LETTERS.values())}')"
+
+
+# The words are in a column because splitting text into words is the slowest part of a search. The trigger lists no
+# columns because PostgreSQL refuses to alter columns that a trigger lists. With `fastupdate` on, every search would
+# scan a list of new entries.
+POSTGRESQL = (
+    "SELECT count(*) = 1 FROM pg_trigger WHERE tgname = 'account_words' AND tgrelid = 'provisioning_account'::regclass",
+    (
+        "ALTER TABLE provisioning_account ADD COLUMN IF NOT EXISTS words tsvector",
+        f"""
+        CREATE OR REPLACE FUNCTION account_words() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE
+            texts text := concat_ws(' ', {", ".join(f"NEW.{name}" for name in COLUMNS if name != "phone")});
+            joined text := translate(texts, {_quoted(APOSTROPHES)}, '');
+            digits text := regexp_replace(regexp_replace(NEW.phone, {_quoted(EXTENSION)}, '', 'i'), '[^0-9]', '', 'g');
+        BEGIN
+            IF TG_OP = 'UPDATE' AND NEW.words IS NOT NULL THEN
+                IF ({_columns("NEW.")}) IS NOT DISTINCT FROM ({_columns("OLD.")}) THEN
+                    RETURN NEW;
+                END IF;
+            END IF;
+            IF joined <> texts THEN
+                texts := texts || ' ' || joined;
+            END IF;
+            IF octet_length(texts) > length(texts) THEN
+                texts := {_folded("texts")};
+            END IF;
+            NEW.words := (
+                SELECT array_to_tsvector(array_agg(DISTINCT left(word, size)))
+                FROM (
+                    SELECT match[1] FROM regexp_matches(lower(texts), {_quoted(WORD)}, 'g') AS match
+                    UNION ALL SELECT unnest(ARRAY[digits, right(digits, {TAIL}), right(digits, {END})])
+                ) AS found (word), unnest(ARRAY{[*PREFIX_LENGTHS, LONGEST]}) AS size
+                WHERE word <> ''
+            );
+            RETURN NEW;
+        END $$""",  # noqa: S608
+        "CREATE TRIGGER account_words BEFORE INSERT OR UPDATE ON provisioning_account"
+        " FOR EACH ROW EXECUTE FUNCTION account_words()",
+        "UPDATE provisioning_account SET words = NULL",
+        "CREATE INDEX account_search ON provisioning_account USING gin (words) WITH (fastupdate = off)",
+    ),
+)
+
+_delete = f"""
+INSERT INTO account_search (account_search, rowid, words)
+VALUES ('delete', old.id, account_words({_columns("old.")}));"""  # noqa: S608
+_insert = f"""
+INSERT INTO account_search (rowid, words) VALUES (new.id, account_words({_columns("new.")}));"""  # noqa: S608
+
+# https://www.sqlite.org/fts5.html#contentless_tables
+SQLITE = (
+    "SELECT count(*) = 3 FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'account_search_%'",
+    (
+        *(f"DROP TRIGGER IF EXISTS account_search_{event}" for event in ("insert", "delete", "update")),
+        "DROP TABLE IF EXISTS account_search",
+        f"""
+        CREATE VIRTUAL TABLE account_search USING fts5 (
+            words, content='', detail='none', columnsize=0,
+            tokenize='ascii', prefix='{" ".join(map(str, PREFIX_LENGTHS))}'
+        )""",
+        f"CREATE TRIGGER account_search_insert AFTER INSERT ON provisioning_account BEGIN {_insert} END",
+        f"CREATE TRIGGER account_search_delete AFTER DELETE ON provisioning_account BEGIN {_delete} END",
+        f"CREATE TRIGGER account_search_update AFTER UPDATE OF {_columns()}"
+        f" ON provisioning_account BEGIN {_delete} {_insert} END",
+        f"INSERT INTO account_search (rowid, words) SELECT id, account_words({_columns()})"  # noqa: S608
+        " FROM provisioning_account",
+    ),
+)
