@@ -152,6 +152,20 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     if DATABASES["default"]["NAME"] != ":memory:":
         DATABASES["default"]["NAME"] = str(BASE_DIR / DATABASES["default"]["NAME"])
 
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # A cursor on the server needs one connection from beginning to end, which pgbouncer doesn't give.
+    DATABASES["default"] |= {"ENGINE": "signup.postgresql", "DISABLE_SERVER_SIDE_CURSORS": True}
+    # A connection that leads nowhere is noticed within 20 seconds. DATABASE_URL may say otherwise.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 20_000,
+    } | DATABASES["default"].get("OPTIONS", {})
+STATEMENT_TIMEOUT = 15.0
+"""Seconds that a statement of the web server or a worker may take on PostgreSQL, or wait for a lock."""
+
 _MEMORY = "django.core.cache.backends.locmem.LocMemCache"
 CACHES = {
     "default": {"BACKEND": _MEMORY},

@@ -11,7 +11,11 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
 # Each thread keeps its connection for many requests, and checks it before each. Provisioning workers don't: they hold
 # no connection during a slow call.
-settings.DATABASES["default"] = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True} | settings.DATABASES["default"]
+settings.DATABASES["default"] = {
+    "CONN_MAX_AGE": 600,
+    "CONN_HEALTH_CHECKS": True,
+    "STATEMENT_TIMEOUT": settings.STATEMENT_TIMEOUT,
+} | settings.DATABASES["default"]
 application = get_wsgi_application()
 try:
     call_command("check", deploy=not settings.DEBUG)

@@ -1,4 +1,3 @@
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,9 @@ from pytest_django import Settings
 from tests.checkout import Checkout
 from tests.contract.observer import check_contract as check_contract
 from tests.contract.observer import contract_violations as contract_violations
+from tests.installed import installed
 from tests.openid import OpenIdProvider
+from tests.pgbouncer import PgBouncer
 from tests.postgresql import PostgreSQL
 
 
@@ -28,7 +29,7 @@ def django_db_modify_db_settings(
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "db.sqlite3")
 
 
-STARTS_PROGRAMS = {"checkout", "database", "openid_provider", "prepared", "site", "start"}
+STARTS_PROGRAMS = {"checkout", "database", "openid_provider", "pgbouncer", "prepared", "server", "site", "start"}
 """Fixtures that start programs, which takes seconds."""
 
 
@@ -120,23 +121,36 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
 
 @pytest.fixture
 def database() -> Iterator[PostgreSQL]:
-    """Start a PostgreSQL server. If none is installed, skip the test, or fail it in CI."""
-    try:
-        database = PostgreSQL()
-    except FileNotFoundError as error:
-        pytest.fail(str(error)) if os.environ.get("CI") == "true" else pytest.skip(str(error))
-    with database:
+    """Start a PostgreSQL server for one test."""
+    with installed(PostgreSQL) as database:
         yield database
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    """Start a PostgreSQL server for a module whose tests don't stop it."""
+    with installed(PostgreSQL) as server:
+        yield server
+
+
+@pytest.fixture
+def pgbouncer(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[PgBouncer]:
+    """Reach the tests' database through a pgbouncer. Skip the test on SQLite."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no pgbouncer.")
+    where = connection.settings_dict
+    with installed(PgBouncer, where["PORT"]) as pgbouncer:
+        connection.close()
+        with monkeypatch.context() as through:
+            through.setitem(where, "PORT", pgbouncer.port)
+            yield pgbouncer
+            connection.close()
 
 
 @pytest.fixture(scope="session")
 def openid_provider() -> Iterator[OpenIdProvider]:
     """Start one provider for all tests. Without Node, skip them, or fail them in CI."""
-    try:
-        provider = OpenIdProvider()
-    except FileNotFoundError as error:
-        pytest.fail(str(error)) if os.environ.get("CI") == "true" else pytest.skip(str(error))
-    with provider:
+    with installed(OpenIdProvider) as provider:
         yield provider
 
 

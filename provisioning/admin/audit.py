@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localdate, localtime
 
 from provisioning.admin.action_views import require_permissions
-from provisioning.admin.exports import FORMATS, as_csv
+from provisioning.admin.exports import FORMATS, as_csv, in_chunks
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import described
 from provisioning.admin_site import record
@@ -62,7 +62,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
             return redirect("admin:provisioning_auditentry_changelist")
         record(request, None, "Audit trail exported")
         return StreamingHttpResponse(
-            as_csv(map(_row, entries.iterator(chunk_size=2000)), HEADER),
+            as_csv(map(_row, in_chunks(entries, _read)), HEADER),
             content_type=FORMATS["csv"][0],
             headers={"Content-Disposition": f'attachment; filename="audit-{localdate()}.csv"'},
         )
@@ -92,3 +92,7 @@ def _row(entry: AuditEntry) -> tuple[Any, ...]:
     at = localtime(entry.at).isoformat(timespec="seconds")
     reference = entry.account and entry.account.reference
     return at, reference, entry.account, entry.who, entry.what, entry.detail, "; ".join(described(entry))
+
+
+def _read(keys: list[int]) -> dict[int, AuditEntry]:
+    return AuditEntry.objects.select_related("account", "user").in_bulk(keys)

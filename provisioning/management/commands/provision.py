@@ -47,6 +47,7 @@ class Command(BaseCommand):
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
         self.ending, self.chores_at, self.pages_at = False, 0.0, 0.0
         sys.setswitchinterval(SWITCH)
+        connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.end)

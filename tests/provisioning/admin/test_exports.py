@@ -1,14 +1,18 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
+from provisioning.admin import exports
 from provisioning.admin.exports import as_csv
-from provisioning.models import Attempt
+from provisioning.models import Attempt, AuditEntry
+from tests.pgbouncer import PgBouncer
 from tests.provisioning.admin.conftest import PASSWORD, ROLES, TOKEN, Make, State, attempt, page_of
 
 AsRole = Callable[[str], Client]
@@ -40,6 +44,44 @@ def test_all_pages_of_the_list_are_exported(admin_client: Client, make: Make, mo
     for _ in range(5):
         make(State.QUEUED)
     assert len(csv_rows(admin_client)) == 5
+
+
+def test_rows_are_in_the_order_of_the_list_whatever_is_read_at_a_time(
+    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "CHUNK", 2)
+    made = [make(State.QUEUED).username for _ in range(5)]
+
+    assert [row["username"] for row in csv_rows(admin_client)] == made[::-1]
+
+
+@pytest.mark.parametrize("path", [f"{EXPORT}csv", f"{EXPORT}json", "/admin/provisioning/auditentry/export.csv"])
+def test_an_export_needs_no_connection_of_its_own(
+    pgbouncer: PgBouncer, admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Behind pgbouncer, somebody else gets the connection between two statements."""
+    monkeypatch.setattr(exports, "CHUNK", 2)
+    for _ in range(5):
+        AuditEntry.objects.create(account=make(State.QUEUED), what="Approved")
+    response: Any = admin_client.get(path)
+    lines = iter(response.streaming_content)
+    begun = [next(lines), next(lines)]
+
+    with somebody_else():
+        text = b"".join([*begun, *lines]).decode()
+
+    assert text.count("Alder Bakery") == 5
+
+
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Be in a transaction, on the connection that was used last."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        yield
+    other.close()
 
 
 def test_an_empty_list_is_a_valid_file(admin_client: Client) -> None:

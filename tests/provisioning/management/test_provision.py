@@ -38,6 +38,7 @@ def quick(settings: Settings, sandbox: Server, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gateway, "LATE", 60.0)
     monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
     monkeypatch.setattr(provision, "BUSY", 0.01)
+    monkeypatch.setitem(connection.settings_dict, "STATEMENT_TIMEOUT", None)  # The command sets it.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in handlers.items():

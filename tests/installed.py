@@ -1,0 +1,21 @@
+"""Programs that tests need and that may not be installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+Program = TypeVar("Program")
+
+
+def installed(program: Callable[..., Program], *arguments: Any) -> Program:
+    """Return the program. If it isn't installed (FileNotFoundError), skip the test, or fail it in CI."""
+    try:
+        return program(*arguments)
+    except FileNotFoundError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))

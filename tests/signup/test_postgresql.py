@@ -1,0 +1,146 @@
+"""The PostgreSQL backend: nothing holds a thread for much longer than the limit, whatever becomes of the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import ConnectionHandler
+
+from provisioning.database import LOCKED, UNREACHABLE, describe
+from signup.postgresql import base
+from tests.installed import installed
+from tests.line import Line
+from tests.patience import PATIENCE
+from tests.pgbouncer import PgBouncer
+from tests.postgresql import PostgreSQL
+from tests.provisioning.sandbox.partner import until
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any) -> Iterator[None]:
+    monkeypatch.setattr(base, "GRACE", 0.5)
+    monkeypatch.setattr(base, "IDLE_TIMEOUT", 1)
+    with django_db_blocker.unblock():
+        yield
+
+
+@pytest.fixture(scope="module")
+def port(server: PostgreSQL) -> int:
+    with psycopg.connect(server.url) as connection:
+        connection.execute("CREATE TABLE thing AS SELECT 1 AS id")
+    port = urlsplit(server.url).port
+    assert port
+    return port
+
+
+@pytest.fixture
+def line(port: int) -> Iterator[Line]:
+    with Line(port) as line:
+        yield line
+
+
+@pytest.fixture
+def pgbouncer(port: int) -> Iterator[PgBouncer]:
+    with installed(PgBouncer, port) as pgbouncer:
+        yield pgbouncer
+
+
+@contextmanager
+def session(port: int, limit: float | None = 1.0) -> Iterator[BaseDatabaseWrapper]:
+    """Open a session with the product's backend."""
+    where = {"ENGINE": "signup.postgresql", "HOST": "127.0.0.1", "PORT": port, "NAME": "postgres", "USER": "tests"}
+    connection = ConnectionHandler({"default": where | {"STATEMENT_TIMEOUT": limit}})["default"]
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def run(connection: BaseDatabaseWrapper, sql: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone() if cursor.description else None
+
+
+def settings_of(connection: BaseDatabaseWrapper) -> list[str]:
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    return [run(connection, f"SHOW {name}")[0] for name in names]
+
+
+def begin(connection: BaseDatabaseWrapper) -> None:
+    connection.set_autocommit(False)
+    run(connection, "SELECT 1")
+
+
+@contextmanager
+def transaction_of(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    begin(connection)
+    yield
+    connection.commit()
+    connection.set_autocommit(True)
+
+
+def test_a_dead_line_is_given_up_and_a_new_one_is_used(line: Line) -> None:
+    with session(line.port) as connection:
+        run(connection, "SELECT 1")
+        line.die()
+        with pytest.raises(OperationalError, match="did not answer in time"):
+            run(connection, "SELECT 1")
+        assert line.swallowed.is_set()
+
+        line.revive()
+        connection.close()
+        assert run(connection, "SELECT 1") == (1,)
+
+
+def test_a_line_that_dies_before_the_commit_is_given_up(line: Line) -> None:
+    with session(line.port) as connection:
+        begin(connection)
+        line.die()
+        with pytest.raises(OperationalError, match="did not answer in time"):
+            connection.commit()
+
+
+@pytest.mark.parametrize("in_transaction", [True, False])
+def test_a_lock_is_not_waited_for_longer_than_the_limit(port: int, in_transaction: bool) -> None:
+    with session(port, limit=None) as one, session(port) as other, session(port, limit=None) as admin:
+        begin(one)
+        run(one, "LOCK TABLE thing")
+        other.set_autocommit(not in_transaction)
+        with pytest.raises(OperationalError) as refused:
+            run(other, "UPDATE thing SET id = 2")
+
+        assert describe(refused.value) == (LOCKED if in_transaction else UNREACHABLE)
+        is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        until(lambda: run(admin, is_waiting) == (0,))  # What was given up is canceled, too.
+
+
+def test_the_server_releases_what_a_dead_line_has_locked(line: Line, port: int) -> None:
+    with session(line.port) as lost, session(port, limit=PATIENCE) as other:
+        begin(lost)
+        run(lost, "LOCK TABLE thing")
+        line.die()
+        begin(other)
+
+        run(other, "UPDATE thing SET id = 2")
+
+
+def test_without_a_limit_a_statement_may_take_any_time(port: int) -> None:
+    with session(port, limit=None) as connection:
+        begin(connection)
+        assert settings_of(connection) == ["0", "0", "0"]
+
+
+def test_behind_pgbouncer_limits_last_as_long_as_their_transaction(pgbouncer: PgBouncer) -> None:
+    with session(pgbouncer.port) as ours:
+        with transaction_of(ours):
+            assert settings_of(ours) == ["1s", "1s", "1s"]
+        with session(pgbouncer.port, limit=None) as migrate:
+            assert settings_of(migrate) == ["0", "0", "0"]
