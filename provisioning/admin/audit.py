@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localdate, localtime
 
 from provisioning.admin.action_views import require_permissions
-from provisioning.admin.exports import FORMATS, as_csv, in_chunks
+from provisioning.admin.exports import as_csv, in_chunks
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import described
 from provisioning.admin_site import record
@@ -63,7 +63,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
         record(request, None, "Audit trail exported")
         return StreamingHttpResponse(
             as_csv(map(_row, in_chunks(entries, _read)), HEADER),
-            content_type=FORMATS["csv"][0],
+            content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": f'attachment; filename="audit-{localdate()}.csv"'},
         )
 

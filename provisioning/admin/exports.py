@@ -1,22 +1,26 @@
-"""Exports of the list of accounts: CSV for spreadsheets, JSON for programs. Neither contains secrets."""
+"""Exports of the list of accounts: CSV in words for people, JSON for programs. Neither contains secrets."""
 
 from __future__ import annotations
 
 import csv
 import json
 import logging
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 from django.http import Http404, HttpRequest, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect
-from django.utils.timezone import localdate
+from django.utils.timezone import localdate, localtime
 
+from provisioning import rules
 from provisioning.admin.action_views import require_permissions
 from provisioning.admin_site import record
 from provisioning.models import Account, Attempt
@@ -39,23 +43,33 @@ COLUMNS = (
     "gdpr_opt_out",
     "account_id",
     "host",
+    "decline_reason",
     "submitted_at",
     "state_changed_at",
     "created_at",
     "erased_at",
 )
-SENT = ("single_billing", "managed_site_owner", "billing_locale", "idp_provider", "partner_account_id")
+SENT = {
+    "single_billing": "You pay",
+    "managed_site_owner": "You can log in",
+    "billing_locale": "Billing locale",
+    "idp_provider": "Identity provider",
+    "partner_account_id": "Partner account ID",
+}
 """Properties that the partner added, as they were sent. The settings may have changed since."""
-HEADER = (*COLUMNS, *SENT)
+REFUSED_STATES = (Account.State.REJECTED, Account.State.CLOSED)
+LABELS = SENT | {"refused": "Refused by Constant Contact"}
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 """Characters that can start a formula in a spreadsheet: https://owasp.org/www-community/attacks/CSV_Injection"""
+PHONE = re.compile(r"\+[0-9][0-9()\-./# ]*((ext|extension|poste|x)\.? ?[0-9]+)?", re.IGNORECASE)
 
 CHUNK = 2000
 """How many rows are read at a time."""
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
+Values = dict[str, Any]
+"""An account's values by name, for programs."""
 
 
 def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBase:
@@ -71,7 +85,7 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
     record(request, None, "Accounts exported", _described(kind, request.GET))
     content_type, lines = FORMATS[kind]
     return StreamingHttpResponse(
-        lines((*row, *map((sent or {}).get, SENT)) for *row, sent in in_chunks(accounts, _read)),
+        lines(in_chunks(accounts, _read)),
         content_type=content_type,
         headers={"Content-Disposition": f'attachment; filename="accounts-{localdate()}.{kind}"'},
     )
@@ -90,9 +104,15 @@ def in_chunks(found: QuerySet[Any], read: Callable[[list[int]], Mapping[int, T]]
         yield from (rows[key] for key in chunk if key in rows)
 
 
-def _read(keys: list[int]) -> dict[int, Row]:
-    rows = Account.objects.filter(pk__in=keys).annotate(sent=_sent()).values_list("pk", *COLUMNS, "sent").order_by()
-    return {key: tuple(row) for key, *row in rows}
+def _read(keys: list[int]) -> dict[int, Values]:
+    annotated = Account.objects.filter(pk__in=keys).annotate(sent=_sent(), refused=_refused()).order_by()
+    return {key: _values(*row) for key, *row in annotated.values_list("pk", "refused", "sent", *COLUMNS)}
+
+
+def _values(refused: dict[str, str] | None, sent: dict[str, Any] | None, *columns: Any) -> Values:
+    values = dict(zip(COLUMNS, columns, strict=True))
+    reasons = Attempt(refused=refused).reasons() if refused and values["state"] in REFUSED_STATES else {}
+    return values | {"refused": reasons} | {name: (sent or {}).get(name) for name in SENT}
 
 
 def _described(kind: str, query: QueryDict) -> str:
@@ -110,28 +130,68 @@ def _sent() -> Subquery:
     return Subquery(went_out.order_by(created_first, "-started_at", "-pk").values("sent")[:1])
 
 
-def as_csv(rows: Iterable[Row], header: Row = HEADER) -> Iterator[str]:
-    """Yield the lines of a CSV file. It starts with a byte order mark, by which spreadsheets recognize UTF-8."""
-    writer = csv.writer(_Echo())
+def _refused() -> Subquery:
+    """Return what Constant Contact refused last."""
+    refusals = Attempt.objects.filter(
+        account=OuterRef("pk"), outcome__in=(Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN)
+    )
+    return Subquery(refusals.order_by("-started_at", "-pk").values("refused")[:1])
+
+
+def as_json(accounts: Iterable[Values]) -> Iterator[str]:
+    """Yield the lines of a JSON array, with one object on each line."""
+    before = "[\n"
+    for values in accounts:
+        yield before + json.dumps(values, cls=DjangoJSONEncoder, ensure_ascii=False)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def accounts_as_csv(accounts: Iterable[Values]) -> Iterator[str]:
+    """Yield the lines of a CSV file in words, with local times."""
+    return as_csv(map(_in_words, accounts), [_label(name) for name in (*COLUMNS, *LABELS)])
+
+
+def _label(name: str) -> str:
+    zone = f" ({settings.TIME_ZONE})" if name.endswith("_at") else ""
+    return (LABELS.get(name) or Account.label(name)) + zone
+
+
+def _in_words(values: Values) -> list[object]:
+    states = rules.states(values["country_code"])
+    words = values | {
+        "state": Account.State(values["state"]).label,
+        "country_code": rules.country_name(values["country_code"]) or values["country_code"],
+        "state_code": states.get(values["state_code"], values["state_code"]),
+        "decline_reason": values["decline_reason"] and Account.DeclineReason(values["decline_reason"]).label,
+        "refused": "; ".join(f"{Account.label(name)}: {reason}" for name, reason in sorted(values["refused"].items())),
+    }
+    return [words[name] for name in (*COLUMNS, *LABELS)]
+
+
+def as_csv(rows: Iterable[Iterable[object]], header: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of a CSV file. It starts with a byte order mark, by which spreadsheets recognize UTF-8.
+
+    Every value is quoted, so that a spreadsheet can be told to take digits as text.
+    """
+    writer = csv.writer(_Echo(), quoting=csv.QUOTE_ALL)
     yield "\ufeff" + writer.writerow(header)
     for row in rows:
         yield writer.writerow([_cell(value) for value in row])
 
 
-def as_json(rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the lines of a JSON array, with one object on each line."""
-    before = "[\n"
-    for row in rows:
-        yield before + json.dumps(dict(zip(HEADER, row, strict=True)), cls=DjangoJSONEncoder, ensure_ascii=False)
-        before = ",\n"
-    yield "[]\n" if before == "[\n" else "\n]\n"
-
-
-FORMATS = {"csv": ("text/csv; charset=utf-8", as_csv), "json": ("application/json", as_json)}
+FORMATS = {"csv": ("text/csv; charset=utf-8", accounts_as_csv), "json": ("application/json", as_json)}
 
 
 def _cell(value: object) -> str:
+    """Return the text for a value. None starts a formula, and a phone number is still one that can be dialed."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return localtime(value).strftime("%Y-%m-%d %H:%M:%S")
     text = "" if value is None else str(value)
+    if PHONE.fullmatch(text):
+        return re.sub(r"[-/.# ]+", " ", text)  # Spreadsheets would calculate +1-800-555.
     return f"'{text}" if text.startswith(FORMULA) else text
 
 

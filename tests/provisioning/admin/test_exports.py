@@ -3,11 +3,13 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from pytest_django import Settings
 
 from provisioning.admin import exports
 from provisioning.admin.exports import as_csv
@@ -34,9 +36,10 @@ def test_both_formats_hold_what_the_list_shows_for_the_same_filter(admin_client:
     make(State.REJECTED, country_code="CA")
     make(State.CREATED)
     query = {"state__exact": "created", "country_code": "CA", "q": "alder"}
-    for rows in (csv_rows(admin_client, **query), json.loads(exported(admin_client, "json", **query))):
-        assert {row["username"] for row in rows} == {account.username for account in wanted}
-        assert {row["account_id"] for row in rows} == {account.account_id for account in wanted}
+    in_words, values = csv_rows(admin_client, **query), json.loads(exported(admin_client, "json", **query))
+    expected = {(account.username, account.account_id) for account in wanted}
+    assert {(row["Username"], row["Account ID"]) for row in in_words} == expected
+    assert {(row["username"], row["account_id"]) for row in values} == expected
 
 
 def test_all_pages_of_the_list_are_exported(admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +55,7 @@ def test_rows_are_in_the_order_of_the_list_whatever_is_read_at_a_time(
     monkeypatch.setattr(exports, "CHUNK", 2)
     made = [make(State.QUEUED).username for _ in range(5)]
 
-    assert [row["username"] for row in csv_rows(admin_client)] == made[::-1]
+    assert [row["Username"] for row in csv_rows(admin_client)] == made[::-1]
 
 
 @pytest.mark.parametrize("path", [f"{EXPORT}csv", f"{EXPORT}json", "/admin/provisioning/auditentry/export.csv"])
@@ -89,10 +92,67 @@ def test_an_empty_list_is_a_valid_file(admin_client: Client) -> None:
     assert json.loads(exported(admin_client, "json")) == []
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1", "=HYPERLINK(1)"])  # noqa: RUF001
+def cell(value: object) -> str:
+    """Return what a spreadsheet reads for a value."""
+    (row,) = list(csv.reader(list(as_csv([[value]], ["header"]))[1:]))
+    return row[0]
+
+
+FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-1", "-1-800", "@SUM(A1)", "\t=1", "＝1", "=HYPERLINK(1)", "+A1", "+"]  # noqa: RUF001
+
+
+@pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_starts_a_formula(text: str) -> None:
-    (row,) = list(csv.reader(list(as_csv([(text, None, 'plain, with "quotes" and ü')]))[1:]))
-    assert row == [f"'{text}", "", 'plain, with "quotes" and ü']
+    assert cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    ("phone", "dialed"),
+    [
+        ("+49 30 1234567", "+49 30 1234567"),
+        ("+49301234567", "+49301234567"),
+        ("+49 (0)30 1234567", "+49 (0)30 1234567"),
+        ("+1-800-555-0100", "+1 800 555 0100"),
+        ("+1.800.555/0100 ext. 12", "+1 800 555 0100 ext 12"),
+        ("(030) 123-4567", "(030) 123-4567"),
+        ("030 1234567", "030 1234567"),
+    ],
+)
+def test_a_phone_number_is_not_changed_into_anything_else(phone: str, dialed: str) -> None:
+    assert cell(phone) == dialed
+
+
+def test_every_value_is_quoted_so_that_digits_can_be_read_as_text() -> None:
+    lines = list(as_csv([("030", None, 'plain, with "quotes" and ü')], "abc"))
+    assert lines[1] == '"030","","plain, with ""quotes"" and ü"\r\n'
+
+
+def test_a_csv_file_is_in_words_and_local_times(admin_client: Client, make: Make, settings: Settings) -> None:
+    settings.TIME_ZONE = "America/New_York"
+    rejected = make(State.REJECTED, phone="+49 30 1234567", submitted_at=datetime(2026, 7, 1, 16, tzinfo=UTC))
+    attempt(rejected, Attempt.Outcome.REFUSED, refused={"phone": "#/phone: Not a phone number", "email": "Too short"})
+    make(State.CLOSED, decline_reason="duplicate", username="declined")
+
+    rows = {row["Username"]: row for row in csv_rows(admin_client)}
+
+    row = rows[rejected.username]
+    assert row["State"] == "Rejected"
+    assert (row["Country"], row["State or province"]) == ("United States", "Massachusetts")
+    assert row["Phone"] == "+49 30 1234567"
+    assert row["No marketing by Constant Contact"] == "no"
+    assert row["Date of sign-up (America/New_York)"] == "2026-07-01 12:00:00"
+    assert row["Refused by Constant Contact"] == "Email address: Too short; Phone: Not a phone number"
+    assert rows["declined"]["Decline reason"] == "Has another account or sign-up"
+    assert rows["declined"]["Refused by Constant Contact"] == ""
+
+
+def test_programs_read_what_was_refused_by_property(admin_client: Client, make: Make) -> None:
+    corrected, rejected = make(State.CREATED), make(State.REJECTED)
+    for account in (corrected, rejected):
+        attempt(account, Attempt.Outcome.REFUSED, refused={"phone": "Not a phone number"})
+    rows = {row["username"]: row for row in json.loads(exported(admin_client, "json"))}
+    assert rows[rejected.username]["refused"] == {"phone": "Not a phone number"}
+    assert rows[corrected.username]["refused"] == {}
 
 
 @pytest.mark.parametrize("kind", ["csv", "json"])
@@ -119,7 +179,7 @@ def test_what_the_partner_sent_is_exported_and_found_whatever_the_settings_say_n
     assert [rows[ours.username][name] for name in names] == [True, True, None, None, "4711"]
     assert [rows[theirs.username][name] for name in names] == [None, None, "en_GB", "alder", None]
     assert [rows[never_sent.username][name] for name in names] == [None] * 5
-    assert [row["username"] for row in csv_rows(admin_client, show="paid")] == [ours.username]
+    assert [row["Username"] for row in csv_rows(admin_client, show="paid")] == [ours.username]
 
     page = admin_client.get(page_of(ours)).content.decode()
     assert "sent with single_billing true, managed_site_owner true, partner_account_id 4711" in page
