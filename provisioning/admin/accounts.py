@@ -20,7 +20,7 @@ from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.correction import correct, is_correctable
 from provisioning.admin.decision import decide
 from provisioning.admin.exports import export
-from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter
+from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter, StateTabs
 from provisioning.admin.held import held
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import Event, outlook, timeline
@@ -39,7 +39,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     list_display = ("colored_state", "submitted", "customer", "email", "country", "last_answer")
     list_display_links = ("customer",)
     list_per_page = 50
-    list_filter = (QuestionFilter, "state", BrandFilter, CountryFilter, "submitted_at")
+    list_filter = (("state", StateTabs), QuestionFilter, BrandFilter, CountryFilter, "submitted_at")
     search_fields = search.COLUMNS
     search_help_text = search.HELP
     paginator = ShortPaginator
@@ -130,8 +130,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_export = request.user.has_perm("provisioning.export_account")
-        context = {"title": "Accounts", "may_export": may_export}
-        return super().changelist_view(request, context | (extra_context or {}))
+        return super().changelist_view(request, {"may_export": may_export} | (extra_context or {}))
 
     def events(self, account: Account) -> list[Event]:
         """Return what happened to an account, oldest first."""
@@ -200,6 +199,4 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Time until created")
     def took(self, account: Account) -> str:
-        if account.created_at is None:
-            return "-"
-        return duration(account.created_at - account.submitted_at)
+        return duration(account.created_at - account.submitted_at) if account.created_at else ""

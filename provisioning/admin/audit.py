@@ -50,7 +50,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
         return [path("export.csv", view, name="provisioning_auditentry_export"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        context = {"title": "Audit trail", "may_export": request.user.has_perm("provisioning.export_account")}
+        context = {"may_export": request.user.has_perm("provisioning.export_account")}
         return super().changelist_view(request, context | (extra_context or {}))
 
     def export(self, request: HttpRequest) -> HttpResponseBase:

@@ -75,6 +75,18 @@ class AccountList(ChangeList):
         inside = [span for span in spans if span.first <= localdate(newest) and span.last >= localdate(oldest)]
         return back + [Link(span.title, self._url(**span.lookup)) for span in inside]
 
+    def chosen_dates(self) -> str:
+        """Return the chosen year, month, or day in words; empty if none is chosen."""
+        parts = [int(self.params.get(f"submitted_at__{part}", 0)) for part in ("year", "month", "day")]
+        match parts:
+            case [0, *_]:
+                return ""
+            case [year, 0, _]:
+                return str(year)
+            case [year, month, 0]:
+                return date_format(date(year, month, 1), "YEAR_MONTH_FORMAT")
+        return date_format(date(*parts), "DATE_FORMAT")
+
     def _spans(self, years: range) -> tuple[list[Link], list[Span]]:
         year = int(self.params.get("submitted_at__year", 0))
         if not year:

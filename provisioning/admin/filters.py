@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.core.cache import cache
+from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -35,6 +39,32 @@ QUESTIONS: dict[str, tuple[str, Q]] = {
     "paid": ("Accounts you pay for", Q(Exists(PAID), state=State.CREATED)),
     "test": ("Test accounts", Q(email__iendswith=f"@{rules.TEST_DOMAIN}")),
 }
+
+
+class StateTabs(admin.ChoicesFieldListFilter):
+    """The states, as tabs above the list. They are counted while nothing else narrows the list down."""
+
+    template = "admin/provisioning/account/tabs.html"
+    is_tabs = True
+    MOST = 1000
+    """More accounts in a state are not counted, so that the cost doesn't grow with their number."""
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        everything, *states = super().choices(changelist)
+        yield everything
+        narrowed = changelist.query or set(changelist.get_filters_params()) - set(self.expected_parameters())
+        counts = {} if narrowed else self._count()
+        for state, choice in zip(State, states, strict=False):
+            count = counts.get(state)
+            yield {**choice, "count": count and min(count, self.MOST), "is_more": count and count > self.MOST}
+
+    def _count(self) -> dict[str, int]:
+        one = (
+            "SELECT %s, (SELECT COUNT(*) FROM (SELECT 1 FROM provisioning_account WHERE state = %s LIMIT %s) AS found)"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(" UNION ALL ".join([one] * len(State)), [x for s in State for x in (s, s, self.MOST + 1)])
+            return dict(cursor.fetchall())
 
 
 class QuestionFilter(admin.SimpleListFilter):

@@ -19,6 +19,7 @@ from provisioning.admin_site.guessing import remember_browser
 from provisioning.admin_site.identity import has_second_factor, is_from_identity_provider
 from provisioning.admin_site.lookups import OfferedLookups
 from provisioning.admin_site.overview import overview
+from provisioning.admin_site.places import NamedList, places
 from provisioning.admin_site.proof import ChangePassword, confirm
 from provisioning.admin_site.sessions import ask_for_proof, own_sessions
 from provisioning.admin_site.two_factor import LogInForm, two_factor
@@ -41,17 +42,22 @@ class Site(admin.AdminSite):
     site_title = "Constant Contact accounts"
     index_title = "Overview"
     enable_nav_sidebar = False
+    empty_value_display = ""
     login_form = LogInForm
 
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Register a model so that its list can be filtered only by the lookups that it offers."""
+        """Register a model. Its list has a name, and can be filtered only by the lookups that it offers."""
         base = admin_class or admin.ModelAdmin
-        strict = type(base.__name__, (OfferedLookups, base), {"__module__": base.__module__, "__doc__": base.__doc__})
-        super().register(model_or_iterable, strict, **options)
+        ours = (OfferedLookups, NamedList, base)
+        full = type(base.__name__, ours, {"__module__": base.__module__, "__doc__": base.__doc__})
+        super().register(model_or_iterable, full, **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         context = super().each_context(request) | {"version": settings.VERSION}
-        if context["has_permission"] and (pause := gateway.current_pause()):
+        if not context["has_permission"]:
+            return context
+        context["places"] = list(places(request, context["available_apps"]))
+        if pause := gateway.current_pause():
             context |= {"pause": pause, "may_resume": request.user.has_perm("provisioning.resume_gateway")}
         return context
 

@@ -168,7 +168,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(admin_client: Client,
     assert queries() == few
 
 
-def test_the_site_carries_its_own_name(client: Client) -> None:
+def test_the_site_carries_its_own_name(client: Client, db: None) -> None:
     page = client.get("/admin/login/").content.decode()
     assert "Constant Contact accounts" in page
     assert "Django administration" not in page

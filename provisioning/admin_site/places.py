@@ -1,0 +1,64 @@
+"""The places of the admin, which its navigation shows instead of Django's list of models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.text import capfirst
+
+OPERATIONS = "Settings and health"
+PLACES: Mapping[str, Mapping[str, str]] = {
+    "Sign-ups": {"account": "Accounts", "auditentry": "Audit trail", "mail": "Emails"},
+    "Brands": {"brand": "Brands"},
+    "Team": {"user": "Users", "group": "Roles", "totpdevice": "Authenticator apps"},
+    OPERATIONS: {"gateway": "Gateway", "worker": "Workers", "listpass": "Reads of your list", "listentry": "Your list"},
+}
+"""Place → model → name of its list. Models without a place are in the last one, under their own name."""
+NAMES = {model: name for names in PLACES.values() for model, name in names.items()}
+
+
+@dataclass(frozen=True)
+class Link:
+    """A page in the navigation. `current` is its `aria-current`; empty if another page is open."""
+
+    name: str
+    url: str
+    current: str
+
+
+@dataclass(frozen=True)
+class Place(Link):
+    pages: list[Link] = field(default_factory=list)
+
+
+def places(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Place]:
+    """Yield the places that have something for this staff member. `apps` is Django's list of what they may see."""
+    overview = reverse("admin:index")
+    yield Place("Overview", overview, "page" if request.path == overview else "")
+    lists = {model["object_name"].lower(): model for app in apps for model in app["models"]}
+    others = {key: model["name"] for key, model in lists.items() if key not in NAMES}
+    for name, names in PLACES.items():
+        inside = {**names, **others} if name == OPERATIONS else names
+        pages = [_link(request, inside[key], lists[key]["admin_url"]) for key in inside if key in lists]
+        if pages:
+            yield Place(name, pages[0].url, next((page.current for page in pages if page.current), ""), pages)
+
+
+def _link(request: HttpRequest, name: str, url: str) -> Link:
+    """Return a link, which is current on its page and on all pages below it."""
+    return Link(name, url, "page" if request.path == url else "true" if request.path.startswith(url) else "")
+
+
+class NamedList:
+    """Mixin that the site adds to every admin: its list has the name that it has in the navigation."""
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changelist: ChangeList = super().get_changelist_instance(request)  # type: ignore[misc]
+        names = changelist.opts
+        changelist.title = NAMES.get(str(names.model_name), capfirst(str(names.verbose_name_plural)))
+        return changelist

@@ -1,0 +1,83 @@
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from provisioning.models import Worker
+from signup.brand.models import Brand
+from tests.provisioning.admin.conftest import Make, State, page_of
+
+AsRole = Callable[[str], Client]
+ALL = ["Overview", "Sign-ups", "Brands", "Team", "Settings and health"]
+
+
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        ("", ["Overview"]),
+        ("Viewer", ["Overview", "Sign-ups", "Settings and health"]),
+        ("Operator", ["Overview", "Sign-ups", "Settings and health"]),
+        ("Administrator", ALL),
+    ],
+)
+def test_the_navigation_has_the_places_that_a_role_may_use(as_role: AsRole, role: str, names: list[str]) -> None:
+    client = as_role(role)
+    places = client.get("/admin/").context["places"]
+    assert [place.name for place in places] == names
+    assert {client.get(page.url).status_code for place in places for page in [place, *place.pages]} == {200}
+
+
+def test_staff_without_a_role_are_told_whom_to_ask(as_role: AsRole) -> None:
+    assert "Ask an administrator for one." in as_role("").get("/admin/").content.decode()
+
+
+def test_the_navigation_shows_where_a_page_is_and_leads_back(admin_client: Client, make: Make) -> None:
+    page = admin_client.get(page_of(make(State.QUEUED)))
+    current = [(place.name, link.name) for place in page.context["places"] for link in place.pages if link.current]
+    assert current == [("Sign-ups", "Accounts")]
+    crumbs = page.content.decode().split('aria-label="Breadcrumbs"')[1].split("</nav>")[0]
+    assert '<a href="/admin/provisioning/account/">Accounts</a>' in crumbs
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("provisioning/gateway", "Gateway"), ("auth/group", "Roles"), ("otp_totp/totpdevice", "Authenticator apps")],
+)
+def test_a_list_has_the_name_that_the_navigation_gives_it(admin_client: Client, path: str, name: str) -> None:
+    page = admin_client.get(f"/admin/{path}/").content.decode()
+    assert f"<h1>{name}</h1>" in page
+    assert "Select " not in page.split("</h1>")[0]
+
+
+def test_the_header_wears_the_brand_of_the_host(admin_client: Client) -> None:
+    Brand.objects.create(name="Harbor Marketing", color="#0b7a75")
+    page = admin_client.get("/admin/").content.decode()
+    assert "Harbor Marketing</a>" in page
+    assert "--accent:#0b7a75;" in page
+
+
+def test_tabs_count_the_accounts_in_each_state(
+    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("provisioning.admin.filters.StateTabs.MOST", 2)
+    for state in (State.HELD, *[State.REJECTED] * 2, *[State.CREATED] * 3):
+        make(state)
+    page = admin_client.get("/admin/provisioning/account/").content.decode()
+    for name, count in (("Held", "1"), ("Queued", "0"), ("Rejected", "2"), ("Created", "2+")):
+        assert f'{name} <span class="count">{count}</span>' in page
+
+
+def test_tabs_have_no_counts_while_the_list_is_narrowed_down(admin_client: Client, make: Make) -> None:
+    make(State.HELD)
+    for query in ({"q": "alder"}, {"country_code": "US"}):
+        assert 'class="count"' not in admin_client.get("/admin/provisioning/account/", query).content.decode()
+    page = admin_client.get("/admin/provisioning/account/", {"state__exact": "held"}).content.decode()
+    assert 'Held <span class="count">1</span>' in page
+
+
+def test_a_model_without_a_place_is_in_the_last_one(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    Worker.objects.create(name="host:1")
+    monkeypatch.setattr("provisioning.admin_site.places.PLACES", {"Settings and health": {}})
+    monkeypatch.setattr("provisioning.admin_site.places.NAMES", {})
+    [_overview, last] = admin_client.get("/admin/").context["places"]
+    assert "Workers" in [page.name for page in last.pages]
