@@ -15,7 +15,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.core.cache import cache
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
@@ -30,7 +29,7 @@ from provisioning.models import Account
 from signup import burst, visitors, visits
 from signup.forms import PropertiesForm, SignupForm
 from signup.models import Visit
-from signup.visits import Tally
+from signup.visits import Earlier
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
@@ -44,8 +43,8 @@ DECOY = "comment"
 AGAIN = gettext_lazy("Please send the form once more.")
 """What to do with a form that was refused although nothing in it is wrong."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-VERDICTS = "abuse.verdicts"
-"""The cache key for the last hour's number of calls that passed and that were held. They are counted once a second."""
+VERDICTS = {burst.PASSED: "burst.passed", burst.HELD: "burst.held"}
+"""The keys under which calls that passed, and calls that were held, are counted."""
 
 
 @dataclass(frozen=True)
@@ -204,34 +203,38 @@ def _count(call: Call) -> bool:
     Raises ValidationError if a limit is used up, and then counts nothing. Runs in the caller's transaction: calls that
     count against the same limit take turns, so that simultaneous calls can't exceed it.
     """
-    limited = call.limited
-    visits.lock(limited.values())
-    verdicts = {name: key(name, "") for name in (burst.PASSED, burst.HELD)}
-    known = cache.get(VERDICTS) or {}
-    asked = {} if known else {name: Tally(key, most=burst.enough()) for name, key in verdicts.items()}
-    for name, visited in limited.items():
-        asked[f"{name} day"] = Tally(visited, 24, but=call.name)
-        asked[f"{name} hour"] = Tally(visited, but=call.name)
-        asked[f"{name} this"] = Tally(visited, 24, only=call.name)
-    calls = visits.count(asked) | known
-    if not known:
-        cache.set(VERDICTS, {name: calls[name] for name in verdicts}, timeout=1)
-    for name in limited:
-        if calls[f"{name} day"] >= LIMITS[name].a_day:
-            raise _limit_reached(LIMITS[name], _("Nothing has been sent. Please try again tomorrow."))
-        if calls[f"{name} hour"] >= LIMITS[name].an_hour:
-            raise _limit_reached(LIMITS[name], _("Nothing has been sent. Please try again in an hour."))
-    if burst.must_compare(calls):
-        calls |= visits.count({name: Tally(key) for name, key in {**call.shared, **verdicts}.items()})
-    hold = burst.holds(calls)
-    new = [limited[name] for name in limited if not calls[f"{name} this"]]
+    limited = call.limited.values()
+    visits.lock(limited)
+    earlier = visits.earlier(call.name, limited)
+    for name, source in call.limited.items():
+        _require_within(LIMITS[name], earlier[source])
+    hold = burst.holds(_alike(call))
+    new = [source for source in limited if not earlier[source].is_counted]
     if len(new) == len(limited):
-        new += [*call.shared.values(), verdicts[burst.HELD if hold else burst.PASSED]]
+        new += [*call.shared.values(), VERDICTS[burst.HELD if hold else burst.PASSED]]
     if new:
         visits.add(call.name, new)
     if hold:
         burst.note()
     return hold
+
+
+def _require_within(limit: Limit, earlier: Earlier) -> None:
+    if earlier.day >= limit.a_day:
+        raise _limit_reached(limit, _("Nothing has been sent. Please try again tomorrow."))
+    if earlier.hour >= limit.an_hour:
+        raise _limit_reached(limit, _("Nothing has been sent. Please try again in an hour."))
+
+
+def _alike(call: Call) -> dict[str, int]:
+    """Return how many calls of the last hour passed and were held, and how many share each trait if that matters."""
+    calls = _last_hour(VERDICTS)
+    return calls | _last_hour(call.shared) if burst.must_compare(calls) else calls
+
+
+def _last_hour(keys: Mapping[str, str]) -> dict[str, int]:
+    counted = visits.count(keys.values())
+    return {name: counted[key] for name, key in keys.items()}
 
 
 def _keys(sources: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ in common, and all others pass. If too many still pass, the burst has nothing in
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
@@ -53,11 +52,6 @@ def traits(request: HttpRequest, email: str, seconds: float | None = None) -> di
         "host": visitors.host_name(request) if len(settings.ALLOWED_HOSTS) > 1 else "",
         "pace": f"{seconds:.0f}" if seconds is not None and seconds < 30 else "",
     }
-
-
-def enough() -> int:
-    """Return how far calls must be counted to know whether all are held."""
-    return math.ceil(2 * _abnormal())
 
 
 def must_compare(calls: Mapping[str, int]) -> bool:

@@ -6,50 +6,62 @@ to answer. Only the expression for "an hour ago" differs between the two databas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.core.cache import cache
 from django.db import connection
 
-MOST = 1_000_000
-"""The highest number that is counted to by default."""
+KEPT = 1.0
+"""Seconds for which the number of the last hour's visits is cached: every sign-up asks for it, and it can be large."""
 
 _AGO = {
-    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-' || %s || ' hours')",
-    "postgresql": "statement_timestamp() - %s * interval '1 hour'",
+    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{} hours')",
+    "postgresql": "statement_timestamp() - interval '{} hours'",
 }
 
 
 @dataclass(frozen=True)
-class Tally:
-    """A query for the number of visits under `key` in the last `hours`, counted up to `most`.
+class Earlier:
+    """The number of other calls that were counted under a key, and whether this one has already been counted."""
 
-    `but` excludes one call, `only` counts just that one. Without either, the index alone is enough.
-    """
-
-    key: str
-    hours: int = 1
-    most: int = MOST
-    but: UUID | None = None
-    only: UUID | None = None
-
-    def sql(self) -> str:
-        which = f"{'AND submission <> %s' if self.but else ''} {'AND submission = %s' if self.only else ''}"
-        found = f"SELECT 1 FROM signup_visit WHERE key = %s AND at > {_AGO[connection.vendor]} {which} LIMIT %s"  # noqa: S608
-        return f"(SELECT count(*) FROM ({found}) AS found)"  # noqa: S608  # of constants, with places for all values
-
-    def parameters(self) -> list[str | int]:
-        return [self.key, self.hours, *(call.hex for call in (self.but, self.only) if call), self.most]
+    day: int = 0
+    hour: int = 0
+    is_counted: bool = False
 
 
-def count(tallies: Mapping[str, Tally]) -> dict[str, int]:
-    """Return the count of each tally, all in one query."""
-    asked = tallies.values()
+def earlier(call: UUID, keys: Collection[str]) -> dict[str, Earlier]:
+    """Return what was counted under each of these keys within a day. Each key should have few visits."""
+    day, hour = (_AGO[connection.vendor].format(hours) for hours in (24, 1))
+    others = "sum(CASE WHEN submission <> %s THEN 1 ELSE 0 END)"
+    recent = f"sum(CASE WHEN submission <> %s AND at > {hour} THEN 1 ELSE 0 END)"
+    own = "sum(CASE WHEN submission = %s THEN 1 ELSE 0 END)"
+    which = f"key IN ({_places(keys)}) AND at > {day} GROUP BY key"
+    sql = f"SELECT key, {others}, {recent}, {own} FROM signup_visit WHERE {which}"  # noqa: S608  # of constants
     with connection.cursor() as cursor:
-        sql = f"SELECT {', '.join(tally.sql() for tally in asked)}"
-        cursor.execute(sql, [value for tally in asked for value in tally.parameters()])
-        return dict(zip(tallies, cursor.fetchone(), strict=True))
+        cursor.execute(sql, [call.hex, call.hex, call.hex, *keys])
+        found = {key: Earlier(day, hour, bool(own)) for key, day, hour, own in cursor.fetchall()}
+    return {key: found.get(key, Earlier()) for key in keys}
+
+
+def count(keys: Collection[str]) -> dict[str, int]:
+    """Return the number of visits under each of these keys within the last hour. It may be `KEPT` seconds old."""
+    known: dict[str, int] = cache.get_many(keys)
+    missing = [key for key in keys if key not in known]
+    if missing:
+        hour = _AGO[connection.vendor].format(1)
+        sql = f"SELECT key, count(*) FROM signup_visit WHERE key IN ({_places(missing)}) AND at > {hour} GROUP BY key"  # noqa: S608
+        with connection.cursor() as cursor:
+            cursor.execute(sql, missing)
+            counted = dict.fromkeys(missing, 0) | dict(cursor.fetchall())
+        cache.set_many(counted, KEPT)
+        known |= counted
+    return known
+
+
+def _places(keys: Collection[str]) -> str:
+    return ", ".join(["%s"] * len(keys))
 
 
 def lock(keys: Iterable[str]) -> None:

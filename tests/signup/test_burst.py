@@ -17,7 +17,8 @@ from pytest_django import Settings
 from provisioning import services
 from provisioning.models import Account
 from provisioning.signals import chores
-from signup import abuse, burst
+from signup import abuse, burst, visits
+from signup.abuse import VERDICTS
 from signup.burst import FEW, HELD, NEVER_ABNORMAL, PASSED, TIMES_THE_USUAL
 from signup.models import Burst, Visit
 from tests.signup.accounts import TYPED, account
@@ -28,12 +29,13 @@ A_WEEK_OF = 7 * 24
 
 
 @pytest.fixture(autouse=True)
-def protected(settings: Settings) -> Iterator[None]:
+def protected(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.ABUSE_PROTECTION = True
     settings.ALLOWED_HOSTS = ["testserver", "other.example.com"]
+    monkeypatch.setattr(visits, "KEPT", 0)
     cache.clear()
     yield
-    cache.clear()  # What is counted here is kept for a second.
+    cache.clear()  # The number of accounts in a usual hour is kept for an hour.
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def send(monkeypatch: pytest.MonkeyPatch) -> Send:
 
 def came(number: int, ago: timedelta = timedelta(), **traits: str) -> None:
     """Record this many calls with these traits that passed."""
-    keys = [abuse.key(name, trait) for name, trait in {**traits, PASSED: ""}.items()]
+    keys = [VERDICTS[PASSED], *(abuse.key(name, trait) for name, trait in traits.items())]
     calls = [uuid.uuid4() for _ in range(number)]
     Visit.objects.bulk_create(Visit(key=key, submission=call) for key in keys for call in calls)
     Visit.objects.filter(submission__in=calls).update(at=timezone.now() - ago)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from signup import abuse
+from signup import abuse, visits
 from tests.signup.accounts import TYPED, hidden
 
 FORM = "/"
@@ -50,6 +50,12 @@ def calls(request: Callable[[Client, dict[str, str]], Any]) -> int:
 @pytest.fixture(autouse=True)
 def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(abuse, "MINIMUM_SECONDS", 0)
+
+
+@pytest.fixture(autouse=True)
+def few_visits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the number of visits for longer than a test takes, so that only the first sign-up counts them."""
+    monkeypatch.setattr(visits, "KEPT", 60)
 
 
 @pytest.mark.django_db(transaction=True)

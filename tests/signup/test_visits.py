@@ -1,45 +1,63 @@
-"""Visits are counted by key and time, up to a limit."""
+"""Visits are counted by key and time."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from signup import visits
 from signup.models import Visit
-from signup.visits import Tally
+from signup.visits import Earlier
 
 pytestmark = pytest.mark.django_db
 
 
 def came(key: str, ago: timedelta = timedelta()) -> uuid.UUID:
     call = uuid.uuid4()
-    visits.add(call, [key, "another key"])
+    visits.add(call, [key, "other-key"])
     Visit.objects.filter(submission=call).update(at=timezone.now() - ago)
     return call
 
 
-def test_visits_of_the_last_hours_count_and_others_do_not() -> None:
-    for minutes in (0, 59, 61, 24 * 60 - 1, 24 * 60 + 1):
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def test_visits_of_the_last_hour_count_and_others_do_not() -> None:
+    for minutes in (0, 59, 61):
         came("key", timedelta(minutes=minutes))
 
-    assert visits.count({"hour": Tally("key"), "day": Tally("key", 24), "none": Tally("unknown")}) == {
-        "hour": 2,
-        "day": 4,
-        "none": 0,
+    assert visits.count(["key", "other-key", "unknown"]) == {
+        "key": 2,
+        "other-key": 2,
+        "unknown": 0,
     }
 
 
-def test_counting_ends_where_it_no_longer_matters() -> None:
-    for _ in range(4):
-        came("key")
+def test_the_last_hours_visits_are_counted_once_a_second(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    came("key")
+    assert visits.count(["key"]) == {"key": 1}
+    came("key")
 
-    assert visits.count({"all": Tally("key"), "some": Tally("key", most=3)}) == {"all": 4, "some": 3}
+    with django_assert_num_queries(0):
+        assert visits.count(["key"]) == {"key": 1}
 
 
-def test_a_call_can_be_left_out_or_looked_for() -> None:
+def test_earlier_calls_are_those_of_the_last_day_and_of_the_last_hour() -> None:
+    for minutes in (0, 59, 61, 24 * 60 - 1, 24 * 60 + 1):
+        came("key", timedelta(minutes=minutes))
+
+    assert visits.earlier(uuid.uuid4(), ["key", "unknown"]) == {"key": Earlier(day=4, hour=2), "unknown": Earlier()}
+
+
+def test_a_call_that_is_counted_again_is_no_earlier_one() -> None:
     call, _another = came("key"), came("key")
 
-    asked = {"all": Tally("key"), "others": Tally("key", but=call), "this": Tally("key", only=call)}
-    assert visits.count(asked) == {"all": 2, "others": 1, "this": 1}
+    assert visits.earlier(call, ["key"]) == {"key": Earlier(day=1, hour=1, is_counted=True)}
