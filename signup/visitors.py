@@ -6,7 +6,7 @@ import logging
 import re
 import uuid
 from datetime import timedelta
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.conf import settings
@@ -95,6 +95,7 @@ def _networks(*written: str) -> list[IPv4Network | IPv6Network]:
     return [ip_network(each, strict=False) for each in written]
 
 
+@lru_cache
 def _read(name: str) -> Address | None:
     name = name.strip()
     if match := WITH_PORT.fullmatch(name):
