@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import Any
 
 from csp.decorators import csp_replace
 from django.contrib import admin, messages
@@ -12,28 +13,42 @@ from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils import translation
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
 from provisioning.admin import AccountAdmin
 from provisioning.admin.action_views import page, require_permissions
+from provisioning.admin.filters import BrandFilter
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import Event
 from provisioning.admin_site import record
 from provisioning.models import Account
+from provisioning.templatetags.times import ago, exact, until
 from signup import mails, views
 from signup.brand.admin import BrandAdmin as BrandAdmin
 from signup.brand.models import brand_at
 from signup.models import Mail, SentMail
 
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
-
 admin.site.unregister(Account)
+
+
+class NamedBrandFilter(BrandFilter):
+    """Brands, by name; host names tell apart those with the same name."""
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        hosts = [host for host, _name in super().lookups(request, model_admin)]
+        names = {host: brand_at(host).name or host for host in hosts}
+        times = Counter(names.values())
+        named = ((host, name if times[name] == 1 else f"{name} ({host})") for host, name in names.items())
+        return sorted(named, key=lambda choice: choice[1])
 
 
 @admin.register(Account)
 class CustomerAdmin(AccountAdmin):
     """Accounts, with their customers' page and emails."""
+
+    list_filter = tuple(NamedBrandFilter if each is BrandFilter else each for each in AccountAdmin.list_filter)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -100,16 +115,23 @@ def _event(mail: SentMail) -> Event:
 
 @admin.register(Mail)
 class MailAdmin(ReadOnly, ModelAdmin):
-    list_display = ("account", "event", "outcome", "tries", "sent_at", "due_at", "problem")
+    """Emails to customers: the next one to each, or the last one."""
+
+    list_display = ("account", "event", "result")
     list_filter = ("event", "problem")
     list_select_related = ("account",)
     ordering = ("-pk",)
-    fields = list_display
+    fields = ("account", "event", "result", "tries", "sent_at", "due_at")
 
-    @admin.display(description="outcome")
-    def outcome(self, mail: Mail) -> Text:
+    @admin.display(description="Result")
+    def result(self, mail: Mail) -> SafeString:
+        """Say whether and when it was or will be sent, and what went wrong."""
+        what, when = "Not needed yet", ""
         if mail.due_at:
-            return "Scheduled"
-        if mail.sent_at:
-            return "Sent"
-        return "May not have been sent" if mail.tries else "Not needed yet"
+            what, when = "Scheduled", until(mail.due_at)
+        elif mail.sent_at:
+            what, when = "Sent", f"{ago(mail.sent_at)} ({exact(mail.sent_at)})"
+        elif mail.tries:
+            what = "May not have been sent"
+        details = " · ".join(filter(None, (when, mail.problem)))
+        return format_html("{}<br><small>{}</small>" if details else "{}", what, details)

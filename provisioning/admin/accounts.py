@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -39,7 +39,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     list_display = ("colored_state", "submitted", "customer", "email", "country", "last_answer")
     list_display_links = ("customer",)
     list_per_page = 50
-    list_filter = (("state", StateTabs), QuestionFilter, BrandFilter, CountryFilter, "submitted_at")
+    list_filter: ClassVar[Any] = (("state", StateTabs), QuestionFilter, BrandFilter, CountryFilter, "submitted_at")
     search_fields = search.COLUMNS
     search_help_text = search.HELP
     paginator = ShortPaginator

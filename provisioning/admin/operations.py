@@ -6,9 +6,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.template.defaultfilters import floatformat, pluralize
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
+from provisioning.templatetags.times import ago, exact
 
 
 @admin.register(Gateway)
@@ -45,12 +49,36 @@ class MirrorAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(ListPass)
 class ListPassAdmin(MirrorAdmin):
-    list_display = ("started_at", "ended_at", "outcome", "pages", "entries", "skipped", "problem")
+    list_display = ("when", "result", "read", "problem")
     fields = ("started_at", "ended_at", "outcome", "pages", "entries", "skipped", "failures", "problem", "due_at")
+
+    @admin.display(description="Started", ordering="started_at")
+    def when(self, each: ListPass) -> SafeString:
+        return format_html("{}<br><small>{}</small>", ago(each.started_at), exact(each.started_at))
+
+    @admin.display(description="Result", ordering="outcome")
+    def result(self, each: ListPass) -> SafeString:
+        colors: dict[str, str] = {ListPass.Outcome.COMPLETE: "created", ListPass.Outcome.FAILED: "rejected"}
+        words = each.get_outcome_display() or "In progress"
+        return format_html('<span class="state {}">{}</span>', colors.get(each.outcome, "sending"), words)
+
+    @admin.display(description="Read")
+    def read(self, each: ListPass) -> str:
+        accounts, pages = (floatformat(number, "0g") for number in (each.entries, each.pages))
+        skipped = f", {each.skipped} skipped" if each.skipped else ""
+        return f"{accounts} account{pluralize(each.entries)} on {pages} page{pluralize(each.pages)}{skipped}"
 
 
 @admin.register(ListEntry)
 class ListEntryAdmin(MirrorAdmin):
-    list_display = ("account_id", "username", "organization_name", "status", "first_seen_at", "last_seen_at")
-    fields = list_display
+    list_display = ("account_id", "username", "organization_name", "status", "since", "seen")
+    fields = ("account_id", "username", "organization_name", "status", "first_seen_at", "last_seen_at")
     search_fields = ("=account_id", "username_key__startswith", "organization_key__startswith")
+
+    @admin.display(description="First seen", ordering="first_seen_at")
+    def since(self, entry: ListEntry) -> str:
+        return ago(entry.first_seen_at)
+
+    @admin.display(description="Last seen", ordering="last_seen_at")
+    def seen(self, entry: ListEntry) -> str:
+        return ago(entry.last_seen_at)

@@ -1,7 +1,7 @@
 """Admins for staff's users. Users are deactivated, never deleted: the audit trail refers to them.
 
 Administrators manage users, but can't give anyone more permissions than they have themselves. Only superusers manage
-superusers, individual permissions, and the permissions of groups.
+superusers, and the permissions of groups. Nobody gives permissions to individual users.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.urls.resolvers import URLPattern
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa: F401
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin_site import ask_for_proof, is_from_identity_provider, record, show_sessions
+from provisioning.templatetags.times import ago
 
 for model in (User, Group, TOTPDevice):
     admin.site.unregister(model)
@@ -61,24 +64,59 @@ class ProofRequired:
 class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Users. When somebody leaves, make them inactive."""
 
-    list_filter = ("is_staff", "is_active", "groups")
+    list_display = ("name", "email", "role", "access", "seen")
+    list_filter = ("is_active", "groups")
+    ordering = ("-is_active", "username")
     readonly_fields = ("last_login", "date_joined")
-    filter_horizontal = ("user_permissions",)
     change_form_template = "admin/staff_user.html"
-    FOR_SUPERUSERS = frozenset({"is_superuser", "user_permissions"})
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("groups", "is_active", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("groups",)}),
+    )
+
+    @admin.display(description="Name", ordering="username")
+    def name(self, user: User) -> SafeString | str:
+        full = user.get_full_name()
+        return format_html("{}<br><small>{}</small>", full, user.get_username()) if full else user.get_username()
+
+    @admin.display(description="Role")
+    def role(self, user: User) -> str:
+        groups = [group.name for group in user.groups.all()]
+        return ", ".join(["Superuser"] if user.is_superuser else sorted(groups)) or "None"
+
+    @admin.display(description="Active", ordering="is_active")
+    def access(self, user: User) -> SafeString:
+        state, word = ("created", "Active") if user.is_active and user.is_staff else ("closed", "Inactive")
+        return format_html('<span class="state {}">{}</span>', state, word)
+
+    @admin.display(description="Last login", ordering="last_login")
+    def seen(self, user: User) -> str:
+        return ago(user.last_login) if user.last_login else "Never"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        users = super().get_queryset(request)
+        users = super().get_queryset(request).prefetch_related("groups")
         return users if request.user.is_superuser else users.filter(is_superuser=False)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        hidden = set() if request.user.is_superuser else set(self.FOR_SUPERUSERS)
+        hidden = set() if request.user.is_superuser else {"is_superuser"}
         if obj and is_from_identity_provider(obj):
             hidden.add("password")
         return [
             (title, options | {"fields": [field for field in options["fields"] if field not in hidden]})
             for title, options in super().get_fieldsets(request, obj)
         ]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Let everybody who is added here log in to the admin."""
+        obj.is_staff = obj.is_staff or not change
+        super().save_model(request, obj, form, change)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.sessions)
@@ -102,7 +140,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
             more = Permission.objects.exclude(pk__in=permissions_of(request.user))  # type: ignore[arg-type]
             options["queryset"] = Group.objects.exclude(permissions__in=more)
         if db_field.name == "groups":
-            options["widget"] = CheckboxSelectMultiple
+            options |= {"widget": CheckboxSelectMultiple, "label": "Role", "help_text": ""}
         return super().formfield_for_manytomany(db_field, request, **options)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:

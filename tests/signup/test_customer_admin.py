@@ -113,3 +113,19 @@ def test_what_happened_lists_every_email_with_its_result(admin_client: Client) -
     assert "Email &quot;Correction needed&quot; was sent." in page
     assert "Email &quot;Account ready&quot; may not have been sent." in page
     assert "TimeoutError" in page
+
+
+def test_the_brand_filter_has_the_names_of_the_brands(admin_client: Client) -> None:
+    Brand.objects.create(name="Harbor")
+    Brand.objects.create(name="North & Pine", host="trial.example.com")
+    for host in ("signup.example.com", "trial.example.com", "old.example.com"):
+        expecting(host=host)
+
+    page = admin_client.get("/admin/provisioning/account/").content.decode()
+
+    choices = re.findall(r'href="\?host=([^"]*)">([^<]*)<', page)
+    assert choices == [
+        ("old.example.com", "Harbor (old.example.com)"),
+        ("signup.example.com", "Harbor (signup.example.com)"),
+        ("trial.example.com", "North &amp; Pine"),
+    ]

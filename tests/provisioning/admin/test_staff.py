@@ -1,11 +1,14 @@
 """What staff may do to other staff: nobody can give themselves or others more permissions than they have."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
@@ -45,7 +48,6 @@ def entered(user: User, **changes: Any) -> dict[str, Any]:
     return {
         "username": user.username,
         "is_active": "on",
-        "is_staff": "on",
         "groups": [group.pk for group in user.groups.all()],
     } | changes
 
@@ -101,8 +103,10 @@ class TestAnAdministrator:
         assert not colleague.groups.exists()
 
     def test_adds_a_user_and_resets_a_password(self, administrator: Client, colleague: User) -> None:
-        administrator.post(f"{USERS}add/", {"username": "new", **NEW_PASSWORD})
-        assert not User.objects.get(username="new").is_superuser
+        operator = Group.objects.get(name="Operator")
+        administrator.post(f"{USERS}add/", {"username": "new", "groups": [operator.pk], **NEW_PASSWORD})
+        new = User.objects.get(username="new")
+        assert (new.is_superuser, new.is_staff, [*new.groups.all()]) == (False, True, [operator])
         administrator.post(f"{USERS}{colleague.pk}/password/", NEW_PASSWORD)
         colleague.refresh_from_db()
         assert colleague.check_password("a-new-word-1")
@@ -121,11 +125,48 @@ class TestAnAdministrator:
 
 
 def test_a_superuser_does_all_that(admin_client: Client, colleague: User) -> None:
-    save(admin_client, colleague, is_superuser="on", user_permissions=[Permission.objects.all()[0].pk])
+    save(admin_client, colleague, is_superuser="on")
     colleague.refresh_from_db()
     assert colleague.is_superuser
-    assert colleague.user_permissions.count() == 1
     assert admin_client.post(f"{GROUPS}add/", {"name": "More", "permissions": []}).status_code == 302
+
+
+def test_no_form_offers_permissions_one_by_one(admin_client: Client, colleague: User) -> None:
+    for page in (f"{USERS}add/", f"{USERS}{colleague.pk}/change/"):
+        assert "user_permissions" not in admin_client.get(page).content.decode()
+
+
+def test_a_change_leaves_the_access_of_a_user_as_it_was(admin_client: Client) -> None:
+    outside = User.objects.create_user("outside")
+    save(admin_client, outside, email="out@example.com")
+    outside.refresh_from_db()
+    assert (outside.email, outside.is_staff) == ("out@example.com", False)
+
+
+def test_users_are_listed_with_name_email_role_and_access(admin_client: Client) -> None:
+    jo = User.objects.create_user("jo", "jo@example.com", first_name="Jo", last_name="Li", is_staff=True)
+    jo.groups.add(*Group.objects.filter(name__in=["Operator", "Viewer"]))
+    User.objects.create_user("tom", is_active=False)
+    page = admin_client.get(USERS).content.decode()
+    rows = [re.sub(r"<[^>]+>", "|", row) for row in page.split("<tbody>")[1].split("</tr>")[:3]]
+    assert [re.sub(r"[|\s]+", " ", row).strip() for row in rows] == [
+        "dora dora@example.com Superuser Active just now",
+        "Jo Li jo jo@example.com Operator, Viewer Active Never",
+        "tom None Inactive Never",
+    ]
+
+
+def test_the_list_of_users_takes_as_many_queries_for_many(admin_client: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(USERS)
+        return len(captured)
+
+    queries()
+    few = queries()
+    for number in range(10):
+        User.objects.create_user(f"user{number}").groups.set(Group.objects.all())
+    assert queries() == few
 
 
 class TestWhoComesFromTheIdentityProvider:
