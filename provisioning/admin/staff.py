@@ -60,13 +60,18 @@ class ProofRequired:
         return (ask_for_proof(request) if may else None) or super().delete_view(request, *rest, **named)  # type: ignore[misc]
 
 
+class RoleFilter(admin.RelatedFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "role"
+
+
 @admin.register(User)
 class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Users. When somebody leaves, make them inactive."""
 
     list_display = ("name", "email", "role", "access", "seen")
-    list_filter = ("is_active", "groups")
-    ordering = ("-is_active", "username")
+    list_filter = ("is_active", ("groups", RoleFilter))
     readonly_fields = ("last_login", "date_joined")
     change_form_template = "admin/staff_user.html"
     fieldsets = (

@@ -11,12 +11,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.text import capfirst
 
+from provisioning.admin_site import health
+
 OPERATIONS = "Settings and health"
 PLACES: Mapping[str, Mapping[str, str]] = {
     "Sign-ups": {"account": "Accounts", "auditentry": "Audit trail", "mail": "Emails"},
     "Brands": {"brand": "Brands"},
     "Team": {"user": "Users", "group": "Roles", "totpdevice": "Authenticator apps"},
-    OPERATIONS: {"gateway": "Gateway", "worker": "Workers", "listpass": "Reads of your list", "listentry": "Your list"},
+    OPERATIONS: {"listentry": "Your list", "listpass": "Reads of your list", "worker": "Workers", "gateway": "Gateway"},
 }
 """Place → model → name of its list. Models without a place are in the last one, under their own name."""
 NAMES = {model: name for names in PLACES.values() for model, name in names.items()}
@@ -45,6 +47,8 @@ def places(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Place]:
     for name, names in PLACES.items():
         inside = {**names, **others} if name == OPERATIONS else names
         pages = [_link(request, inside[key], lists[key]["admin_url"]) for key in inside if key in lists]
+        if name == OPERATIONS and request.user.has_perm(health.PERMISSION):
+            pages.insert(0, _link(request, "Health", reverse("admin:health")))
         if pages:
             yield Place(name, pages[0].url, next((page.current for page in pages if page.current), ""), pages)
 

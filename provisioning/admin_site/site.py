@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from provisioning import gateway, search
 from provisioning.admin_site.guessing import remember_browser
+from provisioning.admin_site.health import health
 from provisioning.admin_site.identity import has_second_factor, is_from_identity_provider
 from provisioning.admin_site.lookups import OfferedLookups
 from provisioning.admin_site.overview import overview
@@ -73,6 +74,7 @@ class Site(admin.AdminSite):
     def get_urls(self) -> list[URLResolver | URLPattern]:
         return [
             path("resume/", self.admin_view(require_POST(self.resume)), name="provisioning_gateway_resume"),
+            path("health/", self.admin_view(health), name="health"),
             path("two-factor/", self.admin_view(two_factor), name="two_factor"),
             path("confirm/", self.admin_view(confirm), name="confirm"),
             path("sessions/", self.admin_view(own_sessions), name="sessions"),

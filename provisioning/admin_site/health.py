@@ -1,0 +1,70 @@
+"""The page on whether everything runs: the gateway, the workers, the partner's list, and the settings that matter."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from provisioning import gateway
+from provisioning.mirror import passes
+from provisioning.models import ListPass, Worker
+
+PERMISSION = "provisioning.view_gateway"
+SHOWN = {
+    "Constant Contact": (
+        "CONSTANT_CONTACT_API",
+        "CONSTANT_CONTACT_URL",
+        "CONSTANT_CONTACT_RATE",
+        "CONSTANT_CONTACT_DAILY_QUOTA",
+        "CONSTANT_CONTACT_LIST_HOURS",
+        "CONSTANT_CONTACT_OAUTH2_TOKEN",
+        "CONSTANT_CONTACT_SINGLE_BILLING",
+        "CONSTANT_CONTACT_BILLING_LOCALE",
+        "CONSTANT_CONTACT_TEST_ACCOUNTS",
+    ),
+    "Customers": ("ALLOWED_HOSTS", "ABUSE_PROTECTION", "DEFAULT_FROM_EMAIL", "RETENTION_DAYS", "OIDC_ISSUER"),
+    "Staff": ("STAFF_TWO_FACTOR", "STAFF_SESSION_HOURS", "STAFF_IDLE_MINUTES", "TIME_ZONE"),
+}
+"""Topic → settings that are shown with their values. None of them may hold a secret."""
+SECRETS = (
+    "CONSTANT_CONTACT_API_KEY",
+    "CONSTANT_CONTACT_USERNAME",
+    "CONSTANT_CONTACT_PASSWORD",
+    "EMAIL_URL",
+    "OIDC_CLIENT_SECRET",
+    "SIGNUP_LINK_KEY",
+)
+"""Settings of which only is shown whether they are set."""
+
+
+def health(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    context = {
+        "title": "Health",
+        "gateway": gateway.state(),
+        "calls": gateway.calls_today(),
+        "workers": Worker.objects.alive().order_by("name"),
+        "complete": passes.newest_complete(),
+        "reading": ListPass.objects.filter(outcome="").first(),
+        "unread": passes.problem(),
+        "quota": settings.CONSTANT_CONTACT_DAILY_QUOTA,
+        "database": connection.display_name,
+        "topics": {
+            topic: {name: _in_words(getattr(settings, name)) for name in names} for topic, names in SHOWN.items()
+        },
+        "secrets": {name: bool(getattr(settings, name)) for name in SECRETS},
+    }
+    return TemplateResponse(request, "admin/health.html", admin.site.each_context(request) | context)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return str(value)

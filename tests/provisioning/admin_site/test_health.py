@@ -1,0 +1,83 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from provisioning import gateway
+from provisioning.admin_site.health import SECRETS, SHOWN
+from provisioning.mirror import passes
+from provisioning.models import ListPass, Worker
+
+AsRole = Callable[[str], Client]
+PAGE = "/admin/health/"
+
+
+def text(client: Client) -> str:
+    return client.get(PAGE).content.decode()
+
+
+def test_a_new_installation_says_what_does_not_run_yet(admin_client: Client) -> None:
+    page = text(admin_client)
+    assert "None running" in page
+    assert "It has not been read in full yet." in page
+    assert '<span class="state created">Running</span>' in page
+
+
+def test_it_says_what_runs_and_since_when(admin_client: Client) -> None:
+    Worker.objects.create(name="host:1")
+    Worker.objects.create(name="dead:2", seen_at=timezone.now() - timedelta(minutes=5))
+    ListPass.objects.create(source=passes.source(), outcome="complete", entries=1204, ended_at=timezone.now())
+    page = text(admin_client)
+    assert "host:1" in page
+    assert "dead:2" not in page
+    assert "1,204 accounts" in page
+
+
+def test_it_says_why_sending_is_stopped_and_the_list_not_read(admin_client: Client) -> None:
+    gateway.stop("Constant Contact answered 401")
+    ListPass.objects.create(source=passes.source(), outcome="failed", problem="HTTP 404", ended_at=timezone.now())
+    page = text(admin_client)
+    assert '<span class="state rejected">Stopped</span>' in page
+    assert '<span class="state rejected">Not read</span> HTTP 404' in page
+
+
+def test_settings_are_shown_and_secrets_only_as_set_or_not(admin_client: Client, settings: Any) -> None:
+    settings.CONSTANT_CONTACT_PASSWORD = "canary-partner-password"
+    settings.OIDC_CLIENT_SECRET = ""
+    settings.EMAIL_URL = {"EMAIL_HOST_PASSWORD": "canary-mail-password"}
+    page = text(admin_client)
+    assert "canary" not in page
+    assert "<dt>CONSTANT_CONTACT_PASSWORD</dt><dd>set</dd>" in page
+    assert "<dt>OIDC_CLIENT_SECRET</dt><dd>not set</dd>" in page
+    assert f"<dt>CONSTANT_CONTACT_API</dt><dd>{settings.CONSTANT_CONTACT_API}</dd>" in page
+
+
+def test_no_setting_is_shown_that_may_hold_a_secret() -> None:
+    shown = {name for names in SHOWN.values() for name in names}
+    assert not shown & {*SECRETS, "SECRET_KEY", "SEALING_KEYS", "DATABASES"}
+    assert not [name for name in shown if "PASSWORD" in name or "KEY" in name or "SECRET" in name]
+    assert all(hasattr(configured, name) for name in (*shown, *SECRETS))
+
+
+@pytest.mark.parametrize(("role", "may"), [("", False), ("Viewer", True)])
+def test_it_is_for_who_may_see_the_gateway(as_role: AsRole, role: str, may: bool) -> None:
+    assert as_role(role).get(PAGE).status_code == (200 if may else 403)
+
+
+def test_it_takes_as_many_queries_for_many_workers(admin_client: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            admin_client.get(PAGE)
+        return len(captured)
+
+    queries()
+    few = queries()
+    for number in range(5):
+        Worker.objects.create(name=f"host:{number}")
+    assert queries() == few
