@@ -6,6 +6,7 @@ from smtplib import SMTPRecipientsRefused
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 from pytest_django import Settings
 
@@ -116,6 +117,7 @@ def test_what_happened_lists_every_email_with_its_result(admin_client: Client) -
 
 
 def test_the_brand_filter_has_the_names_of_the_brands(admin_client: Client) -> None:
+    cache.clear()
     Brand.objects.create(name="Harbor")
     Brand.objects.create(name="North & Pine", host="trial.example.com")
     for host in ("signup.example.com", "trial.example.com", "old.example.com"):
