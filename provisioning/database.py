@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.db import Error
 
 LOCKED = "The database is locked by another session."
+SLOW = "The database took too long: it is overloaded, or locked by another session."
 READ_ONLY = "The database is read-only."
 FULL = "The database's disk is full."
 UNREACHABLE = "The database can't be reached."
 
 _PROBLEMS = {
     "LockNotAvailable": LOCKED,
-    "QueryCanceled": LOCKED,
+    "QueryCanceled": SLOW,
     "database is locked": LOCKED,
     "database table is locked": LOCKED,
     "ReadOnlySqlTransaction": READ_ONLY,

@@ -413,6 +413,8 @@ class Worker(models.Model):
     """Host name and process ID."""
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
+    problem = models.CharField(max_length=255, blank=True, db_default="")
+    """What keeps it from working; empty if nothing does."""
 
     objects = WorkerQuerySet.as_manager()
 

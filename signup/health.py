@@ -62,7 +62,7 @@ def _impatient_transaction() -> Iterator[None]:
         try:
             with transaction.atomic():
                 if connection.vendor == "postgresql":
-                    cursor.execute(f"SET LOCAL statement_timeout = '{LONGEST_WAIT}s'")
+                    cursor.execute(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}s'")
                 yield
         finally:
             if connection.vendor == "sqlite":

@@ -1,3 +1,4 @@
+import faulthandler
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +78,13 @@ def roles_exist(request: pytest.FixtureRequest) -> None:
 def reset_language() -> None:
     """Reset the language. A request leaves its visitor's language active; on a server, the next one sets its own."""
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def stop_watchdog() -> Iterator[None]:
+    """Stop the watchdog of a worker that ran in this process."""
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

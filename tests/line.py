@@ -20,6 +20,7 @@ class Line:
         self._works.set()
         self.swallowed = threading.Event()
         """Set once something was sent over a dead line."""
+        self._ends: list[socket.socket] = []
         self._server = _Server(("127.0.0.1", 0), self._forward)  # type: ignore[arg-type]  # any callable
         self.port: int = self._server.server_address[1]
 
@@ -28,6 +29,8 @@ class Line:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for end in self._ends:
+            _shut(end)
         self._server.shutdown()
         self._server.server_close()
 
@@ -42,6 +45,7 @@ class Line:
 
     def _forward(self, client: socket.socket, *_: object) -> None:
         with client, socket.create_connection(self._to) as server:
+            self._ends += [client, server]
             dead = threading.Event()
             back = threading.Thread(target=self._copy, args=(server, client, dead), daemon=True)
             back.start()

@@ -33,8 +33,7 @@ class GatewayAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly, ModelAdmin):
-    list_display = ("name", "started_at", "seen_at")
-    fields = ("name", "started_at", "seen_at")
+    list_display = fields = ("name", "started_at", "seen_at", "problem")
 
 
 class MirrorAdmin(ReadOnly, ModelAdmin):

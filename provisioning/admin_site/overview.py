@@ -92,7 +92,7 @@ class Overview:
 def overview() -> Overview:
     today = timezone.localdate()
     days = by_day(today)
-    workers = Worker.objects.alive().count()
+    workers = list(Worker.objects.alive())
     median, slowest = _cached("times", _times_to_ready)
     return Overview(
         tasks=_tasks(workers),
@@ -105,7 +105,7 @@ def overview() -> Overview:
         slowest=slowest,
         calls=gateway.calls_today(),
         quota=settings.CONSTANT_CONTACT_DAILY_QUOTA,
-        workers=workers,
+        workers=len(workers),
         chart=Chart(days),
         reasons=_cached("reasons", _reasons),
     )
@@ -140,7 +140,7 @@ def _last(days: dict[date, Counts], number: int) -> Counts:
     return sum(list(days.values())[-number:], Counts())
 
 
-def _tasks(workers: int) -> list[Task]:
+def _tasks(workers: list[Worker]) -> list[Task]:
     """Return what staff have to do, the most urgent first."""
     accounts = reverse("admin:provisioning_account_changelist")
     held = Account.objects.filter(state=State.HELD).count()
@@ -150,6 +150,7 @@ def _tasks(workers: int) -> list[Task]:
     unconfirmed = Account.objects.filter(state=State.UNCONFIRMED, state_changed_at__lte=Now() - UNCONFIRMED_LATE)
     unclear = unconfirmed.filter(state_changed_at__gt=Now() - LOST_AFTER, due_at__isnull=False).count()
     failing, unread = gateway.failing_calls(), passes.problem()
+    hindered = next((worker.problem for worker in workers if worker.problem), "")
     possible = (
         (
             gateway.current_pause(),
@@ -162,6 +163,12 @@ def _tasks(workers: int) -> list[Task]:
             "No worker is running.",
             reverse("admin:provisioning_worker_changelist"),
             "Ask whoever runs this installation to start one.",
+        ),
+        (
+            hindered,
+            f"A worker is held up: {hindered}",
+            reverse("admin:provisioning_worker_changelist"),
+            "It retries automatically. If this stays, ask whoever runs this installation to look at the database.",
         ),
         (
             failing,

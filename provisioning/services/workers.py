@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from provisioning import gateway
 from provisioning.constant_contact import Client, Credentials, connect
+from provisioning.database import describe
 from provisioning.mirror import passes
 from provisioning.models import Account, MovedMeanwhile, Worker
 from provisioning.services.claims import AccountClaim, PageClaim
@@ -31,7 +32,9 @@ AT_ONCE = 50
 """How many accounts one round of chores handles, so that it stays short."""
 
 ending = threading.Event()
-"""Set when this process is to end. From then on, failed database writes are retried for no longer than a lease."""
+"""Set when this process is to end. From then on, failed database writes are retried for no longer than `LAST_TRIES`."""
+LAST_TRIES = 5.0
+"""Seconds."""
 
 
 def provision(claim: AccountClaim) -> None:
@@ -72,9 +75,9 @@ def _discard_impossible_times() -> None:
     passes.discard_impossible_times()
 
 
-def report(name: str) -> None:
-    """Record that this worker is alive, and delete workers not seen for a day."""
-    Worker.objects.update_or_create(name=name, defaults={"seen_at": Now()})
+def report(name: str, problem: str = "") -> None:
+    """Record that this worker is alive, and what keeps it from working. Delete workers not seen for a day."""
+    Worker.objects.update_or_create(name=name, defaults={"seen_at": Now(), "problem": problem})
     Worker.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
 
 
@@ -87,15 +90,18 @@ def retry_database_errors(write: Callable[[], None]) -> None:
     """Call `write` until the database accepts it.
 
     Retries on a lock, an unreachable database, or a standby that is still read-only after a failover (PostgreSQL's
-    InternalError). Gives up once the process is to end and a lease has passed.
+    InternalError). Gives up once the process is to end and `LAST_TRIES` have passed.
     """
-    started = time.monotonic()
+    started, told = time.monotonic(), False
     while True:
         try:
             return write()
-        except (OperationalError, InterfaceError, InternalError):
-            if ending.is_set() and time.monotonic() > started + settings.PROVISION_LEASE:
+        except (OperationalError, InterfaceError, InternalError) as error:
+            if ending.is_set() and time.monotonic() > started + LAST_TRIES:
                 raise
+            if not told:
+                log.warning("answer waits to be stored problem=%r", describe(error))
+                told = True
             connection.close()
             time.sleep(random.uniform(0.2, 1))  # noqa: S311
 

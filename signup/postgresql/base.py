@@ -8,7 +8,6 @@ The limits are set with each transaction, not with the connection, so they work 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,14 +26,22 @@ class LimitedConnection(psycopg.Connection[Any]):
     """The longest time, in seconds, that a statement may take or wait for a lock; None means any time."""
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the server. If it is silent for too long, close the connection and raise OperationalError."""
+        """Wait for the server, but not for longer than the limit."""
         if self.limit is None:
             return super().wait(gen, *args, **kwargs)
         try:
             return super().wait(gen, *args, **{"timeout": self.limit + GRACE} | kwargs)
         except psycopg.errors._WaitTimeout:
-            with suppress(psycopg.Error):  # A statement that arrives may still wait for a lock.
-                self.cancel_safe(timeout=CANCEL_TIMEOUT)
+            return self._cancel(gen)
+
+    def _cancel(self, gen: Any) -> Any:
+        """Cancel a statement, which raises QueryCanceled. If the server is silent, close the connection."""
+        try:
+            self.cancel_safe(timeout=CANCEL_TIMEOUT)
+            return super().wait(gen, timeout=CANCEL_TIMEOUT)
+        except psycopg.errors.QueryCanceled:
+            raise
+        except psycopg.OperationalError:
             self.close()
             raise psycopg.OperationalError("The server did not answer in time.") from None
 
@@ -52,6 +59,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not autocommit and (limit := self.connection.limit):
             with self.wrap_database_errors:
                 self.connection.execute(
-                    f"SET LOCAL lock_timeout = '{limit}s'; SET LOCAL statement_timeout = '{limit}s';"
+                    f"SET LOCAL lock_timeout = '{0.6 * limit}s'; SET LOCAL statement_timeout = '{limit}s';"
                     f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'"
                 )

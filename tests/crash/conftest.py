@@ -1,8 +1,10 @@
 """Fixtures for all of these tests: a database and a sandbox that other processes can reach."""
 
 import multiprocessing
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -38,3 +40,31 @@ def sandbox(transactional_db: None, api: str, settings: Settings, monkeypatch: p
             left_behind.kill()
             left_behind.join()
     connection.close()
+
+
+@pytest.fixture
+def held(sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Event]]:
+    """Carry out each call that creates an account, but answer it only once its event in this list is set."""
+    settings.CONSTANT_CONTACT_TIMEOUT = 50.0
+    settings.PROVISION_LEASE = 60.0
+    calls: list[threading.Event] = []
+    carry_out = sandbox.provider.reply
+
+    def reply(request: Any) -> Any:
+        reply = carry_out(request)
+        if request.method == "POST":
+            calls.append(threading.Event())
+            calls[-1].wait(60)
+        return reply
+
+    monkeypatch.setattr(sandbox.provider, "reply", reply)
+    yield calls
+    for call in calls:
+        call.set()
+
+
+Held = list[threading.Event]
+
+
+def come_in(calls: Held, number: int) -> Callable[[], bool]:
+    return lambda: len(calls) == number

@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
+from django.db import connection
 from pytest_django import Settings
 
 from provisioning import models
 from provisioning.models import Account, Attempt, ListPass
 from provisioning.sandbox import Server
+from tests.crash.conftest import Held, come_in
 from tests.crash.worker import PAGE, Worker
 from tests.provisioning.sandbox.partner import until
 from tests.provisioning.work import account_in, again, pass_time, sign_up
 
 State, Outcome = Account.State, Attempt.Outcome
-
-
-@pytest.fixture
-def held(sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Event]]:
-    """Carry out each call that creates an account, but answer it only once its event in this list is set."""
-    settings.CONSTANT_CONTACT_TIMEOUT = 50.0
-    settings.PROVISION_LEASE = 60.0
-    calls: list[threading.Event] = []
-    carry_out = sandbox.provider.reply
-
-    def reply(request: Any) -> Any:
-        reply = carry_out(request)
-        if request.method == "POST":
-            calls.append(threading.Event())
-            calls[-1].wait(60)
-        return reply
-
-    monkeypatch.setattr(sandbox.provider, "reply", reply)
-    yield calls
-    for call in calls:
-        call.set()
-
-
-Held = list[threading.Event]
-
-
-def come_in(calls: Held, number: int) -> Callable[[], bool]:
-    return lambda: len(calls) == number
 
 
 def test_told_to_end_it_settles_the_call_in_flight_and_makes_no_other(sandbox: Server, held: Held) -> None:
@@ -196,37 +165,3 @@ def test_killed_it_costs_the_page_that_it_was_reading_and_no_other(sandbox: Serv
     assert again(lost).account_id == sandbox.provider.accounts[lost.username].id
     assert len(sandbox.provider.calls) == 3
     assert ListPass.objects.get().pages == 2
-
-
-goes_away = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no server that could go away")
-
-
-def cut_off(cursor: CursorWrapper) -> object:
-    """End the connections that wait for a lock. Return whether there were any."""
-    cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
-    return cursor.fetchone()
-
-
-@goes_away
-def test_an_answer_is_written_down_even_if_the_database_goes_away_over_it(sandbox: Server, held: Held) -> None:
-    account = sign_up()
-    worker = Worker("--once")
-    until(come_in(held, 1))
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE provisioning_attempt IN EXCLUSIVE MODE")
-        held[0].set()
-        until(lambda: cut_off(cursor))
-    assert worker.end()[0] == 0
-    assert account.attempts.get().outcome == Outcome.CREATED
-    assert again(account).account_id == sandbox.provider.accounts[account.username].id
-
-
-@goes_away
-def test_told_to_end_it_ends_in_good_order_even_without_a_database(sandbox: Server) -> None:
-    worker = Worker()
-    until(models.Worker.objects.exists)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE provisioning_worker IN EXCLUSIVE MODE")
-        worker.process.terminate()
-        until(lambda: (cut_off(cursor), worker.process.exitcode)[1] is not None)
-    assert worker.process.exitcode == 0

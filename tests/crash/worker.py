@@ -26,6 +26,7 @@ from provisioning import gateway
 from provisioning.constant_contact import Client, v2, v3
 from provisioning.management.commands import provision
 from provisioning.mirror import passes
+from signup.postgresql import base as postgresql
 
 KILLED = 9
 PAGE = 10
@@ -49,15 +50,16 @@ class Worker:
     """`manage.py provision` in a separate process, with this process's database and settings.
 
     It is killed at boundary number `dies_at`, counted from 1, or never if that is not given. Its calls may start `late`
-    seconds late; if that is negative, all calls are too late.
+    seconds late; if that is negative, all calls are too late. Chores are done once, so that a slow machine reaches the
+    same boundaries, unless `chores` is the time between them.
     """
 
-    def __init__(self, *arguments: str, dies_at: int = 0, late: float = 60.0) -> None:
-        names = [name for name in dir(settings) if name.startswith(("CONSTANT_CONTACT_", "PROVISION_"))]
+    def __init__(self, *arguments: str, dies_at: int = 0, late: float = 60.0, chores: float = 60.0) -> None:
+        names = [name for name in dir(settings) if name.startswith(("CONSTANT_CONTACT_", "PROVISION_", "STATEMENT_"))]
         configuration = {name: getattr(settings, name) for name in names}
         self._told, tell = _processes.Pipe(duplex=False)
         self.process = _processes.Process(
-            target=_work, args=(arguments, dies_at, late, connection.settings_dict, configuration, tell)
+            target=_work, args=(arguments, dies_at, late, chores, connection.settings_dict, configuration, tell)
         )
         self.process.start()
         tell.close()
@@ -72,6 +74,7 @@ def _work(
     arguments: tuple[str, ...],
     dies_at: int,
     late: float,
+    chores: float,
     database: dict[str, Any],
     configuration: dict[str, Any],
     tell: Connection,
@@ -80,10 +83,11 @@ def _work(
     for name, value in configuration.items():
         setattr(settings, name, value)
     gateway.LATE = late
+    postgresql.GRACE = postgresql.CANCEL_TIMEOUT = 0.5
     v2.PAGE = v3.PAGE = PAGE
     passes.LONGEST_PASS_BACK_OFF = timedelta()  # Otherwise, a slow machine would reach other boundaries.
     provision.BUSY = 0.001
-    provision.CHORES = 60.0  # Chores run once, so that a slow machine reaches the same boundaries.
+    provision.CHORES = chores
     provision.next_job = _unhurried(provision.next_job)
     boundaries = _Boundaries(dies_at, tell)
     connection_created.connect(boundaries.watch_statements)

@@ -13,7 +13,7 @@ from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 
-from provisioning.database import LOCKED, UNREACHABLE, describe
+from provisioning.database import LOCKED, SLOW, describe
 from signup.postgresql import base
 from tests.installed import installed
 from tests.line import Line
@@ -117,7 +117,7 @@ def test_a_lock_is_not_waited_for_longer_than_the_limit(port: int, in_transactio
         with pytest.raises(OperationalError) as refused:
             run(other, "UPDATE thing SET id = 2")
 
-        assert describe(refused.value) == (LOCKED if in_transaction else UNREACHABLE)
+        assert describe(refused.value) == (LOCKED if in_transaction else SLOW)
         is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
         until(lambda: run(admin, is_waiting) == (0,))  # What was given up is canceled, too.
 
@@ -141,6 +141,6 @@ def test_without_a_limit_a_statement_may_take_any_time(port: int) -> None:
 def test_behind_pgbouncer_limits_last_as_long_as_their_transaction(pgbouncer: PgBouncer) -> None:
     with session(pgbouncer.port) as ours:
         with transaction_of(ours):
-            assert settings_of(ours) == ["1s", "1s", "1s"]
+            assert settings_of(ours) == ["600ms", "1s", "1s"]
         with session(pgbouncer.port, limit=None) as migrate:
             assert settings_of(migrate) == ["0", "0", "0"]

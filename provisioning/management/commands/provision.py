@@ -19,6 +19,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, connection
 
 from provisioning import gateway, services
+from provisioning.database import describe
+from provisioning.management import watchdog
 from provisioning.signals import chores
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,10 @@ RECONNECT = 1.0
 """Seconds before the next try to reach an unreachable database."""
 CHORES = 1.0
 """Seconds between rounds of chores, such as the heartbeat and taking over the accounts of dead workers."""
+STANDSTILL = 90.0
+"""Seconds without a round of chores after which the process is ended. No database call takes nearly as long."""
+SETTLING = 10.0
+"""Seconds that calls in flight may take beyond their timeout before a process that was told to end is ended."""
 
 
 class Command(BaseCommand):
@@ -45,7 +51,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="end once nothing is due")
 
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
-        self.ending, self.chores_at, self.pages_at = False, 0.0, 0.0
+        self.ending, self.chores_at, self.pages_at, self.problem = False, 0.0, 0.0, ""
         sys.setswitchinterval(SWITCH)
         connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT
         self.name = f"{socket.gethostname()}:{os.getpid()}"
@@ -64,6 +70,7 @@ class Command(BaseCommand):
             os._exit(1)
         self.ending = True
         services.workers.ending.set()
+        watchdog.end_in(settings.CONSTANT_CONTACT_TIMEOUT + SETTLING)
 
     def work(self, pool: ThreadPoolExecutor, threads: int, once: bool) -> None:
         calls: set[Future[None]] = set()
@@ -72,7 +79,9 @@ class Command(BaseCommand):
             pause = BUSY if calls else IDLE
             try:
                 self.do_chores()
-                if len(calls) < threads and (job := self.next_job(once)):
+                job = self.next_job(once) if len(calls) < threads else None
+                self.problem = ""
+                if job:
                     calls.add(pool.submit(run, job))
                     continue
             except gateway.RateLimited as rate:
@@ -81,7 +90,8 @@ class Command(BaseCommand):
             except gateway.CallNotPermitted:
                 pass
             except Error as error:
-                log.error("database unreachable error=%s", type(error).__name__)
+                self.problem = describe(error)
+                log.error("worker held up problem=%r", self.problem)
                 connection.close()
                 pause = RECONNECT
             if once and not calls:
@@ -97,7 +107,8 @@ class Command(BaseCommand):
 
     def do_chores(self) -> None:
         if time.monotonic() >= self.chores_at:
-            services.report(self.name)
+            watchdog.end_in(STANDSTILL)
+            services.report(self.name, self.problem)
             services.expire()
             services.settle_complete_pass()
             services.purge()

@@ -62,6 +62,10 @@ def kill_worker(make: Make) -> None:
     Worker.objects.update(seen_at=ago(minutes=2))
 
 
+def hinder_worker(make: Make) -> None:
+    Worker.objects.update(problem="The database is locked by another session.")
+
+
 def failing_list(make: Make) -> None:
     ListPass.objects.create(source=passes.source(), outcome=ListPass.Outcome.FAILED, problem="HTTP 404: Not here.")
 
@@ -71,6 +75,11 @@ def failing_list(make: Make) -> None:
     [
         (lambda make: None, "", ""),
         (stop_gateway, "No accounts are being sent.", "/admin/provisioning/gateway/"),
+        (
+            hinder_worker,
+            "A worker is held up: The database is locked by another session.",
+            "/admin/provisioning/worker/",
+        ),
         (kill_worker, "No worker is running.", "/admin/provisioning/worker/"),
         (lambda make: make(State.HELD), "1 account needs approval.", f"{Q}held/"),
         (lambda make: make(State.REJECTED), "1 account needs a correction.", f"{Q}?state__exact=rejected"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,12 +20,15 @@ from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from provisioning import gateway, services
+from provisioning.database import UNREACHABLE
 from provisioning.management.commands import provision
 from provisioning.mirror import passes
 from provisioning.models import Account, Worker
 from provisioning.sandbox import Server
 from provisioning.sandbox.messages import Request
 from provisioning.sandbox.provider import Reply
+from tests.checkout import ROOT, Program
+from tests.patience import PATIENCE
 from tests.provisioning.sandbox.partner import until
 from tests.provisioning.work import State, account_in, again, database_url, sign_up
 
@@ -189,8 +193,77 @@ def test_it_survives_a_database_outage(
     call_command("provision")
 
     assert states() == [State.CREATED]
-    assert caplog.messages.count("database unreachable error=OperationalError") == 2
+    assert caplog.messages.count(f"worker held up problem={UNREACHABLE!r}") == 2
     assert "canary" not in caplog.text
+
+
+HANG = """
+import os, threading, time
+from django.conf import settings
+from django.core.management import call_command
+from provisioning.management.commands import provision
+from provisioning.signals import chores
+
+settings.CONSTANT_CONTACT_TIMEOUT, provision.SETTLING, provision.STANDSTILL = 0.5, 0.5, {standstill}
+
+def hang(**_):
+    print("hangs", flush=True)
+    {hang}
+
+chores.connect(hang)
+call_command("provision")
+"""
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Return a function that starts a worker with a chore that never ends."""
+    programs: list[Program] = []
+
+    def start(hang: str, standstill: float = PATIENCE) -> Program:
+        code = f"import django; django.setup(){HANG.format(hang=hang, standstill=standstill)}"
+        environment = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "signup.settings"}
+        programs.append(Program([sys.executable, "-c", code], ROOT, environment, tmp_path / "log"))
+        programs[-1].find("hangs")
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.process.kill()
+        program.process.wait()
+
+
+def test_a_worker_whose_loop_stands_still_is_ended(hanging: Callable[..., Program]) -> None:
+    program = hanging("time.sleep(600)", standstill=0.5)
+
+    assert program.process.wait(PATIENCE) == 1
+    assert re.search(r"Timeout.*in hang", program.said, re.DOTALL)
+
+
+def test_told_to_end_a_worker_ends_even_if_a_thread_hangs(hanging: Callable[..., Program]) -> None:
+    program = hanging("threading.Thread(target=time.sleep, args=[600]).start()")
+    program.process.terminate()
+
+    assert program.process.wait(PATIENCE) == 1
+
+
+def test_what_keeps_a_worker_from_working_is_reported(monkeypatch: pytest.MonkeyPatch, sandbox: Server) -> None:
+    monkeypatch.setattr(provision, "RECONNECT", 0.01)
+    monkeypatch.setattr(provision, "CHORES", 0.0)
+    sign_up()
+    true, told = services.claim_account, []
+
+    def claim_account() -> services.AccountClaim | None:
+        told.append(Worker.objects.get().problem)
+        if len(told) == 1:
+            raise OperationalError("canary of the database")
+        return true()
+
+    monkeypatch.setattr(services, "claim_account", claim_account)
+    during_calls(sandbox, lambda request: os.kill(os.getpid(), signal.SIGTERM))
+    call_command("provision")
+
+    assert told[:2] == ["", UNREACHABLE]
 
 
 def test_a_failed_job_does_not_stop_others(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

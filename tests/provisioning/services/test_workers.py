@@ -487,6 +487,7 @@ def test_only_an_ending_process_gives_up_on_an_unreachable_database(
     is_ending: bool, settings: Settings, provider_answers: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.PROVISION_LEASE = -1.0
+    monkeypatch.setattr(workers, "LAST_TRIES", -1.0)
     monkeypatch.setattr(workers, "ending", SimpleNamespace(is_set=lambda: is_ending))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     account = sign_up()
