@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models.functions import Now
 
@@ -13,6 +14,7 @@ from provisioning.rules import RULES
 
 MASKED = "•••"
 """Replaces secrets, and values that were erased."""
+NOTED, ASSIGNED = "Note added", "Assigned"
 
 
 class AuditEntry(models.Model):
@@ -30,6 +32,8 @@ class AuditEntry(models.Model):
     """Contains no personal data and no secrets."""
     changes = models.JSONField(default=dict)
     """Property → value before and value after."""
+    note = models.TextField(blank=True, max_length=2000)
+    """What staff wrote for their colleagues. It may be personal."""
 
     class Meta:
         verbose_name_plural = "audit entries"
@@ -40,12 +44,17 @@ class AuditEntry(models.Model):
 
     @property
     def who(self) -> str:
-        return self.user.get_full_name() or self.user.get_username() if self.user else "the customer"
+        return name_of(self.user) if self.user else "the customer"
 
     def mask(self) -> None:
         """Erase the values, but keep the names of the properties that changed."""
         masked = {name: [MASKED, MASKED] for name in self.changes}
-        AuditEntry.objects.filter(pk=self.pk).update(changes=masked)
+        AuditEntry.objects.filter(pk=self.pk).update(changes=masked, note=self.note and MASKED)
+
+
+def name_of(user: AbstractBaseUser) -> str:
+    """Return the name of a staff member for their colleagues."""
+    return user.get_full_name() or user.get_username()  # type: ignore[attr-defined]
 
 
 def changes(before: object, after: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -20,6 +20,7 @@ import uuid
 from datetime import timedelta
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
@@ -28,6 +29,7 @@ from django.utils.text import capfirst
 from provisioning.audit import AuditEntry as AuditEntry
 from provisioning.mirror.models import ListEntry as ListEntry
 from provisioning.mirror.models import ListPass as ListPass
+from provisioning.preferences import Preferences as Preferences
 from provisioning.rules import RULES
 from provisioning.sealed import NOTHING, SealedField
 from provisioning.signals import moved
@@ -150,6 +152,15 @@ class Account(models.Model):
     oauth2_token = SealedField()
     """The access token returned with the account, if one was requested. Valid for ten years."""
 
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        verbose_name="assigned to",
+        related_name="+",
+    )
+    """The staff member who takes care of it."""
     decline_reason = models.CharField(max_length=12, choices=DeclineReason.choices, blank=True, editable=False)
     decline_note = models.CharField(max_length=500, blank=True, editable=False)
     """What staff added to the reason, for the customer to read."""
@@ -176,6 +187,8 @@ class Account(models.Model):
             ("erase_account", "Can erase the personal data of accounts"),
             ("reveal_oauth2_token", "Can reveal access tokens"),
             ("wipe_oauth2_token", "Can wipe access tokens"),
+            ("assign_account", "Can assign accounts to staff"),
+            ("note_account", "Can write notes on accounts"),
         ]
         indexes = [
             models.Index(fields=["due_at"], name="account_due", condition=Q(due_at__isnull=False)),

@@ -12,19 +12,23 @@ from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
 
 from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action, require_permissions, stamp
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.changelist import AccountList, ShortPaginator
+from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
 from provisioning.admin.correction import correct, is_correctable
 from provisioning.admin.decision import decide
 from provisioning.admin.exports import export
-from provisioning.admin.filters import BrandFilter, CountryFilter, QuestionFilter, StateTabs
+from provisioning.admin.filters import AssigneeFilter, BrandFilter, CountryFilter, QuestionFilter, StateTabs
 from provisioning.admin.held import held
+from provisioning.admin.notes import NoteForm, add_note, may_note
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import Event, outlook, timeline
 from provisioning.admin.token import token
+from provisioning.audit import name_of
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
 from provisioning.templatetags.times import ago, duration, exact
@@ -36,10 +40,17 @@ State = Account.State
 class AccountAdmin(ReadOnly, ModelAdmin):
     """Accounts, read-only. Only actions change them, by calling `services`."""
 
-    list_display = ("colored_state", "submitted", "customer", "email", "country", "last_answer")
+    list_display = USUAL
     list_display_links = ("customer",)
     list_per_page = 50
-    list_filter: ClassVar[Any] = (("state", StateTabs), QuestionFilter, BrandFilter, CountryFilter, "submitted_at")
+    list_filter: ClassVar[Any] = (
+        ("state", StateTabs),
+        QuestionFilter,
+        AssigneeFilter,
+        BrandFilter,
+        CountryFilter,
+        "submitted_at",
+    )
     search_fields = search.COLUMNS
     search_help_text = search.HELP
     paginator = ShortPaginator
@@ -60,6 +71,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         "place",
         "marketing",
         "host",
+        "assigned_to",
         "submitted",
         "took",
     )
@@ -68,9 +80,13 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         """Leave secrets out: of a token, the database only says whether there is one."""
         last = Attempt.objects.filter(account=OuterRef("pk")).order_by("-started_at", "-pk")
         accounts: QuerySet[Account] = super().get_queryset(request)
-        return accounts.defer("password", "oauth2_token").annotate(
-            has_token=Case(When(oauth2_token=NOTHING, then=Value(False)), default=Value(True)),
-            last_outcome=Subquery(last.values("outcome")[:1]),
+        return (
+            accounts.select_related("assignee")
+            .defer("password", "oauth2_token", "assignee__password")
+            .annotate(
+                has_token=Case(When(oauth2_token=NOTHING, then=Value(False)), default=Value(True)),
+                last_outcome=Subquery(last.values("outcome")[:1]),
+            )
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -85,6 +101,8 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         ]
         return [
             path("export.<str:kind>", view(partial(export, self)), name="provisioning_account_export"),
+            path("columns/", view(require_POST(save_columns)), name="provisioning_account_columns"),
+            path("<int:pk>/note/", view(require_POST(add_note)), name="provisioning_account_note"),
             path("held/", view(held), name="provisioning_account_held"),
             path("<int:pk>/correct/", view(correct), name="provisioning_account_correct"),
             path("<int:pk>/decide/", view(decide), name="provisioning_account_decide"),
@@ -92,6 +110,9 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             *actions,
             *super().get_urls(),
         ]
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return chosen_columns(request)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         state = request.GET.get("state__exact")
@@ -130,7 +151,8 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_export = request.user.has_perm("provisioning.export_account")
-        return super().changelist_view(request, {"may_export": may_export} | (extra_context or {}))
+        context = {"may_export": may_export, "columns": column_choices(self, self.get_list_display(request))}
+        return super().changelist_view(request, context | (extra_context or {}))
 
     def events(self, account: Account) -> list[Event]:
         """Return what happened to an account, oldest first."""
@@ -155,6 +177,8 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             "may_decide": request.user.has_perm("provisioning.correct_account") and obj.state == State.UNCONFIRMED,
             "may_reveal": obj.has_token and request.user.has_perm("provisioning.reveal_oauth2_token"),
             "seen": stamp(obj),
+            "may_assign": request.user.has_perm("provisioning.assign_account"),
+            "note_form": NoteForm() if may_note(request, obj) else None,
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
@@ -170,6 +194,10 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     @admin.display(description="Organization, username")
     def customer(self, account: Account) -> SafeString:
         return format_html("{}<br><small>{}</small>", account.organization_name, account.username)
+
+    @admin.display(description="Assigned to")
+    def assigned_to(self, account: Account) -> str:
+        return name_of(account.assignee) if account.assignee else "nobody"
 
     @admin.display(description="Country")
     def country(self, account: Account) -> SafeString:

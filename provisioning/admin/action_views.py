@@ -84,9 +84,9 @@ def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accou
 
 
 def bound_form(request: HttpRequest, action: Action) -> forms.Form:
-    """Return the action's form. It is bound once staff have confirmed the action, if it needs confirmation."""
-    confirmed = request.method == "POST" and (not action.warning or "confirmed" in request.POST)
-    return action.form(request.POST if confirmed else None)
+    """Return the action's form. It is bound once staff have confirmed the action, if it asks first."""
+    confirmed = request.method == "POST" and (not action.asks or "confirmed" in request.POST)
+    return action.form(request.POST if confirmed else None, initial={"assignee": request.user})
 
 
 def carry_out_each(request: HttpRequest, accounts: list[Account], action: Action, values: Mapping[str, Any]) -> None:

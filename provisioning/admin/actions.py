@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest
 
 from provisioning import services
 from provisioning.admin_site import record
+from provisioning.audit import ASSIGNED, name_of
 from provisioning.models import Account
 
 State = Account.State
@@ -22,9 +24,9 @@ class Action:
     """One thing that staff can do.
 
     An action with a `warning` asks for confirmation first. `doubt` is added to the warning if one of the accounts may
-    exist at Constant Contact. `form` asks for what `service` needs besides the account. `needs_proof` asks staff to
-    confirm that it's them. `condition` narrows down the accounts in `states` that the action applies to. `codename` is
-    the permission's, if it differs from the name.
+    exist at Constant Contact. `form` asks for what `service` needs besides the account, and `describe` puts it into the
+    record. `needs_proof` asks staff to confirm that it's them. `condition` narrows down the accounts in `states` that
+    the action applies to. `codename` is the permission's, if it differs from the name.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Action:
     service: Callable[..., None]
     form: type[forms.Form] = forms.Form
     condition: Callable[[Account], bool] = lambda account: True
+    describe: Callable[[Mapping[str, Any]], str] = lambda values: ""
     warning: str = ""
     doubt: str = ""
     codename: str = ""
@@ -47,6 +50,11 @@ class Action:
     def url(self) -> str:
         return f"admin:provisioning_account_{self.name}"
 
+    @property
+    def asks(self) -> bool:
+        """Whether it has a page of its own, for confirmation or for its form."""
+        return bool(self.warning or self.form.base_fields)
+
     def is_for(self, account: Account) -> bool:
         """Whether the action can be offered for an account as it is now."""
         return account.state in self.states and self.condition(account)
@@ -59,7 +67,7 @@ class Action:
         with transaction.atomic():
             self.service(account, **values)
             account.refresh_from_db()  # Otherwise, the record of an erasure would hold the erased name.
-            record(request, account, self.done)
+            record(request, account, self.done, self.describe(values))
 
 
 class DeclineForm(forms.Form):
@@ -81,6 +89,28 @@ class DeclineForm(forms.Form):
     def clean(self) -> None:
         if self.cleaned_data.get("reason") == Account.DeclineReason.OTHER and not self.cleaned_data.get("note"):
             self.add_error("note", "Write the reason here, or choose another one above.")
+
+
+if TYPE_CHECKING:
+    StaffChoiceField = forms.ModelChoiceField[User]
+else:
+    StaffChoiceField = forms.ModelChoiceField
+
+
+class StaffField(StaffChoiceField):
+    def label_from_instance(self, user: Any) -> str:
+        return name_of(user)
+
+
+class AssignForm(forms.Form):
+    """The staff member to assign accounts to."""
+
+    assignee = StaffField(
+        label="Assign to",
+        queryset=User.objects.filter(is_active=True, is_staff=True).order_by("first_name", "last_name", "username"),
+        required=False,
+        empty_label="Nobody",
+    )
 
 
 DOUBT = (
@@ -110,6 +140,15 @@ ACTIONS = (
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         condition=services.may_retry,
         service=services.retry,
+    ),
+    Action(
+        name="assign",
+        label="Assign",
+        done=ASSIGNED,
+        states=frozenset(State),
+        service=services.assign,
+        form=AssignForm,
+        describe=lambda values: f"to {name_of(values['assignee']) if values['assignee'] else 'nobody'}",
     ),
     Action(
         name="decline",

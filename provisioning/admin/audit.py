@@ -22,7 +22,7 @@ from provisioning.admin_site import record
 from provisioning.models import AuditEntry
 from provisioning.templatetags.times import ago, exact
 
-HEADER = ("time", "reference", "account", "who", "what", "detail", "changes")
+HEADER = ("time", "reference", "account", "who", "what", "detail", "note", "changes")
 
 
 @admin.register(AuditEntry)
@@ -84,14 +84,14 @@ class AuditAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="What changed")
     def more(self, entry: AuditEntry) -> SafeString:
-        lines = [entry.detail] if entry.detail else []
+        lines = [words for words in (entry.note, entry.detail) if words]
         return format_html_join("", "<div>{}</div>", ((line,) for line in [*lines, *described(entry)]))
 
 
 def _row(entry: AuditEntry) -> tuple[Any, ...]:
     at = localtime(entry.at).isoformat(timespec="seconds")
     reference = entry.account and entry.account.reference
-    return at, reference, entry.account, entry.who, entry.what, entry.detail, "; ".join(described(entry))
+    return at, reference, entry.account, entry.who, entry.what, entry.detail, entry.note, "; ".join(described(entry))
 
 
 def _read(keys: list[int]) -> dict[int, AuditEntry]:

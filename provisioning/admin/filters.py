@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -13,6 +14,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 
 from provisioning import rules, search
+from provisioning.audit import name_of
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
 
@@ -82,6 +84,25 @@ class QuestionFilter(admin.SimpleListFilter):
         if key == "test":  # The search index narrows this down; otherwise every account would be read.
             queryset = search.matching(queryset, rules.TEST_DOMAIN.partition(".")[0])
         return queryset.filter(QUESTIONS[key][1])
+
+
+class AssigneeFilter(admin.SimpleListFilter):
+    """Who takes care of an account."""
+
+    title = "assignee"
+    parameter_name = "assignee"
+    ME, NOBODY = "me", "nobody"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        colleagues = User.objects.filter(is_active=True, is_staff=True).exclude(pk=str(request.user.pk))
+        names = sorted((name_of(user), str(user.pk)) for user in colleagues)
+        return [(self.ME, "Mine"), (self.NOBODY, "Nobody's"), *((key, name) for name, key in names)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        if (key := self.value()) not in {choice for choice, _name in self.lookup_choices}:
+            return queryset
+        assignee = {self.ME: request.user.pk, self.NOBODY: None}
+        return queryset.filter(assignee=assignee.get(key, key))
 
 
 class ValueFilter(admin.SimpleListFilter):

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 
+from provisioning.audit import ASSIGNED, NOTED
 from provisioning.models import Account, AuditEntry
 from provisioning.templatetags.times import ago
 
@@ -35,6 +36,7 @@ def tell_meanwhile(request: HttpRequest, account: Account) -> None:
 def _what_happened(accounts: Collection[Account]) -> Iterator[str]:
     """Yield each account's state, with what was done to it lately, or how long it has been in this state."""
     entries = AuditEntry.objects.filter(account__in=accounts, at__gte=Now() - LATELY).select_related("user")
+    entries = entries.exclude(what__in=(NOTED, ASSIGNED))
     last = {entry.account_id: entry for entry in entries.order_by("at", "pk")}
     for account in accounts:
         when, what = account.state_changed_at, ""

@@ -17,7 +17,8 @@ State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 class Event:
     """One event in the timeline.
 
-    `tone` sets its color: good, bad, unsure, or empty. `said` quotes Constant Contact; `raw` is its full answer.
+    `tone` sets its color: good, bad, unsure, or empty. `said` quotes Constant Contact or staff; `raw` is Constant
+    Contact's full answer.
     """
 
     at: datetime
@@ -71,7 +72,9 @@ def timeline(account: Account) -> list[Event]:
     events = [Event(account.submitted_at, "The customer submitted the form.")]
     events += [_call(account, attempt) for attempt in account.attempts.all()]
     events += [
-        Event(entry.at, f"{entry}.", facts=entry.detail, changes=described(entry))
+        Event(
+            entry.at, f"{entry}.", said=[entry.note] if entry.note else [], facts=entry.detail, changes=described(entry)
+        )
         for entry in account.audit_entries.select_related("user")
     ]
     if account.state == State.CLOSED:

@@ -1,7 +1,7 @@
 """Everything that can be done with an account: the only code that writes its state.
 
-Customers submit, change, and correct. Staff approve, decline, close, retry, look up, and decide. Workers claim due
-accounts, provision them, read the partner's list page by page, and take over the accounts of dead workers.
+Customers submit, change, and correct. Staff approve, decline, close, retry, look up, decide, and assign. Workers claim
+due accounts, provision them, read the partner's list page by page, and take over the accounts of dead workers.
 `settlement` applies Constant Contact's answers.
 """
 
@@ -23,6 +23,7 @@ from provisioning.services.privacy import ERASABLE, erase, purge, reseal, wipe_t
 from provisioning.services.settlement import settle_complete_pass
 from provisioning.services.staff import (
     approve,
+    assign,
     attach,
     close,
     decline,
@@ -41,6 +42,7 @@ __all__ = [
     "PageClaim",
     "account_of",
     "approve",
+    "assign",
     "attach",
     "change",
     "claim_account",

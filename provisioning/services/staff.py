@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry
 from provisioning.services.customers import refused
 from provisioning.services.settlement import CORRECTION_TIME
+
+log = logging.getLogger(__name__)
 
 NOW = timedelta()
 State = Account.State
@@ -67,6 +71,12 @@ def look_up(account: Account) -> None:
     """Look for an unconfirmed account in the partner's list as soon as possible."""
     account.require_state(State.UNCONFIRMED)
     account.reschedule(due_in=NOW)
+
+
+def assign(account: Account, assignee: User | None) -> None:
+    """Make a staff member responsible for an account, or nobody."""
+    Account.objects.filter(pk=account.pk).update(assignee=assignee)
+    log.info("account assigned reference=%s to=%s", account.reference, assignee and assignee.pk)
 
 
 def attach(account: Account, entry: ListEntry) -> None:

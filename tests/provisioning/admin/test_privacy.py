@@ -41,6 +41,7 @@ def told(make: Make, admin_client: Client) -> Callable[[State], Account]:
             refused={"email": "zora@zanzibar.example.com is wrong"},
             answer='{"email": "zora@zanzibar.example.com"}',
         )
+        AuditEntry.objects.create(account=made, what="Note added", note="Zora Zanzibar called")
         AuditEntry.objects.create(
             account=made, what="Corrected", changes={"email": ["old@zanzibar.example.com", "zora@zanzibar.example.com"]}
         )
@@ -76,7 +77,8 @@ def test_nothing_personal_is_left_anywhere_and_the_numbers_are(told: Callable[..
         "json.regex.invalid",
         {"email": ""},
     )
-    entry = AuditEntry.objects.get()
+    note, entry = AuditEntry.objects.order_by("pk")
+    assert note.note == MASKED
     assert (entry.what, entry.changes) == ("Corrected", {"email": [MASKED, MASKED]})
 
 

@@ -56,9 +56,11 @@ password_change                 L..... L.....
 password_change_done            L..... LMMMMM
 provisioning_account_add        LFFFFF LFFFFF
 provisioning_account_approve    LFFRRR LFFRRR
+provisioning_account_assign     LFF... LFF...
 provisioning_account_change     LF.... LFFFFF
 provisioning_account_changelist LF.... LF....
 provisioning_account_close      LFFRRR LFFRRR
+provisioning_account_columns    LMMMMM LFRRRR
 provisioning_account_correct    LFFRRR LFFRRR
 provisioning_account_customer   LF.... LMMMMM
 provisioning_account_decide     LFFRRR LFFRRR
@@ -71,6 +73,7 @@ provisioning_account_held       LF.... LFFFFF
 provisioning_account_history    LFRRRR LFRRRR
 provisioning_account_link       LMMMMM LFF...
 provisioning_account_look_up    LFFRRR LFFRRR
+provisioning_account_note       LMMMMM LFFRRR
 provisioning_account_retry      LFFRRR LFFRRR
 provisioning_account_token      LFFF.. LFFF..
 provisioning_account_wipe_token LFFF.. LFFF..
@@ -164,7 +167,7 @@ def address(name: str, there: dict[str, str]) -> str:
     if name == "provisioning_account_export":
         return reverse(f"admin:{name}", args=["csv"])
     of = next((pk for model, pk in there.items() if name.startswith(f"{model}_")), "")
-    alone = not of or name.endswith(("_changelist", "_add", "_resume", "_held", "entry_export"))
+    alone = not of or name.endswith(("_changelist", "_add", "_resume", "_held", "_columns", "entry_export"))
     return reverse(f"admin:{name}", args=[] if alone else [of])
 
 
