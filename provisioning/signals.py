@@ -8,3 +8,5 @@ chores = Signal()
 """A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged."""
 to_do = Signal()
 """The overview is collecting tasks for staff. Receivers return an `admin_site.overview.Task`, or None."""
+setting_up = Signal()
+"""The overview is collecting the steps to a live page. Receivers return a list of `admin_site.steps.Step`."""

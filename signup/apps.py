@@ -9,8 +9,8 @@ class SignupConfig(AppConfig):
     verbose_name = "Sign-up page"
 
     def ready(self) -> None:
-        from provisioning.signals import chores, moved, to_do
-        from signup import abuse, burst, mails, overview
+        from provisioning.signals import chores, moved, setting_up, to_do
+        from signup import abuse, burst, first_steps, mails, overview
         from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
@@ -19,6 +19,7 @@ class SignupConfig(AppConfig):
         chores.connect(abuse.forget_visits)
         chores.connect(burst.watch)
         to_do.connect(overview.hidden_visitors)
+        setting_up.connect(first_steps.steps)
         register(check_configuration)
         register(check_files, deploy=True)
         register(check_encryption, deploy=True)

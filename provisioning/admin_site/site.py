@@ -23,6 +23,7 @@ from provisioning.admin_site.overview import overview
 from provisioning.admin_site.places import NamedList, places
 from provisioning.admin_site.proof import ChangePassword, confirm
 from provisioning.admin_site.sessions import ask_for_proof, own_sessions
+from provisioning.admin_site.steps import steps_for
 from provisioning.admin_site.two_factor import LogInForm, two_factor
 from provisioning.models import Account, AuditEntry
 
@@ -64,7 +65,8 @@ class Site(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         if request.user.has_perm("provisioning.view_account"):
-            extra_context = {"overview": overview(), "search_help": search.HELP, **(extra_context or {})}
+            ours = {"overview": overview(), "steps": steps_for(request), "search_help": search.HELP}
+            extra_context = ours | (extra_context or {})
         return super().index(request, extra_context)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
