@@ -84,17 +84,17 @@ class Installation:
             add_function(database)
             assert database.execute(update, [*changed.values(), UUID(reference).hex]).rowcount == 1
 
-    def refuse(self, reference: str, **reasons: str) -> None:
-        """Record that Constant Contact refused these properties of an account, with its reasons."""
+    def refuse(self, reference: str, outcome: str = "refused", **reasons: str) -> None:
+        """Record that Constant Contact refused an account, and these of its properties, with its reasons."""
         self.change(reference, state="rejected")
         insert = (
             "INSERT INTO provisioning_attempt"
             " (account_id, kind, username, sent, outcome, refused, refused_keys, error_key, error_message, answer)"
-            " SELECT id, 'create', username, '{}', 'refused', ?, '{}', '', '', ''"
+            " SELECT id, 'create', username, '{}', ?, ?, '{}', '', '', ''"
             " FROM provisioning_account WHERE reference = ?"
         )
         with closing(sqlite3.connect(self.directory / "db.sqlite3", timeout=20)) as database, database:
-            assert database.execute(insert, [json.dumps(reasons), UUID(reference).hex]).rowcount == 1
+            assert database.execute(insert, [outcome, json.dumps(reasons), UUID(reference).hex]).rowcount == 1
 
     def take(self, username: str) -> None:
         """Add somebody else's account with this username at the provider."""

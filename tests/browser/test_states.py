@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.browser.installation import Installation
 from tests.browser.journey import expect_heading, fill_in, fresh_name, reference_of, send
-from tests.provisioning.sandbox.partner import until
 
 Check = Callable[[Page], None]
 
@@ -79,28 +78,19 @@ def test_the_progress_page_in_each_state(
     send(page)
     page.wait_for_url("**/signup/**")
 
+    reference = page.url.split("/")[-2]
     for heading, columns in STATES.items():
-        site.change(page.url.split("/")[-2], **columns)
+        site.change(reference, **columns)
         page.reload()
         with translation.override(look.get("locale", "en")):
             expect_heading(page, gettext(heading))
         accessible(page)
         assert fits(page)
 
-
-@pytest.mark.parametrize("look", LOOKS, ids=str)
-def test_the_suggestions_in_the_place_of_a_taken_user_name(
-    site: Installation, visit: Open, accessible: Check, look: dict[str, Any]
-) -> None:
-    name = fresh_name()
-    site.take(name)
-    page = visit("/", **look)
-    fill_in(page, name)
-    send(page)
-    page.wait_for_url("**/signup/**")
-
-    with site.worker():
-        until(lambda: page.reload() and page.locator(".suggestions").count())
+    site.change(reference, account_id="")
+    site.refuse(reference, "taken")
+    page.reload()
+    expect(page.locator(".suggestions")).to_be_visible()
     accessible(page)
     assert fits(page)
 

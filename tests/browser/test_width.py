@@ -57,16 +57,7 @@ def test_with_the_longest_values(site: Installation, visit: Open, width: int) ->
     expect(page.get_by_role("alert")).to_be_visible()
     assert fits(page)
 
-
-@pytest.mark.parametrize("width", [320, 375])
-def test_with_a_long_user_name_in_the_place_of_a_taken_one(site: Installation, visit: Open, width: int) -> None:
-    page = visit("/", width=width)
-    name = longest("username")
-    site.take(name)
-    fill_in(page, name)
-    send(page)
-    reference_of(page)
-
-    with site.worker():
-        expect(page.locator(".suggestions")).to_be_visible()
+    site.refuse(reference, "taken")
+    page.reload()
+    expect(page.locator(".suggestions")).to_be_visible()
     assert fits(page)
