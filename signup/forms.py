@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.forms.renderers import BaseRenderer
-from django.forms.utils import flatatt
-from django.forms.widgets import Input
 from django.template.loader import render_to_string
-from django.utils.html import escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import escape
+from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
 from signup import refusals, usernames
+from signup.widgets import NOT_LISTED, CheckboxInput, EmailInput, PasswordInput, SelectWidget, TextInput, mark_chosen
 
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
@@ -63,77 +61,6 @@ PLACEHOLDER = secrets.token_hex(16)
 NEVER_CACHED = {"email", "username", "password"}
 """Fields that may also show suggestions, or a way to ignore a warning."""
 
-NOT_LISTED = "-"
-"""A value that is no country's or state's code."""
-
-
-class SelectWidget(forms.Select):
-    """A select with hundreds of options. They are rendered once per language; each page only marks the chosen one."""
-
-    def __init__(self, attrs: dict[str, Any], listed: Callable[[], rules.Choices]) -> None:
-        super().__init__(attrs, lambda: [("", _("Choose one")), *listed()])  # type: ignore[arg-type]  # it may be called
-        self.listed = listed
-
-    def use_required_attribute(self, initial: Any) -> bool:
-        return False  # None of our forms use it, and Django would go through all the options to find out.
-
-    def render(
-        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
-    ) -> SafeString:
-        start = format_html('<select name="{}"{}>', name, flatatt(self.build_attrs(self.attrs, attrs)))
-        options = _select(_options(self.listed, get_language()), value)
-        return mark_safe(f"{start}{options}\n</select>")  # noqa: S308  # rendered by Django, but for the mark
-
-
-def _select(options: str, value: Any) -> str:
-    """Mark the option with this value, if there is one."""
-    option = format_html('<option value="{}"', "" if value is None else value)
-    return options.replace(f"{option}>", f"{option} selected>", 1)
-
-
-@cache
-def _options(listed: Callable[[], rules.Choices], language: str) -> str:
-    """Return the options of a select in the active language, `language`, with none chosen."""
-    whole = super(SelectWidget, SelectWidget({}, listed)).render("", NOT_LISTED)
-    return whole.partition(">")[2].removesuffix("\n</select>")
-
-
-class TemplatelessInput(Input):
-    """An input that is rendered without a template, because templates would take most of a page's time."""
-
-    def render(
-        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: BaseRenderer | None = None
-    ) -> SafeString:
-        widget = self.get_context(name, value, attrs)["widget"]
-        own = {"type": widget["type"], "name": widget["name"], "value": widget["value"]}
-        return format_html("<input{}{}{}>", flatatt(own), self._shared, flatatt(widget["attrs"]))
-
-    def build_attrs(
-        self, base_attrs: Mapping[str, Any], extra_attrs: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        return dict(extra_attrs or {})
-
-    @cached_property
-    def _shared(self) -> str:
-        """The attributes that are the same on every page."""
-        return flatatt(self.attrs)
-
-
-class CheckboxInput(TemplatelessInput, forms.CheckboxInput):
-    pass
-
-
-class EmailInput(TemplatelessInput, forms.EmailInput):
-    pass
-
-
-class PasswordInput(TemplatelessInput, forms.PasswordInput):
-    pass
-
-
-class TextInput(TemplatelessInput, forms.TextInput):
-    pass
-
 
 class PropertyField(forms.Field):
     """A field for one property of an account. It accepts anything: `rules.clean` validates all properties together."""
@@ -162,7 +89,7 @@ class PropertyBoundField(forms.BoundField):
         value = self.value()
         whole = _whole(self.field.rule, get_language(), filled=bool(value))
         if self.field.rule.codes:
-            return mark_safe(_select(whole, value))  # noqa: S308  # rendered by Django, but for the mark
+            return mark_safe(mark_chosen(whole, value))  # noqa: S308  # rendered by Django, but for the mark
         return mark_safe(whole.replace(PLACEHOLDER, escape(value)))  # noqa: S308
 
 
