@@ -1,5 +1,5 @@
-# To pin an exact image: --build-arg PYTHON=python:3.12-slim@sha256:…
-ARG PYTHON=python:3.12-slim
+# The digest names one exact image, for any processor. docs/production.md says how to update it.
+ARG PYTHON=python:3.12.14-slim-trixie@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 FROM ${PYTHON} AS build
 RUN python -m venv /venv

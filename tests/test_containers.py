@@ -33,6 +33,19 @@ def test_every_container_is_locked_down(name: str) -> None:
     assert "<<: *locked-down" in COMPOSE.partition("x-app:")[2].partition("\n\n")[0]
 
 
+def test_every_foreign_image_is_pinned_by_its_digest() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    images = [
+        *re.findall(r"^ +image: (.+)$", COMPOSE, re.MULTILINE),
+        *re.findall("^ARG PYTHON=(.+)$", dockerfile, re.MULTILINE),
+    ]
+
+    assert len(images) == 2
+    for image in images:
+        assert re.fullmatch(r"[\w.:-]+@sha256:[0-9a-f]{64}", image)
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON}"}
+
+
 @pytest.mark.parametrize("name", ["migrate", "web"])
 def test_only_the_worker_knows_the_credentials(name: str) -> None:
     assert "environment: *without-credentials" in service(name)
