@@ -22,7 +22,14 @@ from provisioning.admin.columns import USUAL, chosen_columns, column_choices, sa
 from provisioning.admin.correction import correct, is_correctable
 from provisioning.admin.decision import decide
 from provisioning.admin.exports import export
-from provisioning.admin.filters import AssigneeFilter, BrandFilter, CountryFilter, QuestionFilter, StateTabs
+from provisioning.admin.filters import (
+    AssigneeFilter,
+    BrandFilter,
+    CountryFilter,
+    QuestionFilter,
+    RefusedFilter,
+    StateTabs,
+)
 from provisioning.admin.held import held
 from provisioning.admin.notes import NoteForm, add_note, may_note
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
@@ -47,6 +54,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         ("state", StateTabs),
         QuestionFilter,
         AssigneeFilter,
+        RefusedFilter,
         BrandFilter,
         CountryFilter,
         "submitted_at",
@@ -71,7 +79,6 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         "place",
         "marketing",
         "host",
-        "assigned_to",
         "submitted",
         "took",
     )
@@ -115,11 +122,11 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         return chosen_columns(request)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        state = request.GET.get("state__exact")
+        states = set(request.GET.getlist("state__exact"))
         return {
             action.name: (partial(bulk_action, action=action), action.name, action.label)
             for action in ACTIONS
-            if request.user.has_perm(action.permission) and (not state or state in action.states)
+            if request.user.has_perm(action.permission) and (not states or states & action.states)
         }
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Account], *rest: Any, **named: Any) -> Any:
@@ -197,7 +204,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Assigned to")
     def assigned_to(self, account: Account) -> str:
-        return name_of(account.assignee) if account.assignee else "nobody"
+        return name_of(account.assignee) if account.assignee else ""
 
     @admin.display(description="Country")
     def country(self, account: Account) -> SafeString:

@@ -105,6 +105,26 @@ class AssigneeFilter(admin.SimpleListFilter):
         return queryset.filter(assignee=assignee.get(key, key))
 
 
+class RefusedFilter(admin.SimpleListFilter):
+    """What Constant Contact refused in the last 30 days, corrected or not."""
+
+    title = "refused"
+    parameter_name = "refused"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(name, Account.label(name)) for name in rules.CUSTOMER_PROPERTIES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        if (name := self.value()) not in rules.CUSTOMER_PROPERTIES:
+            return queryset
+        refusals = Attempt.objects.filter(
+            outcome__in=(Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN),
+            started_at__gte=Now() - timedelta(days=30),
+            refused__has_key=name,
+        )
+        return queryset.filter(pk__in=refusals.values("account"))
+
+
 class ValueFilter(admin.SimpleListFilter):
     """The values of the column `parameter_name`, sorted by name. A new value may take ten minutes to appear."""
 

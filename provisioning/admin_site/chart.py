@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from math import ceil, log10
 
+from django.urls import reverse
+from django.utils.http import urlencode
+
 from provisioning.models import Account
 
 State = Account.State
@@ -23,9 +26,17 @@ SERIES = (
 """The series stacked for each day, from the bottom up: CSS class, name, and the states that it counts."""
 
 
+def accounts_of(day: date, *states: str) -> str:
+    """Return the URL of the list of accounts that were submitted on a day and are in one of these states, or in any."""
+    lookup = [("submitted_at__year", day.year), ("submitted_at__month", day.month), ("submitted_at__day", day.day)]
+    query = urlencode([*lookup, *(("state__exact", state) for state in states)])
+    return f"{reverse('admin:provisioning_account_changelist')}?{query}"
+
+
 @dataclass(frozen=True)
 class Bar:
     css_class: str
+    url: str
     x: float
     y: float
     width: float
@@ -47,10 +58,10 @@ class Chart:
         return [(css_class, name) for css_class, name, _states in SERIES]
 
     @property
-    def rows(self) -> list[tuple[date, list[int]]]:
-        """Return the numbers as a table: day, and the count of each series."""
+    def rows(self) -> list[tuple[date, list[tuple[int, str]]]]:
+        """Return the numbers as a table: day, and the count of each series with the URL of its accounts."""
         return [
-            (day, [sum(counts[state] for state in states) for *_name, states in SERIES])
+            (day, [(sum(counts[state] for state in states), accounts_of(day, *states)) for *_name, states in SERIES])
             for day, counts in self.days.items()
         ]
 
@@ -86,11 +97,13 @@ class Chart:
         width = self._width
         for number, (day, counts) in enumerate(self.rows):
             bars, below = [], 0
-            for (css_class, *_name), count in zip(SERIES, counts, strict=True):
+            for (css_class, *_name), (count, url) in zip(SERIES, counts, strict=True):
                 y = self._y(below + count)
                 if count:
                     x = LEFT + number * width + width * 0.15
-                    bars.append(Bar(css_class, round(x, 2), y, round(width * 0.7, 2), round(self._y(below) - y, 2)))
+                    bars.append(
+                        Bar(css_class, url, round(x, 2), y, round(width * 0.7, 2), round(self._y(below) - y, 2))
+                    )
                 below += count
             yield day, below, bars
 
@@ -108,8 +121,9 @@ class Share:
     name: str
     count: int
     percent: float
+    url: str
 
 
-def shares(counts: Counter[str]) -> list[Share]:
-    """Return each name with its share of all, the most frequent first."""
-    return [Share(name, count, 100 * count / counts.total()) for name, count in counts.most_common()]
+def shares(counts: Counter[tuple[str, str]]) -> list[Share]:
+    """Return each name and URL with its share of all, the most frequent first."""
+    return [Share(name, count, 100 * count / counts.total(), url) for (name, url), count in counts.most_common()]

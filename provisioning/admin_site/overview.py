@@ -107,7 +107,7 @@ def overview() -> Overview:
         quota=settings.CONSTANT_CONTACT_DAILY_QUOTA,
         workers=len(workers),
         chart=Chart(days),
-        reasons=_cached("reasons", _reasons),
+        reasons=_cached("refused", _reasons),
     )
 
 
@@ -229,10 +229,12 @@ def _times_to_ready() -> tuple[float | None, float | None]:
 
 
 def _reasons() -> list[Share]:
-    """Count how often each property was refused, by its label."""
-    refused: Counter[str] = Counter()
+    """Count how often each property was refused, by its label, with the URL of its accounts."""
+    accounts = reverse("admin:provisioning_account_changelist")
+    refused: Counter[tuple[str, str]] = Counter()
     for outcome in (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN):
         newest = Attempt.objects.filter(outcome=outcome, started_at__gte=Now() - timedelta(days=DAYS))
         for properties in newest.order_by("-started_at").values_list("refused", flat=True)[: NEWEST // 2]:
-            refused.update([Account.label(name) for name in properties] or ["No property named"])
+            named = [(Account.label(name), f"{accounts}?refused={name}") for name in properties]
+            refused.update(named or [("No property named", "")])
     return shares(refused)

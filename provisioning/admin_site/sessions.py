@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 SINCE, SEEN, PROVEN = "staff.since", "staff.seen", "staff.proven"
 """Session keys: when staff logged in, were last seen, and last proved who they are."""
+BACKGROUND = "X-Background"
+"""A header of requests that a page makes by itself. They don't count as activity."""
 PROOF_HOLDS_FOR = timedelta(minutes=10)
 """How long a login or a confirmation counts as proof."""
 NOTICED_AFTER = timedelta(minutes=1)
@@ -126,6 +128,8 @@ def _is_valid(request: HttpRequest) -> bool:
     """Whether the session is still valid. If so, record when it was seen."""
     if SINCE not in request.session or _end(request) <= now():
         return False
+    if BACKGROUND in request.headers:
+        return True
     idle = timedelta(minutes=settings.STAFF_IDLE_MINUTES)
     if _time(request, SEEN) + min(NOTICED_AFTER, idle / 4) > now():
         return True

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,3 +125,35 @@ def test_a_search_without_results_says_what_to_try(admin_client: Client, make: M
     assert "Search without the filters" not in page
     filtered = admin_client.get(LIST, {"q": "alder", "state__exact": State.HELD}).content.decode()
     assert '<a href="?q=alder">Search without the filters</a>' in filtered
+
+
+@pytest.mark.parametrize(
+    ("state", "due", "refreshes"),
+    [
+        (State.QUEUED, True, True),
+        (State.SENDING, True, True),
+        (State.UNCONFIRMED, True, True),
+        (State.UNCONFIRMED, False, False),
+        (State.REJECTED, True, False),
+        (State.CREATED, False, False),
+    ],
+)
+def test_the_list_refreshes_itself_only_while_a_worker_will_change_it(
+    admin_client: Client, make: Make, state: State, due: bool, refreshes: bool
+) -> None:
+    make(state, **({} if due else {"due_at": None}))
+    page = admin_client.get(LIST).content.decode()
+    assert ("data-refresh" in page) == ("refresh.js" in page) == refreshes
+
+
+def test_a_search_keeps_all_states_that_the_list_is_narrowed_down_to(admin_client: Client, make: Make) -> None:
+    held, queued = make(State.HELD), make(State.QUEUED)
+    make(State.CREATED)
+    page = admin_client.get(LIST, {"state__exact": [State.HELD, State.QUEUED], "p": "1"})
+    assert {account.pk for account in page.context["cl"].result_list} == {held.pk, queued.pk}
+    form = page.content.decode().split('id="changelist-search"')[1].split("</form>")[0]
+    assert re.findall(r'name="state__exact" value="(\w+)"', form) == ["held", "queued"]
+    assert 'name="p"' not in form
+    actions = page.content.decode().split('<select name="action"')[1].split("</select>")[0]
+    assert {"approve", "retry"} <= set(re.findall(r'value="(\w+)"', actions))
+    assert "wipe_token" not in actions

@@ -1,3 +1,5 @@
+import html
+import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable
@@ -165,7 +167,9 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
 
 def test_shares_are_rounded_once(admin_client: Client) -> None:
     """If it were first rounded to 50.5, 50.495 would be shown as 51."""
-    assert [floatformat(share.percent, 0) for share in shares(Counter(phone=102, username=100))] == ["50", "50"]
+    assert [
+        floatformat(share.percent, 0) for share in shares(Counter({("phone", ""): 102, ("username", ""): 100}))
+    ] == ["50", "50"]
 
 
 def test_an_account_is_found_from_the_overview(admin_client: Client, make: Make) -> None:
@@ -218,6 +222,29 @@ def test_the_chart_is_well_formed_in_any_language(admin_client: Client, make: Ma
     heights = [float(bar.attrib["height"]) for bar in svg.iter("rect")]
     assert len(heights) == 1
     assert svg.findall("g")[-1].findtext("title", "").endswith(": 3")
+
+
+def test_each_bar_and_each_number_leads_to_the_accounts_it_counts(admin_client: Client, make: Make) -> None:
+    day = ago(days=2)
+    counted = {make(state, submitted_at=day).username for state in (State.HELD, State.QUEUED)}
+    make(State.CREATED, submitted_at=day)
+    make(State.HELD, submitted_at=ago(days=3))
+    page = admin_client.get("/admin/").content.decode()
+    links = re.findall(r'<a href="([^"]*)" tabindex="-1"><rect class="pending"', page)
+    assert len(links) == 2
+    accounts = admin_client.get(html.unescape(links[1])).context["cl"].result_list
+    assert {account.username for account in accounts} == counted
+    assert f'<td><a href="{links[1]}">2</a></td>' in page
+
+
+def test_each_refusal_leads_to_the_accounts_it_counts(admin_client: Client, make: Make) -> None:
+    refused, corrected = make(State.REJECTED), make(State.CREATED)
+    for account in (refused, corrected):
+        attempt(account, Attempt.Outcome.REFUSED, refused={"phone": "no"})
+    attempt(make(State.REJECTED), Attempt.Outcome.REFUSED, refused={"email": "no"})
+    (link,) = re.findall(r'<a href="([^"]*)">Phone</a>', admin_client.get("/admin/").content.decode())
+    accounts = admin_client.get(link).context["cl"].result_list
+    assert {account.pk for account in accounts} == {refused.pk, corrected.pk}
 
 
 @pytest.mark.parametrize(("most", "top"), [(0, 2), (1, 2), (3, 4), (10, 10), (11, 20), (61, 80), (99, 100), (700, 800)])

@@ -68,6 +68,17 @@ def test_a_session_ends_when_nobody_uses_it(admin_client: Client, passes: Passes
     assert not is_in(admin_client)
 
 
+def test_a_list_that_refreshes_itself_does_not_keep_staff_logged_in(admin_client: Client, passes: Passes) -> None:
+    assert is_in(admin_client)
+    for _ in range(2):
+        passes(25 * MINUTE)
+        admin_client.get("/admin/provisioning/account/", headers={"X-Background": "refresh"})
+    passes(25 * MINUTE)
+    refused = admin_client.get("/admin/provisioning/account/", headers={"X-Background": "refresh"})
+    assert refused.status_code == 302
+    assert not is_in(admin_client)
+
+
 def test_public_pages_do_not_keep_staff_logged_in(admin_client: Client, passes: Passes) -> None:
     assert is_in(admin_client)
     for _ in range(3):

@@ -1,0 +1,47 @@
+/* Refreshes the list of accounts while something is under way, unless staff are choosing accounts or have paused it. */
+const note = document.querySelector("[data-refresh]");
+const pause = note.querySelector("button");
+const LONGEST = 60000;
+let wait = 5000;
+
+const rows = (page) => [...page.querySelectorAll("#result_list tbody tr")];
+const keys = (page) => rows(page).map((row) => row.querySelector(".field-customer a").href).join();
+
+function isBusy() {
+  const isChosen = document.querySelector("#result_list .action-select:checked");
+  const isFocused = document.querySelector("#changelist-form")?.contains(document.activeElement);
+  return document.hidden || pause.getAttribute("aria-pressed") === "true" || isChosen || isFocused;
+}
+
+function update(row, fresh) {
+  [...row.cells].forEach((cell, number) => {
+    const other = fresh.cells[number];
+    if (!cell.matches(".action-checkbox") && cell.innerHTML !== other.innerHTML) cell.replaceWith(other.cloneNode(true));
+  });
+}
+
+async function refresh() {
+  if (isBusy()) return later();
+  const response = await fetch(location.href, { headers: { "X-Background": "refresh" } }).catch(() => null);
+  if (!response?.ok || isBusy()) return later();
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (response.redirected || keys(page) !== keys(document)) return location.reload();
+  rows(page).forEach((fresh, number) => update(rows(document)[number], fresh));
+  const tabs = page.querySelector(".tabs");
+  if (tabs) document.querySelector(".tabs").replaceWith(tabs);
+  if (page.querySelector("[data-refresh]")) later();
+  else note.remove();
+}
+
+function later() {
+  setTimeout(refresh, wait);
+  wait = Math.min(wait * 1.2, LONGEST);
+}
+
+pause.hidden = false;
+note.querySelector("[data-automatic]").hidden = false;
+pause.addEventListener("click", () => {
+  const isPaused = pause.getAttribute("aria-pressed") !== "true";
+  pause.setAttribute("aria-pressed", isPaused);
+});
+later();
