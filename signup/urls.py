@@ -1,7 +1,7 @@
 """The site's URLs."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from signup import health, views
 from signup.brand.views import logo
@@ -23,6 +23,7 @@ urlpatterns = [
     path("language/", views.language, name="language"),
     path("admin/log-in/", single_sign_on.staff_log_in, name="staff_log_in"),
     path("admin/log-in/callback/", single_sign_on.staff_logged_in, name="staff_logged_in"),
+    path("admin/password/", include("signup.forgotten_password")),
     path("admin/", admin.site.urls),
     path("healthz", health.alive),
     path("readyz", health.ready),

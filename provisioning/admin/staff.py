@@ -180,6 +180,15 @@ class ForSuperusers:
 class RoleAdmin(ForSuperusers, ProofRequired, GroupAdmin):
     """Groups. Only superusers change them, because a group could be given any permission."""
 
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
+        """Offer checkboxes: the names of permissions say what they are about."""
+        field: Any = super().formfield_for_manytomany(db_field, request, widget=CheckboxSelectMultiple, **options)
+        field.label_from_instance = lambda permission: permission.name
+        field.help_text = ""
+        return field
+
 
 @admin.register(TOTPDevice)
 class SecondFactorAdmin(ReadOnly, ProofRequired, ModelAdmin):

@@ -84,7 +84,8 @@ class Site(admin.AdminSite):
         ]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        response = super().login(request, extra_context)
+        has_mail_server = {"has_mail_server": bool(settings.EMAIL_URL)}
+        response = super().login(request, has_mail_server | (extra_context or {}))
         if request.method == "POST" and request.user.is_authenticated and response.status_code == 302:
             remember_browser(response, request.user.get_username())
         return response

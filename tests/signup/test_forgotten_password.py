@@ -1,0 +1,144 @@
+"""New passwords by email, for staff who have forgotten theirs."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.test import Client
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from signup import forgotten_password
+from signup.models import StaffIdentity
+
+ASK = "/admin/password/"
+OLD, NEW = "staff-word-1", "a-new-word-1"
+
+
+class Immediate:
+    """A thread that has ended once it is started."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        self.start = target
+
+
+@pytest.fixture(autouse=True)
+def mail_server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.EMAIL_URL = {"EMAIL_HOST": "mail.example.com"}
+    settings.DEFAULT_FROM_EMAIL = "signup@example.com"
+    monkeypatch.setattr(forgotten_password, "Thread", Immediate)
+
+
+@pytest.fixture
+def ana(db: None) -> User:
+    return User.objects.create_user("ana", "ana@example.com", OLD, is_staff=True)
+
+
+def ask(client: Client, email: str = "ana@example.com") -> str:
+    """Ask for a link. Return what the next page says."""
+    response = client.post(ASK, {"email": email}, follow=True, headers={"host": "localhost"})
+    return re.sub(r'value="[^"]*"|nonce="[^"]*"', "", response.content.decode())
+
+
+def link() -> str:
+    found = re.search(r"http://localhost(/\S+)", str(mail.outbox[-1].body))
+    assert found
+    return found[1]
+
+
+def choose(client: Client, password: str = NEW) -> str:
+    page = client.get(link(), follow=True)
+    fields = {"new_password1": password, "new_password2": password}
+    return client.post(page.redirect_chain[-1][0], fields, follow=True).content.decode()
+
+
+def test_the_login_leads_there_where_emails_are_sent(client: Client, ana: User, settings: Any) -> None:
+    assert f'href="{ASK}"' in client.get("/admin/login/").content.decode()
+    assert client.get(ASK).status_code == 200
+    settings.EMAIL_URL = {}
+    assert f'href="{ASK}"' not in client.get("/admin/login/").content.decode()
+    assert client.get(ASK).status_code == client.post(ASK, {"email": "ana@example.com"}).status_code == 404
+
+
+def test_a_new_password_is_chosen_by_a_link_that_works_once(client: Client, ana: User) -> None:
+    ask(client)
+    assert mail.outbox[0].to == ["ana@example.com"]
+    assert "Your username is ana." in mail.outbox[0].body
+    assert "Your password has been set." in choose(client)
+    ana.refresh_from_db()
+    assert ana.check_password(NEW)
+    assert "The password reset link was invalid" in client.get(link()).content.decode()
+
+
+def test_the_usual_rules_hold_for_it(client: Client, ana: User) -> None:
+    ask(client)
+    assert "This password is too common." in choose(client, "password1")
+    ana.refresh_from_db()
+    assert ana.check_password(OLD)
+
+
+def test_nothing_tells_whether_there_is_such_a_user(client: Client, ana: User) -> None:
+    assert ask(client) == ask(client, "nobody@example.com")
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
+def test_who_cannot_log_in_gets_no_link(client: Client, ana: User, change: dict[str, bool]) -> None:
+    User.objects.filter(pk=ana.pk).update(**change)
+    ask(client)
+    assert not mail.outbox
+
+
+def test_who_comes_from_the_identity_provider_gets_no_link(client: Client, ana: User) -> None:
+    StaffIdentity.objects.create(user=ana, issuer="https://id.example.com", subject="1")
+    ask(client)
+    assert not mail.outbox
+
+
+def test_the_link_leads_to_a_host_of_this_installation(client: Client, ana: User, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["localhost", ".example.com"]
+    client.post(ASK, {"email": "ana@example.com"}, headers={"host": "made-up.example.com"})
+    assert "made-up" not in mail.outbox[0].body
+    assert link()
+
+
+def test_a_mailbox_is_not_flooded(client: Client, ana: User) -> None:
+    for _ in range(5):
+        ask(client)
+    assert len(mail.outbox) == 3
+
+
+def test_a_network_asks_for_only_so_many(client: Client, ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(forgotten_password.MOST_A_DAY, "network", 2)
+    for email in ("one@example.com", "two@example.com", "ana@example.com"):
+        ask(client, email)
+    assert not mail.outbox
+
+
+def test_a_second_factor_is_still_asked_for(client: Client, ana: User) -> None:
+    TOTPDevice.objects.create(user=ana, name="TOTP", confirmed=True)
+    ask(client)
+    choose(client)
+    client.post("/admin/login/", {"username": "ana", "password": NEW, "code": ""})
+    assert "_auth_user_id" not in client.session
+
+
+def test_what_happens_is_logged_without_the_link(
+    client: Client, ana: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(client)
+    choose(client)
+    token = link().split("/")[-2]
+
+    def refuse(*args: Any) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("django.core.mail.EmailMultiAlternatives.send", refuse)
+    ask(client)
+    assert f"link for a new password requested user={ana.pk}" in caplog.text
+    assert f"staff set a new password by email user={ana.pk}" in caplog.text
+    assert "Failed to send password reset email" in caplog.text
+    assert token not in caplog.text
+    assert "ana@example.com" not in caplog.text
