@@ -28,7 +28,7 @@ def references(text: str) -> list[str]:
     return re.findall(r"`(tests/[\w/]+\.py::\w+|(?:signup|provisioning)(?:\.\w+)+|[\w./-]*[/.][\w./-]+)`", text)
 
 
-def test_each_item_is_there_once() -> None:
+def test_each_item_is_listed_once() -> None:
     sections = [section.split(":") for section in ITEMS.split()]
     wanted = [f"{section}.{number}" for section, count in sections for number in range(1, int(count) + 1)]
 
@@ -36,7 +36,7 @@ def test_each_item_is_there_once() -> None:
     assert len(wanted) == 253
 
 
-def test_the_summary_counts_them_right() -> None:
+def test_the_summary_has_the_right_counts() -> None:
     counted = Counter(verdict for _item, _about, verdict, _how in ROWS)
 
     assert set(counted) == set(VERDICTS)
@@ -44,13 +44,13 @@ def test_the_summary_counts_them_right() -> None:
         assert f"{counted[verdict]} {words}" in TEXT
 
 
-def test_a_pass_is_shown_and_anything_else_explained() -> None:
+def test_a_pass_has_references_and_anything_else_a_reason() -> None:
     assert [item for item, _about, verdict, how in ROWS if verdict == "pass" and not references(how)] == []
     assert [item for item, _about, verdict, how in ROWS if verdict != "pass" and " " not in how] == []
 
 
 @pytest.mark.parametrize("reference", sorted({each for *_, how in ROWS for each in references(how)}))
-def test_what_it_refers_to_is_there(reference: str) -> None:
+def test_every_reference_exists(reference: str) -> None:
     path, _, test = reference.partition("::")
     if test:
         assert re.search(rf"^ *def {test}\(", (ROOT / path).read_text(), re.MULTILINE)
@@ -70,7 +70,7 @@ def found(name: str) -> Any:
     return thing
 
 
-def test_the_inventory_names_every_limit_as_it_is() -> None:
+def test_the_inventory_has_every_limit_with_its_value() -> None:
     inventory = (ROOT / "docs" / "security" / "inventory.md").read_text()
     named = re.findall(r"\(`(\w+)`\) \| (\d+) \| (\d+) \|", inventory)
 

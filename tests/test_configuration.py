@@ -57,7 +57,7 @@ def test_the_defaults_that_the_example_shows_are_the_defaults(checkout: Checkout
 
 
 @pytest.mark.parametrize(("scheme", "encryption"), [("smtp+tls", "EMAIL_USE_TLS"), ("smtp+ssl", "EMAIL_USE_SSL")])
-def test_the_mail_server_is_the_one_of_the_url(checkout: Checkout, scheme: str, encryption: str) -> None:
+def test_the_mail_server_comes_from_its_url(checkout: Checkout, scheme: str, encryption: str) -> None:
     checkout.environment["EMAIL_URL"] = f"{scheme}://anna:secret@mail.example.com:2525"
 
     read = json.loads(checkout.run("-c", SHOW).stdout)
@@ -75,7 +75,7 @@ def test_the_mail_server_is_the_one_of_the_url(checkout: Checkout, scheme: str, 
     } | {encryption: True}
 
 
-def test_the_example_with_fresh_secrets_and_credentials_is_fit_for_production(checkout: Checkout) -> None:
+def test_the_example_with_secrets_and_credentials_is_ready_for_production(checkout: Checkout) -> None:
     secrets = checkout.run("manage.py", "generate_secrets").stdout
     credentials = "".join(f"CONSTANT_CONTACT_{name}=given\n" for name in ("API_KEY", "USERNAME", "PASSWORD"))
     (checkout.directory / ".env").write_text(EXAMPLE + secrets + credentials)
@@ -88,7 +88,7 @@ def test_the_example_with_fresh_secrets_and_credentials_is_fit_for_production(ch
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "CONSTANT_CONTACT_PASSWORD", "DATABASE_URL"])
-def test_a_setting_may_be_kept_in_a_file(checkout: Checkout, name: str) -> None:
+def test_a_setting_can_be_read_from_a_file(checkout: Checkout, name: str) -> None:
     value = "postgres://signup:secret@127.0.0.1/x" if name == "DATABASE_URL" else "$ecret, with a dollar in front"
     secret = checkout.directory / "secret"
     secret.write_text(f"{value}\n")
@@ -101,7 +101,7 @@ def test_a_setting_may_be_kept_in_a_file(checkout: Checkout, name: str) -> None:
     assert from_file.get(name, value) == value
 
 
-def test_a_file_that_is_missing_is_told_without_more(checkout: Checkout) -> None:
+def test_a_missing_file_is_reported_without_its_content(checkout: Checkout) -> None:
     checkout.environment["SECRET_KEY_FILE"] = "/nonexistent"
 
     checked = checkout.run("manage.py", "check")

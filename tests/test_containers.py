@@ -47,14 +47,14 @@ def test_every_foreign_image_is_pinned_by_its_digest() -> None:
 
 
 @pytest.mark.parametrize("name", ["migrate", "web"])
-def test_only_the_worker_knows_the_credentials(name: str) -> None:
+def test_only_the_worker_gets_the_credentials(name: str) -> None:
     assert "environment: *without-credentials" in service(name)
     assert "without-credentials" not in service("worker")
     for name in ("OIDC_CLIENT_SECRET", "SIGNUP_LINK_KEY"):
         assert f"{name}: ${{{name}:+" in service("worker")
 
 
-def test_the_checks_are_content_with_what_stands_in_for_secrets(settings: Settings) -> None:
+def test_checks_accept_placeholder_secrets(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_API_KEY = settings.CONSTANT_CONTACT_PASSWORD = "only the worker has it"
     assert check_configuration() == []
     settings.OIDC_STAFF_CLAIM, settings.OIDC_ISSUER, settings.OIDC_CLIENT_ID = (
@@ -86,7 +86,7 @@ def signup(database: PostgreSQL) -> str:
     return f"postgres://signup@{server.hostname}:{server.port}/signup"
 
 
-def test_the_applications_role_is_no_superuser_and_can_do_all_it_must(signup: str, checkout: Checkout) -> None:
+def test_the_applications_role_is_no_superuser_and_can_do_its_work(signup: str, checkout: Checkout) -> None:
     with psycopg.connect(signup) as connection:
         row = connection.execute(
             "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles"
@@ -106,13 +106,13 @@ def test_the_applications_role_is_no_superuser_and_can_do_all_it_must(signup: st
     assert seeded.returncode == 0, seeded.stderr
 
 
-def test_nobody_logs_in_as_superuser_by_a_password(signup: str, database: PostgreSQL) -> None:
+def test_a_superuser_cannot_log_in_with_a_password(signup: str, database: PostgreSQL) -> None:
     with psycopg.connect(database.url) as connection:
         rows = connection.execute("SELECT rolname, rolpassword IS NULL FROM pg_authid WHERE rolcanlogin").fetchall()
     assert dict(rows) == {"tests": True, "signup": False}
 
 
-def test_the_image_works_without_what_is_for_development_only(checkout: Checkout) -> None:
+def test_the_image_works_without_development_files(checkout: Checkout) -> None:
     *_whole, left_out = re.split(r"^# .*\n", (ROOT / ".dockerignore").read_text(), flags=re.MULTILINE)
     assert left_out
     for name in left_out.split():

@@ -21,7 +21,7 @@ def anchors(document: Path) -> set[str]:
 
 
 @documents
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for path, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", document.read_text()):
         target = (document.parent / path).resolve() if path else document
         assert target.exists(), path
@@ -29,14 +29,14 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 
 @documents
-def test_every_file_that_is_named_is_there(document: Path) -> None:
+def test_every_named_file_exists(document: Path) -> None:
     named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w./-]+)", document.read_text())
 
     assert [path for path in named if not (ROOT / path).exists() and "/pt/" not in path] == []
 
 
 @documents
-def test_every_command_that_is_named_is_there(document: Path) -> None:
+def test_every_named_command_exists(document: Path) -> None:
     text = document.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 

@@ -26,7 +26,7 @@ def modes(directory: Path, pattern: str) -> dict[str, str]:
     return {file.name: oct(file.stat().st_mode & 0o777) for file in directory.glob(pattern)}
 
 
-def test_the_database_is_private_and_so_is_what_sqlite_keeps_beside_it(tmp_path: Path) -> None:
+def test_the_database_and_sqlites_other_files_are_private(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "db.sqlite3", factory=PrivateConnection)) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.execute("CREATE TABLE one (number)")
@@ -43,7 +43,7 @@ sqlite3.connect(sys.argv[1], timeout=0).execute("BEGIN IMMEDIATE")
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
-def test_one_more_connection_breaks_no_lock(tmp_path: Path, mode: str) -> None:
+def test_another_connection_breaks_no_lock(tmp_path: Path, mode: str) -> None:
     """A process that closes a file releases all its locks on it: https://www.sqlite.org/howtocorrupt.html"""
     path = tmp_path / "db.sqlite3"
     with closing(sqlite3.connect(path, factory=PrivateConnection, isolation_level=None)) as database:
@@ -57,7 +57,7 @@ def test_one_more_connection_breaks_no_lock(tmp_path: Path, mode: str) -> None:
     assert "database is locked" in other.stderr
 
 
-def test_one_more_connection_takes_no_log_away(tmp_path: Path) -> None:
+def test_another_connection_does_not_delete_the_log(tmp_path: Path) -> None:
     """The last process to close a database in WAL mode deletes its log. It knows from a lock that it is the last."""
     path = tmp_path / "db.sqlite3"
     with closing(sqlite3.connect(path, factory=PrivateConnection, isolation_level=None)) as database:
@@ -74,7 +74,7 @@ def test_one_more_connection_takes_no_log_away(tmp_path: Path) -> None:
         database.execute("INSERT INTO one VALUES (1)")
 
 
-def test_a_database_in_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_in_memory_creates_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in (":memory:", "file:x?mode=memory&cache=shared"):
         sqlite3.connect(name, uri=True, factory=PrivateConnection).close()
@@ -87,7 +87,7 @@ def test_the_accounts_of_the_sandbox_are_private(tmp_path: Path) -> None:
     assert modes(tmp_path, "*") == {"sandbox.jsonl": "0o600"}
 
 
-def test_an_installation_makes_private_files(checkout: Checkout) -> None:
+def test_an_installation_creates_private_files(checkout: Checkout) -> None:
     secrets = checkout.run("manage.py", "generate_secrets").stdout
     credentials = "".join(f"CONSTANT_CONTACT_{name}=given\n" for name in ("API_KEY", "USERNAME", "PASSWORD"))
     (checkout.directory / ".env").write_text(f"DEBUG=true\n{secrets}{credentials}")
@@ -97,7 +97,7 @@ def test_an_installation_makes_private_files(checkout: Checkout) -> None:
 
 @pytest.mark.parametrize("name", ["db.sqlite3", "db.sqlite3-wal", "sandbox.jsonl", ".env"])
 @pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, True), (0o644, True), (0o602, True)])
-def test_a_file_that_others_can_read_is_told(
+def test_a_file_that_others_can_read_is_reported(
     tmp_path: Path, settings: Settings, name: str, mode: int, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BASE_DIR = tmp_path
@@ -112,7 +112,7 @@ def test_a_file_that_others_can_read_is_told(
     assert all(name in message.msg and "chmod 600" in str(message.hint) for message in messages)
 
 
-def test_where_there_are_no_files_there_is_nothing_to_tell(
+def test_without_files_there_is_nothing_to_report(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BASE_DIR = tmp_path

@@ -101,7 +101,7 @@ def test_an_upgraded_database_is_like_a_new_one(of_last_release: StateApps) -> N
     assert columns() == upgraded
 
 
-def test_what_staff_did_to_accounts_moves_to_the_audit_trail(of_last_release: StateApps) -> None:
+def test_staffs_actions_move_to_the_audit_trail(of_last_release: StateApps) -> None:
     account = of_last_release.get_model("provisioning", "Account").objects.create(
         submission=uuid.uuid4(), state="held", username="anna", country_code="US"
     )
@@ -120,7 +120,7 @@ def test_what_staff_did_to_accounts_moves_to_the_audit_trail(of_last_release: St
     assert not LogEntry.objects.exists()
 
 
-def test_account_ids_that_two_sign_ups_share_are_told_apart(of_last_release: StateApps) -> None:
+def test_account_ids_that_two_sign_ups_share_are_separated(of_last_release: StateApps) -> None:
     """The last release could give one account to two customers."""
     account = of_last_release.get_model("provisioning", "Account")
     for number in range(2):

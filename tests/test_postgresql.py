@@ -19,7 +19,7 @@ RUN = [sys.executable, "-m", "tests.postgresql", sys.executable, "-c"]
 pytestmark = pytest.mark.slow
 
 
-def test_what_was_committed_outlives_a_restart_and_connections_do_not(database: PostgreSQL) -> None:
+def test_commits_survive_a_restart_and_connections_do_not(database: PostgreSQL) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1")
 
@@ -31,13 +31,13 @@ def test_what_was_committed_outlives_a_restart_and_connections_do_not(database: 
         assert connection.execute("SELECT * FROM kept").fetchone() == (1,)
 
 
-def test_a_command_finds_it_by_its_address_and_its_status_is_passed_on(database: PostgreSQL) -> None:
+def test_a_command_gets_its_address_and_its_exit_status_is_returned(database: PostgreSQL) -> None:
     does = "import os, sys, psycopg; psycopg.connect(os.environ['DATABASE_URL']).close(); sys.exit(3)"
 
     assert subprocess.run([*RUN, does], check=False).returncode == 3
 
 
-def test_it_is_taken_down_when_the_command_is_ended(database: PostgreSQL, tmp_path: Path) -> None:
+def test_it_is_stopped_when_the_command_is_killed(database: PostgreSQL, tmp_path: Path) -> None:
     does = "import os, time; print(os.environ['DATABASE_URL'], flush=True); time.sleep(60)"
     program = Program([*RUN, does], Path.cwd(), dict(os.environ), tmp_path / "log")
     url = program.find("postgres://.*")[0]
@@ -50,7 +50,7 @@ def test_it_is_taken_down_when_the_command_is_ended(database: PostgreSQL, tmp_pa
 
 
 @pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
-def test_without_postgresql_nothing_is_run_which_is_said_and_fails_in_ci(
+def test_without_postgresql_nothing_runs_and_ci_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], ci: str, status: int
 ) -> None:
     def missing() -> Path:

@@ -41,7 +41,7 @@ def expect_to_pass_when_sent_again(page: Page) -> None:
     expect_heading(page, "We are creating your account")
 
 
-def test_who_is_quick_is_held_back_by_the_page_and_not_refused(protected: Installation, visit: Open) -> None:
+def test_the_page_holds_a_form_that_is_sent_too_quickly_until_it_is_due(protected: Installation, visit: Open) -> None:
     page = visit(protected.url)
     fill_in_as_new_visitor(page)
     send(page)
@@ -49,7 +49,7 @@ def test_who_is_quick_is_held_back_by_the_page_and_not_refused(protected: Instal
     expect_heading(page, "We are creating your account")
 
 
-def test_pressing_twice_too_early_sends_once(protected: Installation, visit: Open) -> None:
+def test_pressing_twice_too_early_sends_the_form_once(protected: Installation, visit: Open) -> None:
     page = visit(protected.url)
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
@@ -61,7 +61,7 @@ def test_pressing_twice_too_early_sends_once(protected: Installation, visit: Ope
 
 
 @pytest.mark.parametrize("look", LOOKS[:3], ids=str)
-def test_without_our_script_who_is_quick_is_asked_to_send_again(
+def test_without_javascript_a_quick_customer_is_asked_to_send_again(
     protected: Installation, visit: Open, accessible: Check, look: dict[str, object]
 ) -> None:
     page = visit(protected.url, **look | {"script": False})
@@ -75,14 +75,14 @@ def test_without_our_script_who_is_quick_is_asked_to_send_again(
     expect_to_pass_when_sent_again(page)
 
 
-def test_the_decoy_is_for_nobody(protected: Installation, visit: Open) -> None:
+def test_no_person_meets_the_decoy(protected: Installation, visit: Open) -> None:
     page = visit(protected.url)
 
     expect(page.locator("[name=comment]")).to_be_hidden()
     expect(page.get_by_role("textbox", name="Leave this empty")).to_have_count(0)
 
 
-def test_an_addon_that_fills_the_decoy_in_costs_no_more_than_the_password(protected: Installation, visit: Open) -> None:
+def test_an_addon_that_fills_in_the_decoy_costs_only_the_password(protected: Installation, visit: Open) -> None:
     page = visit(protected.url)
     fill_in_as_new_visitor(page)
     page.evaluate("document.querySelector('[name=comment]').value = 'x'")
@@ -102,7 +102,9 @@ for _ in range(abuse.LIMITS["email"].an_hour):
 """
 
 
-def test_who_comes_too_often_is_told_when_to_come_back(protected: Installation, visit: Open, accessible: Check) -> None:
+def test_a_customer_who_exceeds_the_limit_is_told_when_to_come_back(
+    protected: Installation, visit: Open, accessible: Check
+) -> None:
     protected.manage("shell", "-v0", "-c", USE_UP)
     page = visit(protected.url, width=320)
     fill_in(page, fresh_name(), email="carol@nullmailer.com")

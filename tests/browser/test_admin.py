@@ -158,7 +158,7 @@ def test_every_page_of_the_admin_does_without_inline_scripts_and_styles(open_adm
     go_round(open_admin("Administrator"), lambda page: None)
 
 
-def test_the_log_in_is_accessible(visit: Open, accessible: Callable[[Page], None]) -> None:
+def test_the_login_page_is_accessible(visit: Open, accessible: Callable[[Page], None]) -> None:
     page = visit("/admin/", bypass_csp=True)
     accessible(page)
     page.get_by_role("button", name="Log in").click()
@@ -176,7 +176,7 @@ def test_the_log_in_is_accessible(visit: Open, accessible: Callable[[Page], None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_stopped_gateway_is_told_accessibly(
+def test_the_warning_of_a_stopped_gateway_is_accessible(
     open_admin: Callable[..., Page], site: Installation, accessible: Callable[[Page], None], scheme: str
 ) -> None:
     page = open_admin("Operator", color_scheme=scheme, bypass_csp=True)
@@ -196,14 +196,14 @@ def test_no_page_is_wider_than_the_window(open_admin: Callable[..., Page], path:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_nor_is_the_one_with_what_was_sent_and_what_is_listed(open_admin: Callable[..., Page]) -> None:
+def test_the_decision_page_is_not_wider_than_the_window_either(open_admin: Callable[..., Page]) -> None:
     page = open_admin("Operator", width=320)
     decide(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_the_token_of_an_account_is_shown_for_fresh_proof(
+def test_an_accounts_token_is_shown_after_fresh_proof(
     open_admin: Callable[..., Page], site: Installation, javascript: bool
 ) -> None:
     page = open_admin("Administrator", javascript=javascript)

@@ -106,9 +106,7 @@ def test_the_page_with_the_brand_is_accessible(
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_what_is_typed_can_be_looked_at_before_customers_see_it(
-    open_admin: OpenAdmin, visit: Open, javascript: bool
-) -> None:
+def test_a_brand_can_be_previewed_before_customers_see_it(open_admin: OpenAdmin, visit: Open, javascript: bool) -> None:
     page = open_admin(javascript=javascript)
     page.get_by_label("Headline:").fill("Not yet for everybody")
     choose(page, LOGO.replace("#7a1f4b", "#1f7a4b").encode())
@@ -147,7 +145,7 @@ def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(open_admin: Open
     assert page.evaluate(SHIFTS) == 0
 
 
-def test_a_logo_opened_by_itself_runs_nothing(open_admin: OpenAdmin, visit: Open, tmp_path: Path) -> None:
+def test_a_logo_opened_on_its_own_runs_no_scripts(open_admin: OpenAdmin, visit: Open, tmp_path: Path) -> None:
     open_admin()
     page = visit("/")
     address = page.get_by_role("img", name="Alder & Co").get_attribute("src")

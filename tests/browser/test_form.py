@@ -83,7 +83,7 @@ class TestStates:
 
         expect(page.get_by_label("State or province")).to_have_value("ON")
 
-    def test_they_are_there_again_when_the_form_comes_back_with_a_problem(self, visit: Open) -> None:
+    def test_they_are_kept_when_the_form_comes_back_with_a_problem(self, visit: Open) -> None:
         page = visit("/")
         fill_in(page, fresh_name(), email="anna@")
         send(page)
@@ -91,7 +91,7 @@ class TestStates:
         expect(page.get_by_label("State or province")).to_have_value("MA")
         assert "Ontario" not in states(page)
 
-    def test_they_are_there_again_after_going_back(self, visit: Open) -> None:
+    def test_they_are_kept_after_going_back(self, visit: Open) -> None:
         page = visit("/")
         choose_country(page, "Canada")
         page.get_by_label("State or province").select_option("Ontario")
@@ -102,7 +102,7 @@ class TestStates:
         expect(page.get_by_label("State or province")).to_be_visible()
         expect(page.get_by_label("State or province")).to_have_value("ON")
 
-    def test_without_javascript_all_of_them_are_there_by_country(self, visit: Open) -> None:
+    def test_without_javascript_all_of_them_are_listed_by_country(self, visit: Open) -> None:
         page = visit("/", javascript=False)
 
         assert {"Ontario", "Massachusetts"} <= set(states(page))
@@ -117,13 +117,13 @@ class TestStates:
         expect_heading(page, "We are creating your account")
 
 
-class TestWhatWasTyped:
-    def test_the_logo_does_not_throw_it_away(self, visit: Open) -> None:
+class TestTypedValues:
+    def test_they_are_kept_when_the_logo_is_clicked(self, visit: Open) -> None:
         expect(visit("/").get_by_role("banner").get_by_role("link")).to_have_count(0)
         expect(visit("/nowhere").get_by_role("banner").get_by_role("link")).to_have_count(1)
 
     @pytest.mark.parametrize("javascript", [True, False])
-    def test_another_language_keeps_it_and_the_address(self, visit: Open, javascript: bool) -> None:
+    def test_they_are_kept_when_the_language_changes(self, visit: Open, javascript: bool) -> None:
         page = visit("/", javascript=javascript)
         home = page.url
         page.get_by_label("First name").fill("Anna")
@@ -145,7 +145,7 @@ class TestPassword:
         send(page)
         expect(page.get_by_label("Password", exact=True)).to_have_attribute("type", "password")
 
-    def test_without_javascript_there_is_no_button_that_would_do_nothing(self, visit: Open) -> None:
+    def test_without_javascript_there_is_no_button_to_show_it(self, visit: Open) -> None:
         expect(visit("/", javascript=False).locator("main").get_by_role("button")).to_have_count(1)
 
     def test_it_is_asked_for_again_after_a_problem(self, visit: Open) -> None:
@@ -159,7 +159,7 @@ class TestPassword:
 
 @BOTH_ENGINES
 class TestHints:
-    def test_nothing_that_is_pasted_is_cut_off(self, visit: Open) -> None:
+    def test_pasted_text_is_not_cut_off(self, visit: Open) -> None:
         page = visit("/")
         password = page.get_by_label("Password", exact=True)
         password.fill("x" * 100)
@@ -178,7 +178,7 @@ class TestHints:
 
         expect(page.locator("#id_first_name_hint")).to_be_empty()
 
-    def test_a_capital_letter_and_a_blank_of_a_phones_keyboard_are_put_right(self, visit: Open) -> None:
+    def test_a_phone_keyboards_capital_letters_and_spaces_are_corrected(self, visit: Open) -> None:
         page = visit("/")
         name = page.get_by_label("Username")
         name.press_sequentially("Anna ")
@@ -187,7 +187,7 @@ class TestHints:
 
         expect(name).to_have_value("anna")
 
-    def test_a_wrong_character_is_told_while_typing(self, visit: Open) -> None:
+    def test_an_invalid_character_is_reported_while_typing(self, visit: Open) -> None:
         page = visit("/")
         name = page.get_by_label("Username")
         name.press_sequentially("anna!")
@@ -197,7 +197,7 @@ class TestHints:
         name.press("Backspace")
         expect(hint).to_be_empty()
 
-    def test_letters_that_the_server_folds_are_no_wrong_characters(self, visit: Open) -> None:
+    def test_letters_that_the_server_converts_are_not_reported(self, visit: Open) -> None:
         page = visit("/")
         name = page.get_by_label("Username")
         name.press_sequentially("\uff21nna\u200b-\uff11 ")
@@ -206,7 +206,7 @@ class TestHints:
 
         expect(name).to_have_value("anna-1")
 
-    def test_a_password_that_is_easy_to_guess_is_told_while_typing(self, visit: Open) -> None:
+    def test_a_password_that_is_easy_to_guess_is_reported_while_typing(self, visit: Open) -> None:
         page = visit("/")
         fill_in(page, SIGN_UP["username"], first_name="Jo", password="")
         password, hint = page.get_by_label("Password", exact=True), page.locator("#id_password_hint")
@@ -218,7 +218,7 @@ class TestHints:
             password.fill(good)
             expect(hint, good).to_be_empty()
 
-    def test_capital_letters_become_small_ones_in_a_user_name(self, visit: Open) -> None:
+    def test_capital_letters_become_lowercase_in_a_username(self, visit: Open) -> None:
         page = visit("/")
         page.get_by_label("Username").press_sequentially("Anna.B")
 
@@ -227,7 +227,7 @@ class TestHints:
 
 class TestEmailAddress:
     @pytest.mark.parametrize("javascript", [True, False])
-    def test_one_press_puts_a_mistyped_domain_right(self, visit: Open, javascript: bool) -> None:
+    def test_one_click_corrects_a_mistyped_domain(self, visit: Open, javascript: bool) -> None:
         page = visit("/", javascript=javascript)
         name = fresh_name()
         fill_in(page, name, email="anna@gmial.com", phone="")
@@ -239,8 +239,8 @@ class TestEmailAddress:
         expect(page.get_by_label("Username")).to_have_value(name)
 
 
-class TestUserName:
-    def test_it_is_suggested_from_the_organizations_name_until_another_one_is_typed(self, visit: Open) -> None:
+class TestUsername:
+    def test_it_is_suggested_from_the_organization_until_one_is_typed(self, visit: Open) -> None:
         page = visit("/")
         organization, name = page.get_by_label("Organization name"), page.get_by_label("Username")
         organization.press_sequentially("Chloë's Café & Söhne ")
@@ -260,7 +260,7 @@ class TestUserName:
         expect(name).to_have_value("anna")
 
     @pytest.mark.parametrize("javascript", [True, False])
-    def test_one_press_on_a_suggestion_in_the_place_of_a_taken_one_is_all(self, visit: Open, javascript: bool) -> None:
+    def test_one_click_on_a_suggestion_replaces_a_taken_one(self, visit: Open, javascript: bool) -> None:
         page = self.taken(visit, javascript=javascript)
         expect(page.get_by_label("Password", exact=True)).to_have_count(0)
         page.get_by_role("group", name="These look free").get_by_role("button").first.click()
@@ -268,7 +268,7 @@ class TestUserName:
         expect_heading(page, "We are creating your account")
 
     @pytest.mark.parametrize("javascript", [True, False])
-    def test_enter_sends_what_was_typed_and_no_suggestion(self, visit: Open, javascript: bool) -> None:
+    def test_enter_sends_the_typed_username_and_not_a_suggestion(self, visit: Open, javascript: bool) -> None:
         page = self.taken(visit, javascript=javascript)
         page.get_by_label("Username").fill("Ånna")
         page.get_by_label("Username").press("Enter")

@@ -16,7 +16,7 @@ from tests.provisioning.sandbox.partner import BOTH
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
-def test_a_customer_fills_in_the_form_and_watches_the_account_come_into_being(
+def test_a_customer_fills_in_the_form_and_watches_the_account_being_created(
     site: Installation, visit: Open, javascript: bool
 ) -> None:
     name = fresh_name()
@@ -34,7 +34,9 @@ def test_a_customer_fills_in_the_form_and_watches_the_account_come_into_being(
 
 
 @BOTH
-def test_the_same_on_postgresql_with_two_workers(api: str, visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
+def test_the_journey_on_postgresql_with_two_workers(
+    api: str, visit: Open, database: PostgreSQL, tmp_path: Path
+) -> None:
     name = fresh_name()
     with Installation(tmp_path, DATABASE_URL=database.url) as site:
         page = visit(site.url)
@@ -47,9 +49,7 @@ def test_the_same_on_postgresql_with_two_workers(api: str, visit: Open, database
         assert [call.username for call in site.provider.calls] == [name]
 
 
-def test_the_same_with_v3_where_a_taken_user_name_is_typed_again(
-    visit: Open, tmp_path: Path, settings: Settings
-) -> None:
+def test_with_v3_a_taken_username_is_entered_again(visit: Open, tmp_path: Path, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
     taken, free = fresh_name("Anna+Jones"), fresh_name("Anna+Jones")
     with Installation(tmp_path) as site:
@@ -69,9 +69,7 @@ def test_the_same_with_v3_where_a_taken_user_name_is_typed_again(
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
-def test_a_taken_user_name_is_all_that_the_customer_types_again(
-    site: Installation, visit: Open, javascript: bool
-) -> None:
+def test_after_a_taken_username_nothing_else_is_typed_again(site: Installation, visit: Open, javascript: bool) -> None:
     taken, free = fresh_name(), fresh_name()
     site.take(taken)
     page = visit("/", javascript=javascript)
@@ -89,7 +87,7 @@ def test_a_taken_user_name_is_all_that_the_customer_types_again(
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
-def test_one_press_takes_a_suggested_user_name(site: Installation, visit: Open, javascript: bool) -> None:
+def test_one_click_takes_a_suggested_username(site: Installation, visit: Open, javascript: bool) -> None:
     taken = fresh_name()
     site.take(taken)
     page = visit("/", javascript=javascript)
@@ -106,7 +104,7 @@ def test_one_press_takes_a_suggested_user_name(site: Installation, visit: Open, 
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
-def test_the_whole_way_in_french(site: Installation, visit: Open, javascript: bool) -> None:
+def test_the_journey_in_french(site: Installation, visit: Open, javascript: bool) -> None:
     taken = fresh_name()
     site.take(taken)
     page = visit("/", javascript=javascript, locale="fr-FR")
@@ -125,7 +123,7 @@ def test_the_whole_way_in_french(site: Installation, visit: Open, javascript: bo
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
-def test_the_language_can_be_changed_on_the_way(visit: Open, javascript: bool) -> None:
+def test_the_language_can_be_changed_during_sign_up(visit: Open, javascript: bool) -> None:
     page = visit("/", javascript=javascript)
     name = fresh_name()
     fill_in(page, name)
@@ -140,7 +138,7 @@ def test_the_language_can_be_changed_on_the_way(visit: Open, javascript: bool) -
     expect_heading(page, "Estamos creando su cuenta")
 
 
-def test_an_answer_that_got_lost_is_looked_for_and_the_customer_is_told(site: Installation, visit: Open) -> None:
+def test_an_account_is_looked_up_after_a_lost_answer_and_the_page_says_so(site: Installation, visit: Open) -> None:
     name = fresh_name("reset-after.anna")
     site.provider.fail_next("list", "500")
     page = visit("/")
@@ -154,7 +152,7 @@ def test_an_answer_that_got_lost_is_looked_for_and_the_customer_is_told(site: In
     assert len([call for call in site.provider.calls if call.username == name]) == 1
 
 
-def test_what_is_to_be_passed_on_can_be_copied(site: Installation, visit: Open) -> None:
+def test_the_username_and_the_reference_can_be_copied(site: Installation, visit: Open) -> None:
     page = visit("/", permissions=["clipboard-read", "clipboard-write"])
     name = fresh_name()
     fill_in(page, name)
@@ -169,7 +167,7 @@ def test_what_is_to_be_passed_on_can_be_copied(site: Installation, visit: Open) 
     assert page.evaluate("navigator.clipboard.readText()") == name
 
 
-def test_the_moves_of_the_page_are_announced(site: Installation, visit: Open) -> None:
+def test_changes_of_state_are_announced_to_screen_readers(site: Installation, visit: Open) -> None:
     page = visit("/")
     fill_in(page, fresh_name())
     send(page)
@@ -179,7 +177,7 @@ def test_the_moves_of_the_page_are_announced(site: Installation, visit: Open) ->
         expect(page.get_by_role("status")).to_have_text("Your account is ready")
 
 
-def test_the_whole_way_can_be_gone_on_the_keyboard_alone(site: Installation, visit: Open) -> None:
+def test_the_journey_works_with_the_keyboard_alone(site: Installation, visit: Open) -> None:
     name = fresh_name()
     page = visit("/")
 
@@ -195,7 +193,7 @@ def test_the_whole_way_can_be_gone_on_the_keyboard_alone(site: Installation, vis
         expect_heading(page, "Your account is ready")
 
 
-def test_no_secret_is_in_clear_in_any_file(site: Installation, visit: Open) -> None:
+def test_no_file_holds_a_secret_in_plain_text(site: Installation, visit: Open) -> None:
     page = visit("/")
     fill_in(page, fresh_name(), email="anna@")
     send(page)
@@ -222,7 +220,7 @@ def test_pressing_twice_sends_once(site: Installation, visit: Open) -> None:
     assert len([call for call in site.provider.calls if call.username == name]) == 1
 
 
-def test_another_browser_with_the_link_sees_nothing_of_it(visit: Open) -> None:
+def test_another_browser_with_the_link_sees_nothing_of_the_sign_up(visit: Open) -> None:
     page = visit("/")
     fill_in(page, fresh_name())
     send(page)

@@ -11,7 +11,7 @@ from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name,
 from tests.browser.test_states import fits
 
 
-def test_with_a_phone(site: Installation, visit: Open) -> None:
+def test_signing_up_with_a_phone(site: Installation, visit: Open) -> None:
     """They have a small touch screen, and a keyboard that starts with a capital letter and ends with a space."""
     page = visit("/", width=320, is_mobile=True, has_touch=True, device_scale_factor=2)
     name = fresh_name()
@@ -59,7 +59,7 @@ READY = """
 
 
 @BOTH_ENGINES
-def test_with_a_screen_reader(site: Installation, visit: Open) -> None:
+def test_signing_up_with_a_screen_reader(site: Installation, visit: Open) -> None:
     """They use only the keyboard and what is read aloud."""
     page = visit("/")
     expect(page.locator("main")).to_match_aria_snapshot(FORM)
@@ -86,7 +86,7 @@ def test_with_a_screen_reader(site: Installation, visit: Open) -> None:
     expect(page.locator("main")).to_match_aria_snapshot(READY)
 
 
-def test_without_javascript(site: Installation, visit: Open) -> None:
+def test_signing_up_without_javascript(site: Installation, visit: Open) -> None:
     page = visit("/", javascript=False)
     name = fresh_name()
     fill_in(page, f" {name.upper()} ", phone="")
@@ -102,7 +102,7 @@ def test_without_javascript(site: Installation, visit: Open) -> None:
     assert name in site.provider.accounts
 
 
-def test_on_a_slow_line_where_the_script_is_late(site: Installation, visit: Open) -> None:
+def test_signing_up_on_a_slow_connection_where_the_script_is_late(site: Installation, visit: Open) -> None:
     """As on a train, a request takes a second, and 20 KB take another second."""
     page = visit("about:blank")
     slow = {"offline": False, "latency": 1000, "downloadThroughput": 20_000, "uploadThroughput": 10_000}
@@ -120,7 +120,7 @@ def test_on_a_slow_line_where_the_script_is_late(site: Installation, visit: Open
 
 
 @pytest.mark.parametrize("javascript", [True, False])
-def test_in_the_hotel_where_a_proxy_hides_where_the_form_comes_from(visit: Open, javascript: bool) -> None:
+def test_signing_up_behind_a_proxy_that_removes_origin_and_referrer(visit: Open, javascript: bool) -> None:
     page = visit("about:blank", javascript=javascript)
 
     def add_policy(page: Page) -> None:

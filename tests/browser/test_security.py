@@ -19,7 +19,7 @@ def log_in(page: Page) -> None:
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
-def test_no_page_of_the_admin_breaks_its_own_policy(site: Installation, visit: Open) -> None:
+def test_no_admin_page_violates_its_own_policy(site: Installation, visit: Open) -> None:
     page = visit("/")
     fill_in(page, fresh_name())
     send(page)
@@ -42,7 +42,7 @@ def test_no_page_of_the_admin_breaks_its_own_policy(site: Installation, visit: O
     assert any(path.endswith("/correct/") for path in seen)
 
 
-def test_on_a_developers_machine_it_works_by_plain_http_under_any_name(
+def test_in_development_it_works_over_plain_http_under_any_host_name(
     browser: Browser, chromium: str, tmp_path: Path
 ) -> None:
     """Without HTTPS, a browser accepts neither a Secure cookie nor one called __Host-."""

@@ -33,7 +33,7 @@ def filled_in(visit: Open) -> Page:
 
 
 @BOTH_ENGINES
-def test_a_lost_line(visit: Open) -> None:
+def test_a_lost_connection(visit: Open) -> None:
     page = filled_in(visit)
     on_post(page, lambda route: route.abort())
     send(page)
@@ -42,7 +42,7 @@ def test_a_lost_line(visit: Open) -> None:
 
 
 @BOTH_ENGINES
-def test_no_line_at_all(visit: Open) -> None:
+def test_no_connection_at_all(visit: Open) -> None:
     page = filled_in(visit)
     page.evaluate("Object.defineProperty(navigator, 'onLine', { get: () => false })")
     on_post(page, lambda route: route.abort())
@@ -52,7 +52,7 @@ def test_no_line_at_all(visit: Open) -> None:
 
 
 @BOTH_ENGINES
-def test_no_answer_within_the_time(visit: Open) -> None:
+def test_no_answer_in_time(visit: Open) -> None:
     page = filled_in(visit)
     page.clock.install()
     on_post(page, lambda route: None)
@@ -66,7 +66,7 @@ def test_no_answer_within_the_time(visit: Open) -> None:
     expect_to_go_on(page, NO_ANSWER)
 
 
-def test_a_press_on_stop(visit: Open) -> None:
+def test_the_stop_button(visit: Open) -> None:
     page = filled_in(visit)
     on_post(page, lambda route: None)
     with page.expect_request(lambda request: request.method == "POST"):
@@ -77,7 +77,7 @@ def test_a_press_on_stop(visit: Open) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])
-def test_a_fault_of_the_server_or_of_a_proxy(visit: Open, status: int) -> None:
+def test_an_error_of_the_server_or_of_a_proxy(visit: Open, status: int) -> None:
     page = filled_in(visit)
     on_post(page, lambda route: route.fulfill(status=status, body="<h1>Bad gateway</h1>", content_type="text/html"))
     send(page)
@@ -86,7 +86,7 @@ def test_a_fault_of_the_server_or_of_a_proxy(visit: Open, status: int) -> None:
 
 
 @BOTH_ENGINES
-def test_a_page_of_somebody_in_between(visit: Open) -> None:
+def test_a_page_from_a_captive_portal(visit: Open) -> None:
     page = filled_in(visit)
     on_post(page, lambda route: route.fulfill(body="<p>Welcome to our hotel's network", content_type="text/html"))
     send(page)
@@ -94,7 +94,7 @@ def test_a_page_of_somebody_in_between(visit: Open) -> None:
     expect_to_go_on(page, NO_ANSWER)
 
 
-def test_an_answer_that_got_lost_makes_no_second_account(site: Installation, visit: Open) -> None:
+def test_a_lost_answer_creates_no_second_account(site: Installation, visit: Open) -> None:
     page = visit("/")
     name = fresh_name()
     fill_in(page, name)

@@ -92,22 +92,22 @@ def both_ways(site: Installation, visit: Open, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
-def test_customers_come_in_both_ways(site: Installation, visit: Open, javascript: bool) -> None:
+def test_customers_sign_up_by_both_kinds_of_single_sign_on(site: Installation, visit: Open, javascript: bool) -> None:
     both_ways(site, visit, javascript=javascript)
 
 
-def test_the_same_with_v3(openid: OpenIdProvider, visit: Open, tmp_path: Path, settings: Settings) -> None:
+def test_both_kinds_with_v3(openid: OpenIdProvider, visit: Open, tmp_path: Path, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
     with installation(tmp_path, openid) as site:
         both_ways(site, visit)
 
 
-def test_the_same_on_postgresql(openid: OpenIdProvider, visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
+def test_both_kinds_on_postgresql(openid: OpenIdProvider, visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
     with installation(tmp_path, openid, DATABASE_URL=database.url) as site:
         both_ways(site, visit)
 
 
-def test_the_same_on_postgresql_with_v3(
+def test_both_kinds_on_postgresql_with_v3(
     openid: OpenIdProvider, visit: Open, database: PostgreSQL, tmp_path: Path, settings: Settings
 ) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
@@ -116,7 +116,7 @@ def test_the_same_on_postgresql_with_v3(
 
 
 class TestOpenId:
-    def test_who_declines_can_try_again(self, visit: Open) -> None:
+    def test_a_customer_who_declines_can_try_again(self, visit: Open) -> None:
         page = visit("/")
         page.get_by_role("link", name="Continue with Alder").click()
         page.get_by_role("link", name="Cancel").click()
@@ -126,7 +126,7 @@ class TestOpenId:
         expect(page.get_by_text("You are signed in as")).to_be_visible()
 
     @pytest.mark.parametrize("spoiled", ["nonce", "audience", "issuer in token", "expired"])
-    def test_what_is_wrong_proves_nothing_and_can_be_tried_again(
+    def test_an_invalid_answer_proves_nothing_and_can_be_tried_again(
         self, visit: Open, openid: OpenIdProvider, spoiled: str
     ) -> None:
         openid.spoiled = spoiled
@@ -141,7 +141,7 @@ class TestOpenId:
     @pytest.mark.parametrize(
         ("spoiled", "problem"), [("issuer", "Signing in didn't work"), ("broken", "cannot be reached")]
     )
-    def test_to_the_wrong_provider_nobody_is_sent(
+    def test_nobody_is_sent_to_the_wrong_provider(
         self, visit: Open, openid: OpenIdProvider, spoiled: str, problem: str, tmp_path: Path
     ) -> None:
         """It needs a new installation, because a provider's metadata is cached for an hour."""
@@ -151,7 +151,7 @@ class TestOpenId:
             page.get_by_role("link", name="Continue with Alder").click()
             expect_problem(page, problem)
 
-    def test_what_brought_one_browser_in_brings_no_other_one(self, visit: Open) -> None:
+    def test_one_browsers_answer_logs_no_other_browser_in(self, visit: Open) -> None:
         page = visit("/")
         back: list[str] = []
         page.on("request", lambda request: back.append(request.url) if "/login/callback/" in request.url else None)
@@ -160,7 +160,7 @@ class TestOpenId:
 
         expect_problem(visit(back[0]), "Signing in didn't work")
 
-    def test_who_has_an_account_is_led_to_it_from_any_browser(self, site: Installation, visit: Open) -> None:
+    def test_a_returning_customer_gets_to_their_account_in_any_browser(self, site: Installation, visit: Open) -> None:
         name = fresh_name()
         page = visit("/")
         log_in(page, name)
@@ -195,7 +195,7 @@ class TestLink:
         expect_problem(visit(f"/start/?token={token}"), "has expired")
 
 
-def test_with_the_session_lost_nothing_that_was_typed_is(visit: Open) -> None:
+def test_typed_values_survive_a_lost_session(visit: Open) -> None:
     name = fresh_name()
     page = visit("/")
     log_in(page, name)
@@ -249,7 +249,7 @@ class TestStaff:
 
         return come
 
-    def test_who_has_a_group_works_with_what_it_allows(
+    def test_a_member_of_a_group_gets_its_permissions(
         self, in_the_admin: Callable[..., Page], accessible: Callable[[Page], None]
     ) -> None:
         page = in_the_admin(fresh_name("operator"), bypass_csp=True)
@@ -259,7 +259,7 @@ class TestStaff:
         page.goto("/admin/two-factor/")
         accessible(page)
 
-    def test_who_has_none_is_told_so(
+    def test_staff_without_a_group_are_told_so(
         self, in_the_admin: Callable[..., Page], accessible: Callable[[Page], None]
     ) -> None:
         page = in_the_admin(fresh_name("nobody"), bypass_csp=True)

@@ -34,7 +34,7 @@ def fits(page: Page) -> bool:
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
-def test_the_form_empty_and_with_every_problem(visit: Open, accessible: Check, look: dict[str, Any]) -> None:
+def test_the_empty_form_and_the_form_with_every_problem(visit: Open, accessible: Check, look: dict[str, Any]) -> None:
     page = visit("/", **look)
     accessible(page)
     assert fits(page)
@@ -48,7 +48,7 @@ def test_the_form_empty_and_with_every_problem(visit: Open, accessible: Check, l
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 @pytest.mark.parametrize("path", ["/nowhere", "/signup/00000000-0000-4000-8000-000000000000/"])
-def test_a_page_that_is_not_there(visit: Open, accessible: Check, look: dict[str, Any], path: str) -> None:
+def test_the_not_found_page(visit: Open, accessible: Check, look: dict[str, Any], path: str) -> None:
     page = visit(path, **look)
 
     accessible(page)
@@ -95,7 +95,7 @@ def test_the_progress_page_in_each_state(
     assert fits(page)
 
 
-def test_no_word_of_the_steps_is_broken(site: Installation, visit: Open) -> None:
+def test_words_in_the_steps_do_not_break(site: Installation, visit: Open) -> None:
     page = visit("/", width=320)
     fill_in(page, fresh_name())
     send(page)
@@ -106,7 +106,7 @@ def test_no_word_of_the_steps_is_broken(site: Installation, visit: Open) -> None
     assert max(heights) < 2 * float(one_line.removesuffix("px"))
 
 
-def test_how_far_it_is_can_be_seen_in_forced_colors(site: Installation, visit: Open) -> None:
+def test_progress_is_visible_in_forced_colors(site: Installation, visit: Open) -> None:
     page = visit("/", **FORCED)
     fill_in(page, fresh_name())
     send(page)

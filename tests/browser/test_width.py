@@ -35,7 +35,7 @@ def fill_in_the_longest(page: Page) -> None:
 
 
 @pytest.mark.parametrize("width", [320, 375, 1280])
-def test_with_the_longest_values(site: Installation, visit: Open, width: int) -> None:
+def test_pages_fit_with_the_longest_values(site: Installation, visit: Open, width: int) -> None:
     page = visit("/", width=width)
     fill_in_the_longest(page)
     send(page)

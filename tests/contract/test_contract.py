@@ -63,12 +63,12 @@ def seen() -> str:
 
 
 @pytest.mark.parametrize("name", CONTRACT["definitions"])
-def test_the_contract_is_one_of_its_kind(name: str) -> None:
+def test_the_contract_is_a_valid_document(name: str) -> None:
     assert CONTRACT["swagger"] == "2.0"
     Draft4Validator.check_schema(CONTRACT["definitions"][name])
 
 
-def test_nothing_is_found_where_client_and_sandbox_keep_the_contract(client: Client) -> None:
+def test_client_and_sandbox_meet_the_contract(client: Client) -> None:
     assert client.create(SIGN_UP | {"country_code": "DE", "state_code": ""}).meaning == Meaning.CREATED
     for number in range(60):
         client.create(SIGN_UP | {"username": f"anna-{number:02}", "website": "https://example.com"})
@@ -82,7 +82,7 @@ def test_nothing_is_found_where_client_and_sandbox_keep_the_contract(client: Cli
     ("changes", "violation"),
     [({"phone": "1"}, "$.contact_phone: minLength"), ({"last_name": "x" * 81}, "$.last_name: maxLength")],
 )
-def test_a_wrong_request_of_our_own_is_found(client: Client, changes: dict[str, str], violation: str) -> None:
+def test_a_wrong_request_by_our_client_is_found(client: Client, changes: dict[str, str], violation: str) -> None:
     assert client.create(SIGN_UP | changes).meaning == Meaning.REFUSED
     assert violation in seen()
 
@@ -129,7 +129,7 @@ def test_a_wrong_answer_is_found(partner: V3Partner, monkeypatch: pytest.MonkeyP
     assert seen() == "answered 204, which the contract does not know; answered as text/html"
 
 
-def test_a_wrong_request_that_is_carried_out_is_found(partner: V3Partner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_request_that_the_sandbox_accepts_is_found(partner: V3Partner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(V3, "_listing", lambda *_: Listing(0, 50))
     partner.page("?account_type=some&colour=red")
     assert seen() == (
@@ -186,7 +186,7 @@ def test_the_sandbox_is_as_strict_as_its_list_says(
     assert (response.status, refusal in told) == (400, True)
 
 
-def test_an_offset_that_no_page_gave_is_in_the_list_too(partner: V3Partner) -> None:
+def test_the_list_includes_offsets_that_no_page_gave(partner: V3Partner) -> None:
     assert partner.page("?offset=x").keys == ["query.param.invalid"]
     tried = {key for key, _ in LISTED} | {"query.param.invalid"}
     assert {each.error_key for each in STRICTER} == tried

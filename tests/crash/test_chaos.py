@@ -150,7 +150,7 @@ class Site:
 @pytest.mark.long
 @pytest.mark.timeout(SECONDS + 4 * PATIENCE)
 @pytest.mark.parametrize(("engine", "api"), [("sqlite", "v2"), ("postgresql", "v3")], indirect=["api"])
-def test_no_sign_up_is_lost_or_doubled_or_stuck(
+def test_no_sign_up_is_lost_duplicated_or_stuck(
     engine: str, api: str, checkout: Checkout, request: pytest.FixtureRequest, say: Say
 ) -> None:
     chance = Random(SEED)

@@ -31,7 +31,7 @@ def cut_off(cursor: CursorWrapper) -> object:
     return cursor.fetchone()
 
 
-def test_an_answer_is_written_down_even_if_the_database_goes_away_over_it(sandbox: Server, held: Held) -> None:
+def test_an_answer_is_stored_even_if_the_database_fails_meanwhile(sandbox: Server, held: Held) -> None:
     account = sign_up()
     worker = Worker("--once")
     until(come_in(held, 1))
@@ -44,7 +44,7 @@ def test_an_answer_is_written_down_even_if_the_database_goes_away_over_it(sandbo
     assert again(account).account_id == sandbox.provider.accounts[account.username].id
 
 
-def test_told_to_end_it_ends_in_good_order_even_without_a_database(sandbox: Server) -> None:
+def test_a_worker_without_a_database_ends_cleanly_on_a_signal(sandbox: Server) -> None:
     worker = Worker()
     until(models.Worker.objects.exists)
     with transaction.atomic(), connection.cursor() as cursor:
@@ -71,7 +71,7 @@ def worker_over(line: Line, monkeypatch: pytest.MonkeyPatch) -> Worker:
     return worker
 
 
-def test_it_works_on_after_its_line_to_the_database_died(
+def test_a_worker_recovers_from_a_dead_database_connection(
     sandbox: Server, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = worker_over(line, monkeypatch)
@@ -85,7 +85,7 @@ def test_it_works_on_after_its_line_to_the_database_died(
     assert worker.end()[0] == 0
 
 
-def test_told_to_end_it_ends_although_its_line_to_the_database_is_dead(
+def test_a_worker_with_a_dead_database_connection_ends_on_a_signal(
     sandbox: Server, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = worker_over(line, monkeypatch)
@@ -98,7 +98,7 @@ def test_told_to_end_it_ends_although_its_line_to_the_database_is_dead(
     assert worker.process.exitcode == 0
 
 
-def test_a_standby_that_is_still_read_only_after_a_failover_is_waited_for(sandbox: Server, held: Held) -> None:
+def test_a_worker_waits_for_a_standby_that_is_still_read_only(sandbox: Server, held: Held) -> None:
     account = sign_up()
     worker = Worker(chores=0.1)
     until(come_in(held, 1))
@@ -139,7 +139,7 @@ def has_reconnected(cursor: CursorWrapper, times: int) -> Callable[[], bool]:
     return has
 
 
-def test_a_lock_on_the_gateway_is_reported_and_ridden_out(sandbox: Server, settings: Settings) -> None:
+def test_a_lock_on_the_gateway_is_reported_and_waited_for(sandbox: Server, settings: Settings) -> None:
     settings.STATEMENT_TIMEOUT = 0.5
     gateway.state()
     account = sign_up()

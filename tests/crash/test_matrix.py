@@ -131,9 +131,7 @@ SCENARIOS = {
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("api", APIS, indirect=True)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_worker_killed_anywhere_leaves_what_another_one_can_finish(
-    name: str, api: str, sandbox: Server, say: Say
-) -> None:
+def test_another_worker_finishes_what_a_killed_one_left(name: str, api: str, sandbox: Server, say: Say) -> None:
     visited = []
     scenario = SCENARIOS[name]
     for dies_at in itertools.count(1):

@@ -21,7 +21,7 @@ from tests.provisioning.work import account_in, again, pass_time, sign_up
 State, Outcome = Account.State, Attempt.Outcome
 
 
-def test_told_to_end_it_settles_the_call_in_flight_and_makes_no_other(sandbox: Server, held: Held) -> None:
+def test_on_a_signal_it_settles_the_call_in_flight_and_makes_no_other(sandbox: Server, held: Held) -> None:
     first, second = sign_up(username="first"), sign_up(username="second")
     worker = Worker()
     until(come_in(held, 1))
@@ -34,7 +34,7 @@ def test_told_to_end_it_settles_the_call_in_flight_and_makes_no_other(sandbox: S
     assert not models.Worker.objects.exists()
 
 
-def test_told_twice_it_leaves_the_call_to_its_lease(sandbox: Server, held: Held) -> None:
+def test_on_a_second_signal_it_leaves_the_call_to_its_lease(sandbox: Server, held: Held) -> None:
     account = sign_up()
     worker = Worker()
     until(come_in(held, 1))
@@ -90,7 +90,7 @@ def test_a_call_whose_answer_trickles_in_is_cut_off_when_its_time_is_over(sandbo
     assert again(account).state == State.CREATED
 
 
-def test_calls_under_way_hold_no_connection_to_the_database(held: Held, settings: Settings) -> None:
+def test_no_database_connection_is_held_during_a_call(held: Held, settings: Settings) -> None:
     settings.PROVISION_THREADS = 4
     for number in range(4):
         sign_up(username=f"customer{number}")
@@ -131,7 +131,7 @@ def lost(sandbox: Server) -> Account:
     return account
 
 
-def test_told_to_end_it_waits_for_a_page_no_longer_than_its_timeout(sandbox: Server, lost: Account) -> None:
+def test_on_a_signal_it_waits_for_a_page_no_longer_than_its_timeout(sandbox: Server, lost: Account) -> None:
     sandbox.provider.fail_next("list", "hang-before")
     worker = Worker()
     until(lambda: sandbox.provider.calls)
@@ -141,7 +141,7 @@ def test_told_to_end_it_waits_for_a_page_no_longer_than_its_timeout(sandbox: Ser
     assert ListPass.objects.get().failures == 1
 
 
-def test_told_to_end_it_leaves_an_endless_list_to_others(sandbox: Server, lost: Account) -> None:
+def test_on_a_signal_it_leaves_an_endless_list_to_others(sandbox: Server, lost: Account) -> None:
     sandbox.provider.list_fault = "endless"
     worker = Worker()
     until(lambda: len(sandbox.provider.calls) > 3)
@@ -152,7 +152,7 @@ def test_told_to_end_it_leaves_an_endless_list_to_others(sandbox: Server, lost: 
     assert held.page
 
 
-def test_killed_it_costs_the_page_that_it_was_reading_and_no_other(sandbox: Server, lost: Account) -> None:
+def test_a_killed_worker_costs_only_the_page_that_it_was_reading(sandbox: Server, lost: Account) -> None:
     sandbox.provider.delay = 0
     for fault in ("slow", "hang-before"):
         sandbox.provider.fail_next("list", fault)

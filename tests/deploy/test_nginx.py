@@ -100,7 +100,7 @@ def answer_of(
             return Answer(answer.status, answer.headers, answer.read().decode())
 
 
-def test_what_a_visitor_claims_about_the_own_way_does_not_pass(nginx: Nginx, upstream: Upstream) -> None:
+def test_forwarded_headers_from_visitors_are_replaced(nginx: Nginx, upstream: Upstream) -> None:
     assert ask(nginx, **FORGED).status == 204
 
     (seen,) = upstream.seen
@@ -130,7 +130,7 @@ def open_slowly(nginx: Nginx) -> ssl.SSLSocket:
 HALF = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nx".encode()
 
 
-def test_http_leads_to_https_and_another_host_name_nowhere(nginx: Nginx, upstream: Upstream) -> None:
+def test_http_redirects_to_https_and_other_host_names_get_no_answer(nginx: Nginx, upstream: Upstream) -> None:
     plain = answer_of(http.client.HTTPConnection("127.0.0.1", nginx.http_port), "/?a=b", headers={"Host": HOST})
     assert (plain.status, plain.headers["Location"]) == (301, f"https://{HOST}:{nginx.port}/?a=b")
 
@@ -148,7 +148,7 @@ def lines_of(log: Path, least: int) -> list[str]:
     return lines
 
 
-def test_its_log_holds_neither_links_nor_addresses_and_no_forged_line(nginx: Nginx) -> None:
+def test_its_log_has_no_links_no_addresses_and_no_forged_line(nginx: Nginx) -> None:
     ask(nginx, "/start/?token=canary-token")
     ask(nginx, "/a%0A2026-01-01T00:00:00+00:00%20GET%20/admin/%20200")
 
@@ -157,7 +157,7 @@ def test_its_log_holds_neither_links_nor_addresses_and_no_forged_line(nginx: Ngi
     assert "127.0.0.1" not in nginx.log.read_text()
 
 
-def test_what_nginx_answers_itself_has_the_headers_too(nginx: Nginx, upstream: Upstream) -> None:
+def test_pages_that_nginx_answers_itself_have_the_headers_too(nginx: Nginx, upstream: Upstream) -> None:
     upstream.server.shutdown()
     upstream.server.server_close()
 
@@ -171,7 +171,7 @@ def test_what_nginx_answers_itself_has_the_headers_too(nginx: Nginx, upstream: U
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
-def test_only_strong_ciphers_of_tls_1_2_and_1_3_are_spoken(nginx: Nginx) -> None:
+def test_only_strong_ciphers_of_tls_1_2_and_1_3_are_accepted(nginx: Nginx) -> None:
     def spoken(highest: ssl.TLSVersion, ciphers: str) -> str:
         context = nginx.trusting
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, highest
@@ -192,7 +192,7 @@ def test_only_strong_ciphers_of_tls_1_2_and_1_3_are_spoken(nginx: Nginx) -> None
 @pytest.mark.parametrize(
     "second", ["Transfer-Encoding: chunked", "Content-Length: 5", "Transfer-Encoding: identity", " Content-Length: 5"]
 )
-def test_a_request_of_two_lengths_is_refused(nginx: Nginx, upstream: Upstream, second: str) -> None:
+def test_a_request_with_two_lengths_is_refused(nginx: Nginx, upstream: Upstream, second: str) -> None:
     plain = socket.create_connection(("127.0.0.1", nginx.port), PATIENCE)
     with nginx.trusting.wrap_socket(plain, server_hostname=HOST) as connection:
         request = (
@@ -206,7 +206,7 @@ def test_a_request_of_two_lengths_is_refused(nginx: Nginx, upstream: Upstream, s
 class TestInFrontOfThePage:
     """The whole stack: nginx, gunicorn, the page."""
 
-    def test_slow_connections_freeze_gunicorn_alone_and_not_behind_nginx(self, behind: Behind) -> None:
+    def test_slow_connections_block_gunicorn_alone_but_not_behind_nginx(self, behind: Behind) -> None:
         site, nginx = behind
         slow = [open_slowly(nginx) for _ in range(40)]
         assert ask(nginx).status == 200
@@ -226,7 +226,7 @@ class TestInFrontOfThePage:
         for tcp in slower:
             tcp.close()
 
-    def test_the_limits_hold_whatever_the_visitor_says(self, behind: Behind) -> None:
+    def test_limits_apply_whatever_headers_a_visitor_sends(self, behind: Behind) -> None:
         _site, nginx = behind
         statuses = {self.sign_up(nginx, number) for number in range(LIMITS["network"].an_hour + 1)}
         assert 429 in statuses
@@ -239,7 +239,7 @@ class TestInFrontOfThePage:
         for name in ("Strict-Transport-Security", "Content-Security-Policy", "X-Content-Type-Options"):
             assert len(answer.headers.get_all(name, [])) == 1
 
-    def test_a_path_forges_no_line_of_the_web_server_s_log(self, behind: Behind) -> None:
+    def test_a_path_cannot_forge_a_line_of_the_web_servers_log(self, behind: Behind) -> None:
         site, nginx = behind
         ask(nginx, "/a%0A[01/Jan/2026:00:00:00]%20GET%20/forged%20200")
         while "/forged" not in (log := site.log.read_text()):

@@ -38,7 +38,7 @@ def scanner() -> Path:
     pytest.skip(message)
 
 
-def test_form_admin_and_errors_get_an_a_plus(behind: tuple[Installation, Nginx], scanner: Path) -> None:
+def test_form_admin_and_error_pages_get_an_a_plus(behind: tuple[Installation, Nginx], scanner: Path) -> None:
     _site, nginx = behind
     command = ["node", str(scanner), str(nginx.http_port), str(nginx.port), *PAGES]
     environment = os.environ | {"NODE_EXTRA_CA_CERTS": str(nginx.certificate)}

@@ -68,7 +68,7 @@ def assert_harmless(answer: Any, where: str, string: str) -> None:
 
 
 @pytest.mark.parametrize("strings", range(PARTS), indirect=True)
-def test_in_the_form_and_the_correction(client: Client, strings: list[str]) -> None:
+def test_naughty_strings_in_the_form_and_the_correction(client: Client, strings: list[str]) -> None:
     for string in strings:
         everywhere = dict.fromkeys([*TYPED, "submission", "shown", "comment", "second"], string)
         assert_harmless(client.post("/", everywhere), "form", string)
@@ -86,7 +86,7 @@ def test_in_the_form_and_the_correction(client: Client, strings: list[str]) -> N
 
 
 @pytest.mark.parametrize("strings", range(PARTS), indirect=True)
-def test_in_addresses_and_headers(client: Client, settings: Settings, strings: list[str]) -> None:
+def test_naughty_strings_in_addresses_and_headers(client: Client, settings: Settings, strings: list[str]) -> None:
     settings.CONSTANT_CONTACT_IDP_PROVIDER, settings.SIGNUP_LINK_KEY = "alder", "k" * 40
     for string in strings:
         for path, name in (("/start/", "token"), ("/signup/open/", "token"), ("/", "next"), ("/admin/login/", "next")):
@@ -99,7 +99,7 @@ def test_in_addresses_and_headers(client: Client, settings: Settings, strings: l
 
 
 @pytest.mark.parametrize("strings", range(PARTS), indirect=True)
-def test_in_the_admin(client: Client, strings: list[str]) -> None:
+def test_naughty_strings_in_the_admin(client: Client, strings: list[str]) -> None:
     for string in strings:
         assert_harmless(
             Client().post("/admin/login/", {"username": string, "password": string, "code": string}), "login", string

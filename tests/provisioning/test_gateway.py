@@ -470,7 +470,7 @@ class TestClock:
         assert f"clock went back {column}=" in caplog.text
         assert gateway.current_pause() is None
 
-    def test_a_probe_heals(self) -> None:
+    def test_a_probe_from_the_future_is_discarded(self) -> None:
         set_row(outages=1, probe_until=now() + timedelta(days=30))
         taken()
 

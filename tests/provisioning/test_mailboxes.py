@@ -48,7 +48,7 @@ def test_dots_are_ignored_only_where_the_provider_does(email: str, name: str) ->
         ("anna@bakery.ogr", "anna@bakery.org"),
     ],
 )
-def test_a_mistyped_domain_leads_to_the_one_that_was_meant(email: str, meant: str) -> None:
+def test_a_mistyped_domain_leads_to_the_intended_one(email: str, meant: str) -> None:
     assert rules.likely_email(email) == meant
 
 
@@ -69,9 +69,9 @@ def test_a_mistyped_domain_leads_to_the_one_that_was_meant(email: str, meant: st
         "",
     ],
 )
-def test_an_address_that_may_well_be_right_is_left_alone(email: str) -> None:
+def test_a_plausible_domain_is_left_alone(email: str) -> None:
     assert rules.likely_email(email) == ""
 
 
-def test_the_list_holds_no_domain_twice() -> None:
+def test_the_list_has_no_duplicate_domains() -> None:
     assert len(set(rules.mailboxes.DOMAINS)) == len(rules.mailboxes.DOMAINS)

@@ -26,17 +26,17 @@ GOOD = ["correct-horse", "my-anna-jones-2-horses", "tr0ub4dor.3", "kanna7.lok", 
 
 
 @pytest.mark.parametrize("password", WEAK)
-def test_a_password_that_is_guessed_first_is_weak(password: str) -> None:
+def test_a_password_that_is_easy_to_guess_is_weak(password: str) -> None:
     assert rules.is_weak(password, SIGN_UP)
 
 
 @pytest.mark.parametrize("password", GOOD)
-def test_any_other_is_the_customers_choice(password: str) -> None:
+def test_any_other_password_is_accepted(password: str) -> None:
     assert not rules.is_weak(password, SIGN_UP | {"first_name": "Jo"})
 
 
 @pytest.mark.parametrize(("least", "first"), [(6, ["qwerty", "password"]), (8, ["password", "password1"])])
-def test_a_browser_is_told_the_most_common_ones_that_are_long_enough(least: int, first: list[str]) -> None:
+def test_a_browser_gets_the_most_common_passwords_of_enough_length(least: int, first: list[str]) -> None:
     told = hints(least)["data-common"].split()
 
     assert len(told) == HINTED

@@ -66,20 +66,20 @@ def test_every_property_of_the_vendors_document_has_its_rule() -> None:
 
 
 @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
-def test_an_account_has_a_column_for_what_customers_enter(name: str) -> None:
+def test_an_account_has_a_column_for_each_property_of_customers(name: str) -> None:
     column: Any = Account._meta.get_field(name)
     if RULES[name].kind is str and not RULES[name].is_secret:
         assert column.max_length == RULES[name].max_length
 
 
-def test_a_whole_account_is_cleaned_at_once() -> None:
+def test_all_properties_of_an_account_are_cleaned_together() -> None:
     assert (
         rules.clean(ACME | {"first_name": "  Ann ", "surprise": 1})
         == {name: "" if rule.kind is str else False for name, rule in RULES.items()} | ACME
     )
 
 
-def test_every_problem_of_every_property_is_told_at_once() -> None:
+def test_every_problem_of_every_property_is_reported_at_once() -> None:
     found = problems({"username": "A B", "email": "x", "country_code": "US"})
     assert found == {
         "username": ["characters"],
@@ -106,7 +106,7 @@ def test_every_problem_of_every_property_is_told_at_once() -> None:
         ("GB", "TX", None),
     ],
 )
-def test_a_state_is_demanded_for_two_countries_and_dropped_for_the_others(
+def test_a_state_is_required_for_two_countries_and_dropped_for_others(
     country: str, state: str, code: str | None
 ) -> None:
     values = ACME | {"country_code": country, "state_code": state}
@@ -116,7 +116,7 @@ def test_a_state_is_demanded_for_two_countries_and_dropped_for_the_others(
         assert rules.clean(values)["state_code"] == (state.strip() if country != "GB" else "")
 
 
-def test_there_are_all_states_provinces_and_countries() -> None:
+def test_all_states_provinces_and_countries_are_offered() -> None:
     assert len(rules.states("US")) == 50 + 1 + 5 + 3 + 3  # DC, the territories, the armed forces, and free associates
     assert len(rules.states("CA")) == 13
     assert rules.states("FR") == {}
@@ -124,8 +124,8 @@ def test_there_are_all_states_provinces_and_countries() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "es"])
-class TestNamesOfPlaces:
-    def test_places_stand_in_the_order_of_the_readers_alphabet(self, language: str) -> None:
+class TestPlaceNames:
+    def test_places_are_sorted_by_the_readers_alphabet(self, language: str) -> None:
         with translation.override(language):
             countries = [name for _, name in RULES["country_code"].choices()[2:]]
             by_country = [list(rules.states(country).values()) for country in ("US", "CA")]
@@ -133,7 +133,7 @@ class TestNamesOfPlaces:
         for names in (countries, *by_country):
             assert names == sorted(names, key=anyascii_lower)
 
-    def test_names_are_not_turned_around_and_bear_no_forms_of_state(self, language: str) -> None:
+    def test_countries_have_short_names_in_natural_order(self, language: str) -> None:
         with translation.override(language):
             names = dict(rules.flatten(RULES["country_code"].choices())).values()
 
@@ -141,7 +141,7 @@ class TestNamesOfPlaces:
         odd = re.compile(r"\(|, (La|État)|Repúblic?a d(e|el) (?!Congo|Dem)|Principado|y[A-Z]")
         assert [name for name in names if odd.search(name) and not told_apart.search(name)] == []
 
-    def test_kosovo_can_be_chosen_where_the_partner_says_so(self, language: str, settings: Settings) -> None:
+    def test_kosovo_is_offered_if_the_partner_says_so(self, language: str, settings: Settings) -> None:
         assert "country_code" in problems(ACME | {"country_code": "XK"})
         settings.CONSTANT_CONTACT_KOSOVO = True
 
@@ -151,7 +151,7 @@ class TestNamesOfPlaces:
         assert "Kosovo" in names
         assert names[2:] == sorted(names[2:], key=anyascii_lower)
 
-    def test_who_types_uk_comes_to_the_united_kingdom(self, language: str) -> None:
+    def test_typing_uk_selects_the_united_kingdom(self, language: str) -> None:
         """A browser selects the first name in the list that begins with what is typed."""
         with translation.override(language):
             code = next(code for code, name in RULES["country_code"].choices() if name.lower().startswith("uk"))
@@ -188,12 +188,12 @@ class TestNamesOfPlaces:
         ),
     ],
 )
-def test_customers_read_the_names_they_know(language: str, names: dict[str, str]) -> None:
+def test_countries_have_the_names_that_customers_know(language: str, names: dict[str, str]) -> None:
     with translation.override(language):
         assert dict(RULES["country_code"].choices()).items() >= names.items()
 
 
-def test_names_of_our_own_are_those_of_places_there_are() -> None:
+def test_our_own_names_are_for_existing_countries() -> None:
     assert places.NAMES.keys() <= {*RULES["country_code"].codes, "XK"}
     assert places.STATE_NAMES.keys() <= rules.states("US").keys()
 
@@ -202,7 +202,7 @@ def anyascii_lower(name: str) -> str:
     return anyascii(name).lower()
 
 
-def test_a_correction_is_judged_alone_but_country_and_state_together() -> None:
+def test_only_corrected_values_are_validated_but_country_with_state() -> None:
     assert rules.clean(ACME | {"email": "new@example.com"}, only={"email"}) == {"email": "new@example.com"}
     assert rules.clean(ACME | {"state_code": "CA"}, only={"state_code"}) == {"state_code": "CA"}
     with pytest.raises(ValidationError) as raised:
@@ -211,23 +211,23 @@ def test_a_correction_is_judged_alone_but_country_and_state_together() -> None:
 
 
 @pytest.mark.parametrize("value", [True, 7, [], {}, ["a"], b"a"])
-def test_only_text_is_text(value: object) -> None:
+def test_a_value_that_is_not_text_is_refused(value: object) -> None:
     assert problems(ACME | {"username": value}) == {"username": ["type"]}
 
 
 @pytest.mark.parametrize("value", ["true", "on", 1, 0, []])
-def test_only_yes_and_no_are_answers(value: object) -> None:
+def test_a_consent_is_true_or_false(value: object) -> None:
     assert problems(ACME | {"gdpr_opt_out": value}) == {"gdpr_opt_out": ["type"]}
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u00a0", "\u200b", "\ufeff", None])
-def test_what_cannot_be_seen_is_no_value(blank: str | None) -> None:
+def test_an_invisible_value_is_no_value(blank: str | None) -> None:
     assert problems(ACME | {"first_name": blank}) == {"first_name": ["required"]}
 
 
 @pytest.mark.parametrize("break_", ["\n", "\r", "\x0b", "\x00", "\u2028", "\u2029", "\x85", "\u202e", "\u200b"])
 @pytest.mark.parametrize("name", [n for n in ACME if n not in ("country_code", "state_code")])
-def test_nothing_that_cannot_be_seen_gets_through(name: str, break_: str) -> None:
+def test_invisible_characters_are_removed_or_refused(name: str, break_: str) -> None:
     value = ACME[name]
     try:
         assert break_ not in rules.clean(ACME | {name: value[:2] + break_ + value[2:]})[name]
@@ -239,7 +239,7 @@ def test_nothing_that_cannot_be_seen_gets_through(name: str, break_: str) -> Non
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.kind is str])
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(data=some.data())
-def test_a_value_is_stored_and_sent_as_it_was_judged(
+def test_a_value_is_stored_and_sent_as_it_was_validated(
     settings: Settings, api: str, name: str, data: some.DataObject
 ) -> None:
     """Validating it again changes nothing, in the sandbox, in a correction, or when the form is sent again."""
@@ -271,7 +271,7 @@ def values_of(name: str) -> some.SearchStrategy[str]:
 
 
 @pytest.mark.parametrize("name", ["first_name", "email", "website", "phone", "username", "password"])
-def test_a_text_that_no_rule_allows_is_not_worked_on_for_long(name: str) -> None:
+def test_a_far_too_long_text_is_refused_quickly(name: str) -> None:
     """Composing letters takes quadratic time in the number of combining marks that are out of order."""
     marks = "a" + "\u0315\u0300\u0327" * 100_000
     assert problems(ACME | {name: marks}) == {name: ["max_length"]}
@@ -283,7 +283,7 @@ def test_half_a_surrogate_pair_in_a_website_is_refused(website: str) -> None:
         RULES["website"].clean(website)
 
 
-def test_letters_that_python_does_not_know_yet_are_letters() -> None:
+def test_letters_newer_than_pythons_unicode_are_letters() -> None:
     assert unicodedata.category("\U0001faff") == "Cn"
     assert (
         rules.clean(ACME | {"organization_name": "Joy \U0001faff Studio"})["organization_name"]
@@ -291,16 +291,16 @@ def test_letters_that_python_does_not_know_yet_are_letters() -> None:
     )
 
 
-def test_a_line_break_at_the_end_of_a_password_is_not_swallowed() -> None:
+def test_a_line_break_at_the_end_of_a_password_is_refused() -> None:
     assert "password" in problems(ACME | {"password": "secret.1\n"})
 
 
 @pytest.mark.parametrize("name", ["Zoë", "\u0641\u0627\u200c\u0637", "O'Neill", "👩\u200d💻", "Nguyễn Văn A", "山田"])
-def test_names_are_taken_as_people_write_them(name: str) -> None:
+def test_names_are_accepted_as_people_write_them(name: str) -> None:
     assert rules.clean(ACME | {"first_name": name})["first_name"] == name
 
 
-def test_an_email_address_has_a_domain_of_the_internet() -> None:
+def test_an_email_address_needs_an_internet_domain() -> None:
     assert problems(ACME | {"email": "ann@localhost"}) == {"email": ["email"]}
 
 
@@ -312,7 +312,7 @@ def test_in_test_mode_only_the_vendors_test_domain_is_accepted(settings: Setting
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
-def test_hints_to_the_browser_say_what_the_rule_says(rule: Rule) -> None:
+def test_browser_hints_match_the_rules(rule: Rule) -> None:
     hints = rule.attributes()
     assert hints.get("data-max-length", str(rule.max_length)) == str(rule.max_length)
     assert "maxlength" not in hints  # With it, browsers cut off pasted text.
@@ -321,7 +321,7 @@ def test_hints_to_the_browser_say_what_the_rule_says(rule: Rule) -> None:
         assert not re.fullmatch(hints["pattern"], "a!")
 
 
-def test_hints_let_phones_and_password_managers_help() -> None:
+def test_hints_help_phones_and_password_managers() -> None:
     assert RULES["email"].attributes()["inputmode"] == "email"
     assert RULES["username"].attributes()["autocapitalize"] == "none"
     assert RULES["password"].attributes()["autocomplete"] == "new-password"
@@ -366,13 +366,13 @@ def test_v3_has_limits_of_its_own(settings: Settings, changes: dict[str, str], f
         assert rules.clean(values).items() >= changes.items()
 
 
-def test_a_new_password_is_held_against_the_user_name_that_stays(settings: Settings) -> None:
+def test_a_new_password_is_compared_with_the_unchanged_username(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
     with pytest.raises(ValidationError):
         rules.clean(ACME | {"username": "acme-inc", "password": "acme-inc 1"}, only={"password"})
 
 
-def test_partners_can_ask_for_longer_values_but_not_for_shorter_ones(settings: Settings) -> None:
+def test_partners_can_require_longer_values_but_not_shorter_ones(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_MINIMUM_LENGTHS = {"username": 6, "password": 3}
     assert problems(ACME) == {"username": ["min_length"]}
     assert rules.active()["username"].attributes()["minlength"] == "6"
@@ -380,7 +380,7 @@ def test_partners_can_ask_for_longer_values_but_not_for_shorter_ones(settings: S
     assert rules.active()["password"].min_length == 6
 
 
-def test_what_was_found_right_is_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_valid_value_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     names = set(rules.CUSTOMER_PROPERTIES)
     judged = rules.clean(ACME, only=names)
     monkeypatch.setattr(Rule, "clean", lambda *_: pytest.fail("judged again"))
@@ -388,7 +388,7 @@ def test_what_was_found_right_is_judged_once(monkeypatch: pytest.MonkeyPatch) ->
     assert rules.clean(judged, only=names) is judged
 
 
-def test_what_was_found_right_among_other_properties_is_judged_again() -> None:
+def test_a_valid_value_is_validated_again_among_other_properties() -> None:
     judged = rules.clean(ACME, only={"email"})
 
     with pytest.raises(ValidationError):

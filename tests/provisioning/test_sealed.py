@@ -19,7 +19,7 @@ def test_an_empty_string_gives_an_empty_seal() -> None:
     assert NOTHING.open() == ""
 
 
-def test_a_sealed_secret_never_shows() -> None:
+def test_a_sealed_secret_is_never_shown() -> None:
     sealed = Sealed.of(SECRET)
     for shown in (repr(sealed), str(sealed), f"{sealed}", f"{[sealed]}"):
         assert SECRET not in shown
@@ -32,7 +32,7 @@ def test_sealing_a_secret_twice_gives_different_ciphertexts() -> None:
     assert len({Sealed.of(SECRET), NOTHING, Sealed("")}) == 2
 
 
-def test_a_new_key_in_front_seals_and_the_old_one_still_opens(settings: Settings) -> None:
+def test_the_first_key_seals_and_every_key_opens(settings: Settings) -> None:
     old = Sealed.of(SECRET)
     settings.SEALING_KEYS = [Fernet.generate_key().decode(), *settings.SEALING_KEYS]
     assert old.open() == SECRET

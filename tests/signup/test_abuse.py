@@ -86,7 +86,7 @@ def test_a_person_passes(send: Callable[..., Any]) -> None:
         ({"submission": str(uuid.uuid4())}, MINIMUM_SECONDS, "opened before our last update", "unreadable"),
     ],
 )
-def test_a_program_is_stopped_and_a_person_taken_for_one_just_sends_again(
+def test_a_bot_is_stopped_and_a_person_taken_for_one_can_send_again(
     client: Client,
     wait: Clock,
     caplog: pytest.LogCaptureFixture,
@@ -113,7 +113,7 @@ def test_a_program_is_stopped_and_a_person_taken_for_one_just_sends_again(
     assert client.post(FORM, form | hidden(refused) | {"comment": ""}).status_code == 302
 
 
-def test_the_time_counts_from_the_first_showing_however_often_the_form_comes_back(client: Client, wait: Clock) -> None:
+def test_the_time_counts_from_when_the_form_was_first_shown(client: Client, wait: Clock) -> None:
     form = opened(client)
     wait(MINIMUM_SECONDS)
     again = hidden(client.post(FORM, form | {"email": "anna@"}))
@@ -121,16 +121,14 @@ def test_the_time_counts_from_the_first_showing_however_often_the_form_comes_bac
     assert client.post(FORM, form | again).status_code == 302
 
 
-def test_the_decoy_is_named_for_who_sees_it_and_left_alone_by_keyboards_and_browsers(client: Client) -> None:
+def test_the_decoy_has_a_label_and_is_skipped_by_keyboard_and_autofill(client: Client) -> None:
     page = client.get(FORM).content.decode()
 
     assert '<label>Leave this empty <input name="comment" autocomplete="off" tabindex="-1"></label>' in page
     assert "style=" not in page
 
 
-def test_a_form_that_was_open_while_the_secret_key_changed_is_told_that(
-    client: Client, wait: Clock, settings: Settings
-) -> None:
+def test_a_form_from_before_a_new_secret_key_is_explained(client: Client, wait: Clock, settings: Settings) -> None:
     form = opened(client)
     wait(3600)
     settings.SECRET_KEY = "another"
@@ -143,7 +141,7 @@ def test_a_form_that_was_open_while_the_secret_key_changed_is_told_that(
     assert client.post(FORM, form | hidden(refused)).status_code == 302
 
 
-def test_all_the_addresses_of_one_mailbox_count_together(send: Callable[..., Any]) -> None:
+def test_all_addresses_of_one_mailbox_count_together(send: Callable[..., Any]) -> None:
     spellings = ["victim@gmail.com", "v.ictim@gmail.com", "victim+1@gmail.com", "Victim+x@googlemail.com"]
     for number in range(LIMITS["email"].an_hour):
         other = {"organization_name": f"Bakery {number}", "phone": f"555-555-{number}555", "second": "yes"}
@@ -160,7 +158,7 @@ SOURCES = [("network", "203.0.113.7"), ("email", TYPED["email"])]
     ("period", "ago", "when"),
     [("an_hour", timedelta(), "in an hour"), ("a_day", timedelta(hours=2), "tomorrow")],
 )
-def test_a_source_that_is_used_up_is_refused_and_told_when_to_come_back(
+def test_a_source_over_its_limit_is_refused_and_told_when_to_come_back(
     send: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
     limit: str,
@@ -192,7 +190,7 @@ def test_a_source_that_is_used_up_is_refused_and_told_when_to_come_back(
         ("a_day", 0, timedelta(hours=25)),
     ],
 )
-def test_a_source_that_is_not_used_up_passes(
+def test_a_source_within_its_limit_passes(
     send: Callable[..., Any], limit: str, source: str, period: str, less: int, ago: timedelta
 ) -> None:
     used_up(limit, source, getattr(LIMITS[limit], period) - less, ago)
@@ -200,14 +198,14 @@ def test_a_source_that_is_not_used_up_passes(
     assert send().status_code == 302
 
 
-def test_others_pass_while_one_is_used_up(send: Callable[..., Any]) -> None:
+def test_other_sources_pass_while_one_is_over_its_limit(send: Callable[..., Any]) -> None:
     used_up("network", "203.0.113.7", LIMITS["network"].an_hour)
     used_up("email", "bob@nullmailer.com", LIMITS["email"].an_hour)
 
     assert send(address="203.0.113.8").status_code == 302
 
 
-def test_who_is_refused_is_not_counted_so_that_nobody_shuts_himself_out_by_trying(send: Callable[..., Any]) -> None:
+def test_a_refused_try_does_not_count(send: Callable[..., Any]) -> None:
     used_up("email", TYPED["email"], LIMITS["email"].an_hour)
     counted = Visit.objects.count()
 
@@ -216,7 +214,7 @@ def test_who_is_refused_is_not_counted_so_that_nobody_shuts_himself_out_by_tryin
     assert Visit.objects.count() == counted
 
 
-def test_the_case_of_an_email_address_makes_it_no_other(send: Callable[..., Any]) -> None:
+def test_email_addresses_are_compared_without_case(send: Callable[..., Any]) -> None:
     used_up("email", TYPED["email"], LIMITS["email"].an_hour)
 
     assert send(email=TYPED["email"].upper()).status_code == 429
@@ -245,7 +243,7 @@ def test_a_form_counts_once_for_each_network_that_it_comes_from(client: Client, 
     assert counted == [counted[0], counted[0], counted[0] + 1]
 
 
-def test_a_form_that_is_an_account_already_is_never_refused(client: Client, wait: Clock) -> None:
+def test_a_form_that_already_is_an_account_is_never_refused(client: Client, wait: Clock) -> None:
     form = opened(client)
     wait(MINIMUM_SECONDS)
     first = client.post(FORM, form)
@@ -256,7 +254,7 @@ def test_a_form_that_is_an_account_already_is_never_refused(client: Client, wait
     assert again.headers["Location"] == first.headers["Location"]
 
 
-def test_nothing_that_is_kept_tells_who_it_was(send: Callable[..., Any]) -> None:
+def test_stored_counts_identify_nobody(send: Callable[..., Any]) -> None:
     send()
 
     kept = str(list(Visit.objects.values_list("key", flat=True)))
@@ -265,7 +263,7 @@ def test_nothing_that_is_kept_tells_who_it_was(send: Callable[..., Any]) -> None
     assert "203.0.113" not in kept
 
 
-def test_what_is_older_than_a_day_is_forgotten(send: Callable[..., Any]) -> None:
+def test_counts_older_than_a_day_are_deleted(send: Callable[..., Any]) -> None:
     used_up("network", "203.0.113.9", 3, timedelta(hours=25))
     send()
     counted = Visit.objects.count()
@@ -287,7 +285,7 @@ def test_each_username_that_one_form_asks_for_counts(client: Client, wait: Clock
 
 
 @pytest.mark.parametrize("forwarded", ["", "unknown", "nonsense:1:2"])
-def test_visitors_whose_addresses_cannot_be_known_share_one_limit(
+def test_visitors_with_unknown_addresses_share_one_limit(
     client: Client, wait: Clock, settings: Settings, forwarded: str
 ) -> None:
     settings.TRUSTED_PROXIES = ["10.0.0.1"]
@@ -301,7 +299,7 @@ def test_visitors_whose_addresses_cannot_be_known_share_one_limit(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_not_one_too_many_passes() -> None:
+def test_concurrent_requests_never_exceed_the_limit() -> None:
     used_up("email", "anna@example.com", LIMITS["email"].an_hour - 1)
 
     def one(_: int) -> bool:
@@ -322,7 +320,7 @@ class TestCorrections:
     SOURCES = [("network", "127.0.0.1"), ("email", "anna@nullmailer.com"), ("correction", None)]
 
     @pytest.mark.parametrize(("limit", "source"), SOURCES)
-    def test_they_are_limited_since_each_is_another_call(
+    def test_are_limited_because_each_is_another_call(
         self,
         client: Client,
         page_of: Callable[[Account], str],
@@ -341,15 +339,13 @@ class TestCorrections:
         assert 'value="anna.bakery"' in refused.content.decode()
         assert Account.objects.get().state == "rejected"
 
-    def test_those_of_one_sign_up_do_not_count_for_another(
-        self, client: Client, page_of: Callable[[Account], str]
-    ) -> None:
+    def test_of_one_sign_up_do_not_count_for_another(self, client: Client, page_of: Callable[[Account], str]) -> None:
         used_up("correction", str(uuid.uuid4()), LIMITS["correction"].an_hour)
         rejected = account("rejected", {"username": "It is taken."})
 
         assert client.post(page_of(rejected), {"username": "anna.bakery"}).status_code == 302
 
-    def test_each_counts_like_a_sign_up(
+    def test_each_count_like_a_sign_up(
         self, client: Client, page_of: Callable[[Account], str], send: Callable[..., Any]
     ) -> None:
         for number in range(LIMITS["email"].an_hour):
@@ -365,13 +361,13 @@ class TestSwitchedOff:
     def unprotected(self, protected: None, settings: Settings) -> None:
         settings.ABUSE_PROTECTION = False
 
-    def test_everybody_passes_and_nobody_is_counted(self, client: Client, page_of: Callable[[Account], str]) -> None:
+    def test_everyone_passes_and_nothing_is_counted(self, client: Client, page_of: Callable[[Account], str]) -> None:
         assert client.post(FORM, TYPED | {"comment": "x"}).status_code == 302
         rejected = account("rejected", {"username": "It is taken."})
         assert client.post(page_of(rejected), {"username": "anna.bakery"}).status_code == 302
         assert not Visit.objects.exists()
 
-    def test_the_form_carries_nothing_to_judge_it_by(self, client: Client) -> None:
+    def test_the_form_has_no_decoy_and_no_time(self, client: Client) -> None:
         page = client.get(FORM).content.decode()
 
         assert "decoy" not in page

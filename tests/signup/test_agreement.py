@@ -27,7 +27,7 @@ def typed(case: Case) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("api", "case"), ALLOWED, ids=str, indirect=["api"])
-def test_the_form_takes_what_the_provider_takes_and_repairs_the_rest(api: str, case: Case) -> None:
+def test_the_form_accepts_what_the_provider_accepts_and_corrects_the_rest(api: str, case: Case) -> None:
     form = SignupForm(typed(case))
 
     assert form.errors == {}
@@ -36,7 +36,7 @@ def test_the_form_takes_what_the_provider_takes_and_repairs_the_rest(api: str, c
 
 
 @pytest.mark.parametrize(("api", "case"), FORBIDDEN, ids=str, indirect=["api"])
-def test_what_the_form_refuses_the_provider_refuses_for_the_same_property(api: str, case: Case) -> None:
+def test_the_provider_refuses_what_the_form_refuses(api: str, case: Case) -> None:
     assert set(SignupForm(typed(case)).errors) == case.refused
 
 

@@ -43,7 +43,7 @@ def logged() -> Iterator[None]:
 @pytest.mark.parametrize("path", ["/", "/language/", "/admin/login/", "/nowhere"])
 @pytest.mark.parametrize("with_cookie", [True, False])
 @pytest.mark.parametrize(("content_type", "body"), [each for kind in BODIES.values() for each in kind])
-def test_a_body_that_cannot_be_read_is_refused_with_our_page(
+def test_an_unreadable_body_is_refused_with_our_page(
     path: str, with_cookie: bool, content_type: str, body: bytes
 ) -> None:
     client = Client(raise_request_exception=False, enforce_csrf_checks=True)
@@ -58,7 +58,7 @@ def test_a_body_that_cannot_be_read_is_refused_with_our_page(
 
 
 @pytest.mark.parametrize("host", ["evil.example.net", "a b", "", "[::1", "localhost:x", "é.example.com"])
-def test_a_stranger_s_host_name_is_a_400_with_our_page(host: str) -> None:
+def test_an_unknown_host_name_is_a_400_with_our_page(host: str) -> None:
     answer = Client(raise_request_exception=False).get("/", headers={"host": host})
 
     assert answer.status_code == 400
@@ -66,7 +66,7 @@ def test_a_stranger_s_host_name_is_a_400_with_our_page(host: str) -> None:
     assert host not in answer.content.decode() or not host
 
 
-def test_a_host_name_longer_than_any_is_a_400_with_our_page(settings: Settings) -> None:
+def test_a_host_name_that_is_too_long_is_a_400_with_our_page(settings: Settings) -> None:
     settings.ALLOWED_HOSTS = [".example.com"]
 
     answer = Client(raise_request_exception=False).get("/", headers={"host": f"{'a.' * 100}example.com"})
@@ -85,7 +85,7 @@ NUL = {
 
 
 @pytest.mark.parametrize(("path", "headers"), NUL.values(), ids=NUL)
-def test_a_character_that_no_database_takes_is_a_400_with_our_page(path: str, headers: dict[str, str]) -> None:
+def test_a_character_that_databases_refuse_is_a_400_with_our_page(path: str, headers: dict[str, str]) -> None:
     answer = Client(raise_request_exception=False).get(path, headers=headers)
 
     assert answer.status_code == 400
@@ -105,7 +105,7 @@ LISTS = [
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_nor_do_staff_find_anything_by_it(path: str) -> None:
+def test_a_character_that_databases_refuse_is_a_400_in_the_admin_too(path: str) -> None:
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.create_superuser("ana"))
 
@@ -115,7 +115,7 @@ def test_nor_do_staff_find_anything_by_it(path: str) -> None:
 @pytest.mark.parametrize(
     "refused", ["//evil.example.net/", "https://evil.example.net/", "javascript:1", "\0", "/\\evil"]
 )
-def test_after_logging_in_a_refused_next_leads_to_the_overview(
+def test_after_login_an_unsafe_next_address_leads_to_the_overview(
     client: Client, settings: Settings, refused: str
 ) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -127,7 +127,7 @@ def test_after_logging_in_a_refused_next_leads_to_the_overview(
     assert answer.headers["Location"] == "/admin/"
 
 
-def test_staff_without_a_right_see_our_page_too(client: Client) -> None:
+def test_staff_without_permission_see_our_page_too(client: Client) -> None:
     client.force_login(User.objects.create_user("ana", is_staff=True))
 
     answer = client.get("/admin/auth/user/")

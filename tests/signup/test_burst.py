@@ -59,12 +59,12 @@ def protected(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
         ({PASSED: 10, HELD: NEVER_ABNORMAL - 10, "area": 20}, True),
     ],
 )
-def test_what_is_held_is_what_the_burst_has_in_common(calls: dict[str, int], held: bool) -> None:
+def test_sign_ups_that_resemble_the_burst_are_held(calls: dict[str, int], held: bool) -> None:
     assert burst.holds(calls) == held
 
 
 @pytest.mark.parametrize(("state", "held"), [("created", False), ("held", True), ("closed", True)])
-def test_many_times_the_usual_hour_is_abnormal_by_what_was_created(state: str, held: bool) -> None:
+def test_a_burst_is_many_times_the_usual_number_of_accounts_created(state: str, held: bool) -> None:
     Account.objects.bulk_create(
         Account(
             submission=uuid.uuid4(),
@@ -114,7 +114,7 @@ def test_seven_networks_are_held_and_customers_from_elsewhere_are_not(send: Send
     assert send("203.0.113.7") == "queued"
 
 
-def test_one_ipv6_48_counts_as_one(send: Send) -> None:
+def test_an_ipv6_48_counts_as_one_network(send: Send) -> None:
     for number in range(33):
         came(7, area="2001:db8:1::/48", network=f"2001:db8:1:{number}::/64")
 
@@ -122,7 +122,7 @@ def test_one_ipv6_48_counts_as_one(send: Send) -> None:
     assert send("2001:db8:2:99::1") == "queued"
 
 
-def test_a_program_is_known_by_its_pace(send: Send) -> None:
+def test_a_bot_is_recognized_by_its_regular_pace(send: Send) -> None:
     came(NEVER_ABNORMAL, pace="3")
 
     assert send("203.0.113.7", after=3.2) == "held"
@@ -154,7 +154,7 @@ CORRECTED = {
 
 
 @pytest.mark.parametrize(("query", "typed"), CORRECTED.values(), ids=CORRECTED)
-def test_a_correction_that_looks_like_the_burst_is_held_too(
+def test_a_correction_that_resembles_the_burst_is_held_too(
     client: Client, page_of: Callable[[Account], str], query: str, typed: dict[str, str]
 ) -> None:
     came(NEVER_ABNORMAL, area="127.0.0.0/24")
@@ -179,7 +179,7 @@ def test_a_form_sent_again_corrected_is_held_too(client: Client, page_of: Callab
     assert (held.state, held.phone) == ("held", "555 0100 999")
 
 
-def test_a_correction_from_elsewhere_goes_on(client: Client, page_of: Callable[[Account], str]) -> None:
+def test_a_correction_from_elsewhere_is_not_held(client: Client, page_of: Callable[[Account], str]) -> None:
     came(NEVER_ABNORMAL, area="203.0.113.0/24")
 
     client.post(page_of(account("rejected", {"username": "Taken."})), {"username": "anna.bakery"})
@@ -188,13 +188,13 @@ def test_a_correction_from_elsewhere_goes_on(client: Client, page_of: Callable[[
 
 
 @pytest.mark.parametrize("ago", [timedelta(minutes=61), timedelta(hours=23)])
-def test_it_mends_itself_when_the_hour_is_over(send: Send, ago: timedelta) -> None:
+def test_a_burst_ends_automatically_after_an_hour(send: Send, ago: timedelta) -> None:
     came(NEVER_ABNORMAL * 3, ago, area="203.0.113.0/24")
 
     assert send("203.0.113.7") == "queued"
 
 
-def test_what_is_held_is_for_staff_to_release_and_for_no_worker(send: Send) -> None:
+def test_held_sign_ups_wait_for_staff_and_no_worker_takes_them(send: Send) -> None:
     came(NEVER_ABNORMAL, area="203.0.113.0/24")
     send("203.0.113.7")
     held = Account.objects.get()
@@ -205,7 +205,7 @@ def test_what_is_held_is_for_staff_to_release_and_for_no_worker(send: Send) -> N
     assert Account.objects.get(pk=held.pk).state == "queued"
 
 
-def test_without_the_protection_there_is_no_fuse(settings: Settings) -> None:
+def test_without_abuse_protection_nothing_is_held(settings: Settings) -> None:
     settings.ABUSE_PROTECTION = False
     came(NEVER_ABNORMAL * 3, area="127.0.0.0/24")
 
@@ -220,7 +220,7 @@ def let_an_hour_pass() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-class TestStaffAreTold:
+class TestNotificationOfStaff:
     @pytest.fixture(autouse=True)
     def staff(self, settings: Settings) -> None:
         settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
@@ -285,7 +285,7 @@ class TestStaffAreTold:
 
         assert "could not be emailed" in caplog.text
 
-    def test_without_a_mail_server_it_stands_in_the_log(
+    def test_without_a_mail_server_it_is_in_the_log(
         self, send: Send, settings: Settings, caplog: pytest.LogCaptureFixture
     ) -> None:
         settings.EMAIL_URL = {}

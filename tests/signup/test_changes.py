@@ -36,7 +36,7 @@ class TestWaiting:
         assert "data-status" not in page
         assert "http-equiv" not in page
 
-    def test_what_is_entered_there_is_taken(self, client: Client, page_of: PageOf) -> None:
+    def test_the_entered_changes_are_stored(self, client: Client, page_of: PageOf) -> None:
         waiting = account("held")
         address = page_of(waiting)
 
@@ -46,27 +46,25 @@ class TestWaiting:
         waiting.refresh_from_db()
         assert (waiting.email, waiting.phone, waiting.password.open()) == ("ann@nullmailer.com", TYPED["phone"], CANARY)
 
-    def test_a_wrong_value_is_told_at_its_field(self, client: Client, page_of: PageOf) -> None:
+    def test_an_invalid_value_is_reported_at_its_field(self, client: Client, page_of: PageOf) -> None:
         response = client.post(f"{page_of(account('held'))}?change=email", {"email": "ann@"})
 
         assert list(response.context["form"].errors) == ["email"]
 
-    def test_no_change_is_none(self, client: Client, page_of: PageOf) -> None:
+    def test_a_form_without_changes_changes_nothing(self, client: Client, page_of: PageOf) -> None:
         address = page_of(account("held"))
 
         assert client.post(f"{address}?change=email", {"email": TYPED["email"]}).headers["Location"] == address
 
     @pytest.mark.parametrize("wanted", ["country_code", "password", "state", "x" * 5000])
-    def test_whatever_else_is_asked_for_gives_the_whole_form(
-        self, client: Client, page_of: PageOf, wanted: str
-    ) -> None:
+    def test_an_unknown_field_name_gives_the_whole_form(self, client: Client, page_of: PageOf, wanted: str) -> None:
         response = client.get(page_of(account("held")), {"change": wanted})
 
         assert "phone" in response.context["form"].fields
         assert "password" not in response.context["form"].fields
 
     @pytest.mark.parametrize("state", ["sending", "unconfirmed", "created", "closed"])
-    def test_nothing_is_offered_to_change_once_it_was_sent(self, client: Client, page_of: PageOf, state: str) -> None:
+    def test_nothing_can_be_changed_after_sending(self, client: Client, page_of: PageOf, state: str) -> None:
         sent = account(state)
         address = page_of(sent)
 
@@ -94,16 +92,14 @@ class TestRefusedWithoutAReason:
         rejected.refresh_from_db()
         assert (rejected.state, rejected.phone, rejected.password.open()) == ("queued", "555-555-1234", CANARY)
 
-    def test_another_mistake_says_that_the_password_has_to_be_entered_again(
-        self, client: Client, page_of: PageOf
-    ) -> None:
+    def test_another_mistake_asks_for_the_password_again(self, client: Client, page_of: PageOf) -> None:
         address = page_of(account("rejected", {}))
 
         response = client.post(address, TYPED | {"phone": "1", "password": "another-horse"})
 
         assert response.context["form"].errors["password"] == ["Enter your password again."]
 
-    def test_another_password_can_be_chosen(self, client: Client, page_of: PageOf) -> None:
+    def test_a_new_password_can_be_chosen(self, client: Client, page_of: PageOf) -> None:
         rejected = account("rejected", {})
 
         client.post(page_of(rejected), TYPED | {"password": "another-horse"})
@@ -112,13 +108,13 @@ class TestRefusedWithoutAReason:
         assert rejected.password.open() == "another-horse"
 
 
-class TestMistypedAddress:
+class TestMistypedEmailAddress:
     TYPO = "anna@gmial.con"
 
-    def test_it_is_never_stopped_for_that(self, client: Client) -> None:
+    def test_it_never_stops_a_sign_up(self, client: Client) -> None:
         assert client.post("/", TYPED | {"email": self.TYPO}).status_code == 302
 
-    def test_a_form_that_comes_back_for_something_else_offers_the_likely_one(self, client: Client) -> None:
+    def test_a_form_that_comes_back_suggests_the_likely_address(self, client: Client) -> None:
         form = TYPED | {"email": self.TYPO, "phone": "1", "submission": str(uuid.uuid4())}
 
         page = client.post("/", form).content.decode()
@@ -127,7 +123,7 @@ class TestMistypedAddress:
         client.post("/", form | {"phone": "12345", "email": [self.TYPO, "anna@gmail.com"]})
         assert Account.objects.get().email == "anna@gmail.com"
 
-    def test_on_the_waiting_page_one_press_corrects_it(self, client: Client, page_of: PageOf) -> None:
+    def test_one_click_on_the_waiting_page_corrects_it(self, client: Client, page_of: PageOf) -> None:
         waiting = account("queued", email=self.TYPO)
         address = page_of(waiting)
         assert '<button name="email" value="anna@gmail.com"' in client.get(address).content.decode()
@@ -137,13 +133,13 @@ class TestMistypedAddress:
         assert "Changed: Email address." in page
         assert "Did you mean" not in page
 
-    def test_the_finished_page_says_what_to_do(self, client: Client, page_of: PageOf) -> None:
+    def test_the_final_page_says_what_to_do(self, client: Client, page_of: PageOf) -> None:
         page = client.get(page_of(account("created", email=self.TYPO))).content.decode()
 
         assert 'Did you mean <strong translate="no">anna@gmail.com</strong>?' in page
         assert "correct the address there" in page
 
-    def test_nothing_is_said_about_a_right_one(self, client: Client, page_of: PageOf) -> None:
+    def test_a_correct_address_is_not_mentioned(self, client: Client, page_of: PageOf) -> None:
         for state in ("queued", "created"):
             page = client.get(page_of(account(state))).content.decode()
             assert "Did you mean" not in page
@@ -163,13 +159,13 @@ class TestTheSamePersonInAnotherBrowser:
     def page(self, client: Client, **typed: Any) -> str:
         return str(client.post("/", TYPED | typed | {"submission": "x"}).content.decode())
 
-    def test_the_way_to_the_account_stands_beside_the_taken_username(self, client: Client, mine: Account) -> None:
+    def test_a_link_to_the_account_is_offered_for_a_taken_username(self, client: Client, mine: Account) -> None:
         page = self.page(client)
 
         assert 'Is this you? <a href="https://login.constantcontact.com">Log in to Constant Contact</a>' in page
         assert "we have just sent you a link" in page
 
-    def test_a_link_goes_to_the_address_on_file(self, client: Client, mine: Account) -> None:
+    def test_the_link_is_sent_to_the_address_on_file(self, client: Client, mine: Account) -> None:
         self.page(client, username=f" {mine.username.upper()}", email=TYPED["email"].upper())
         mails.send_due()
 
@@ -177,7 +173,7 @@ class TestTheSamePersonInAnotherBrowser:
         assert message.to == [mine.email]
         assert "/signup/open/?token=" in message.body
 
-    def test_not_for_anybody_elses_address_and_the_page_does_not_tell(self, client: Client, mine: Account) -> None:
+    def test_another_address_gets_no_link_and_the_page_does_not_say_so(self, client: Client, mine: Account) -> None:
         known, unknown = self.page(client), self.page(client, email="other@nullmailer.com")
         Mail.objects.update(due_at=None)
         self.page(client, email="other@nullmailer.com")
@@ -195,7 +191,9 @@ class TestTheSamePersonInAnotherBrowser:
 
         assert len(mail.outbox) == 1
 
-    def test_without_a_mail_server_none_is_spoken_of(self, client: Client, mine: Account, settings: Settings) -> None:
+    def test_without_a_mail_server_no_email_is_mentioned(
+        self, client: Client, mine: Account, settings: Settings
+    ) -> None:
         settings.EMAIL_URL = {}
 
         page = self.page(client)
@@ -203,14 +201,14 @@ class TestTheSamePersonInAnotherBrowser:
         assert "Is this you?" in page
         assert "sent you a link" not in page
 
-    def test_nor_where_the_username_is_free(self, client: Client) -> None:
+    def test_a_free_username_offers_no_link(self, client: Client) -> None:
         assert "Is this you?" not in self.page(client, phone="1")
 
 
 class TestAnotherLanguage:
     """The language is changed while a form on the account's page is being filled in."""
 
-    def test_a_change_stays_as_it_was_typed_and_is_not_judged(self, client: Client, page_of: PageOf) -> None:
+    def test_typed_changes_are_kept_and_not_validated(self, client: Client, page_of: PageOf) -> None:
         address = f"{page_of(account('queued'))}?change=all"
         assert f'form="sign-up" formaction="{address}"' in client.get(address).content.decode()
 
@@ -223,7 +221,7 @@ class TestAnotherLanguage:
         assert client.cookies["__Host-language"].value == "fr"
         assert Account.objects.get().phone == TYPED["phone"]
 
-    def test_a_correction_still_says_what_was_refused(self, client: Client, page_of: PageOf) -> None:
+    def test_a_correction_still_shows_the_refusal(self, client: Client, page_of: PageOf) -> None:
         address = page_of(account("rejected", {"email": "No.", "password": "No."}))
 
         response = client.post(address, {"email": "ann@example.com", "password": "x", "language": "es"})
@@ -240,7 +238,7 @@ class TestAnotherLanguage:
 
         assert "Saisissez à nouveau votre mot de passe." in page
 
-    def test_a_language_that_there_is_not_changes_nothing(self, client: Client, page_of: PageOf) -> None:
+    def test_an_unknown_language_changes_nothing(self, client: Client, page_of: PageOf) -> None:
         sent = account("queued")
 
         client.post(f"{page_of(sent)}?change=email", {"email": "ann@example.com", "language": "xx"})
@@ -249,7 +247,7 @@ class TestAnotherLanguage:
         assert sent.email == TYPED["email"]
 
 
-def test_no_link_throws_a_change_away(client: Client, page_of: PageOf) -> None:
+def test_no_link_discards_a_change(client: Client, page_of: PageOf) -> None:
     address = page_of(account("queued"))
 
     assert 'class="brand" href="/"' in client.get(address).content.decode()

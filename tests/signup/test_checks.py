@@ -27,7 +27,7 @@ def ids(messages: list[Any]) -> list[str]:
     return [message.id for message in messages]
 
 
-def test_a_whole_configuration_is_not_complained_about(settings: Settings) -> None:
+def test_a_complete_configuration_has_no_errors(settings: Settings) -> None:
     assert check_configuration() == []
 
 
@@ -87,7 +87,7 @@ def test_a_whole_configuration_is_not_complained_about(settings: Settings) -> No
     ],
     ids=str,
 )
-def test_a_mistake_is_told_under_its_id_with_a_hint(settings: Settings, changes: dict[str, Any], told: str) -> None:
+def test_a_mistake_is_reported_with_its_id_and_a_hint(settings: Settings, changes: dict[str, Any], told: str) -> None:
     for name, value in changes.items():
         setattr(settings, name, value)
 
@@ -124,21 +124,21 @@ def test_a_mistake_is_told_under_its_id_with_a_hint(settings: Settings, changes:
     ],
     ids=str,
 )
-def test_what_is_right_is_left_alone(settings: Settings, changes: dict[str, Any]) -> None:
+def test_valid_settings_have_no_errors(settings: Settings, changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         setattr(settings, name, value)
 
     assert check_configuration() == []
 
 
-def test_a_setting_that_cannot_be_read_is_not_said_to_be_missing_as_well(settings: Settings) -> None:
+def test_an_unreadable_setting_is_not_also_reported_as_missing(settings: Settings) -> None:
     settings.SEALING_KEYS = []
     settings.MISTAKES = {"SEALING_KEYS": "SEALING_KEYS_FILE cannot be read: No such file or directory."}
 
     assert ids(check_configuration()) == ["signup.E001"]
 
 
-def test_a_wrong_sealing_key_is_told_by_its_place_never_by_its_value(settings: Settings) -> None:
+def test_an_invalid_sealing_key_is_named_by_position_not_by_value(settings: Settings) -> None:
     settings.SEALING_KEYS = [Fernet.generate_key().decode(), "canary-sealing-key"]
 
     with pytest.raises(SystemCheckError) as told:
@@ -164,7 +164,7 @@ def test_static_files_must_be_collected_in_production(
 @pytest.mark.parametrize(
     ("debug", "proxies", "told"), [(False, [], ["signup.W004"]), (False, ["127.0.0.1"], []), (True, [], [])]
 )
-def test_a_web_server_without_a_proxy_in_front_says_what_it_lacks(
+def test_a_web_server_without_a_proxy_is_warned_about(
     settings: Settings, debug: bool, proxies: list[str], told: list[str]
 ) -> None:
     settings.DEBUG, settings.TRUSTED_PROXIES = debug, proxies
@@ -185,7 +185,7 @@ def test_a_web_server_without_a_proxy_in_front_says_what_it_lacks(
         ("filemail:///tmp/mails", []),
     ],
 )
-def test_a_mail_server_elsewhere_is_spoken_to_by_tls(settings: Settings, url: str, told: list[str]) -> None:
+def test_a_remote_mail_server_needs_tls(settings: Settings, url: str, told: list[str]) -> None:
     config = email(url) if url else {}
     for name in ("EMAIL_HOST", "EMAIL_USE_TLS", "EMAIL_USE_SSL"):
         setattr(settings, name, config.get(name, ""))
@@ -205,7 +205,7 @@ def test_a_mail_server_elsewhere_is_spoken_to_by_tls(settings: Settings, url: st
         ("postgres://signup:secret@database/signup?sslmode=disable", []),
     ],
 )
-def test_whether_a_database_elsewhere_is_spoken_to_by_tls_is_stated(
+def test_a_remote_database_needs_an_explicit_tls_mode(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str, told: list[str]
 ) -> None:
     monkeypatch.setitem(settings.DATABASES, "default", database(url))

@@ -48,7 +48,7 @@ def test_each_is_for_this_host_and_https_only(cookies: Any) -> None:
         assert not cookie["domain"]
 
 
-def test_nothing_personal_can_be_read_in_them(cookies: Any) -> None:
+def test_no_personal_data_can_be_read_in_them(cookies: Any) -> None:
     readable = b" ".join(_decoded(cookie.value) for cookie in cookies.values()).decode(errors="replace")
     for value in (TYPED["email"], TYPED["last_name"], TYPED["organization_name"]):
         assert value not in readable
@@ -76,7 +76,7 @@ class TestMessages:
     def shown(self, value: str) -> list[str]:
         return [str(message) for message in self.storage(value)]
 
-    def test_come_back_as_they_were(self) -> None:
+    def test_are_read_back_unchanged(self) -> None:
         response = HttpResponse()
         storage = self.storage()
         storage.add(constants.INFO, "Anna's Bakery: approved.")
@@ -84,17 +84,17 @@ class TestMessages:
         assert self.shown(response.cookies[own.MESSAGES_COOKIE_NAME].value) == ["Anna's Bakery: approved."]
 
     @pytest.mark.parametrize("forged", ["nonsense", "gAAAAA", "a:b:c", "é"])
-    def test_that_are_forged_are_none(self, forged: str) -> None:
+    def test_that_are_forged_are_ignored(self, forged: str) -> None:
         assert self.shown(forged) == []
 
-    def test_are_not_what_another_cookie_holds(self) -> None:
+    def test_of_another_cookie_are_ignored(self) -> None:
         carried = Carried()
         carried["state"] = "x"
         carried.save()
         assert self.shown(str(carried.session_key)) == []
 
 
-def test_a_key_that_is_gone_opens_nothing(settings: Settings) -> None:
+def test_a_removed_key_opens_nothing(settings: Settings) -> None:
     carried = Carried()
     carried["state"] = "x"
     carried.save()

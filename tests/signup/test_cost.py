@@ -84,7 +84,7 @@ def statements() -> list[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_page_that_waits_reads_its_session_and_its_account_and_writes_nothing() -> None:
+def test_a_status_request_reads_session_and_account_and_writes_nothing() -> None:
     client = Client()
     client.post(FORM, typed())
     address = f"/signup/{client.session['accounts'][0]}/status/"
@@ -107,5 +107,7 @@ def test_a_page_that_waits_reads_its_session_and_its_account_and_writes_nothing(
     ],
     ids=["form", "form, compressed", "sign-up", "problem"],
 )
-def test_so_many_functions_are_called_and_no_more(request_: Callable[[Client, dict[str, str]], Any], most: int) -> None:
+def test_a_request_calls_a_limited_number_of_functions(
+    request_: Callable[[Client, dict[str, str]], Any], most: int
+) -> None:
     assert calls(request_) <= most

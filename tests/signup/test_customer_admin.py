@@ -38,7 +38,7 @@ def without_csrf_token(page: str) -> str:
 
 
 @pytest.mark.parametrize("state", State)
-def test_the_customers_page_is_shown_as_it_is(admin_client: Client, state: State) -> None:
+def test_the_customers_page_is_shown_as_the_customer_sees_it(admin_client: Client, state: State) -> None:
     account = expecting(state)
     customer = Client()
     customer.get(mails.link_to(account, "/"))
@@ -50,7 +50,7 @@ def test_the_customers_page_is_shown_as_it_is(admin_client: Client, state: State
     assert CANARY not in page
 
 
-def test_it_is_in_the_customers_language_and_of_their_brand(admin_client: Client) -> None:
+def test_it_has_the_customers_language_and_brand(admin_client: Client) -> None:
     Brand.objects.create(host="alder.example.com", name="Alder & Co")
     account = expecting(State.QUEUED, language="fr", host="alder.example.com")
     page = text_of(admin_client, address(account, "customer"))
@@ -65,7 +65,7 @@ def test_nothing_can_be_sent_from_it(admin_client: Client) -> None:
     assert admin_client.post(address(account, "customer"), {"username": "mallory"}).status_code == 405
 
 
-def test_the_link_is_the_customers_and_on_record(admin_client: Client, client: Client) -> None:
+def test_the_customers_link_is_shown_and_that_is_recorded(admin_client: Client, client: Client) -> None:
     account = expecting(State.REJECTED)
     page = admin_client.post(address(account, "link")).content.decode()
     (link,) = re.findall(r'value="(https://localhost/signup/open/[^"]+)"', page)
@@ -73,7 +73,7 @@ def test_the_link_is_the_customers_and_on_record(admin_client: Client, client: C
     assert AuditEntry.objects.get().what == "Link to the customer's page shown"
 
 
-def test_the_email_is_sent_again_at_once_however_many_went_out(admin_client: Client) -> None:
+def test_an_email_is_resent_at_once_whatever_the_limits(admin_client: Client) -> None:
     account = told_of(State.CREATED)
     mails.send_due()
     for number in (2, 3):
@@ -83,7 +83,7 @@ def test_the_email_is_sent_again_at_once_however_many_went_out(admin_client: Cli
     assert [entry.what for entry in AuditEntry.objects.all()] == ["Email sent again"] * 2
 
 
-def test_a_failure_is_told_and_the_email_is_tried_again(
+def test_a_failure_is_reported_and_the_email_is_retried(
     admin_client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.EMAIL_BACKEND = "tests.signup.test_mails.Broken"
@@ -96,9 +96,7 @@ def test_a_failure_is_told_and_the_email_is_tried_again(
 
 
 @pytest.mark.parametrize("prepare", [lambda: expecting(State.QUEUED), lambda: expecting(State.CLOSED)])
-def test_where_there_is_nothing_to_tell_no_email_is_offered(
-    admin_client: Client, prepare: Callable[[], Account]
-) -> None:
+def test_no_email_is_offered_in_states_without_one(admin_client: Client, prepare: Callable[[], Account]) -> None:
     account = prepare()
     assert "Send the email again" not in text_of(admin_client, address(account))
     answer = admin_client.post(address(account, "email"), follow=True)
@@ -106,7 +104,7 @@ def test_where_there_is_nothing_to_tell_no_email_is_offered(
     assert mail.outbox == []
 
 
-def test_what_happened_lists_every_email_with_its_result(admin_client: Client) -> None:
+def test_the_timeline_lists_every_email_with_its_result(admin_client: Client) -> None:
     account = told_of(State.REJECTED)
     mails.send_due()
     SentMail.objects.create(account=account, event="created", problem="TimeoutError")

@@ -30,12 +30,12 @@ def declined(reason: str = Reason.NOT_ELIGIBLE, note: str = "", **values: Any) -
     return Account.objects.get(pk=held.pk)
 
 
-def test_every_reason_has_words_for_customers_but_the_one_that_is_typed() -> None:
+def test_every_reason_but_the_typed_one_has_a_text_for_customers() -> None:
     assert DECLINE_REASONS.keys() == set(Reason)
     assert [reason for reason, words in DECLINE_REASONS.items() if not words] == [Reason.OTHER]
 
 
-def test_the_page_says_that_and_why(client: Client, page_of: PageOf) -> None:
+def test_the_page_says_that_a_sign_up_was_declined_and_why(client: Client, page_of: PageOf) -> None:
     page = client.get(page_of(declined(note="Please <call> us."))).content.decode()
 
     assert "Your sign-up was declined" in page
@@ -44,7 +44,7 @@ def test_the_page_says_that_and_why(client: Client, page_of: PageOf) -> None:
     assert "Start again" in page
 
 
-def test_an_email_says_it_too_at_once(client: Client) -> None:
+def test_an_email_says_so_too_at_once(client: Client) -> None:
     account = declined(note="Please call us.")
     mails.send_due()
 
@@ -56,7 +56,7 @@ def test_an_email_says_it_too_at_once(client: Client) -> None:
     assert "Your sign-up was declined" in client.get(link_in(message), follow=True).content.decode()
 
 
-def test_both_are_in_the_language_of_the_customer(client: Client, page_of: PageOf) -> None:
+def test_page_and_email_are_in_the_customers_language(client: Client, page_of: PageOf) -> None:
     account = declined(language="fr")
     mails.send_due()
 
@@ -72,7 +72,7 @@ def test_every_reason_is_translated(language: str) -> None:
     assert not words & {str(text) for text in DECLINE_REASONS.values()}
 
 
-def test_whoever_was_closed_for_another_cause_gets_no_such_email(settings: Settings) -> None:
+def test_an_account_closed_for_another_reason_gets_no_such_email(settings: Settings) -> None:
     services.close(expecting(State.REJECTED))
     services.erase(expecting(State.HELD))
     mails.send_due()

@@ -70,7 +70,7 @@ def test_a_test_is_done_once_an_account_is_created(steps: Steps) -> None:
     assert "A test sign-up" in done(steps)
 
 
-def test_email_is_done_with_a_mail_server_that_takes_it(steps: Steps, settings: Any) -> None:
+def test_email_is_done_once_a_mail_server_accepts_it(steps: Steps, settings: Any) -> None:
     settings.EMAIL_URL = {"EMAIL_HOST": "mail.example.com"}
     assert "Email" in done(steps)
     created = account(State.CREATED)
@@ -101,7 +101,7 @@ def test_the_steps_are_gone_once_all_are_done(
 
 
 @pytest.mark.parametrize(("role", "led"), [("Viewer", False), ("Operator", False), ("Administrator", True)])
-def test_administrators_are_led(client: Client, db: None, role: str, led: bool) -> None:
+def test_only_administrators_see_the_steps(client: Client, db: None, role: str, led: bool) -> None:
     user = User.objects.create_user("ana", is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     client.force_login(user)

@@ -54,7 +54,7 @@ def choose(client: Client, password: str = NEW) -> str:
     return client.post(page.redirect_chain[-1][0], fields, follow=True).content.decode()
 
 
-def test_the_login_leads_there_where_emails_are_sent(client: Client, ana: User, settings: Any) -> None:
+def test_the_login_page_links_to_it_if_there_is_a_mail_server(client: Client, ana: User, settings: Any) -> None:
     assert f'href="{ASK}"' in client.get("/admin/login/").content.decode()
     assert client.get(ASK).status_code == 200
     settings.EMAIL_URL = {}
@@ -62,7 +62,7 @@ def test_the_login_leads_there_where_emails_are_sent(client: Client, ana: User, 
     assert client.get(ASK).status_code == client.post(ASK, {"email": "ana@example.com"}).status_code == 404
 
 
-def test_a_new_password_is_chosen_by_a_link_that_works_once(client: Client, ana: User) -> None:
+def test_a_link_to_a_new_password_works_once(client: Client, ana: User) -> None:
     ask(client)
     assert mail.outbox[0].to == ["ana@example.com"]
     assert "Your username is ana." in mail.outbox[0].body
@@ -72,26 +72,26 @@ def test_a_new_password_is_chosen_by_a_link_that_works_once(client: Client, ana:
     assert "The password reset link was invalid" in client.get(link()).content.decode()
 
 
-def test_the_usual_rules_hold_for_it(client: Client, ana: User) -> None:
+def test_the_new_password_must_follow_the_usual_rules(client: Client, ana: User) -> None:
     ask(client)
     assert "This password is too common." in choose(client, "password1")
     ana.refresh_from_db()
     assert ana.check_password(OLD)
 
 
-def test_nothing_tells_whether_there_is_such_a_user(client: Client, ana: User) -> None:
+def test_the_answer_does_not_reveal_whether_a_user_exists(client: Client, ana: User) -> None:
     assert ask(client) == ask(client, "nobody@example.com")
     assert len(mail.outbox) == 1
 
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
-def test_who_cannot_log_in_gets_no_link(client: Client, ana: User, change: dict[str, bool]) -> None:
+def test_users_who_cannot_log_in_get_no_link(client: Client, ana: User, change: dict[str, bool]) -> None:
     User.objects.filter(pk=ana.pk).update(**change)
     ask(client)
     assert not mail.outbox
 
 
-def test_who_comes_from_the_identity_provider_gets_no_link(client: Client, ana: User) -> None:
+def test_users_of_the_identity_provider_get_no_link(client: Client, ana: User) -> None:
     StaffIdentity.objects.create(user=ana, issuer="https://id.example.com", subject="1")
     ask(client)
     assert not mail.outbox
@@ -110,14 +110,14 @@ def test_a_mailbox_is_not_flooded(client: Client, ana: User) -> None:
     assert len(mail.outbox) == 3
 
 
-def test_a_network_asks_for_only_so_many(client: Client, ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_from_one_network_are_limited(client: Client, ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(forgotten_password.MOST_A_DAY, "network", 2)
     for email in ("one@example.com", "two@example.com", "ana@example.com"):
         ask(client, email)
     assert not mail.outbox
 
 
-def test_a_second_factor_is_still_asked_for(client: Client, ana: User) -> None:
+def test_two_factor_authentication_still_applies(client: Client, ana: User) -> None:
     TOTPDevice.objects.create(user=ana, name="TOTP", confirmed=True)
     ask(client)
     choose(client)
@@ -125,7 +125,7 @@ def test_a_second_factor_is_still_asked_for(client: Client, ana: User) -> None:
     assert "_auth_user_id" not in client.session
 
 
-def test_what_happens_is_logged_without_the_link(
+def test_requests_are_logged_without_the_link(
     client: Client, ana: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask(client)

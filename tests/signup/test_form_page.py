@@ -39,7 +39,7 @@ def brand() -> Brand:
 @pytest.mark.parametrize("protection", [True, False])
 @pytest.mark.parametrize("language", dict(configuration.LANGUAGES))
 @pytest.mark.parametrize("host", ["testserver", "localhost"])
-def test_it_reads_as_one_that_is_rendered_for_its_visitor(
+def test_it_equals_a_page_that_is_rendered_for_one_visitor(
     settings: Settings, host: str, language: str, protection: bool
 ) -> None:
     settings.ABUSE_PROTECTION = protection
@@ -64,7 +64,7 @@ def test_each_visitor_has_a_token_an_id_and_a_time_of_their_own(settings: Settin
 
 
 @pytest.mark.usefixtures("brand")
-def test_the_style_has_a_new_nonce_each_time_and_the_header_allows_it() -> None:
+def test_the_style_has_a_new_nonce_each_time_that_the_header_allows() -> None:
     pages = [Client().get("/", headers={"host": "localhost"}) for _ in range(3)]
     nonces = [re.findall(r'<style nonce="([^"]+)"', page.content.decode()) for page in pages]
 
@@ -73,7 +73,7 @@ def test_the_style_has_a_new_nonce_each_time_and_the_header_allows_it() -> None:
         assert f"'nonce-{found[0]}'" in page.headers["Content-Security-Policy"]
 
 
-def test_a_brand_that_is_saved_here_is_seen_at_once(client: Client, brand: Brand) -> None:
+def test_a_brand_saved_in_this_process_is_seen_at_once(client: Client, brand: Brand) -> None:
     client.get("/", headers={"host": "localhost"})
 
     brand.name = "Birch & Co"
@@ -84,7 +84,7 @@ def test_a_brand_that_is_saved_here_is_seen_at_once(client: Client, brand: Brand
     assert "Birch" not in client.get("/", headers={"host": "localhost"}).content.decode()
 
 
-def test_a_brand_that_another_process_has_saved_is_seen_after_a_second(
+def test_a_brand_saved_by_another_process_is_seen_after_a_second(
     client: Client, brand: Brand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client.get("/", headers={"host": "localhost"})
@@ -99,14 +99,14 @@ def test_a_brand_that_another_process_has_saved_is_seen_after_a_second(
     assert "Free for 17 days" in page
 
 
-def test_it_takes_no_query(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_it_needs_no_query(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     client.get("/")
 
     with django_assert_num_queries(0):
         client.get("/")
 
 
-def test_what_processes_share_is_loaded_in_every_language_without_a_database(
+def test_preloading_covers_every_language_and_needs_no_database(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     _whole.cache_clear()

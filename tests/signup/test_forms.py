@@ -17,7 +17,7 @@ from signup.refusals import CHARACTERS, KEYS, REFUSED
 from tests.signup.accounts import CANARY, TYPED, account
 
 
-def test_each_property_of_the_customer_is_asked_for_once_in_the_order_of_the_rules() -> None:
+def test_each_customer_property_is_a_field_in_the_order_of_the_rules() -> None:
     in_groups = [name for _, names in GROUPS for name in names]
 
     assert (*in_groups, "gdpr_opt_out") == rules.CUSTOMER_PROPERTIES
@@ -25,14 +25,14 @@ def test_each_property_of_the_customer_is_asked_for_once_in_the_order_of_the_rul
     assert list(SignupForm().fields) == list(rules.CUSTOMER_PROPERTIES)
 
 
-def test_the_message_at_a_field_is_that_of_the_rule() -> None:
+def test_a_fields_message_is_that_of_its_rule() -> None:
     form = SignupForm(TYPED | {"username": "Anna!"})
 
     assert form.errors == {"username": [str(rules.RULES["username"].wrong_characters)]}
 
 
 @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
-def test_each_input_carries_the_hints_of_its_rule(name: str) -> None:
+def test_each_input_has_the_hints_of_its_rule(name: str) -> None:
     attributes = SignupForm().fields[name].widget.attrs
 
     assert rules.RULES[name].attributes().items() <= attributes.items()
@@ -54,7 +54,7 @@ def test_a_person_with_one_name_is_told_what_to_enter() -> None:
     assert problem == ["Enter your last name. If you have only one name, enter it here again."]
 
 
-def test_in_test_mode_the_form_tells_and_takes_only_the_vendors_test_domain(settings: Settings) -> None:
+def test_in_test_mode_only_the_vendors_test_domain_is_accepted(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_TEST_ACCOUNTS = True
 
     assert set(SignupForm(TYPED | {"email": "anna@example.com"}).errors) == {"email"}
@@ -62,7 +62,7 @@ def test_in_test_mode_the_form_tells_and_takes_only_the_vendors_test_domain(sett
 
 
 @pytest.mark.parametrize("language", dict(configuration.LANGUAGES))
-def test_states_are_grouped_by_the_country_names_of_the_country_field(
+def test_states_are_grouped_by_country_name(
     language: str,
 ) -> None:
     """The script finds the states of the chosen country by this name."""
@@ -93,7 +93,7 @@ def test_a_state_left_over_from_another_country_is_dropped() -> None:
     assert form.cleaned_data["state_code"] == ""
 
 
-def test_the_password_is_never_shown_again_and_all_else_is() -> None:
+def test_everything_but_the_password_is_shown_again() -> None:
     page = str(SignupForm(TYPED | {"email": "anna"}))
 
     assert CANARY not in page
@@ -102,14 +102,14 @@ def test_the_password_is_never_shown_again_and_all_else_is() -> None:
     )
 
 
-def test_a_form_sent_again_carries_the_same_submission() -> None:
+def test_a_form_sent_again_has_the_same_submission_id() -> None:
     submission = uuid.uuid4()
 
     assert SignupForm(TYPED | {"submission": str(submission)}).submission == submission
 
 
 @pytest.mark.parametrize("broken", [None, "", "x", "\0", "1" * 10_000, "\ud800", 7])
-def test_a_submission_that_is_missing_or_broken_is_replaced(broken: Any) -> None:
+def test_a_missing_or_invalid_submission_id_is_replaced(broken: Any) -> None:
     form = SignupForm(TYPED | {"submission": broken})
 
     assert form.is_valid()
@@ -118,7 +118,7 @@ def test_a_submission_that_is_missing_or_broken_is_replaced(broken: Any) -> None
 
 @pytest.mark.django_db
 class TestCorrection:
-    def test_it_asks_for_just_what_was_refused_filled_in_with_what_is_known(self) -> None:
+    def test_it_asks_only_for_refused_values_with_known_ones_filled_in(self) -> None:
         form = CorrectionForm(account("rejected", username="anna"), {"username": "json.min.length.violation"})
 
         assert list(form.fields) == ["username"]
@@ -137,7 +137,7 @@ class TestCorrection:
             ("email", "", ""),
         ],
     )
-    def test_it_says_what_is_wrong_in_our_words(self, name: str, key: str, why: str) -> None:
+    def test_it_explains_the_refusal_in_our_words(self, name: str, key: str, why: str) -> None:
         assert CorrectionForm(account("rejected"), {name: key}).errors == {name: [f"{REFUSED[name]}{why}"]}
 
     @pytest.mark.parametrize("language", ["fr", "es"])
@@ -156,7 +156,7 @@ class TestCorrection:
         assert asked.fields["password"].help_text
 
     @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
-    def test_it_has_words_for_the_refusal_of_each_property(self, name: str) -> None:
+    def test_it_has_a_text_for_the_refusal_of_each_property(self, name: str) -> None:
         assert str(REFUSED[name]) in str(CorrectionForm(account("rejected"), {name: ""}).errors[name])
 
     def test_it_asks_for_the_state_again_with_the_country(self) -> None:
@@ -164,7 +164,7 @@ class TestCorrection:
 
         assert list(form.fields) == ["country_code", "state_code"]
 
-    def test_it_judges_the_state_by_the_country_that_is_known(self) -> None:
+    def test_it_validates_the_state_with_the_known_country(self) -> None:
         rejected = account("rejected", country_code="CA", state_code="ON")
         refused = {"state_code": "No."}
 
@@ -177,7 +177,7 @@ class TestCorrection:
         assert CANARY not in str(form)
         assert list(form.errors) == ["password"]
 
-    def test_it_asks_for_nothing_that_only_the_partner_can_mend(self) -> None:
+    def test_it_asks_for_nothing_that_only_the_partner_can_fix(self) -> None:
         assert not CorrectionForm(account("rejected"), {"billing_locale": "No.", "colour": "No."}).fields
 
 
@@ -194,9 +194,7 @@ class TestCorrection:
         ("state_code", '"><script>'),
     ],
 )
-def test_a_list_rendered_once_reads_as_one_that_django_renders_each_time(
-    language: str, name: str, value: str | None
-) -> None:
+def test_a_cached_list_equals_the_one_that_django_renders(language: str, name: str, value: str | None) -> None:
     with translation.override(language):
         ours = SignupForm().fields[name].widget
         djangos = forms.Select(ours.attrs, ours.choices)
@@ -206,7 +204,7 @@ def test_a_list_rendered_once_reads_as_one_that_django_renders_each_time(
 
 @pytest.mark.parametrize("value", ["", "Anna", '"><script>', True, False, None])
 @pytest.mark.parametrize("name", [name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].codes])
-def test_an_input_reads_as_one_that_django_renders(name: str, value: object) -> None:
+def test_an_input_equals_the_one_that_django_renders(name: str, value: object) -> None:
     ours = SignupForm().fields[name].widget
     djangos = getattr(forms, type(ours).__name__)(ours.attrs)
     attributes = {"id": f"id_{name}", "aria-invalid": "true"}
@@ -214,7 +212,7 @@ def test_an_input_reads_as_one_that_django_renders(name: str, value: object) -> 
     assertHTMLEqual(ours.render(name, value, attributes), djangos.render(name, value, attributes))
 
 
-def test_nobody_guesses_the_one_time_id_of_a_form() -> None:
+def test_the_one_time_id_of_a_form_cannot_be_guessed() -> None:
     """All 128 bits are random, unlike a version 4 UUID's."""
     ones, zeros = 0, (1 << 128) - 1
     for _ in range(200):
@@ -233,7 +231,7 @@ def test_nobody_guesses_the_one_time_id_of_a_form() -> None:
         {"country_code": '"><i>', "state_code": "XX", "phone": "0"},
     ],
 )
-def test_a_field_that_is_put_together_is_the_one_that_django_renders(language: str, typed: dict[str, str]) -> None:
+def test_an_assembled_field_equals_the_one_that_django_renders(language: str, typed: dict[str, str]) -> None:
     with translation.override(language):
         form = SignupForm(typed)
         form.errors.clear()
@@ -243,7 +241,7 @@ def test_a_field_that_is_put_together_is_the_one_that_django_renders(language: s
             assert bool(field.whole) == (field.name not in NEVER_CACHED)  # type: ignore[attr-defined]
 
 
-def test_a_field_with_an_error_is_rendered_as_a_whole() -> None:
+def test_a_field_with_an_error_is_not_assembled() -> None:
     form = SignupForm({})
 
     assert not any(form[name].whole for name in form.errors)  # type: ignore[attr-defined]

@@ -116,9 +116,7 @@ def test_staff_get_every_header_with_each_page_of_an_account(
     assert sent_by(admin_client, f"/admin/provisioning/account/{of.pk}/{path}") == HEADERS
 
 
-def test_who_is_refused_or_breaks_it_gets_every_header(
-    client: Client, sent_by: Sent, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_pages_get_every_header(client: Client, sent_by: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
     client.raise_request_exception = False
 
@@ -138,7 +136,7 @@ TYPES = {
 
 
 @pytest.mark.parametrize("path", TYPES)
-def test_every_text_says_how_it_is_encoded(client: Client, path: str) -> None:
+def test_every_text_names_its_encoding(client: Client, path: str) -> None:
     response = client.get(path, secure=True)
     response.getvalue()
     assert response.headers["Content-Type"] == TYPES[path]
@@ -152,7 +150,7 @@ def pages_with_personal_data(client: Client, page_of: PageOf) -> Iterator[str]:
     yield from (f"/admin/provisioning/account/{Account.objects.get().pk}/{path}" for path in OF_AN_ACCOUNT)
 
 
-def test_nothing_personal_stays_in_caches(client: Client, page_of: PageOf) -> None:
+def test_personal_data_is_not_cached(client: Client, page_of: PageOf) -> None:
     kept = {
         path: client.get(path).headers.get("Cache-Control", "") for path in pages_with_personal_data(client, page_of)
     }

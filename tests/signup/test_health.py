@@ -52,7 +52,7 @@ def locked_database() -> Iterator[None]:
         other.close()
 
 
-def test_alive_is_answered_without_looking_at_the_database(client: Client) -> None:
+def test_alive_is_answered_without_the_database(client: Client) -> None:
     response = client.get("/healthz")  # pytest-django fails a test that reaches the database unasked.
 
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
@@ -84,7 +84,7 @@ def test_not_ready_while_a_migration_is_missing(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_not_ready_without_the_database_of_which_nothing_is_told(client: Client) -> None:
+def test_not_ready_without_the_database_and_without_details(client: Client) -> None:
     with unreachable_database():
         response = client.get("/readyz")
 
@@ -131,9 +131,7 @@ def test_probes_are_answered_whatever_host_they_ask_for(client: Client, path: st
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_whoever_asks_is_not_sent_to_https_and_gets_no_old_answer(
-    client: Client, settings: Settings, path: str
-) -> None:
+def test_answers_are_neither_redirected_to_https_nor_cached(client: Client, settings: Settings, path: str) -> None:
     settings.SECURE_SSL_REDIRECT = True
 
     response = client.get(path)

@@ -34,7 +34,7 @@ WORDS = {"en": "Create my account", "fr": "Créer mon compte", "es": "Crear mi c
         ("fr;q=0.001", "fr"),
     ],
 )
-def test_the_browser_says_which_language_is_read(client: Client, wanted: str, language: str) -> None:
+def test_the_browser_chooses_the_language(client: Client, wanted: str, language: str) -> None:
     page = client.get("/", headers={"Accept-Language": wanted})
 
     assert f'<html lang="{language}">' in page.content.decode()
@@ -42,7 +42,7 @@ def test_the_browser_says_which_language_is_read(client: Client, wanted: str, la
     assert page.headers["Content-Language"] == language
 
 
-def test_every_language_but_the_present_one_can_be_chosen(client: Client) -> None:
+def test_every_language_but_the_current_one_can_be_chosen(client: Client) -> None:
     page = client.get("/", headers={"Accept-Language": "es"}).content.decode()
 
     assert '<span aria-current="true">Español</span>' in page
@@ -59,7 +59,7 @@ def test_a_choice_leads_back_to_the_page_and_lasts(client: Client) -> None:
     assert WORDS["fr"] in client.get("/", headers={"Accept-Language": "es"}).content.decode()
 
 
-def test_a_form_that_is_being_filled_in_comes_along_as_it_is(client: Client) -> None:
+def test_a_partly_filled_in_form_is_kept(client: Client) -> None:
     form = TYPED | {"email": "anna@", "submission": str(uuid.uuid4()), "language": "fr"}
 
     response = client.post("/", form)
@@ -74,12 +74,12 @@ def test_a_form_that_is_being_filled_in_comes_along_as_it_is(client: Client) -> 
     assert not Account.objects.exists()
 
 
-def test_a_page_in_another_language_loaded_anew_is_the_form(client: Client) -> None:
+def test_reloading_the_page_in_another_language_shows_the_form(client: Client) -> None:
     assert client.get("/language/", headers={"Referer": "http://testserver/language/"}).headers["Location"] == "/"
 
 
 @pytest.mark.parametrize("language", ["de", "../../etc", "\0", ""])
-def test_a_language_that_there_is_not_changes_nothing(client: Client, language: str) -> None:
+def test_an_unknown_language_changes_nothing(client: Client, language: str) -> None:
     client.post("/language/", {"language": language, "next": "/"})
 
     assert WORDS["en"] in client.get("/").content.decode()
@@ -91,7 +91,7 @@ def test_a_choice_never_leads_to_another_site(client: Client) -> None:
     assert response.headers["Location"] == "/"
 
 
-def test_problems_countries_and_states_are_told_in_the_language(client: Client) -> None:
+def test_problems_countries_and_states_are_in_the_chosen_language(client: Client) -> None:
     page = client.post("/", TYPED | {"email": "anna@"}, headers={"Accept-Language": "fr"}).content.decode()
 
     assert "Saisissez une adresse e-mail comme nom@example.com." in page
@@ -100,7 +100,7 @@ def test_problems_countries_and_states_are_told_in_the_language(client: Client) 
     assert ">Californie</option>" in page
 
 
-def test_times_are_told_in_the_language(client: Client, page_of: Callable[[Account], str]) -> None:
+def test_times_are_in_the_chosen_language(client: Client, page_of: Callable[[Account], str]) -> None:
     page = page_of(account("queued"))
     Gateway.objects.update_or_create(pk=1, defaults={"paused_until": timezone.now() + timedelta(hours=5, minutes=1)})
 
@@ -109,7 +109,7 @@ def test_times_are_told_in_the_language(client: Client, page_of: Callable[[Accou
     assert "dans environ 5\N{NO-BREAK SPACE}heures" in told
 
 
-def test_a_refusal_is_told_in_our_words_only(client: Client, page_of: Callable[[Account], str]) -> None:
+def test_a_refusal_is_explained_in_our_words_only(client: Client, page_of: Callable[[Account], str]) -> None:
     page = page_of(account("rejected", {"email": "#/email: It is blocked."}, keys={"email": "json.email.invalid"}))
 
     told = client.get(page, headers={"Accept-Language": "es"}).content.decode()
@@ -119,20 +119,20 @@ def test_a_refusal_is_told_in_our_words_only(client: Client, page_of: Callable[[
     assert "#/" not in told.split("<main")[1]
 
 
-def test_a_taken_user_name_is_told_in_the_language(client: Client, page_of: Callable[[Account], str]) -> None:
+def test_a_taken_username_is_reported_in_the_chosen_language(client: Client, page_of: Callable[[Account], str]) -> None:
     page = page_of(account("rejected", {"username": "In use."}, outcome="taken"))
 
     assert "déjà pris" in client.get(page, headers={"Accept-Language": "fr"}).content.decode()
 
 
-def test_a_page_that_does_not_exist_says_so_in_the_language(client: Client) -> None:
+def test_the_not_found_page_is_in_the_chosen_language(client: Client) -> None:
     page = client.get("/nowhere", headers={"Accept-Language": "fr"}).content.decode()
 
     assert "n\N{RIGHT SINGLE QUOTATION MARK}existe pas" in page
     assert 'name="next" value="/nowhere"' in page
 
 
-def test_a_fault_of_ours_is_told_in_the_language(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_error_page_is_in_the_chosen_language(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
     client.raise_request_exception = False
 

@@ -91,7 +91,7 @@ def link_in(message: Any) -> str:
         (State.REJECTED, "Your Constant Contact sign-up needs a correction"),
     ],
 )
-def test_customers_are_told_once_in_fixed_words(state: Account.State, subject: str) -> None:
+def test_customers_get_one_email_with_a_fixed_text(state: Account.State, subject: str) -> None:
     told_of(state)
 
     mails.send_due()
@@ -104,7 +104,7 @@ def test_customers_are_told_once_in_fixed_words(state: Account.State, subject: s
 
 
 @pytest.mark.parametrize("to", [State.QUEUED, State.UNCONFIRMED])
-def test_of_other_moves_nobody_is_told(to: Account.State) -> None:
+def test_other_moves_send_no_email(to: Account.State) -> None:
     told_of(to)
 
     mails.send_due()
@@ -112,7 +112,7 @@ def test_of_other_moves_nobody_is_told(to: Account.State) -> None:
     assert mail.outbox == []
 
 
-def test_who_corrects_at_once_is_not_told_that_there_was_something_to_correct() -> None:
+def test_an_immediate_correction_cancels_the_email() -> None:
     moving = expecting()
     moving.move(State.REJECTED)
     mails.send_due()
@@ -126,7 +126,7 @@ def test_who_corrects_at_once_is_not_told_that_there_was_something_to_correct() 
     assert Mail.objects.get().due_at is None
 
 
-def test_each_refusal_is_an_event_of_its_own() -> None:
+def test_each_refusal_has_an_email_of_its_own() -> None:
     first = told_of(State.REJECTED)
     mails.send_due()
     services.correct(Account.objects.get(pk=first.pk), {})
@@ -142,7 +142,7 @@ def test_each_refusal_is_an_event_of_its_own() -> None:
     ]
 
 
-def test_what_is_to_be_told_is_undone_with_the_move() -> None:
+def test_an_email_is_rolled_back_with_its_move() -> None:
     moving = expecting()
 
     with transaction.atomic():
@@ -153,7 +153,7 @@ def test_what_is_to_be_told_is_undone_with_the_move() -> None:
     assert Mail.objects.get().due_at is None
 
 
-def test_without_a_mail_server_nobody_is_expected_to_be_written_to(settings: Settings) -> None:
+def test_without_a_mail_server_no_email_is_planned(settings: Settings) -> None:
     settings.EMAIL_URL = {}
 
     told_of(State.CREATED)
@@ -161,7 +161,7 @@ def test_without_a_mail_server_nobody_is_expected_to_be_written_to(settings: Set
     assert not Mail.objects.exists()
 
 
-def test_a_sign_up_remembers_its_host_and_language_and_once_only(client: Client) -> None:
+def test_a_sign_up_stores_its_host_and_language_once(client: Client) -> None:
     form = TYPED | {"submission": str(uuid.uuid4())}
     client.post("/", form, headers={"host": "localhost"})
     client.post("/", form, headers={"host": "testserver"})
@@ -171,7 +171,7 @@ def test_a_sign_up_remembers_its_host_and_language_and_once_only(client: Client)
     assert expected.account.language == "en"
 
 
-def test_the_language_of_the_sign_up_is_that_of_the_mail() -> None:
+def test_an_email_has_the_language_of_the_sign_up() -> None:
     told_of(State.CREATED)
     Account.objects.update(language="fr")
     spoken = []
@@ -189,7 +189,7 @@ def test_the_language_of_the_sign_up_is_that_of_the_mail() -> None:
     assert spoken == ["fr"]
 
 
-def test_it_is_signed_by_the_brand_of_the_host_where_the_customer_signed_up() -> None:
+def test_an_email_is_signed_by_the_brand_of_the_sign_ups_host() -> None:
     Brand.objects.create(host="localhost", name="Alder & Co", support_email="help@alder.example.com")
     told_of(State.CREATED)
 
@@ -200,7 +200,7 @@ def test_it_is_signed_by_the_brand_of_the_host_where_the_customer_signed_up() ->
     assert message.reply_to == ["help@alder.example.com"]
 
 
-def test_a_mail_due_just_now_is_claimed_once() -> None:
+def test_an_email_that_is_due_is_claimed_once() -> None:
     told_of(State.CREATED)
     Mail.objects.update(due_at=Now())
 
@@ -220,14 +220,14 @@ def from_brand(**values: str) -> Any:
 @pytest.mark.parametrize(
     ("sender", "address"), [("hi@ase.example.com", "hi@ase.example.com"), ("", "signup@example.com")]
 )
-def test_the_sender_is_the_brands_with_its_name(sender: str, address: str) -> None:
+def test_the_sender_has_the_address_and_name_of_the_brand(sender: str, address: str) -> None:
     message, sent = from_brand(sender_email=sender)
 
     assert parseaddr(str(make_header(decode_header(sent["From"])))) == ("Café Åse", address)
     assert parseaddr(message.from_email)[1] == address
 
 
-def test_bounces_go_where_they_should(settings: Settings) -> None:
+def test_bounces_go_to_the_configured_address(settings: Settings) -> None:
     settings.BOUNCE_EMAIL = "bounces@example.com"
 
     message, sent = from_brand()
@@ -236,7 +236,7 @@ def test_bounces_go_where_they_should(settings: Settings) -> None:
     assert parseaddr(sent["From"])[1] == "signup@example.com"
 
 
-def test_programs_see_that_a_program_sent_it_from_the_pages_host() -> None:
+def test_headers_mark_it_as_automatic_and_from_the_pages_host() -> None:
     _message, sent = from_brand()
 
     assert sent["Auto-Submitted"] == "auto-generated"
@@ -247,7 +247,7 @@ def test_programs_see_that_a_program_sent_it_from_the_pages_host() -> None:
     ("color", "ground"),
     [("#ffcc00", "background: #ffcc00; color: #000000"), ("", "background: #2454d6; color: #ffffff")],
 )
-def test_it_has_the_look_of_the_brand_beside_the_plain_text(color: str, ground: str) -> None:
+def test_it_has_html_in_the_brands_colors_beside_the_plain_text(color: str, ground: str) -> None:
     message, _sent = from_brand(color=color)
 
     ((html, kind),) = message.alternatives
@@ -259,7 +259,7 @@ def test_it_has_the_look_of_the_brand_beside_the_plain_text(color: str, ground: 
     assert "Your account is ready." in html
 
 
-def test_two_workers_that_see_the_same_mail_send_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_workers_send_one_email_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told_of(State.CREATED)
     seen_by_both = mails._due()
     assert mails._claim()
@@ -287,7 +287,7 @@ class TestACorrection:
         assert "If you don't fix it before May 14, 2036, we will close your sign-up:" in mail.outbox[0].body
         assert "The link works until then." in mail.outbox[0].body
 
-    def test_there_is_one_reminder_two_days_before(self) -> None:
+    def test_one_reminder_is_sent_two_days_before(self) -> None:
         to_correct()
         planned = Mail.objects.get()
         assert (planned.event, planned.due_at) == ("reminder", CLOSES_AT - timedelta(days=2))
@@ -303,7 +303,7 @@ class TestACorrection:
         assert "before May 14, 2036" in mail.outbox[1].body
         assert [sent.event for sent in SentMail.objects.all()] == ["rejected", "reminder"]
 
-    def test_a_planned_reminder_does_not_keep_the_link_from_its_owner(self) -> None:
+    def test_a_planned_reminder_does_not_block_an_email_with_the_link(self) -> None:
         account = to_correct()
 
         mails.remind(account.username, account.email)
@@ -313,7 +313,7 @@ class TestACorrection:
         assert planned.due_at
         assert planned.due_at <= timezone.now()
 
-    def test_an_email_that_is_sent_again_after_the_reminder_leads_to_no_other_one(self) -> None:
+    def test_resending_after_the_reminder_plans_no_second_reminder(self) -> None:
         account = to_correct()
         Account.objects.update(due_at=timezone.now() + timedelta(days=1))
 
@@ -323,7 +323,7 @@ class TestACorrection:
         assert Mail.objects.get().due_at is None
         assert [sent.event for sent in SentMail.objects.all()] == ["rejected", "rejected"]
 
-    def test_whoever_corrects_is_not_reminded(self) -> None:
+    def test_a_corrected_sign_up_gets_no_reminder(self) -> None:
         account = to_correct()
 
         services.correct(Account.objects.get(pk=account.pk), {})
@@ -356,7 +356,7 @@ class TestTheMailServerFails:
         ],
         ids=repr,
     )
-    def test_what_was_surely_not_sent_is_sent_later(
+    def test_an_email_that_was_certainly_not_sent_is_retried(
         self, settings: Settings, monkeypatch: pytest.MonkeyPatch, opening: bool, fault: Exception
     ) -> None:
         monkeypatch.setattr(Broken, "opening", opening)
@@ -376,7 +376,9 @@ class TestTheMailServerFails:
         assert (Mail.objects.get().problem, Mail.objects.get().tries) == ("", 2)
 
     @pytest.mark.parametrize("fault", [TimeoutError(), SMTPServerDisconnected("gone")], ids=repr)
-    def test_what_may_have_been_sent_is_not_sent_again(self, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    def test_an_email_that_may_have_been_sent_is_not_retried(
+        self, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    ) -> None:
         monkeypatch.setattr(Broken, "fault", fault, raising=False)
         told_of(State.CREATED)
 
@@ -385,7 +387,7 @@ class TestTheMailServerFails:
         failed = Mail.objects.get()
         assert (failed.due_at, failed.sent_at, failed.problem) == (None, None, type(fault).__name__)
 
-    def test_the_pauses_grow_and_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_retries_back_off_and_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Broken, "opening", True)
         monkeypatch.setattr(Broken, "fault", OSError(), raising=False)
         told_of(State.CREATED)
@@ -398,14 +400,14 @@ class TestTheMailServerFails:
         assert pauses[-2]
         assert timedelta(minutes=59) < pauses[-2] - timezone.now() <= mails.LONGEST_BACK_OFF
 
-    def test_who_died_while_sending_leaves_nothing_to_send_twice(self) -> None:
+    def test_a_worker_killed_while_sending_causes_no_second_email(self) -> None:
         told_of(State.CREATED)
         assert mails._claim()
 
         assert mails._claim() is None
         assert mails._due() is None
 
-    def test_staff_see_it(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_staff_see_the_failure(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Broken, "fault", SMTPServerDisconnected("gone"), raising=False)
         told_of(State.CREATED)
         mails.send_due()
@@ -422,7 +424,7 @@ class TestTheLink:
         mails.send_due()
         return link_in(mail.outbox[0])
 
-    def test_it_opens_the_page_in_any_browser_as_often_as_it_is_followed(self) -> None:
+    def test_it_opens_the_page_in_any_browser_any_number_of_times(self) -> None:
         link = self.link()
         page = f"/signup/{Account.objects.get().reference}/"
 
@@ -432,7 +434,7 @@ class TestTheLink:
             assert opened.redirect_chain == [(page, 302)]
             assert "Your account is ready" in opened.content.decode()
 
-    def test_the_token_is_in_the_query_which_no_log_keeps(self) -> None:
+    def test_its_token_is_in_the_query_which_is_not_logged(self) -> None:
         assert self.link().startswith("/signup/open/?token=")
 
     @pytest.mark.parametrize(
@@ -462,7 +464,7 @@ class TestTheLink:
         monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives + 60)
         assert client.get(link).status_code == 404
 
-    def test_it_works_for_as_long_as_a_correction_is_awaited(
+    def test_it_works_as_long_as_a_correction_is_possible(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         account = told_of(State.REJECTED)
@@ -474,7 +476,7 @@ class TestTheLink:
         services.close(Account.objects.get(pk=account.pk))
         assert client.get(link).status_code == 404
 
-    def test_a_link_to_an_account_that_is_gone_opens_nothing(self, client: Client) -> None:
+    def test_a_link_to_a_deleted_account_opens_nothing(self, client: Client) -> None:
         link = self.link()
         Account.objects.all().delete()
 
@@ -501,7 +503,7 @@ class Hanging(EmailBackend):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_provisions_while_the_mail_server_hangs_and_sends_once_it_answers(
+def test_a_hanging_mail_server_does_not_delay_provisioning(
     sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway, "LATE", 60.0)
@@ -524,7 +526,7 @@ def test_a_worker_provisions_while_the_mail_server_hangs_and_sends_once_it_answe
     assert not Mail.objects.filter(sent_at=None).exists()
 
 
-def test_a_fault_in_a_chore_of_others_is_none_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_chore_does_not_stop_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mails, "_due", lambda: 1 / 0)
 
     done = dict(signals.chores.send_robust(object))
@@ -542,9 +544,7 @@ def test_a_fault_in_a_chore_of_others_is_none_of_the_workers(monkeypatch: pytest
         ([".example.com"], "any.example.com", "https://any.example.com/"),
     ],
 )
-def test_the_link_leads_to_a_host_that_the_partner_has_named(
-    settings: Settings, allowed: list[str], host: str, linked: str
-) -> None:
+def test_the_link_leads_to_a_configured_host(settings: Settings, allowed: list[str], host: str, linked: str) -> None:
     settings.ALLOWED_HOSTS = allowed
     Brand.objects.create(name="Brand", host="brand.example.com")
 
@@ -568,7 +568,7 @@ def pass_hours(hours: float) -> None:
     Mail.objects.filter(due_at__isnull=False).update(due_at=F("due_at") - timedelta(hours=hours))
 
 
-def test_a_mailbox_gets_one_email_of_a_kind_in_an_hour_however_it_is_spelled() -> None:
+def test_a_mailbox_gets_one_email_of_a_kind_per_hour_in_any_spelling() -> None:
     for number in range(3):
         told_alike(number)
     mails.send_due()
@@ -588,7 +588,7 @@ def test_a_mailbox_gets_one_email_of_a_kind_in_an_hour_however_it_is_spelled() -
     assert Mail.objects.filter(sent_at__isnull=False).count() == 3
 
 
-def test_another_mailbox_or_another_kind_does_not_wait() -> None:
+def test_another_mailbox_or_kind_does_not_wait() -> None:
     told_alike(0)
     told_alike(1, State.REJECTED)
     told_of(State.CREATED)
@@ -598,7 +598,7 @@ def test_another_mailbox_or_another_kind_does_not_wait() -> None:
     assert len(mail.outbox) == 3
 
 
-def test_refused_corrections_are_told_of_once_an_hour() -> None:
+def test_emails_about_refused_corrections_are_sent_once_an_hour() -> None:
     moving = expecting()
     for number in range(4):
         Account.objects.get().move(State.REJECTED)
@@ -610,7 +610,7 @@ def test_refused_corrections_are_told_of_once_an_hour() -> None:
     assert len(mail.outbox) == 1
 
 
-def test_a_mailbox_gets_a_few_emails_a_day_and_the_others_later() -> None:
+def test_a_mailbox_gets_a_few_emails_a_day_and_the_rest_later() -> None:
     for number in range(mails.MOST_A_DAY + 2):
         told_alike(number)
         mails.send_due()
@@ -634,7 +634,7 @@ class Slow(EmailBackend):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_who_send_at_once_send_one_of_a_kind(settings: Settings) -> None:
+def test_concurrent_workers_send_one_email_of_a_kind(settings: Settings) -> None:
     settings.EMAIL_BACKEND = f"{__name__}.Slow"
     for number in range(3):
         told_alike(number)
@@ -644,7 +644,7 @@ def test_workers_who_send_at_once_send_one_of_a_kind(settings: Settings) -> None
     assert len(mail.outbox) == 1
 
 
-def test_an_email_that_surely_failed_does_not_count(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_email_that_certainly_failed_does_not_count(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EMAIL_BACKEND = f"{__name__}.Broken"
     monkeypatch.setattr(Broken, "fault", SMTPRecipientsRefused({}), raising=False)
     told_alike(0)

@@ -57,7 +57,7 @@ def _fail(*_: object, **__: object) -> None:
 
 
 @pytest.mark.usefixtures("overloaded")
-def test_an_overload_keeps_what_was_typed_but_the_password(client: Client, form: dict[str, str]) -> None:
+def test_an_overload_keeps_all_typed_values_but_the_password(client: Client, form: dict[str, str]) -> None:
     answer = client.post("/", form)
 
     page = html.unescape(answer.content.decode())
@@ -88,7 +88,7 @@ def down(client: Client, form: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("down")
-def test_without_a_database_the_form_is_shown_and_keeps_what_was_typed(client: Client, form: dict[str, str]) -> None:
+def test_without_a_database_the_form_is_shown_and_keeps_typed_values(client: Client, form: dict[str, str]) -> None:
     assert client.get("/").status_code == 200
 
     answer = client.post("/", form)

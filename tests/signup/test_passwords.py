@@ -39,7 +39,7 @@ def errors(response: Any) -> dict[str, list[str]]:
     return dict(response.context["form"].errors)
 
 
-class TestAskedForAgain:
+class TestPasswordIsAskedForAgain:
     def test_after_an_error_in_another_field_the_summary_and_the_field_say_so(
         self, client: Client, typed: dict[str, str]
     ) -> None:
@@ -61,7 +61,7 @@ class TestAskedForAgain:
 
         assert errors(response)["password"] == [AGAIN]
 
-    def test_not_where_none_was_entered_or_it_is_wrong_itself(self, client: Client, typed: dict[str, str]) -> None:
+    def test_not_if_it_was_missing_or_invalid_itself(self, client: Client, typed: dict[str, str]) -> None:
         assert errors(client.post("/", typed | {"email": "anna@", "password": ""}))["password"] == [
             "Choose a password."
         ]
@@ -75,8 +75,8 @@ class TestAskedForAgain:
         assert "Saisissez à nouveau" not in page
 
 
-class TestKept:
-    def test_after_a_taken_username_one_press_on_a_suggestion_is_enough(
+class TestPasswordIsKept:
+    def test_after_a_taken_username_so_one_click_on_a_suggestion_is_enough(
         self, client: Client, taken: dict[str, str]
     ) -> None:
         response = client.post("/", taken)
@@ -91,9 +91,7 @@ class TestKept:
         assert client.post("/", without_password(taken) | {"username": name}).status_code == 302
         assert Account.objects.get(username=name).password.open() == CANARY
 
-    def test_so_it_is_where_only_the_partners_list_shows_the_username(
-        self, client: Client, typed: dict[str, str]
-    ) -> None:
+    def test_after_a_username_that_only_the_partners_list_shows(self, client: Client, typed: dict[str, str]) -> None:
         read(entry(username=typed["username"]))
 
         page = client.post("/", typed).content.decode()
@@ -102,7 +100,7 @@ class TestKept:
         assert "The password you chose is kept." in page
         assert not Account.objects.exists()
 
-    def test_it_stays_kept_through_another_mistake(self, client: Client, taken: dict[str, str]) -> None:
+    def test_through_another_mistake(self, client: Client, taken: dict[str, str]) -> None:
         client.post("/", taken)
 
         response = client.post("/", without_password(taken) | {"username": "anna-smith", "phone": "1"})
@@ -110,14 +108,14 @@ class TestKept:
         assert list(errors(response)) == ["phone"]
         assert client.post("/", without_password(taken) | {"username": "anna-smith"}).status_code == 302
 
-    def test_and_through_a_change_of_language(self, client: Client, taken: dict[str, str]) -> None:
+    def test_through_a_change_of_language(self, client: Client, taken: dict[str, str]) -> None:
         client.post("/", taken)
 
         page = client.post("/language/", without_password(taken) | {"language": "fr", "next": "/"}).content.decode()
 
         assert 'name="password"' not in page
 
-    def test_it_is_sealed_and_forgotten_with_the_account(self, client: Client, taken: dict[str, str]) -> None:
+    def test_sealed_and_deleted_with_the_account(self, client: Client, taken: dict[str, str]) -> None:
         page = client.post("/", taken).content.decode()
 
         kept = client.session["password"]
@@ -132,7 +130,7 @@ class TestKept:
         assert not any("sealed" in str(session.get_decoded()) for session in Session.objects.all())
 
     @pytest.mark.parametrize("gone", ["too late", "another form", "another browser", "other keys"])
-    def test_otherwise_it_is_asked_for(
+    def test_not_in_any_other_case(
         self, client: Client, taken: dict[str, str], settings: Settings, monkeypatch: pytest.MonkeyPatch, gone: str
     ) -> None:
         client.post("/", taken)
@@ -152,9 +150,7 @@ class TestKept:
         assert errors(response) == {"password": ["Choose a password."]}
         assert 'name="password"' in response.content.decode()
 
-    def test_it_is_not_kept_where_it_is_part_of_the_problem(
-        self, client: Client, taken: dict[str, str], settings: Settings
-    ) -> None:
+    def test_not_if_it_is_part_of_the_problem(self, client: Client, taken: dict[str, str], settings: Settings) -> None:
         settings.CONSTANT_CONTACT_API = "v3"
 
         response = client.post("/", taken | {"password": "anna-jones-x"})
@@ -162,7 +158,7 @@ class TestKept:
         assert 'name="password"' in response.content.decode()
         assert "password" not in client.session
 
-    def test_nor_in_the_long_session_of_a_browser_with_an_account(self, client: Client, taken: dict[str, str]) -> None:
+    def test_not_in_the_long_session_of_a_browser_with_an_account(self, client: Client, taken: dict[str, str]) -> None:
         client.post("/", taken | {"username": "anna-smith"})
 
         response = client.post("/", taken | {"submission": str(uuid.uuid4()), "second": "yes"})
@@ -171,7 +167,7 @@ class TestKept:
         assert "password" not in client.session
 
 
-class TestWeak:
+class TestWeakPassword:
     @pytest.mark.parametrize("password", ["123456", TYPED["username"]])
     def test_the_customer_is_warned_once_and_may_insist(
         self, client: Client, typed: dict[str, str], password: str
@@ -191,7 +187,7 @@ class TestWeak:
         assert errors(response).keys() == {"phone", "password"}
         assert "easy to guess" in errors(response)["password"][0]
 
-    def test_so_is_who_corrects_a_refused_password(self, client: Client, page_of: Any) -> None:
+    def test_a_corrected_password_is_checked_too(self, client: Client, page_of: Any) -> None:
         address = page_of(account("rejected", {"password": "Too weak."}))
 
         page = client.post(address, {"password": "123456"}).content.decode()
@@ -199,7 +195,7 @@ class TestWeak:
         assert "easy to guess" in page
         assert client.post(address, {"password": "123456", "insist": "yes"}).status_code == 302
 
-    def test_nobody_is_warned_of_a_good_one(self, client: Client, typed: dict[str, str]) -> None:
+    def test_a_strong_password_gets_no_warning(self, client: Client, typed: dict[str, str]) -> None:
         page = client.post("/", typed | {"email": "anna@"}).content.decode()
 
         assert "insist" not in page

@@ -87,7 +87,7 @@ def transaction_of(connection: BaseDatabaseWrapper) -> Iterator[None]:
     connection.set_autocommit(True)
 
 
-def test_a_dead_line_is_given_up_and_a_new_one_is_used(line: Line) -> None:
+def test_a_dead_connection_is_replaced(line: Line) -> None:
     with session(line.port) as connection:
         run(connection, "SELECT 1")
         line.die()
@@ -100,7 +100,7 @@ def test_a_dead_line_is_given_up_and_a_new_one_is_used(line: Line) -> None:
         assert run(connection, "SELECT 1") == (1,)
 
 
-def test_a_line_that_dies_before_the_commit_is_given_up(line: Line) -> None:
+def test_a_connection_that_dies_before_the_commit_is_replaced(line: Line) -> None:
     with session(line.port) as connection:
         begin(connection)
         line.die()
@@ -109,7 +109,7 @@ def test_a_line_that_dies_before_the_commit_is_given_up(line: Line) -> None:
 
 
 @pytest.mark.parametrize("in_transaction", [True, False])
-def test_a_lock_is_not_waited_for_longer_than_the_limit(port: int, in_transaction: bool) -> None:
+def test_waiting_for_a_lock_is_limited(port: int, in_transaction: bool) -> None:
     with session(port, limit=None) as one, session(port) as other, session(port, limit=None) as admin:
         begin(one)
         run(one, "LOCK TABLE thing")
@@ -122,7 +122,7 @@ def test_a_lock_is_not_waited_for_longer_than_the_limit(port: int, in_transactio
         until(lambda: run(admin, is_waiting) == (0,))  # What was given up is canceled, too.
 
 
-def test_the_server_releases_what_a_dead_line_has_locked(line: Line, port: int) -> None:
+def test_the_server_releases_the_locks_of_a_dead_connection(line: Line, port: int) -> None:
     with session(line.port) as lost, session(port, limit=PATIENCE) as other:
         begin(lost)
         run(lost, "LOCK TABLE thing")
@@ -138,7 +138,7 @@ def test_without_a_limit_a_statement_may_take_any_time(port: int) -> None:
         assert settings_of(connection) == ["0", "0", "0"]
 
 
-def test_behind_pgbouncer_limits_last_as_long_as_their_transaction(pgbouncer: PgBouncer) -> None:
+def test_behind_pgbouncer_limits_apply_to_their_transaction_only(pgbouncer: PgBouncer) -> None:
     with session(pgbouncer.port) as ours:
         with transaction_of(ours):
             assert settings_of(ours) == ["600ms", "1s", "1s"]

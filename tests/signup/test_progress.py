@@ -26,12 +26,12 @@ PageOf = Callable[[Account], str]
 WAITING = {State.HELD, State.QUEUED, State.SENDING, State.UNCONFIRMED}
 
 
-def test_each_state_has_its_words() -> None:
+def test_each_state_has_its_text() -> None:
     assert set(STAGES) == set(State)
 
 
 @pytest.mark.parametrize("state", State)
-def test_the_page_says_what_is_going_on(client: Client, page_of: PageOf, state: State) -> None:
+def test_the_page_says_what_is_happening(client: Client, page_of: PageOf, state: State) -> None:
     page = client.get(page_of(account(state)))
 
     assert page.status_code == 200
@@ -39,7 +39,7 @@ def test_the_page_says_what_is_going_on(client: Client, page_of: PageOf, state: 
     assert CANARY not in page.content.decode()
 
 
-def test_the_finished_page_says_where_the_email_may_be_and_copies_the_username(client: Client, page_of: PageOf) -> None:
+def test_the_final_page_says_where_to_look_for_the_email(client: Client, page_of: PageOf) -> None:
     ready = account(State.CREATED)
 
     page = client.get(page_of(ready)).content.decode()
@@ -50,7 +50,7 @@ def test_the_finished_page_says_where_the_email_may_be_and_copies_the_username(c
 
 
 @pytest.mark.parametrize(("outcome", "certain"), [("refused", True), ("unknown", False), ("", False)])
-def test_a_closed_page_does_not_deny_an_account_that_may_exist(
+def test_a_closed_sign_ups_page_does_not_deny_a_possible_account(
     client: Client, page_of: PageOf, outcome: str, certain: bool
 ) -> None:
     closed = account(State.CLOSED)
@@ -63,7 +63,7 @@ def test_a_closed_page_does_not_deny_an_account_that_may_exist(
 
 
 @pytest.mark.parametrize("state", State)
-def test_the_page_loads_itself_anew_just_where_waiting_helps(client: Client, page_of: PageOf, state: State) -> None:
+def test_the_page_reloads_only_where_waiting_helps(client: Client, page_of: PageOf, state: State) -> None:
     page = client.get(page_of(account(state))).content.decode()
 
     assert ('<noscript><meta http-equiv="refresh"' in page) == (state in WAITING)
@@ -80,7 +80,7 @@ def test_the_status_tells_the_state_and_whether_it_is_final(client: Client, page
 @pytest.mark.parametrize(
     ("waited", "script", "page"), [(0, 1, 3), (9, 2, 3), (62, 15, 15), (602, 150, 150), (100_000, 300, 300)]
 )
-def test_the_longer_a_customer_has_waited_the_less_often_the_page_asks(
+def test_the_page_asks_less_often_the_longer_a_customer_waits(
     client: Client, page_of: PageOf, waited: int, script: int, page: int
 ) -> None:
     url = page_of(account("sending", state_changed_at=timezone.now() - timedelta(seconds=waited)))
@@ -89,7 +89,7 @@ def test_the_longer_a_customer_has_waited_the_less_often_the_page_asks(
     assert f'<meta http-equiv="refresh" content="{page}">' in client.get(url).content.decode()
 
 
-def test_asking_reads_two_rows_and_writes_nothing(
+def test_a_status_request_reads_two_rows_and_writes_nothing(
     client: Client, page_of: PageOf, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     url = f"{page_of(account('queued'))}status/"
@@ -108,7 +108,7 @@ def test_it_says_so_when_it_takes_long(client: Client, page_of: PageOf, state: S
 
 
 @pytest.mark.parametrize(("state", "told"), [(State.HELD, True), (State.UNCONFIRMED, True), (State.QUEUED, False)])
-def test_who_will_be_written_to_need_not_wait_for_long(
+def test_a_customer_who_will_get_an_email_is_not_asked_to_wait(
     client: Client, page_of: PageOf, settings: Settings, state: State, told: bool
 ) -> None:
     waiting = account(state, due_at=timezone.now())
@@ -152,7 +152,7 @@ def test_each_situation_has_one_honest_text(
     assert "Leave this page open" not in page
 
 
-def test_a_correction_is_asked_for_before_a_day(client: Client, page_of: PageOf) -> None:
+def test_the_page_names_the_day_by_which_to_correct(client: Client, page_of: PageOf) -> None:
     closes_at = datetime(2036, 5, 14, 12, tzinfo=UTC)
 
     page = client.get(page_of(account(State.REJECTED, {"phone": "No."}, due_at=closes_at))).content.decode()
@@ -162,7 +162,7 @@ def test_a_correction_is_asked_for_before_a_day(client: Client, page_of: PageOf)
     )
 
 
-def test_it_says_when_it_goes_on_where_the_days_quota_is_used_up(client: Client, page_of: PageOf) -> None:
+def test_it_says_when_sending_resumes_after_the_daily_quota(client: Client, page_of: PageOf) -> None:
     page = page_of(account(State.QUEUED))
     Gateway.objects.update_or_create(pk=1, defaults={"paused_until": timezone.now() + timedelta(hours=5, minutes=1)})
 
@@ -172,7 +172,7 @@ def test_it_says_when_it_goes_on_where_the_days_quota_is_used_up(client: Client,
     assert "in about 5\N{NO-BREAK SPACE}hours" in told
 
 
-def test_a_pause_of_a_second_is_not_worth_a_word(client: Client, page_of: PageOf) -> None:
+def test_a_pause_of_a_second_is_not_mentioned(client: Client, page_of: PageOf) -> None:
     page = page_of(account(State.QUEUED))
     Gateway.objects.update_or_create(pk=1, defaults={"paused_until": timezone.now() + timedelta(milliseconds=900)})
 
@@ -189,7 +189,7 @@ def test_it_says_so_at_once_while_nothing_is_sent(client: Client, page_of: PageO
     assert "canary" not in told
 
 
-def test_success_tells_the_user_name_where_to_log_in_and_what_comes(client: Client, page_of: PageOf) -> None:
+def test_the_final_page_has_username_login_and_next_steps(client: Client, page_of: PageOf) -> None:
     page = client.get(page_of(account(State.CREATED, username="anna"))).content.decode()
 
     for told in ("anna", "https://login.constantcontact.com", "Verify your email address", "60 days"):
@@ -198,9 +198,7 @@ def test_success_tells_the_user_name_where_to_log_in_and_what_comes(client: Clie
 
 @pytest.mark.parametrize("path", ["", "status/"])
 @pytest.mark.parametrize("known", [True, False])
-def test_a_stranger_with_the_link_learns_nothing_not_even_whether_it_is_one(
-    client: Client, path: str, known: bool
-) -> None:
+def test_a_stranger_with_the_link_cannot_tell_whether_it_is_valid(client: Client, path: str, known: bool) -> None:
     reference = account(State.CREATED).reference if known else uuid.uuid4()
 
     response = client.get(f"/signup/{reference}/{path}")
@@ -224,7 +222,7 @@ def test_two_sign_ups_of_one_browser_keep_both_pages(client: Client, page_of: Pa
 
 
 class TestRejected:
-    def test_the_page_asks_for_just_what_was_refused(self, client: Client, page_of: PageOf) -> None:
+    def test_the_page_asks_only_for_what_was_refused(self, client: Client, page_of: PageOf) -> None:
         page = client.get(page_of(account(State.REJECTED, {"email": "It is blocked."}))).content.decode()
 
         assert '<a href="#id_email">Email address: Constant Contact does not accept this email address.</a>' in page
@@ -232,7 +230,7 @@ class TestRejected:
         assert 'name="username"' not in page
         assert 'name="password"' not in page
 
-    def test_a_correction_is_sent_and_leads_back_to_the_page(self, client: Client, page_of: PageOf) -> None:
+    def test_a_correction_is_sent_and_redirects_to_the_page(self, client: Client, page_of: PageOf) -> None:
         page = page_of(account(State.REJECTED, {"username": "It is taken."}))
 
         response = client.post(page, {"username": "anna.bakery"})
@@ -251,7 +249,7 @@ class TestRejected:
         ],
         ids=str,
     )
-    def test_what_was_refused_is_not_sent_again_unchanged(
+    def test_a_refused_value_is_not_sent_again_unchanged(
         self, client: Client, page_of: PageOf, refused: dict[str, str], sent: dict[str, str]
     ) -> None:
         page = client.post(page_of(account(State.REJECTED, refused)), sent).content.decode()
@@ -259,7 +257,7 @@ class TestRejected:
         assert "Nothing has changed, so Constant Contact would refuse it again." in page
         assert Account.objects.get().state == State.REJECTED
 
-    def test_a_correction_that_is_wrong_is_asked_for_again(self, client: Client, page_of: PageOf) -> None:
+    def test_an_invalid_correction_is_asked_for_again(self, client: Client, page_of: PageOf) -> None:
         response = client.post(page_of(account(State.REJECTED, {"username": "No."})), {"username": "Anna!"})
 
         assert list(response.context["form"].errors) == ["username"]
@@ -275,17 +273,13 @@ class TestRejected:
 
         assert (response.status_code, Account.objects.get().state) in {(200, State.REJECTED), (302, State.QUEUED)}
 
-    def test_a_user_name_that_another_account_holds_is_refused_at_its_field(
-        self, client: Client, page_of: PageOf
-    ) -> None:
+    def test_another_accounts_username_is_refused_at_its_field(self, client: Client, page_of: PageOf) -> None:
         account(State.QUEUED, username="bob")
         page = page_of(account(State.REJECTED, {"username": "It is taken."}))
 
         assert list(client.post(page, {"username": "bob"}).context["form"].errors) == ["username"]
 
-    def test_a_taken_user_name_is_told_in_our_words_with_names_to_take_at_one_press(
-        self, client: Client, page_of: PageOf
-    ) -> None:
+    def test_a_taken_username_is_explained_and_comes_with_suggestions(self, client: Client, page_of: PageOf) -> None:
         account(State.QUEUED, username="anna.jones")
         page = page_of(account(State.REJECTED, {"username": "Gone"}, outcome="taken", username="annas-bakery"))
 
@@ -298,7 +292,7 @@ class TestRejected:
         assert 'value="anna.jones"' not in told.content.decode()
         assert Account.objects.filter(state=State.QUEUED, username="annas-bakery2").exists()
 
-    def test_names_to_take_stay_when_the_one_typed_instead_is_wrong(self, client: Client, page_of: PageOf) -> None:
+    def test_suggestions_stay_when_the_next_username_is_invalid(self, client: Client, page_of: PageOf) -> None:
         page = page_of(account(State.REJECTED, {"username": "Gone"}, outcome="taken", username="annas-bakery"))
 
         told = client.post(page, {"username": "Ånna!"}).content.decode()
@@ -306,9 +300,7 @@ class TestRejected:
         assert "This username is taken" not in told
         assert '<button name="username" value="anna.jones" translate="no">' in told
 
-    def test_nobody_finds_out_by_a_wrong_form_whether_a_username_is_there(
-        self, client: Client, page_of: PageOf
-    ) -> None:
+    def test_an_invalid_form_does_not_reveal_whether_a_username_exists(self, client: Client, page_of: PageOf) -> None:
         account(State.QUEUED, username="somebody")
         page = page_of(account(State.REJECTED, {"username": "Gone", "email": "No."}, outcome="taken", username="anna"))
 
@@ -321,21 +313,19 @@ class TestRejected:
 
         assert offered[0] == offered[1]
 
-    def test_a_user_name_refused_for_another_reason_comes_without_suggestions(
-        self, client: Client, page_of: PageOf
-    ) -> None:
+    def test_a_username_refused_for_another_reason_has_no_suggestions(self, client: Client, page_of: PageOf) -> None:
         page = client.get(page_of(account(State.REJECTED, {"username": "Reserved."}))).content.decode()
 
         assert 'class="suggestions"' not in page
 
-    def test_nothing_but_what_was_refused_can_be_changed(self, client: Client, page_of: PageOf) -> None:
+    def test_only_refused_values_can_be_changed(self, client: Client, page_of: PageOf) -> None:
         page = page_of(account(State.REJECTED, {"username": "It is taken."}, email="anna@example.com"))
 
         client.post(page, {"username": "anna.bakery", "email": "mallory@example.com", "state": "created"})
 
         assert Account.objects.get().email == "anna@example.com"
 
-    def test_a_race_with_somebody_elses_move_shows_the_page_as_it_is_now(
+    def test_a_correction_that_loses_a_race_shows_the_current_page(
         self, client: Client, page_of: PageOf, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def moved(*_: object, **named: object) -> None:
@@ -355,7 +345,7 @@ class TestRejected:
         assert client.post(page, {"username": "bob"}).headers["Location"] == page
         assert Account.objects.get().username == "anna"
 
-    def test_a_refusal_that_the_customer_cannot_correct_leads_to_help_with_a_reference(
+    def test_a_refusal_that_customers_cannot_correct_leads_to_support(
         self, client: Client, page_of: PageOf, settings: Settings
     ) -> None:
         settings.BRAND_SUPPORT_EMAIL = "help@example.com"
@@ -371,7 +361,7 @@ class TestRejected:
         assert f"mailto:help@example.com?subject=Reference%20{rejected.short_reference}" in page
 
     @pytest.mark.parametrize("address", ["https://help.example.com/", "https://help.example.com/?topic=sign-up&x="])
-    def test_the_page_for_help_learns_the_reference(
+    def test_the_support_link_has_the_reference(
         self, client: Client, page_of: PageOf, settings: Settings, address: str
     ) -> None:
         settings.BRAND_SUPPORT_URL = address
@@ -388,13 +378,13 @@ class TestRejected:
         assert list(search.matching(Account.objects.all(), rejected.short_reference)) == [rejected]
         assert len(rejected.short_reference) == 9
 
-    def test_the_step_that_needs_the_customer_is_told_apart(self, client: Client, page_of: PageOf) -> None:
+    def test_the_step_that_needs_the_customer_is_marked(self, client: Client, page_of: PageOf) -> None:
         page = client.get(page_of(account(State.REJECTED, {"email": "No."}))).content.decode()
 
         assert '<li class="current waiting" aria-current="step">Needs you</li>' in page
         assert "Creating" not in page
 
-    def test_such_a_sign_up_cannot_be_sent_again_as_it_is(self, client: Client, page_of: PageOf) -> None:
+    def test_a_sign_up_without_refused_values_cannot_be_sent_unchanged(self, client: Client, page_of: PageOf) -> None:
         client.post(page_of(account(State.REJECTED, {})), {})
 
         assert Account.objects.get().state == State.REJECTED

@@ -46,7 +46,7 @@ def test_the_same_values_lead_to_the_account(client: Client, sent: dict[str, str
 
 
 @pytest.mark.parametrize("state", ["held", "queued"])
-def test_a_correction_is_taken_in_place_while_nothing_is_sent(client: Client, sent: dict[str, str], state: str) -> None:
+def test_a_correction_before_sending_changes_the_account(client: Client, sent: dict[str, str], state: str) -> None:
     move(state)
 
     page = client.post("/", TYPED | sent, follow=True).content.decode()
@@ -56,7 +56,7 @@ def test_a_correction_is_taken_in_place_while_nothing_is_sent(client: Client, se
     assert "Changed: Email address." in page
 
 
-def test_another_password_is_a_correction_too(client: Client, sent: dict[str, str]) -> None:
+def test_a_new_password_is_a_correction_too(client: Client, sent: dict[str, str]) -> None:
     page = client.post("/", MISTYPED | sent | {"password": "another-horse"}, follow=True).content.decode()
 
     assert Account.objects.get().password.open() == "another-horse"
@@ -64,7 +64,7 @@ def test_another_password_is_a_correction_too(client: Client, sent: dict[str, st
     assert "another-horse" not in page
 
 
-def test_so_is_another_username(client: Client) -> None:
+def test_a_new_username_is_a_correction_too(client: Client) -> None:
     form = TYPED | {"submission": str(uuid.uuid4())}
     client.post("/", form)
 
@@ -77,7 +77,7 @@ def test_so_is_another_username(client: Client) -> None:
     ("state", "words"),
     [("sending", "is being created"), ("unconfirmed", "is being created"), ("created", "was created")],
 )
-def test_once_it_was_sent_the_page_says_what_with_and_how_to_change_it(
+def test_after_sending_the_page_says_what_was_sent_and_how_to_change_it(
     client: Client, settings: Settings, sent: dict[str, str], state: str, words: str
 ) -> None:
     settings.BRAND_SUPPORT_URL = "https://help.example.com/"
@@ -106,7 +106,7 @@ def test_once_it_was_sent_the_page_says_what_with_and_how_to_change_it(
     assert Account.objects.get().email == MISTYPED["email"]
 
 
-def test_a_worker_that_is_faster_wins_and_the_page_says_so(
+def test_the_page_says_so_if_a_worker_was_faster(
     client: Client, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(*_: Any, **named: Any) -> None:
@@ -121,9 +121,7 @@ def test_a_worker_that_is_faster_wins_and_the_page_says_so(
     assert "is being created" in response.content.decode()
 
 
-def test_another_password_than_that_of_an_account_being_created_is_told_without_either(
-    client: Client, sent: dict[str, str]
-) -> None:
+def test_a_password_that_came_too_late_is_reported_without_showing_it(client: Client, sent: dict[str, str]) -> None:
     move("sending")
 
     page = client.post("/", MISTYPED | sent | {"password": "another-horse"}).content.decode()
@@ -133,7 +131,7 @@ def test_another_password_than_that_of_an_account_being_created_is_told_without_
     assert CANARY not in page
 
 
-def test_once_the_password_is_wiped_the_page_says_which_one_counts(client: Client, sent: dict[str, str]) -> None:
+def test_after_the_password_is_wiped_the_page_says_which_one_counts(client: Client, sent: dict[str, str]) -> None:
     move("created")
 
     page = client.post("/", MISTYPED | sent | {"password": "another-horse"}, follow=True).content.decode()
@@ -141,7 +139,7 @@ def test_once_the_password_is_wiped_the_page_says_which_one_counts(client: Clien
     assert "Your password is the one you chose the first time" in page
 
 
-def test_a_rejected_one_is_corrected_and_sent_again(client: Client, sent: dict[str, str]) -> None:
+def test_a_rejected_account_is_corrected_and_sent_again(client: Client, sent: dict[str, str]) -> None:
     rejected = move("rejected")
     Attempt.objects.create(account=rejected, kind="create", outcome="refused", refused={"email": "No such domain."})
 
@@ -150,7 +148,7 @@ def test_a_rejected_one_is_corrected_and_sent_again(client: Client, sent: dict[s
     assert (Account.objects.get().state, Account.objects.get().email) == ("queued", TYPED["email"])
 
 
-def test_a_closed_one_says_that_it_is_closed(client: Client) -> None:
+def test_a_closed_accounts_page_says_that_it_is_closed(client: Client) -> None:
     form = TYPED | {"submission": str(uuid.uuid4())}
     client.post("/", form)
     move("closed")
@@ -161,7 +159,7 @@ def test_a_closed_one_says_that_it_is_closed(client: Client) -> None:
     assert "password is the one" not in page
 
 
-def test_a_username_that_somebody_else_holds_is_refused_at_its_field(client: Client) -> None:
+def test_another_customers_username_is_refused_at_its_field(client: Client) -> None:
     services.submit(services.prepare(TYPED | {"username": "taken"}, uuid.uuid4()))
     form = TYPED | {"submission": str(uuid.uuid4())}
     client.post("/", form)
@@ -172,7 +170,7 @@ def test_a_username_that_somebody_else_holds_is_refused_at_its_field(client: Cli
     assert Account.objects.filter(username=TYPED["username"]).exists()
 
 
-def test_many_corrections_are_limited_and_so_are_the_addresses_they_lead_to(client: Client, settings: Settings) -> None:
+def test_corrections_and_their_email_addresses_are_limited(client: Client, settings: Settings) -> None:
     settings.ABUSE_PROTECTION = True
     for number in range(abuse.LIMITS["email"].an_hour):
         Visit.objects.create(key=abuse.key("email", "victim@gmail.com"), submission=uuid.uuid4())
@@ -194,7 +192,7 @@ class TestASecondAccount:
         [{}, {"organization_name": "Other", "phone": "12345"}, {"email": "ann@nullmailer.com", "phone": "12345"}],
         ids=["only the username", "same mailbox", "same business"],
     )
-    def test_it_is_never_created_without_a_word(self, client: Client, other: dict[str, str]) -> None:
+    def test_it_is_created_only_after_a_question(self, client: Client, other: dict[str, str]) -> None:
         client.post("/", TYPED)
         second = TYPED | other | {"username": "anna-smith", "submission": str(uuid.uuid4())}
 
@@ -210,7 +208,7 @@ class TestASecondAccount:
         assert response.status_code == 302
         assert Account.objects.count() == 2
 
-    def test_one_of_another_person_for_another_business_needs_no_word(self, client: Client) -> None:
+    def test_it_needs_no_question_for_another_person_and_business(self, client: Client) -> None:
         client.post("/", TYPED)
 
         client.post(
@@ -226,20 +224,20 @@ class TestASecondAccount:
 
         assert Account.objects.count() == 2
 
-    def test_nor_one_after_an_account_that_was_given_up(self, client: Client) -> None:
+    def test_it_needs_no_question_after_a_closed_account(self, client: Client) -> None:
         client.post("/", TYPED)
         move("closed")
 
         assert client.post("/", TYPED | {"username": "anna-smith"}).status_code == 302
 
-    def test_a_browser_that_sent_nothing_is_not_told_what_another_one_sent(self, client: Client) -> None:
+    def test_another_browser_is_not_told_about_it(self, client: Client) -> None:
         Client().post("/", TYPED)
 
         assert client.post("/", TYPED | {"username": "anna-smith"}).status_code == 302
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "es"])
-def test_a_link_can_make_the_page_say_nothing_but_names_of_fields(client: Client, language: str) -> None:
+def test_a_crafted_link_can_show_only_names_of_fields(client: Client, language: str) -> None:
     with translation.override(language):
         address = client.post("/", TYPED).headers["Location"]
 

@@ -90,7 +90,7 @@ def test_the_admin_marks_nothing_for_translation() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("locale", CATALOGS, ids=lambda locale: locale.parent.name)
-def test_the_compiled_catalog_says_what_its_source_says(locale: Path, language: str) -> None:
+def test_the_compiled_catalog_matches_its_source(locale: Path, language: str) -> None:
     source = locale / language / "LC_MESSAGES" / "django.po"
     with source.with_suffix(".mo").open("rb") as file:
         compiled = gettext.GNUTranslations(file)
@@ -105,13 +105,13 @@ def test_the_compiled_catalog_says_what_its_source_says(locale: Path, language: 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_translation_keeps_what_is_filled_in_and_what_is_markup(language: str) -> None:
+def test_a_translation_keeps_placeholders_and_markup(language: str) -> None:
     for text in translations(language):
         for original, translation in zip(text.original, text.translation, strict=True):
             assert sorted(PLACEHOLDER.findall(translation)) == sorted(PLACEHOLDER.findall(original)), original
 
 
-def test_french_has_its_spaces_and_apostrophes() -> None:
+def test_french_texts_have_french_spaces_and_apostrophes() -> None:
     for text in translations("fr"):
         for translation in text.translation:
             assert not re.search(r"[^\u00a0]:(?!//)|[^\u202f][;!?]|«[^\u00a0]|[^\u00a0]»|'|\.\.\.", translation)

@@ -30,7 +30,7 @@ ENTERED = TYPED | {"username": "anna"}
         ("", []),
     ],
 )
-def test_near_misses_vary_the_wanted_name(wanted: str, first: list[str]) -> None:
+def test_near_misses_are_variations_of_the_wanted_username(wanted: str, first: list[str]) -> None:
     assert list(islice(near_misses({"username": wanted}), len(first) or 1)) == first
 
 
@@ -44,7 +44,7 @@ def test_near_misses_vary_the_wanted_name(wanted: str, first: list[str]) -> None
         ({"first_name": "Анна", "last_name": "Zoë"}, ["annas-bakery", "anna.zoe", "annas-bakery-anna"]),
     ],
 )
-def test_candidates_are_made_of_what_was_entered(entered: dict[str, str], first: list[str]) -> None:
+def test_candidates_are_made_from_entered_values(entered: dict[str, str], first: list[str]) -> None:
     assert list(islice(candidates(ENTERED | entered), len(first))) == first
 
 
@@ -63,11 +63,11 @@ def test_candidates_are_made_of_what_was_entered(entered: dict[str, str], first:
         ("★", ""),
     ],
 )
-def test_names_in_other_letters_are_romanized(name: str, expected: str) -> None:
+def test_names_in_other_scripts_are_romanized(name: str, expected: str) -> None:
     assert slug(name) == expected
 
 
-def test_a_longer_minimum_asks_for_longer_names(settings: Settings) -> None:
+def test_a_longer_minimum_gives_longer_usernames(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_MINIMUM_LENGTHS = {"username": 12}
 
     assert list(islice(candidates(ENTERED), 3)) == ["annas-bakery", "annas-bakery-anna", "annas-bakery2"]
@@ -86,7 +86,7 @@ def test_a_longer_minimum_asks_for_longer_names(settings: Settings) -> None:
         some.text(max_size=100),
     )
 )
-def test_whatever_was_entered_every_candidate_passes_the_rule(
+def test_every_candidate_is_valid_whatever_was_entered(
     settings: Settings, api: str, least: int, entered: dict[str, str]
 ) -> None:
     settings.CONSTANT_CONTACT_API = api
@@ -102,40 +102,40 @@ def test_whatever_was_entered_every_candidate_passes_the_rule(
 
 @pytest.mark.django_db
 class TestSuggestions:
-    def test_they_leave_out_what_a_living_account_of_ours_holds(self) -> None:
+    def test_exclude_usernames_of_living_accounts(self) -> None:
         account(Account.State.QUEUED, username="annas-bakery")
         account(Account.State.CLOSED, username="anna.jones")
 
         assert suggestions(ENTERED) == ["anna", "anna2", "anna.jones", "annas-bakery-anna"]
 
-    def test_they_leave_out_what_constant_contact_once_refused_as_taken(self) -> None:
+    def test_exclude_usernames_that_were_refused_as_taken(self) -> None:
         account(Account.State.CLOSED, {"username": "Taken."}, outcome="taken", username="anna.jones")
         account(Account.State.CLOSED, {"email": "No."}, outcome="refused", username="annas-bakery")
 
         assert suggestions(ENTERED) == ["anna", "anna2", "annas-bakery", "annas-bakery-anna"]
 
-    def test_near_misses_that_are_taken_make_room_for_the_next_ones(self) -> None:
+    def test_replace_near_misses_that_are_taken(self) -> None:
         for name in ("anna", "anna2", "anna3"):
             account(Account.State.QUEUED, username=name)
 
         assert suggestions(ENTERED) == ["anna4", "anna5", "annas-bakery", "anna.jones"]
 
-    def test_without_anything_else_near_misses_fill_the_list(self) -> None:
+    def test_are_near_misses_if_there_is_nothing_else(self) -> None:
         assert suggestions({"username": "anna"}) == ["anna", "anna2", "anna3", "anna4"]
 
-    def test_they_leave_out_what_the_partners_list_shows(self) -> None:
+    def test_exclude_usernames_in_the_partners_list(self) -> None:
         read(entry(username="Annas-Bakery"))
 
         assert "annas-bakery" not in suggestions(ENTERED)
 
-    def test_capital_letters_make_no_other_name(self, settings: Settings) -> None:
+    def test_are_compared_without_case(self, settings: Settings) -> None:
         settings.CONSTANT_CONTACT_API = "v3"
         account(Account.State.QUEUED, username="Annas-Bakery")
 
         assert "annas-bakery" not in suggestions(ENTERED)
 
-    def test_each_is_offered_once(self) -> None:
+    def test_are_unique(self) -> None:
         assert len(set(suggestions(TYPED | {"username": "annas-bakery"}))) == OFFERED
 
-    def test_there_may_be_none(self) -> None:
+    def test_may_be_empty(self) -> None:
         assert suggestions({"organization_name": "★"}) == []

@@ -10,12 +10,12 @@ from tests.checkout import ROOT, Checkout
 VERSION: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
-def test_the_command_line_tells_it_without_any_configuration(checkout: Checkout) -> None:
+def test_the_command_line_prints_it_without_any_configuration(checkout: Checkout) -> None:
     for command in ("--version", "version"):
         assert checkout.run("manage.py", command).stdout == f"{VERSION}\n"
 
 
-def test_the_admin_shows_it_to_staff_alone(admin_client: Client, client: Client) -> None:
+def test_the_admin_shows_it_only_to_staff(admin_client: Client, client: Client) -> None:
     shown = f"Constant Contact sign-up {VERSION}"
 
     assert shown in admin_client.get("/admin/").content.decode()
@@ -23,7 +23,7 @@ def test_the_admin_shows_it_to_staff_alone(admin_client: Client, client: Client)
     assert VERSION not in client.get("/").content.decode()
 
 
-def test_the_changelog_names_each_version_once_with_its_date_and_this_one_first() -> None:
+def test_the_changelog_has_each_version_with_a_date_newest_first() -> None:
     headings = re.findall("^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     versions = [heading for heading in headings if heading != "Unreleased"]
 

@@ -48,7 +48,7 @@ def test_the_empty_form_shows_no_problems(client: Client) -> None:
     assert "Error:" not in page
 
 
-def test_names_are_shown_in_their_own_direction_and_never_translated(client: Client, page_of: PageOf) -> None:
+def test_names_keep_their_text_direction_and_are_never_translated(client: Client, page_of: PageOf) -> None:
     form = client.get(FORM).content.decode()
     for name in ("organization_name", "first_name", "last_name"):
         assert re.search(rf'<input(?=[^>]* name="{name}")[^>]* dir="auto"', form)
@@ -60,7 +60,7 @@ def test_names_are_shown_in_their_own_direction_and_never_translated(client: Cli
     assert f'<strong translate="no">{made.email}</strong>' in ready
 
 
-def test_search_engines_are_told_what_the_page_is_for(client: Client, settings: Settings) -> None:
+def test_the_page_has_a_description_for_search_engines(client: Client, settings: Settings) -> None:
     page = client.get(FORM).content.decode()
     settings.BRAND_HEADLINE = "Bring your regulars back"
     branded = client.get(FORM).content.decode()
@@ -69,14 +69,14 @@ def test_search_engines_are_told_what_the_page_is_for(client: Client, settings: 
     assert '<meta name="description" content="Bring your regulars back">' in branded
 
 
-def test_the_form_with_its_long_list_of_countries_is_sent_compressed(client: Client) -> None:
+def test_the_form_is_sent_compressed(client: Client) -> None:
     page = client.get(FORM, headers={"Accept-Encoding": "gzip"})
 
     assert page.headers["Content-Encoding"] == "gzip"
     assert len(page.content) < 10_000
 
 
-def test_a_right_form_becomes_an_account_that_waits_for_a_worker(client: Client) -> None:
+def test_a_valid_form_becomes_a_queued_account(client: Client) -> None:
     response = client.post(FORM, TYPED)
 
     made = Account.objects.get()
@@ -84,13 +84,13 @@ def test_a_right_form_becomes_an_account_that_waits_for_a_worker(client: Client)
     assert (made.state, made.username, made.password.open()) == ("queued", TYPED["username"], CANARY)
 
 
-def test_an_account_remembers_at_which_host_it_was_signed_up(client: Client) -> None:
+def test_an_account_stores_the_host_of_its_sign_up(client: Client) -> None:
     client.post(FORM, TYPED, headers={"host": "localhost:8000"})
 
     assert Account.objects.get().host == "localhost"
 
 
-def test_a_wrong_form_is_shown_again_with_all_that_was_typed_but_the_password(client: Client) -> None:
+def test_an_invalid_form_comes_back_with_all_values_but_the_password(client: Client) -> None:
     page = client.post(FORM, TYPED | {"email": "anna@", "phone": "1"}).content.decode()
 
     assert 'value="anna@"' in page
@@ -100,7 +100,7 @@ def test_a_wrong_form_is_shown_again_with_all_that_was_typed_but_the_password(cl
     assert not Account.objects.exists()
 
 
-def test_each_problem_stands_in_the_summary_and_at_its_field_in_the_same_words(client: Client) -> None:
+def test_each_problem_has_the_same_text_in_the_summary_and_at_its_field(client: Client) -> None:
     page = client.post(FORM, TYPED | {"email": "anna@"}).content.decode()
 
     message = "Enter an email address like name@example.com."
@@ -119,13 +119,13 @@ def test_the_same_form_sent_twice_is_one_account_and_one_page(client: Client) ->
     assert Account.objects.count() == 1
 
 
-def test_each_form_that_is_opened_is_another_submission(client: Client) -> None:
+def test_each_opened_form_is_a_new_submission(client: Client) -> None:
     first, second = (hidden(client.get(FORM))["submission"] for _ in range(2))
 
     assert first != second
 
 
-def test_a_user_name_of_a_living_account_is_refused_at_its_field(client: Client) -> None:
+def test_a_living_accounts_username_is_refused_at_its_field(client: Client) -> None:
     account("queued", username=TYPED["username"])
 
     form = client.post(FORM, TYPED).context["form"]
@@ -133,7 +133,7 @@ def test_a_user_name_of_a_living_account_is_refused_at_its_field(client: Client)
     assert list(form.errors) == ["username"]
 
 
-def test_the_names_offered_in_the_place_of_a_taken_one_begin_with_near_misses(client: Client) -> None:
+def test_suggestions_for_a_taken_username_begin_with_near_misses(client: Client) -> None:
     account("queued", username="anna.good")
 
     form = client.post(FORM, TYPED | {"username": "anna.good"}).context["form"]
@@ -141,7 +141,7 @@ def test_the_names_offered_in_the_place_of_a_taken_one_begin_with_near_misses(cl
     assert form.suggestions() == ["anna.good2", "anna.good3", "annas-bakery", "anna.jones"]
 
 
-def test_a_suggested_user_name_sends_the_form_with_it_in_the_place_of_the_taken_one(client: Client) -> None:
+def test_clicking_a_suggested_username_sends_the_form_with_it(client: Client) -> None:
     account("queued", username=TYPED["username"])
     names = client.post(FORM, TYPED).context["form"].suggestions()
 
@@ -150,7 +150,7 @@ def test_a_suggested_user_name_sends_the_form_with_it_in_the_place_of_the_taken_
     assert Account.objects.filter(username=names[0]).exists()
 
 
-def test_who_goes_back_and_sends_the_form_anew_finds_the_account_again(client: Client) -> None:
+def test_going_back_and_sending_the_form_again_leads_to_the_account(client: Client) -> None:
     first = client.post(FORM, TYPED | {"submission": str(uuid.uuid4())})
 
     anew = client.post(FORM, TYPED | {"submission": str(uuid.uuid4())})
@@ -159,7 +159,7 @@ def test_who_goes_back_and_sends_the_form_anew_finds_the_account_again(client: C
 
 
 @pytest.mark.parametrize("setting", ["CONSTANT_CONTACT_MANAGED_SITE_OWNER", "CONSTANT_CONTACT_SINGLE_BILLING"])
-def test_the_form_says_so_where_the_partner_can_log_in_to_the_account(
+def test_the_form_says_so_if_the_partner_can_log_in_to_the_account(
     client: Client, settings: Settings, setting: str
 ) -> None:
     settings.BRAND_NAME = "Alder & Co"
@@ -196,16 +196,14 @@ def test_naughty_input_gives_a_problem_or_an_account(client: Client, name: str, 
     ],
     ids=lambda part: repr(part)[:40],
 )
-def test_a_body_that_is_no_form_of_ours_gives_a_page_that_says_so(
-    client: Client, body: bytes, content_type: str
-) -> None:
+def test_a_body_that_is_not_our_form_gives_a_page_that_says_so(client: Client, body: bytes, content_type: str) -> None:
     response = client.generic("POST", FORM, body, content_type)
 
     assert response.status_code in {200, 400}
     assert "<h1>" in response.content.decode()
 
 
-def test_files_in_the_place_of_texts_are_no_values(client: Client) -> None:
+def test_uploaded_files_are_not_values(client: Client) -> None:
     with Path(__file__).open("rb") as file:
         response = client.post(FORM, TYPED | {"email": file})
 
@@ -213,18 +211,18 @@ def test_files_in_the_place_of_texts_are_no_values(client: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["put", "delete", "patch", "options"])
-def test_other_methods_are_not_for_this_page(client: Client, method: str) -> None:
+def test_other_http_methods_are_refused(client: Client, method: str) -> None:
     assert getattr(client, method)(FORM).status_code == 405
 
 
-def test_nothing_personal_is_left_in_caches(client: Client) -> None:
+def test_personal_data_is_not_cached(client: Client) -> None:
     page = client.post(FORM, TYPED, follow=True)
 
     for response in (client.get(FORM), client.post(FORM, {}), page, client.get(f"{page.redirect_chain[0][0]}status/")):
         assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_the_password_is_in_no_page_and_no_session(client: Client) -> None:
+def test_no_page_and_no_session_contains_the_password(client: Client) -> None:
     first = client.post(FORM, TYPED | {"email": "anna@"})
     second = client.post(FORM, TYPED, follow=True)
 
@@ -232,7 +230,7 @@ def test_the_password_is_in_no_page_and_no_session(client: Client) -> None:
     assert all(CANARY not in str(session.get_decoded()) for session in Session.objects.all())
 
 
-def test_the_session_gets_a_new_key_with_the_account_against_fixation(client: Client) -> None:
+def test_signing_up_gives_the_session_a_new_key_against_fixation(client: Client) -> None:
     client.session["planted"] = True
     client.session.save()
     planted = client.session.session_key
@@ -262,7 +260,7 @@ class TestWithoutACsrfToken:
 
         assert again.status_code == 302
 
-    def test_a_lost_cookie_is_told_apart_from_an_old_page(self) -> None:
+    def test_a_lost_cookie_is_distinguished_from_an_old_page(self) -> None:
         assert "did not keep our cookie" in Client(enforce_csrf_checks=True).post(FORM, TYPED).content.decode()
 
         browser = Client(enforce_csrf_checks=True)
@@ -277,7 +275,7 @@ class TestWithoutACsrfToken:
             ("https://other.example", "seems to come from a different page", "'https://other.example'"),
         ],
     )
-    def test_what_really_failed_is_told_to_the_customer_and_to_the_operator(
+    def test_the_true_reason_is_told_to_customer_and_operator(
         self, caplog: pytest.LogCaptureFixture, origin: str, told: str, logged: str
     ) -> None:
         browser = Client(enforce_csrf_checks=True)
@@ -292,7 +290,7 @@ class TestWithoutACsrfToken:
         assert "too long" not in page
         assert logged in caplog.text
 
-    def test_without_an_origin_and_a_referrer_a_secure_form_is_told_so(self) -> None:
+    def test_a_secure_form_without_origin_and_referrer_gets_an_explanation(self) -> None:
         browser = Client(enforce_csrf_checks=True)
         token = browser.get(FORM, secure=True).cookies[configuration.CSRF_COOKIE_NAME].value
 
@@ -300,21 +298,21 @@ class TestWithoutACsrfToken:
 
         assert "hides which page the form comes from" in page.content.decode()
 
-    def test_any_other_page_leads_back_to_the_form(self) -> None:
+    def test_another_page_links_back_to_the_form(self) -> None:
         response = Client(enforce_csrf_checks=True).post(f"/signup/{uuid.uuid4()}/", {})
 
         assert response.status_code == 403
         assert 'href="/"' in response.content.decode()
 
 
-def test_an_unknown_address_gives_a_page_that_leads_to_the_form(client: Client) -> None:
+def test_the_not_found_page_links_to_the_form(client: Client) -> None:
     response = client.get("/nowhere")
 
     assert response.status_code == 404
     assert 'href="/"' in response.content.decode()
 
 
-def test_a_fault_of_ours_gives_a_page_that_leads_to_the_form(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_error_page_links_to_the_form(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
     client.raise_request_exception = False
 

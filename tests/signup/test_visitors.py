@@ -39,7 +39,7 @@ VISITOR, FORGED = "203.0.113.7", "198.51.100.66"
         ("10.0.0.1", "[::ffff:203.0.113.7]:443", VISITOR),
     ],
 )
-def test_the_last_hop_that_is_no_proxy_of_ours_is_the_visitor(
+def test_the_last_hop_that_is_not_our_proxy_is_the_visitor(
     settings: Settings, peer: str, forwarded: str, visitor: str
 ) -> None:
     settings.TRUSTED_PROXIES = PROXIES
@@ -80,7 +80,7 @@ def test_a_silent_proxy_counts_as_the_last_hop_and_is_reported_once_an_hour(
     assert visitors.are_hidden()
 
 
-def test_what_visitors_invent_is_not_reported(settings: Settings) -> None:
+def test_forged_headers_are_not_reported(settings: Settings) -> None:
     settings.TRUSTED_PROXIES = PROXIES
     for peer, forwarded in (("8.8.8.8", "unknown"), ("10.0.0.1", "unknown, 8.8.8.8")):
         network(RequestFactory(REMOTE_ADDR=peer).get("/", headers={"X-Forwarded-For": forwarded}))
@@ -89,7 +89,7 @@ def test_what_visitors_invent_is_not_reported(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("hidden", [True, False])
-def test_the_overview_says_that_visitors_are_hidden(client: Client, settings: Settings, hidden: bool) -> None:
+def test_the_overview_warns_of_hidden_visitor_addresses(client: Client, settings: Settings, hidden: bool) -> None:
     settings.TRUSTED_PROXIES = PROXIES
     client.force_login(User.objects.create_superuser("ana"))
     network(RequestFactory(REMOTE_ADDR="10.0.0.1" if hidden else "8.8.8.8").get("/"))
@@ -97,7 +97,7 @@ def test_the_overview_says_that_visitors_are_hidden(client: Client, settings: Se
     assert ("reverse proxy hides" in client.get("/admin/").content.decode()) == hidden
 
 
-def test_without_proxies_nobody_speaks_for_a_visitor(settings: Settings) -> None:
+def test_without_proxies_forwarded_headers_are_ignored(settings: Settings) -> None:
     settings.TRUSTED_PROXIES = []
 
     request = RequestFactory(REMOTE_ADDR="10.0.0.1").get("/", headers={"X-Forwarded-For": FORGED})
@@ -116,9 +116,7 @@ def test_without_proxies_nobody_speaks_for_a_visitor(settings: Settings) -> None
         ("", "unknown", None),
     ],
 )
-def test_the_whole_of_one_ipv6_connection_counts_as_one(
-    settings: Settings, address: str, counted_as: str, first: str | None
-) -> None:
+def test_an_ipv6_64_counts_as_one_visitor(settings: Settings, address: str, counted_as: str, first: str | None) -> None:
     settings.TRUSTED_PROXIES = []
     request = RequestFactory(REMOTE_ADDR=address).get("/")
 
@@ -126,7 +124,7 @@ def test_the_whole_of_one_ipv6_connection_counts_as_one(
     assert first_address(request) == first
 
 
-def test_the_proxy_speaks_of_https_and_nobody_else(client: Client, settings: Settings) -> None:
+def test_only_a_trusted_proxy_can_say_that_a_request_used_https(client: Client, settings: Settings) -> None:
     settings.TRUSTED_PROXIES = PROXIES
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.SECURE_SSL_REDIRECT = True

@@ -30,7 +30,7 @@ def forget() -> Iterator[None]:
     cache.clear()
 
 
-def test_visits_of_the_last_hour_count_and_others_do_not() -> None:
+def test_only_visits_of_the_last_hour_count() -> None:
     for minutes in (0, 59, 61):
         came("key", timedelta(minutes=minutes))
 
@@ -57,7 +57,7 @@ def test_earlier_calls_are_those_of_the_last_day_and_of_the_last_hour() -> None:
     assert visits.earlier(uuid.uuid4(), ["key", "unknown"]) == {"key": Earlier(day=4, hour=2), "unknown": Earlier()}
 
 
-def test_a_call_that_is_counted_again_is_no_earlier_one() -> None:
+def test_a_recounted_call_is_not_an_earlier_one() -> None:
     call, _another = came("key"), came("key")
 
     assert visits.earlier(call, ["key"]) == {"key": Earlier(day=1, hour=1, is_counted=True)}

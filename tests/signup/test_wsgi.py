@@ -8,9 +8,7 @@ from tests.checkout import Checkout
     [["-m", "gunicorn", "signup.wsgi"], ["manage.py", "serve"], ["manage.py", "provision"], ["manage.py", "check"]],
     ids=lambda command: command[-1],
 )
-def test_nothing_starts_before_all_mistakes_are_put_right_and_all_are_named(
-    checkout: Checkout, command: list[str]
-) -> None:
+def test_nothing_starts_with_mistakes_and_all_are_named(checkout: Checkout, command: list[str]) -> None:
     checkout.environment |= {"CONSTANT_CONTACT_RATE": "fast", "TRUSTED_PROXIES": "nginx", "EMAIL_URL": "smtp://"}
 
     ended = checkout.run(*command)

@@ -68,7 +68,7 @@ def test_filters_and_search_find_the_account_asked_for(admin_client: Client, mak
     assert listed(admin_client, **query) == {"wanted.name"}
 
 
-def test_the_country_filter_offers_the_countries_there_are_by_name(admin_client: Client, make: Make) -> None:
+def test_the_country_filter_offers_only_countries_in_use_by_name(admin_client: Client, make: Make) -> None:
     make(country_code="CA")
     page = admin_client.get(LIST).content.decode()
     assert "?country_code=CA" in page
@@ -76,7 +76,7 @@ def test_the_country_filter_offers_the_countries_there_are_by_name(admin_client:
     assert "?country_code=US" not in page
 
 
-def test_brands_are_a_filter_where_there_are_several(admin_client: Client, make: Make) -> None:
+def test_with_several_brands_accounts_can_be_filtered_by_brand(admin_client: Client, make: Make) -> None:
     make(host="signup.example.com")
     assert "?host=" not in admin_client.get(LIST).content.decode()
     cache.clear()
@@ -115,7 +115,7 @@ def test_a_token_shows_only_as_present_or_absent(admin_client: Client, make: Mak
 
 
 @pytest.mark.parametrize("model", [Account, Gateway, Worker])
-def test_nothing_is_added_edited_or_deleted(admin_client: Client, make: Make, model: Any) -> None:
+def test_nothing_can_be_added_edited_or_deleted(admin_client: Client, make: Make, model: Any) -> None:
     make(State.CREATED)
     Gateway.objects.get_or_create(pk=1)
     Worker.objects.create(name="host:1")
@@ -130,14 +130,14 @@ def test_nothing_is_added_edited_or_deleted(admin_client: Client, make: Make, mo
     assert "delete_selected" not in admin_client.get(reverse(f"{name}_changelist")).content.decode()
 
 
-def test_the_timeline_says_that_no_token_came_with_an_account_that_was_found(admin_client: Client, make: Make) -> None:
+def test_the_timeline_says_that_a_found_account_has_no_token(admin_client: Client, make: Make) -> None:
     account = make(State.CREATED)
     attempt(account, Attempt.Outcome.FOUND, Attempt.Kind.LOOK_UP)
 
     assert "The list has no access tokens." in admin_client.get(page_of(account)).content.decode()
 
 
-def test_no_secret_is_on_any_page(admin_client: Client, make: Make) -> None:
+def test_no_page_shows_a_secret(admin_client: Client, make: Make) -> None:
     queued, created = make(State.QUEUED), make(State.CREATED)
     attempt(created)
     secrets = [PASSWORD, TOKEN, queued.password.ciphertext, created.oauth2_token.ciphertext, "Sealed"]
@@ -168,7 +168,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(admin_client: Client,
     assert queries() == few
 
 
-def test_the_site_carries_its_own_name(client: Client, db: None) -> None:
+def test_the_site_has_its_own_name(client: Client, db: None) -> None:
     page = client.get("/admin/login/").content.decode()
     assert "Constant Contact accounts" in page
     assert "Django administration" not in page
@@ -185,7 +185,7 @@ def test_the_site_carries_its_own_name(client: Client, db: None) -> None:
         ("anything else", set()),
     ],
 )
-def test_the_questions_of_staff_are_filters(admin_client: Client, make: Make, question: str, found: set[str]) -> None:
+def test_staffs_usual_questions_are_filters(admin_client: Client, make: Make, question: str, found: set[str]) -> None:
     now = timezone.now()
     make(State.HELD, username="held")
     make(State.REJECTED, username="rejected")

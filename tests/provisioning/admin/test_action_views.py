@@ -82,7 +82,7 @@ def due_at(account: Account) -> Any:
 @pytest.mark.parametrize("role", ROLES)
 @states
 @actions
-def test_an_action_is_done_for_who_may_do_it_where_it_is_legal_and_for_nobody_else(
+def test_an_action_needs_its_permission_and_a_state_that_allows_it(
     as_role: AsRole, make: Make, action: Action, state: State, role: str
 ) -> None:
     account = made(make, state)
@@ -105,7 +105,7 @@ def test_an_action_is_done_for_who_may_do_it_where_it_is_legal_and_for_nobody_el
 @pytest.mark.parametrize("role", ROLES)
 @states
 @actions
-def test_the_page_of_an_account_offers_just_what_is_legal_to_who_may_do_it(
+def test_an_accounts_page_offers_only_the_actions_that_are_allowed(
     as_role: AsRole, make: Make, action: Action, state: State, role: str
 ) -> None:
     account = made(make, state)
@@ -115,7 +115,7 @@ def test_the_page_of_an_account_offers_just_what_is_legal_to_who_may_do_it(
 
 
 @actions
-def test_an_action_pressed_twice_is_done_once(admin_client: Client, make: Make, action: Action) -> None:
+def test_an_action_clicked_twice_is_done_once(admin_client: Client, make: Make, action: Action) -> None:
     state = next(state for name, state in LEADS_TO if name == action.name)
     account = made(make, state)
     act(admin_client, action, account)
@@ -129,7 +129,7 @@ def test_an_action_pressed_twice_is_done_once(admin_client: Client, make: Make, 
 
 
 @actions
-def test_an_action_is_not_done_to_an_account_that_has_changed_since_the_page_showed_it(
+def test_an_action_is_not_done_if_the_account_changed_meanwhile(
     admin_client: Client, make: Make, action: Action
 ) -> None:
     account = made(make, next(state for name, state in LEADS_TO if name == action.name))
@@ -139,14 +139,16 @@ def test_an_action_is_not_done_to_an_account_that_has_changed_since_the_page_sho
     assert due_at(account) == before
 
 
-def test_who_was_too_late_is_told_what_happened_meanwhile(admin_client: Client, make: Make) -> None:
+def test_a_late_action_reports_what_happened_meanwhile(admin_client: Client, make: Make) -> None:
     account = make(State.HELD)
     act(admin_client, BY_NAME["approve"], account)
     assert "is now Queued (Approved by dora, just now)." in told(act(admin_client, BY_NAME["decline"], account))
 
 
 @actions
-def test_what_cannot_be_undone_is_asked_for_twice(admin_client: Client, make: Make, action: Action) -> None:
+def test_an_action_that_cannot_be_undone_asks_for_confirmation(
+    admin_client: Client, make: Make, action: Action
+) -> None:
     account = made(make, next(state for name, state in LEADS_TO if name == action.name))
     data = {"seen": account.state_changed_at.isoformat()}
     response = admin_client.post(reverse(f"admin:provisioning_account_{action.name}", args=[account.pk]), data)
@@ -155,7 +157,7 @@ def test_what_cannot_be_undone_is_asked_for_twice(admin_client: Client, make: Ma
     assert asked == (action.name in {"decline", "close", "wipe_token", "erase", "assign"})
 
 
-def test_giving_up_wipes_the_password(admin_client: Client, make: Make) -> None:
+def test_closing_an_account_wipes_the_password(admin_client: Client, make: Make) -> None:
     account = make(State.REJECTED)
     act(admin_client, BY_NAME["close"], account)
     account.refresh_from_db()
@@ -169,7 +171,7 @@ def test_looking_at_the_confirmation_page_does_nothing(admin_client: Client, mak
 
 
 @actions
-def test_in_bulk_an_action_is_done_where_it_is_legal_and_the_rest_is_named(
+def test_a_bulk_action_skips_and_names_accounts_whose_state_forbids_it(
     admin_client: Client, make: Make, action: Action
 ) -> None:
     accounts = {state: made(make, state) for state in State}
@@ -186,7 +188,7 @@ def test_in_bulk_an_action_is_done_where_it_is_legal_and_the_rest_is_named(
 
 @pytest.mark.parametrize("role", ROLES)
 @actions
-def test_in_bulk_an_action_is_for_who_may_do_it(as_role: AsRole, make: Make, action: Action, role: str) -> None:
+def test_a_bulk_action_needs_its_permission(as_role: AsRole, make: Make, action: Action, role: str) -> None:
     state = next(state for name, state in LEADS_TO if name == action.name)
     account = made(make, state)
     client = as_role(role)
@@ -196,7 +198,7 @@ def test_in_bulk_an_action_is_for_who_may_do_it(as_role: AsRole, make: Make, act
         assert (f'value="{action.name}"' in client.get(LIST).content.decode()) == may(role, action)
 
 
-def test_in_bulk_what_cannot_be_undone_is_asked_for_twice(admin_client: Client, make: Make) -> None:
+def test_a_bulk_action_that_cannot_be_undone_asks_for_confirmation(admin_client: Client, make: Make) -> None:
     rejected, created = make(State.REJECTED), make(State.CREATED)
     data = {"action": "close", "_selected_action": [rejected.pk, created.pk]}
     page = admin_client.post(LIST, data).content.decode()
@@ -206,9 +208,7 @@ def test_in_bulk_what_cannot_be_undone_is_asked_for_twice(admin_client: Client, 
 
 
 @pytest.mark.parametrize("action", ["close", "erase"])
-def test_staff_are_told_that_an_account_given_up_may_exist_at_the_provider(
-    admin_client: Client, make: Make, action: str
-) -> None:
+def test_staff_are_warned_that_a_closed_account_may_exist(admin_client: Client, make: Make, action: str) -> None:
     warning = "may exist at Constant Contact"
     doubtful, certain = made(make, State.UNCONFIRMED), make(State.REJECTED)
 
@@ -221,14 +221,16 @@ def test_staff_are_told_that_an_account_given_up_may_exist_at_the_provider(
     assert page.count(f"<strong>{warning}") == 1
 
 
-def test_a_bulk_too_large_is_refused_whole(admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bulk_action_on_too_many_accounts_is_refused(
+    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("provisioning.admin.action_views.MOST_AT_ONCE", 1)
     one, two = make(State.HELD), make(State.HELD)
     assert "at most 1 accounts" in told(act_in_bulk(admin_client, BY_NAME["approve"], one, two))
     assert {due_at(one)[0], due_at(two)[0]} == {State.HELD}
 
 
-def test_a_list_of_one_state_offers_only_what_is_legal_there(admin_client: Client, make: Make) -> None:
+def test_a_list_of_one_state_offers_only_actions_for_that_state(admin_client: Client, make: Make) -> None:
     make(State.HELD)
     page = admin_client.get(LIST, {"state__exact": "held"}).content.decode()
     assert 'value="approve"' in page

@@ -28,9 +28,7 @@ def assign(client: Client, account: Account, to: User | None, **fields: str) -> 
     return client.post(reverse("admin:provisioning_account_assign", args=[account.pk]), data, follow=True)
 
 
-def test_an_account_is_assigned_to_a_colleague_and_taken_away_again(
-    admin_client: Client, make: Make, ben: User
-) -> None:
+def test_an_account_is_assigned_to_a_colleague_and_unassigned(admin_client: Client, make: Make, ben: User) -> None:
     account = make(State.HELD)
     page = assign(admin_client, account, ben).content.decode()
     assert "Assigned to Ben Bauer" in page
@@ -42,7 +40,7 @@ def test_an_account_is_assigned_to_a_colleague_and_taken_away_again(
     assert AuditEntry.objects.first().detail == "to nobody"  # type: ignore[union-attr]
 
 
-def test_an_account_can_be_taken_with_one_button(admin_client: Client, make: Make) -> None:
+def test_one_button_assigns_an_account_to_yourself(admin_client: Client, make: Make) -> None:
     account = make(State.HELD)
     page = admin_client.get(page_of(account))
     assert "Assign to me" in page.content.decode()
@@ -51,9 +49,7 @@ def test_an_account_can_be_taken_with_one_button(admin_client: Client, make: Mak
     assert "Assign to me" not in admin_client.get(page_of(account)).content.decode()
 
 
-def test_many_are_assigned_at_once_and_the_page_says_who_has_them_now(
-    admin_client: Client, make: Make, ben: User
-) -> None:
+def test_a_bulk_assignment_says_who_has_the_accounts_now(admin_client: Client, make: Make, ben: User) -> None:
     accounts = [make(State.HELD, assignee=ben), make(State.CREATED)]
     data = {"action": "assign", "_selected_action": [account.pk for account in accounts]}
     page = admin_client.post(LIST, data).content.decode()
@@ -77,7 +73,7 @@ def test_only_active_staff_can_get_accounts(admin_client: Client, make: Make, be
 @pytest.mark.parametrize(
     ("assignee", "shown"), [("me", ["mine"]), ("nobody", ["free"]), ("x", ["bens", "free", "mine"])]
 )
-def test_the_list_can_be_narrowed_down_to_mine_or_nobodys(
+def test_the_list_can_be_filtered_to_mine_or_unassigned(
     admin_client: Client, make: Make, ben: User, assignee: str, shown: list[str]
 ) -> None:
     make(State.HELD, username="mine", assignee=User.objects.get(username="dora"))
@@ -102,7 +98,7 @@ def test_an_account_stays_when_its_assignee_leaves(make: Make, ben: User) -> Non
     assert account.assignee is None
 
 
-def test_assignees_cost_the_list_no_more_queries(admin_client: Client, make: Make, ben: User) -> None:
+def test_assignees_do_not_add_queries_to_the_list(admin_client: Client, make: Make, ben: User) -> None:
     make(State.HELD)
     admin_client.get(LIST)
     costs: list[int] = []
@@ -115,7 +111,7 @@ def test_assignees_cost_the_list_no_more_queries(admin_client: Client, make: Mak
     assert costs[0] == costs[1]
 
 
-def test_a_note_or_an_assignment_is_not_taken_for_what_changed_an_account(
+def test_a_note_or_an_assignment_is_not_reported_as_a_change(
     as_role: Callable[[str], Client], make: Make, ben: User
 ) -> None:
     account = make(State.HELD)

@@ -33,7 +33,9 @@ def text_of(client: Client, path: str, **query: str) -> str:
 
 
 @pytest.mark.parametrize("where", ["page", "trail", "export"])
-def test_a_customers_correction_is_told_from_what_to_what(admin_client: Client, corrected: Account, where: str) -> None:
+def test_a_customers_correction_is_recorded_with_old_and_new_values(
+    admin_client: Client, corrected: Account, where: str
+) -> None:
     page = text_of(admin_client, {"page": page_of(corrected), "trail": LIST, "export": f"{LIST}export.csv"}[where])
     assert "the customer" in page
     for words in ("Phone: 555 0100 → 555 010 0199", "no → yes", f"Password: {MASKED}"):
@@ -42,25 +44,25 @@ def test_a_customers_correction_is_told_from_what_to_what(admin_client: Client, 
         assert secret not in page
 
 
-def test_a_change_before_sending_is_told_too(make: Make) -> None:
+def test_a_change_before_sending_is_recorded_too(make: Make) -> None:
     services.change(make(State.QUEUED), {"first_name": "Bea"})
     entry = AuditEntry.objects.get()
     assert (entry.what, entry.who, entry.changes) == ("Changed", "the customer", {"first_name": ["Ana", "Bea"]})
 
 
-def test_what_staff_did_is_told_with_who_it_was(admin_client: Client, make: Make) -> None:
+def test_an_action_is_recorded_with_the_member_of_staff(admin_client: Client, make: Make) -> None:
     account = make(State.HELD)
     act(admin_client, BY_NAME["approve"], account)
     assert "Approved by dora." in text_of(admin_client, page_of(account))
     assert "dora" in text_of(admin_client, LIST)
 
 
-def test_nothing_is_recorded_where_nothing_was_done(admin_client: Client, make: Make) -> None:
+def test_an_action_without_effect_is_not_recorded(admin_client: Client, make: Make) -> None:
     act(admin_client, BY_NAME["approve"], make(State.CREATED))
     assert not AuditEntry.objects.exists()
 
 
-def test_erasing_masks_the_values_and_keeps_who_and_what(corrected: Account) -> None:
+def test_erasing_masks_the_values_and_keeps_the_record(corrected: Account) -> None:
     services.erase(Account.objects.get(pk=corrected.pk))
     entry = AuditEntry.objects.get()
     assert (entry.what, set(entry.changes)) == ("Corrected", {"phone", "gdpr_opt_out", "password"})
@@ -75,7 +77,7 @@ def test_erasing_masks_the_values_and_keeps_who_and_what(corrected: Account) -> 
         (f"{LIST}export.csv", "Audit trail exported", ""),
     ],
 )
-def test_an_export_is_recorded_without_what_was_searched_for(
+def test_an_export_is_recorded_without_the_search_terms(
     admin_client: Client, make: Make, export: str, what: str, detail: str
 ) -> None:
     make(State.HELD)
@@ -95,7 +97,7 @@ def test_it_can_be_filtered_and_searched(
     assert text_of(admin_client, f"{LIST}export.csv", **query).count("the customer") == shown
 
 
-def test_many_entries_cost_no_more_queries(admin_client: Client, make: Make) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_entries(admin_client: Client, make: Make) -> None:
     admin_client.get(LIST)
     costs = []
     for _ in range(2):

@@ -34,13 +34,13 @@ def three_years(make: Make) -> None:
         ({"submitted_at__year": 1999}, ["All dates"]),
     ],
 )
-def test_the_list_is_narrowed_down_to_years_months_and_days(
+def test_the_list_can_be_narrowed_by_year_month_and_day(
     admin_client: Client, three_years: None, query: dict[str, int], titles: list[str]
 ) -> None:
     assert dates(admin_client, **query) == titles
 
 
-def test_each_date_leads_to_its_accounts_and_keeps_the_filter(admin_client: Client, three_years: None) -> None:
+def test_each_date_links_to_its_accounts_and_keeps_the_filter(admin_client: Client, three_years: None) -> None:
     (link,) = (link for link in admin_client.get(LIST, {"q": "alder"}).context["cl"].dates() if link.title == "2024")
     assert "q=alder" in link.url
     assert [account.submitted_at.year for account in admin_client.get(LIST + link.url).context["cl"].result_list] == [
@@ -61,18 +61,18 @@ def test_each_date_leads_to_its_accounts_and_keeps_the_filter(admin_client: Clie
         {"submitted_at__year": 2023, "submitted_at__month": 13},
     ],
 )
-def test_a_date_that_is_none_is_no_error_of_ours(
+def test_an_invalid_date_is_not_a_server_error(
     admin_client: Client, three_years: None, query: dict[str, Any], page: str
 ) -> None:
     assert admin_client.get(LIST + page, query, follow=True).status_code == 200
 
 
-def test_an_empty_list_has_no_dates_and_offers_nothing_to_do(admin_client: Client) -> None:
+def test_an_empty_list_has_no_dates_and_no_actions(admin_client: Client) -> None:
     assert dates(admin_client) == []
     assert 'name="action"' not in admin_client.get(LIST).content.decode()
 
 
-def test_a_filter_of_what_was_found_looks_beyond_the_newest(
+def test_a_filter_on_search_results_covers_more_than_the_newest(
     admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ShortPaginator, "MOST", 2)
@@ -83,9 +83,7 @@ def test_a_filter_of_what_was_found_looks_beyond_the_newest(
     assert [account.pk for account in shown] == [old.pk]
 
 
-def test_the_pages_of_the_list_follow_one_another(
-    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_of_the_list_are_contiguous(admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provisioning.admin.accounts.AccountAdmin.list_per_page", 2)
     names = [make(State.CREATED).username for _ in range(5)]
     shown = [
@@ -96,7 +94,7 @@ def test_the_pages_of_the_list_follow_one_another(
 
 
 @pytest.mark.parametrize("query", [{}, {"q": "alder"}, {"o": "2"}, {"all": ""}])
-def test_the_list_asks_which_accounts_it_shows_once(admin_client: Client, make: Make, query: dict[str, str]) -> None:
+def test_the_list_queries_its_accounts_once(admin_client: Client, make: Make, query: dict[str, str]) -> None:
     for _ in range(3):
         make(State.CREATED)
     admin_client.get(LIST)
@@ -106,7 +104,9 @@ def test_the_list_asks_which_accounts_it_shows_once(admin_client: Client, make: 
     assert not [each for each in captured if "COUNT(" in each["sql"] and "LIMIT" not in each["sql"]]
 
 
-def test_a_long_list_is_counted_only_so_far(admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_is_counted_up_to_a_limit(
+    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ShortPaginator, "MOST", 3)
     for _ in range(2):
         make(State.CREATED)
@@ -118,7 +118,7 @@ def test_a_long_list_is_counted_only_so_far(admin_client: Client, make: Make, mo
     assert "many found" in page
 
 
-def test_a_search_without_results_says_what_to_try(admin_client: Client, make: Make) -> None:
+def test_a_search_without_results_suggests_what_to_try(admin_client: Client, make: Make) -> None:
     make(State.CREATED)
     page = admin_client.get(LIST, {"q": "birch"}).content.decode()
     assert 'No account matches "birch"' in page

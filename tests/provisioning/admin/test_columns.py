@@ -22,7 +22,7 @@ def shown(client: Client) -> list[str]:
     return [name for name in client.get(LIST).context["cl"].list_display if name != "action_checkbox"]
 
 
-def test_the_list_shows_the_chosen_columns_in_their_usual_order(admin_client: Client, make: Make) -> None:
+def test_the_list_shows_the_chosen_columns_in_the_standard_order(admin_client: Client, make: Make) -> None:
     make(State.CREATED, phone="+49 30 1234567")
     assert shown(admin_client) == [*USUAL]
     choose(admin_client, "phone", "colored_state")
@@ -33,26 +33,26 @@ def test_the_list_shows_the_chosen_columns_in_their_usual_order(admin_client: Cl
     assert 'value="email">' in page
 
 
-def test_a_choice_is_everyones_own(admin_client: Client, client: Client, make: Make) -> None:
+def test_each_user_has_their_own_choice(admin_client: Client, client: Client, make: Make) -> None:
     choose(admin_client, "phone")
     other = Client()
     other.force_login(User.objects.create_superuser("ben"))
     assert shown(other) == [*USUAL]
 
 
-def test_choosing_no_column_restores_the_usual_ones(admin_client: Client) -> None:
+def test_choosing_no_column_restores_the_default(admin_client: Client) -> None:
     choose(admin_client, "phone")
     choose(admin_client)
     assert shown(admin_client) == [*USUAL]
 
 
-def test_the_list_stays_as_it_was_filtered(admin_client: Client) -> None:
+def test_the_filter_is_kept(admin_client: Client) -> None:
     response = choose(admin_client, "phone", query="state__exact=held&o=2&q=a%26b")
     assert response.url == f"{LIST}?state__exact=held&q=a%26b"
 
 
 @pytest.mark.parametrize("query", ["//evil.example", "https://evil.example", "\r\nX: y"])
-def test_no_address_leads_anywhere_else(admin_client: Client, query: str) -> None:
+def test_the_redirect_never_leaves_the_list(admin_client: Client, query: str) -> None:
     assert choose(admin_client, query=query).url.startswith(f"{LIST}?")
 
 
@@ -61,7 +61,7 @@ def test_unknown_columns_are_ignored(admin_client: Client) -> None:
     assert shown(admin_client) == ["customer", "phone"]
 
 
-def test_all_columns_together_cost_no_more_queries_for_more_accounts(admin_client: Client, make: Make) -> None:
+def test_all_columns_together_add_no_queries_for_more_accounts(admin_client: Client, make: Make) -> None:
     choose(admin_client, *COLUMNS)
     costs = []
     for _ in range(2):

@@ -44,7 +44,7 @@ def test_the_refused_value_comes_first_with_the_reason(admin_client: Client, rej
         ({}, "Constant Contact didn't name a field"),
     ],
 )
-def test_whatever_was_refused_is_said(admin_client: Client, make: Make, refused: dict[str, str], words: str) -> None:
+def test_every_refusal_is_shown(admin_client: Client, make: Make, refused: dict[str, str], words: str) -> None:
     account = make(State.REJECTED)
     attempt(account, Attempt.Outcome.REFUSED, refused=refused)
     page = admin_client.get(reverse("admin:provisioning_account_correct", args=[account.pk])).content.decode()
@@ -52,7 +52,7 @@ def test_whatever_was_refused_is_said(admin_client: Client, make: Make, refused:
     assert ("Only the customer can choose another password" in page) == ("password" in refused)
 
 
-def test_fields_have_names_and_hints_for_people(admin_client: Client, rejected: Account, settings: Any) -> None:
+def test_fields_have_readable_names_and_hints(admin_client: Client, rejected: Account, settings: Any) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
     page = admin_client.get(reverse("admin:provisioning_account_correct", args=[rejected.pk])).content.decode()
     for words in ("Country:", "State or province:", "No marketing by Constant Contact", "At least 6 letters"):
@@ -69,7 +69,7 @@ def test_a_correction_changes_what_was_entered_and_sends_again(admin_client: Cli
     assert (entry.what, entry.who, entry.changes) == ("Corrected", "dora", {"phone": ["555 0100", "555 010 0100"]})
 
 
-def test_what_was_refused_is_not_sent_again_unchanged(admin_client: Client, rejected: Account) -> None:
+def test_a_refused_value_is_not_sent_again_unchanged(admin_client: Client, rejected: Account) -> None:
     page = correct(admin_client, rejected).content.decode()
     assert "Nothing has changed, so Constant Contact would refuse it again." in page
     rejected.refresh_from_db()
@@ -86,7 +86,7 @@ def test_what_was_refused_is_not_sent_again_unchanged(admin_client: Client, reje
         ({"password": "Weak"}, set()),
     ],
 )
-def test_only_what_can_help_is_offered(
+def test_only_actions_that_can_help_are_offered(
     admin_client: Client, make: Make, refused: dict[str, str], offered: set[str]
 ) -> None:
     account = make(State.REJECTED)
@@ -100,7 +100,7 @@ def test_only_what_can_help_is_offered(
     assert (account.state == State.QUEUED) == ("retry" in offered)
 
 
-def test_a_new_country_drops_a_state_that_is_not_in_it(admin_client: Client, rejected: Account) -> None:
+def test_a_new_country_drops_a_state_of_another_country(admin_client: Client, rejected: Account) -> None:
     correct(admin_client, rejected, country_code="DE")
     rejected.refresh_from_db()
     assert (rejected.country_code, rejected.state_code) == ("DE", "")
@@ -116,7 +116,7 @@ def test_a_new_country_drops_a_state_that_is_not_in_it(admin_client: Client, rej
         ("country_code", "CA", "Choose a province or territory of Canada."),
     ],
 )
-def test_a_wrong_value_is_refused_beside_its_field_and_nothing_is_lost(
+def test_an_invalid_value_is_reported_at_its_field_and_nothing_is_lost(
     admin_client: Client, make: Make, rejected: Account, name: str, value: str, words: str
 ) -> None:
     make(State.QUEUED, username="held-already")
@@ -128,7 +128,7 @@ def test_a_wrong_value_is_refused_beside_its_field_and_nothing_is_lost(
     assert rejected.state == State.REJECTED
 
 
-def test_a_correction_of_what_was_corrected_meanwhile_does_nothing(admin_client: Client, rejected: Account) -> None:
+def test_a_correction_after_another_correction_does_nothing(admin_client: Client, rejected: Account) -> None:
     seen = Account.objects.get(pk=rejected.pk)
     correct(admin_client, rejected, phone="555 010 0100")
     assert "Nothing was done" in told(correct(admin_client, seen, phone="555 010 9999"))
@@ -136,9 +136,7 @@ def test_a_correction_of_what_was_corrected_meanwhile_does_nothing(admin_client:
     assert rejected.phone == "555 010 0100"
 
 
-def test_a_correction_of_an_account_that_was_refused_again_meanwhile_does_nothing(
-    admin_client: Client, rejected: Account
-) -> None:
+def test_a_correction_after_a_second_refusal_does_nothing(admin_client: Client, rejected: Account) -> None:
     response = correct(admin_client, rejected, phone="555 010 0100", seen="2001-01-01T00:00:00+00:00")
     assert "Nothing was done" in told(response)
 

@@ -36,19 +36,19 @@ def decided(client: Client, account: Account, choice: str, **data: Any) -> Any:
     return client.post(url(account), seen | {"choice": choice} | data, follow=True)
 
 
-def test_what_was_sent_stands_beside_what_is_listed(admin_client: Client, doubtful: Account) -> None:
+def test_the_sent_values_are_shown_beside_the_listed_ones(admin_client: Client, doubtful: Account) -> None:
     page = admin_client.get(url(doubtful)).content.decode()
     for words in (doubtful.username, doubtful.organization_name, THEIRS, "7", "no sign-up here"):
         assert words.replace("'", "&#x27;") in page
 
 
-def test_its_page_leads_there_and_its_timeline_says_why(admin_client: Client, doubtful: Account) -> None:
+def test_the_accounts_page_links_to_it_and_its_timeline_says_why(admin_client: Client, doubtful: Account) -> None:
     page = admin_client.get(page_of(doubtful)).content.decode()
     assert url(doubtful) in page
     assert "Please decide." in page
 
 
-def test_a_listed_account_can_be_said_to_be_the_customers(admin_client: Client, doubtful: Account) -> None:
+def test_staff_can_decide_that_a_listed_account_is_the_customers(admin_client: Client, doubtful: Account) -> None:
     choice = next(value for value, _label in admin_client.get(url(doubtful)).context["form"].fields["choice"].choices)
     assert "Matched to a listed account: account ID 7." in told(decided(admin_client, doubtful, choice))
     account = again(doubtful)
@@ -56,13 +56,13 @@ def test_a_listed_account_can_be_said_to_be_the_customers(admin_client: Client, 
     assert "Matched to a listed account by dora." in admin_client.get(page_of(account)).content.decode()
 
 
-def test_the_username_can_be_said_to_be_somebody_elses(admin_client: Client, doubtful: Account) -> None:
+def test_staff_can_decide_that_the_username_is_somebody_elses(admin_client: Client, doubtful: Account) -> None:
     assert "somebody else" in told(decided(admin_client, doubtful, "others"))
     assert again(doubtful).state == State.REJECTED
     assert doubtful.attempts.latest("pk").outcome == Attempt.Outcome.OTHERS
 
 
-def test_an_account_of_another_sign_up_is_not_on_offer(admin_client: Client, doubtful: Account) -> None:
+def test_another_sign_ups_account_is_not_offered(admin_client: Client, doubtful: Account) -> None:
     other = account_in(State.CREATED, username="other", account_id="7", organization_name="Other Corp")
     page = admin_client.get(url(doubtful))
     assert len(page.context["form"].fields["choice"].choices) == 1
@@ -75,23 +75,25 @@ def test_nothing_is_decided_without_a_choice(admin_client: Client, doubtful: Acc
 
 
 @pytest.mark.parametrize("seen", ["2001-01-01T00:00:00+00:00", "nonsense"])
-def test_nobody_decides_about_what_they_have_not_seen(seen: str, admin_client: Client, doubtful: Account) -> None:
+def test_a_decision_about_an_entry_that_was_not_shown_is_refused(
+    seen: str, admin_client: Client, doubtful: Account
+) -> None:
     assert "has changed since you opened it" in told(decided(admin_client, doubtful, "others", seen=seen))
     assert again(doubtful).state == State.UNCONFIRMED
 
 
-def test_an_account_that_is_no_longer_unconfirmed_is_not_decided_about(admin_client: Client) -> None:
+def test_an_account_that_is_no_longer_unconfirmed_is_left_alone(admin_client: Client) -> None:
     account = account_in(State.CREATED)
     assert "has changed since you opened it" in told(admin_client.get(url(account), follow=True))
 
 
-def test_where_nothing_is_listed_the_page_says_so(admin_client: Client) -> None:
+def test_without_a_listed_entry_the_page_says_so(admin_client: Client) -> None:
     page = admin_client.get(url(unanswered())).content.decode()
     assert "No account with this username." in page
     assert "has not been read in full yet" in page
 
 
-def test_a_list_that_is_not_calibrated_is_said_to_prove_nothing(admin_client: Client, v3: None) -> None:
+def test_the_page_says_that_an_uncalibrated_list_proves_nothing(admin_client: Client, v3: None) -> None:
     assert "not known yet whether that list shows usernames" in admin_client.get(url(unanswered())).content.decode()
 
 

@@ -32,7 +32,7 @@ def send(client: Client, where: str, **fields: str) -> Any:
         ({"reason": "other", "note": "x" * 501}, "at most 500 characters"),
     ],
 )
-def test_without_a_reason_nobody_is_declined(
+def test_declining_needs_a_reason(
     admin_client: Client, make: Make, where: str, fields: dict[str, str], problem: str
 ) -> None:
     make(State.HELD)
@@ -43,7 +43,7 @@ def test_without_a_reason_nobody_is_declined(
 
 
 @pytest.mark.parametrize("where", ["one", "some", "all"])
-def test_the_reason_is_kept_with_the_account_and_shown(admin_client: Client, make: Make, where: str) -> None:
+def test_the_reason_is_stored_with_the_account_and_shown(admin_client: Client, make: Make, where: str) -> None:
     make(State.HELD)
     send(admin_client, where, reason="other", note="We only serve bakeries.")
     account = Account.objects.get()
@@ -52,13 +52,13 @@ def test_the_reason_is_kept_with_the_account_and_shown(admin_client: Client, mak
     assert "We only serve bakeries." in admin_client.get(page_of(account)).content.decode()
 
 
-def test_staff_are_told_in_which_language_the_customer_reads(admin_client: Client, make: Make) -> None:
+def test_staff_see_the_customers_language(admin_client: Client, make: Make) -> None:
     account = make(State.HELD, language="fr")
     url = reverse("admin:provisioning_account_decline", args=[account.pk])
     assert "reads French" in admin_client.get(url).content.decode()
 
 
-def test_approving_all_asks_for_no_reason(admin_client: Client, make: Make) -> None:
+def test_approving_needs_no_reason(admin_client: Client, make: Make) -> None:
     make(State.HELD)
     press(admin_client, "approve", reason="", note="")
     assert Account.objects.get().state == State.QUEUED

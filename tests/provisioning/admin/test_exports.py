@@ -31,7 +31,7 @@ def csv_rows(client: Client, **query: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(exported(client, "csv", **query).removeprefix("\ufeff"))))
 
 
-def test_both_formats_hold_what_the_list_shows_for_the_same_filter(admin_client: Client, make: Make) -> None:
+def test_both_formats_have_the_accounts_of_the_filtered_list(admin_client: Client, make: Make) -> None:
     wanted = [make(State.CREATED, country_code="CA"), make(State.CREATED, country_code="CA")]
     make(State.REJECTED, country_code="CA")
     make(State.CREATED)
@@ -49,7 +49,7 @@ def test_all_pages_of_the_list_are_exported(admin_client: Client, make: Make, mo
     assert len(csv_rows(admin_client)) == 5
 
 
-def test_rows_are_in_the_order_of_the_list_whatever_is_read_at_a_time(
+def test_rows_are_in_the_order_of_the_list_for_any_batch_size(
     admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exports, "CHUNK", 2)
@@ -59,7 +59,7 @@ def test_rows_are_in_the_order_of_the_list_whatever_is_read_at_a_time(
 
 
 @pytest.mark.parametrize("path", [f"{EXPORT}csv", f"{EXPORT}json", "/admin/provisioning/auditentry/export.csv"])
-def test_an_export_needs_no_connection_of_its_own(
+def test_an_export_needs_no_extra_database_connection(
     pgbouncer: PgBouncer, admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """Behind pgbouncer, somebody else gets the connection between two statements."""
@@ -102,7 +102,7 @@ FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-1", "-1-800", "@SUM(A1)", "\t=1", 
 
 
 @pytest.mark.parametrize("text", FORMULAS)
-def test_no_cell_starts_a_formula(text: str) -> None:
+def test_no_cell_starts_with_a_formula(text: str) -> None:
     assert cell(text) == f"'{text}"
 
 
@@ -118,7 +118,7 @@ def test_no_cell_starts_a_formula(text: str) -> None:
         ("030 1234567", "030 1234567"),
     ],
 )
-def test_a_phone_number_is_not_changed_into_anything_else(phone: str, dialed: str) -> None:
+def test_a_phone_number_is_exported_unchanged(phone: str, dialed: str) -> None:
     assert cell(phone) == dialed
 
 
@@ -127,7 +127,7 @@ def test_every_value_is_quoted_so_that_digits_can_be_read_as_text() -> None:
     assert lines[1] == '"030","","plain, with ""quotes"" and ü"\r\n'
 
 
-def test_a_csv_file_is_in_words_and_local_times(admin_client: Client, make: Make, settings: Settings) -> None:
+def test_a_csv_file_has_words_and_local_times(admin_client: Client, make: Make, settings: Settings) -> None:
     settings.TIME_ZONE = "America/New_York"
     rejected = make(State.REJECTED, phone="+49 30 1234567", submitted_at=datetime(2026, 7, 1, 16, tzinfo=UTC))
     attempt(rejected, Attempt.Outcome.REFUSED, refused={"phone": "#/phone: Not a phone number", "email": "Too short"})
@@ -146,7 +146,7 @@ def test_a_csv_file_is_in_words_and_local_times(admin_client: Client, make: Make
     assert rows["declined"]["Refused by Constant Contact"] == ""
 
 
-def test_programs_read_what_was_refused_by_property(admin_client: Client, make: Make) -> None:
+def test_json_lists_refusals_by_property(admin_client: Client, make: Make) -> None:
     corrected, rejected = make(State.CREATED), make(State.REJECTED)
     for account in (corrected, rejected):
         attempt(account, Attempt.Outcome.REFUSED, refused={"phone": "Not a phone number"})
@@ -165,9 +165,7 @@ def test_no_secret_is_exported(admin_client: Client, make: Make, kind: str) -> N
     assert not [secret for secret in (PASSWORD, TOKEN, *secrets) if secret in text]
 
 
-def test_what_the_partner_sent_is_exported_and_found_whatever_the_settings_say_now(
-    admin_client: Client, make: Make
-) -> None:
+def test_sent_partner_properties_are_exported_as_sent_not_as_configured(admin_client: Client, make: Make) -> None:
     ours, theirs, never_sent = make(State.CREATED), make(State.CREATED), make(State.QUEUED)
     attempt(ours, Attempt.Outcome.NOT_DONE, sent={"billing_locale": "en_US"})
     attempt(ours, sent={"single_billing": True, "managed_site_owner": True, "partner_account_id": "4711"})
@@ -203,5 +201,5 @@ def test_exporting_is_for_operators_and_administrators(as_role: AsRole, make: Ma
 
 
 @pytest.mark.parametrize(("path", "status"), [("pdf", 404), ("csv?submitted_at__year=x", 302)])
-def test_a_wrong_address_is_no_error_of_ours(admin_client: Client, path: str, status: int) -> None:
+def test_an_invalid_filter_is_not_a_server_error(admin_client: Client, path: str, status: int) -> None:
     assert admin_client.get(EXPORT + path).status_code == status

@@ -35,7 +35,7 @@ def states() -> list[str]:
 
 
 @pytest.mark.parametrize(("action", "state"), [("approve", "queued"), ("decline", "closed")])
-def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, action: str, state: str) -> None:
+def test_one_click_covers_all_held_sign_ups(three: None, as_role: AsRole, action: str, state: str) -> None:
     client = as_role("Operator")
     assert "3 sign-ups need your approval" in client.get(PAGE).content.decode()
 
@@ -48,7 +48,7 @@ def test_one_press_is_for_all_that_is_held(three: None, as_role: AsRole, action:
 
 
 @pytest.mark.parametrize(("role", "action"), [("Viewer", "approve"), ("Operator", "erase"), ("Operator", "")])
-def test_who_may_not_does_nothing(three: None, as_role: AsRole, role: str, action: str) -> None:
+def test_staff_without_the_permission_can_do_nothing(three: None, as_role: AsRole, role: str, action: str) -> None:
     client = as_role(role)
     assert ("Approve all" in client.get(PAGE).content.decode()) == (role == "Operator")
 
@@ -56,7 +56,7 @@ def test_who_may_not_does_nothing(three: None, as_role: AsRole, role: str, actio
     assert states() == ["held", "held", "held", "rejected"]
 
 
-def test_more_than_one_press_can_take_are_said_to_be_left(
+def test_the_page_says_how_many_one_click_could_not_cover(
     three: None, as_role: AsRole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(held, "MOST_AT_ONCE", 2)
@@ -68,7 +68,9 @@ def test_more_than_one_press_can_take_are_said_to_be_left(
 
 
 @pytest.mark.parametrize("action", ["approve", "decline"])
-def test_what_came_after_the_page_was_opened_is_left(three: None, make: Make, as_role: AsRole, action: str) -> None:
+def test_sign_ups_held_after_the_page_was_opened_are_left(
+    three: None, make: Make, as_role: AsRole, action: str
+) -> None:
     client = as_role("Operator")
     seen = client.get(PAGE).context["seen"]
     late = make(State.HELD, state_changed_at=timezone.now() + timedelta(seconds=1))
@@ -80,7 +82,7 @@ def test_what_came_after_the_page_was_opened_is_left(three: None, make: Make, as
 
 
 @pytest.mark.parametrize("seen", ["", "x", "2026-02-31", "9" * 30, "\0"])
-def test_without_having_seen_any_nothing_is_done(three: None, as_role: AsRole, seen: str) -> None:
+def test_nothing_is_done_if_the_page_showed_no_held_sign_ups(three: None, as_role: AsRole, seen: str) -> None:
     as_role("Operator").post(PAGE, {"action": "approve", "seen": seen})
 
     assert states() == ["held", "held", "held", "rejected"]

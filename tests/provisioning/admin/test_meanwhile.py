@@ -29,7 +29,7 @@ def a_minute_later() -> None:
 
 
 @pytest.mark.parametrize("action", ["approve", "decline"])
-def test_the_second_of_two_is_told_who_was_faster_and_when(
+def test_the_second_of_two_is_told_who_was_first_and_when(
     admin_client: Client, as_role: AsRole, make: Make, action: str
 ) -> None:
     four = [make(State.HELD) for _ in range(4)]
@@ -39,7 +39,9 @@ def test_the_second_of_two_is_told_who_was_faster_and_when(
     assert told(answer) == "Nothing changed for 4 of 4 accounts: 4 are Queued (Approved by dora, 1\xa0minute ago)."
 
 
-def test_where_the_choices_overlap_both_parts_are_told(admin_client: Client, as_role: AsRole, make: Make) -> None:
+def test_overlapping_choices_report_what_was_done_and_what_was_not(
+    admin_client: Client, as_role: AsRole, make: Make
+) -> None:
     three = [make(State.HELD) for _ in range(3)]
     post(admin_client, "approve", three[0])
     answer = post(as_role("Operator"), "decline", *three, confirmed="yes")
@@ -47,7 +49,7 @@ def test_where_the_choices_overlap_both_parts_are_told(admin_client: Client, as_
     assert "Nothing changed for 1 of 3 accounts: 1 is Queued (Approved by dora, just now)." in told(answer)
 
 
-def test_the_page_that_asks_for_confirmation_tells_what_is_left_out(
+def test_the_confirmation_page_says_which_accounts_are_skipped(
     admin_client: Client, as_role: AsRole, make: Make
 ) -> None:
     one, two = make(State.HELD), make(State.HELD)
@@ -57,14 +59,14 @@ def test_the_page_that_asks_for_confirmation_tells_what_is_left_out(
     assert "Nothing changes for 1 of 2 accounts: 1 is Queued (Approved by dora, just now)." in told(answer)
 
 
-def test_without_a_colleague_the_state_and_its_age_are_told(admin_client: Client, make: Make) -> None:
+def test_a_change_by_no_colleague_is_told_as_the_state_and_its_age(admin_client: Client, make: Make) -> None:
     account = make(State.CREATED)
     Account.objects.update(state_changed_at=F("state_changed_at") - timedelta(hours=2))
     answer = post(admin_client, "approve", account, page=LIST)
     assert told(answer) == "Nothing changed for 1 of 1 account: 1 is Created (2\xa0hours ago)."
 
 
-def test_whoever_has_all_chosen_acts_on_what_the_list_shows_now(admin_client: Client, make: Make) -> None:
+def test_choosing_all_acts_on_the_accounts_that_the_list_shows_now(admin_client: Client, make: Make) -> None:
     held, other = make(State.HELD), make(State.REJECTED)
     post(admin_client, "approve", held, select_across="1", index="0")
     held.refresh_from_db()
@@ -72,13 +74,13 @@ def test_whoever_has_all_chosen_acts_on_what_the_list_shows_now(admin_client: Cl
     assert (held.state, other.state) == (State.QUEUED, State.REJECTED)
 
 
-def test_a_choice_that_is_no_number_is_no_server_error(admin_client: Client, make: Make) -> None:
+def test_a_choice_that_is_not_a_number_is_not_a_server_error(admin_client: Client, make: Make) -> None:
     make(State.HELD)
     data = {"action": "approve", "_selected_action": ["x", "99999999999999999999"]}
     assert admin_client.post(HELD_ONES, data, follow=True).status_code == 200
 
 
-def test_on_the_page_of_an_account_too(admin_client: Client, as_role: AsRole, make: Make) -> None:
+def test_an_accounts_page_reports_it_too(admin_client: Client, as_role: AsRole, make: Make) -> None:
     account = make(State.HELD)
     act(admin_client, BY_NAME["approve"], account)
     Account.objects.update(state=State.CREATED, account_id="1", password=NOTHING)
@@ -87,7 +89,7 @@ def test_on_the_page_of_an_account_too(admin_client: Client, as_role: AsRole, ma
     assert "Approved by dora, just now" in told(answer)
 
 
-def test_whoever_presses_on_an_empty_page_of_held_sign_ups_is_told(
+def test_clicking_on_an_empty_page_of_held_sign_ups_is_explained(
     admin_client: Client, as_role: AsRole, make: Make
 ) -> None:
     make(State.HELD)

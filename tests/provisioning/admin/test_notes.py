@@ -48,7 +48,7 @@ def test_erasing_an_account_erases_its_notes(admin_client: Client, make: Make) -
     assert AuditEntry.objects.get().note == MASKED
 
 
-def test_nothing_is_noted_on_an_erased_account_where_it_would_stay(admin_client: Client, make: Make) -> None:
+def test_an_erased_account_takes_no_notes(admin_client: Client, make: Make) -> None:
     account = make(State.CREATED)
     services.erase(account)
     assert "the account was erased" in told(add(admin_client, account))

@@ -61,7 +61,7 @@ def everything() -> str:
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.SENDING])
-def test_nothing_personal_is_left_anywhere_and_the_numbers_are(told: Callable[..., Account], state: State) -> None:
+def test_no_personal_data_is_left_and_the_statistics_are(told: Callable[..., Account], state: State) -> None:
     account = told(state)
     account_id = account.account_id
     services.erase(account)
@@ -82,7 +82,7 @@ def test_nothing_personal_is_left_anywhere_and_the_numbers_are(told: Callable[..
     assert (entry.what, entry.changes) == ("Corrected", {"email": [MASKED, MASKED]})
 
 
-def test_what_is_being_sent_is_not_erased(told: Callable[..., Account]) -> None:
+def test_an_account_being_sent_is_not_erased(told: Callable[..., Account]) -> None:
     with pytest.raises(IllegalMove):
         services.erase(told(State.SENDING))
     assert "Zora" in everything()
@@ -96,7 +96,7 @@ def test_an_account_is_erased_once(told: Callable[..., Account]) -> None:
         services.erase(account)
 
 
-def test_erased_accounts_free_their_user_names(told: Callable[..., Account], make: Make) -> None:
+def test_erased_accounts_free_their_usernames(told: Callable[..., Account], make: Make) -> None:
     services.erase(told(State.CREATED))
     make(State.QUEUED, username="zanzibar")
 
@@ -112,7 +112,7 @@ def test_the_page_of_an_erased_account_still_tells_what_happened(
     assert "Zora" not in page
 
 
-def test_staff_who_erase_do_not_write_the_name_down_again(admin_client: Client, told: Callable[..., Account]) -> None:
+def test_the_record_of_erasing_does_not_repeat_the_name(admin_client: Client, told: Callable[..., Account]) -> None:
     account = told(State.CLOSED)
     seen = account.state_changed_at.isoformat()
     admin_client.post(f"/admin/provisioning/account/{account.pk}/erase/", {"seen": seen, "confirmed": "yes"})
@@ -121,7 +121,7 @@ def test_staff_who_erase_do_not_write_the_name_down_again(admin_client: Client, 
 
 
 @pytest.mark.parametrize("days", [0, 30])
-def test_old_accounts_are_erased_by_themselves_when_the_setting_says_so(make: Make, settings: Any, days: int) -> None:
+def test_old_accounts_are_erased_automatically_after_the_set_time(make: Make, settings: Any, days: int) -> None:
     settings.RETENTION_DAYS = days
     now = timezone.now()
     old = make(State.CREATED, submitted_at=now - timedelta(days=31))
@@ -133,7 +133,7 @@ def test_old_accounts_are_erased_by_themselves_when_the_setting_says_so(make: Ma
 
 
 @pytest.mark.parametrize("state", State)
-def test_retention_reaches_every_state_even_where_no_worker_lives(make: Make, settings: Any, state: State) -> None:
+def test_retention_covers_every_state_even_without_a_worker(make: Make, settings: Any, state: State) -> None:
     settings.RETENTION_DAYS = 30
     make(state, submitted_at=timezone.now() - timedelta(days=31), due_at=timezone.now() - timedelta(days=1))
 
@@ -146,7 +146,7 @@ def test_retention_reaches_every_state_even_where_no_worker_lives(make: Make, se
 
 
 @pytest.mark.parametrize("state", [State.SENDING, State.UNCONFIRMED])
-def test_retention_says_that_an_account_may_live_on_at_the_provider(
+def test_retention_warns_that_an_account_may_still_exist(
     make: Make, settings: Any, caplog: pytest.LogCaptureFixture, state: State
 ) -> None:
     settings.RETENTION_DAYS = 30
@@ -168,7 +168,7 @@ def test_a_late_answer_does_not_bring_the_personal_data_back(told: Callable[...,
     assert not [value for value in PERSONAL.values() if value in everything()]
 
 
-def test_erasing_by_hand_takes_back_what_a_dead_worker_left(make: Make) -> None:
+def test_erasing_by_hand_covers_accounts_that_a_dead_worker_left(make: Make) -> None:
     account = make(State.SENDING, due_at=timezone.now() - timedelta(days=1))
 
     call_command("erase", str(account.reference))
@@ -176,7 +176,7 @@ def test_erasing_by_hand_takes_back_what_a_dead_worker_left(make: Make) -> None:
     assert Account.objects.get().erased_at
 
 
-def test_purging_by_hand_erases_all_that_is_old_enough(
+def test_purging_by_hand_erases_every_account_that_is_old_enough(
     make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("provisioning.services.privacy.AT_ONCE", 2)
@@ -186,12 +186,12 @@ def test_purging_by_hand_erases_all_that_is_old_enough(
     assert capsys.readouterr().out == "Erased 5 accounts.\n"
 
 
-def test_purging_needs_to_know_how_old(db: None) -> None:
+def test_purging_requires_an_age(db: None) -> None:
     with pytest.raises(CommandError, match="Give an age"):
         call_command("purge")
 
 
-def test_erasing_by_e_mail_address_erases_all_its_accounts(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+def test_erasing_by_email_address_erases_all_its_accounts(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
     for _ in range(2):
         make(State.CREATED, email="zora@example.com")
     other = make(State.CREATED)
@@ -207,7 +207,7 @@ def test_erasing_by_reference_erases_that_account(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("who", "words"), [("nobody@example.com", "No account"), ("ana@example.com", "is being sent")])
-def test_what_cannot_be_erased_is_said(make: Make, who: str, words: str) -> None:
+def test_accounts_that_cannot_be_erased_are_reported(make: Make, who: str, words: str) -> None:
     make(State.SENDING)
     with pytest.raises(CommandError, match=words):
         call_command("erase", who)

@@ -63,7 +63,7 @@ class TestAnAdministrator:
         own.refresh_from_db()
         assert not own.is_superuser
 
-    def test_cannot_give_rights_one_by_one(self, administrator: Client, colleague: User) -> None:
+    def test_cannot_give_single_permissions(self, administrator: Client, colleague: User) -> None:
         save(administrator, colleague, user_permissions=[Permission.objects.all()[0].pk])
         assert not colleague.user_permissions.exists()
 
@@ -81,7 +81,7 @@ class TestAnAdministrator:
         assert superuser.is_active
         assert superuser.check_password("root-word-1")
 
-    def test_cannot_change_who_may_do_more(self, administrator: Client, colleague: User) -> None:
+    def test_cannot_change_a_user_with_more_permissions(self, administrator: Client, colleague: User) -> None:
         colleague.user_permissions.add(Permission.objects.get(codename="delete_session"))
         save(administrator, colleague, is_active="")
         assert administrator.post(f"{USERS}{colleague.pk}/password/", NEW_PASSWORD).status_code == 403
@@ -89,13 +89,13 @@ class TestAnAdministrator:
         assert colleague.is_active
         assert colleague.check_password(STAFF_PASSWORD)
 
-    def test_cannot_give_a_group_that_may_do_more(self, administrator: Client, colleague: User) -> None:
+    def test_cannot_give_a_group_with_more_permissions(self, administrator: Client, colleague: User) -> None:
         powerful = Group.objects.create(name="Powerful")
         powerful.permissions.add(Permission.objects.get(codename="delete_session"))
         save(administrator, colleague, groups=[powerful.pk])
         assert not colleague.groups.exists()
 
-    def test_gives_and_takes_the_groups_there_are(self, administrator: Client, colleague: User) -> None:
+    def test_adds_and_removes_existing_groups(self, administrator: Client, colleague: User) -> None:
         operator = Group.objects.get(name="Operator")
         assert save(administrator, colleague, groups=[operator.pk]).status_code == 302
         assert list(colleague.groups.all()) == [operator]
@@ -111,7 +111,7 @@ class TestAnAdministrator:
         colleague.refresh_from_db()
         assert colleague.check_password("a-new-word-1")
 
-    def test_changes_no_group_whatever_rights_say(self, administrator: Client) -> None:
+    def test_cannot_change_groups_whatever_the_permissions(self, administrator: Client) -> None:
         group = Group.objects.get(name="Administrator")
         for verb in ("add", "change", "delete"):
             group.permissions.add(Permission.objects.get(codename=f"{verb}_group"))
@@ -131,12 +131,12 @@ def test_a_superuser_does_all_that(admin_client: Client, colleague: User) -> Non
     assert admin_client.post(f"{GROUPS}add/", {"name": "More", "permissions": []}).status_code == 302
 
 
-def test_no_form_offers_permissions_one_by_one(admin_client: Client, colleague: User) -> None:
+def test_no_form_offers_single_permissions(admin_client: Client, colleague: User) -> None:
     for page in (f"{USERS}add/", f"{USERS}{colleague.pk}/change/"):
         assert "user_permissions" not in admin_client.get(page).content.decode()
 
 
-def test_a_change_leaves_the_access_of_a_user_as_it_was(admin_client: Client) -> None:
+def test_a_change_keeps_the_users_permissions(admin_client: Client) -> None:
     outside = User.objects.create_user("outside")
     save(admin_client, outside, email="out@example.com")
     outside.refresh_from_db()
@@ -156,7 +156,7 @@ def test_users_are_listed_with_name_email_role_and_access(admin_client: Client) 
     ]
 
 
-def test_the_list_of_users_takes_as_many_queries_for_many(admin_client: Client) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_users(admin_client: Client) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             admin_client.get(USERS)
@@ -169,11 +169,11 @@ def test_the_list_of_users_takes_as_many_queries_for_many(admin_client: Client) 
     assert queries() == few
 
 
-class TestWhoComesFromTheIdentityProvider:
+class TestUserOfTheIdentityProvider:
     """The provider can lock them out, so there must be no other way to log in."""
 
     @pytest.mark.parametrize("who", ["admin_client", "administrator"])
-    def test_gets_no_password_from_anybody(self, who: str, from_provider: User, request: pytest.FixtureRequest) -> None:
+    def test_cannot_be_given_a_password(self, who: str, from_provider: User, request: pytest.FixtureRequest) -> None:
         client = request.getfixturevalue(who)
         for response in (
             client.get(f"{USERS}{from_provider.pk}/password/"),
@@ -184,7 +184,7 @@ class TestWhoComesFromTheIdentityProvider:
         assert not from_provider.has_usable_password()
         assert "../password/" not in client.get(f"{USERS}{from_provider.pk}/change/").content.decode()
 
-    def test_is_not_let_in_by_a_password_that_was_set_all_the_same(self, from_provider: User, client: Client) -> None:
+    def test_cannot_log_in_with_a_password_that_was_set_anyway(self, from_provider: User, client: Client) -> None:
         from_provider.set_password(STAFF_PASSWORD)
         from_provider.save()
         client.post("/admin/login/", {"username": "petra", "password": STAFF_PASSWORD, "code": ""})

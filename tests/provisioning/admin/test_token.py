@@ -23,7 +23,7 @@ def administrator(as_role: AsRole) -> Client:
     return as_role("Administrator")
 
 
-def test_a_token_is_shown_when_it_is_asked_for_and_that_is_recorded(administrator: Client, make: Make) -> None:
+def test_revealing_a_token_is_recorded(administrator: Client, make: Make) -> None:
     account = make(State.CREATED)
     assert TOKEN not in administrator.get(page(account)).content.decode()
     assert not AuditEntry.objects.exists()
@@ -54,12 +54,12 @@ def test_the_token_page_is_for_administrators(as_role: AsRole, make: Make, role:
     assert (page(account) in client.get(page_of(account)).content.decode()) == may
 
 
-def test_no_cache_keeps_the_token_page(administrator: Client, make: Make) -> None:
+def test_the_token_page_is_not_cached(administrator: Client, make: Make) -> None:
     response = administrator.post(page(make(State.CREATED)))
     assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_where_no_token_is_kept_there_is_no_page(administrator: Client, make: Make) -> None:
+def test_without_a_token_there_is_no_page(administrator: Client, make: Make) -> None:
     assert administrator.get(page(make(State.CLOSED))).status_code == 404
 
 

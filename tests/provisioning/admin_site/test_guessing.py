@@ -57,7 +57,7 @@ def test_the_addresses_of_one_ipv6_network_count_as_one() -> None:
     assert log_in("2001:db8:1:3::1", STAFF_PASSWORD) == 302
 
 
-def test_without_an_address_the_owner_is_slowed_down_and_not_locked_out(passes: Passes) -> None:
+def test_without_an_ip_address_the_owner_is_slowed_but_not_locked_out(passes: Passes) -> None:
     for _ in range(FREE_FOR_USER):
         passes(61)
         log_in("")
@@ -67,7 +67,7 @@ def test_without_an_address_the_owner_is_slowed_down_and_not_locked_out(passes: 
     assert log_in("", STAFF_PASSWORD) == 302
 
 
-def test_guesses_from_everywhere_at_one_user_have_to_wait_longer_each_time(passes: Passes) -> None:
+def test_distributed_guesses_at_one_user_wait_longer_each_time(passes: Passes) -> None:
     for number in range(FREE_FOR_USER):
         log_in(f"203.0.113.{number}")
     waits = []
@@ -95,7 +95,7 @@ def test_a_guess_made_too_early_does_not_make_the_wait_longer(passes: Passes) ->
     assert log_in("203.0.113.9", STAFF_PASSWORD) == 302
 
 
-def test_strangers_cannot_keep_the_owner_out_of_a_browser_that_is_known(passes: Passes) -> None:
+def test_strangers_cannot_lock_the_owner_out_of_a_known_browser(passes: Passes) -> None:
     known = Client()
     assert log_in("192.0.2.1", STAFF_PASSWORD, client=known) == 302
     known.post("/admin/logout/")
@@ -107,7 +107,7 @@ def test_strangers_cannot_keep_the_owner_out_of_a_browser_that_is_known(passes: 
     assert log_in("192.0.2.1", STAFF_PASSWORD, client=known) == 302
 
 
-def test_a_known_browser_is_no_license_to_guess(passes: Passes) -> None:
+def test_guesses_from_a_known_browser_are_limited_too(passes: Passes) -> None:
     known = Client()
     log_in("192.0.2.1", STAFF_PASSWORD, client=known)
     known.post("/admin/logout/")
@@ -120,14 +120,14 @@ def test_a_known_browser_is_no_license_to_guess(passes: Passes) -> None:
     assert log_in("198.51.100.1", STAFF_PASSWORD, username=other.username, client=known) == 429
 
 
-def test_one_network_guesses_at_so_many_users_and_no_more() -> None:
+def test_one_network_can_guess_at_a_limited_number_of_users() -> None:
     for number in range(MOST_OF_NETWORK):
         log_in("203.0.113.9", username=f"user-{number}")
     assert log_in("203.0.113.9", STAFF_PASSWORD) == 429
     assert log_in("203.0.113.10", STAFF_PASSWORD) == 302
 
 
-class TestAtTheSameTime:
+class TestConcurrentLogins:
     """Hashing a password takes a whole core for a while, and other pages need one too."""
 
     @pytest.fixture(autouse=True)
@@ -137,7 +137,7 @@ class TestAtTheSameTime:
                 others.enter_context(guessing.turn(RequestFactory().post("/"), f"user-{number}"))
             yield
 
-    def test_a_few_passwords_are_checked_and_no_more(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_are_limited_in_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(User, "check_password", lambda *_: pytest.fail("hashed"))
 
         answer = Client().post(LOG_IN, {"username": "ana", "password": STAFF_PASSWORD})
@@ -145,7 +145,7 @@ class TestAtTheSameTime:
         assert "Too many people are logging in right now" in answer.content.decode()
         assert not AccessAttempt.objects.exists()
 
-    def test_staff_come_in_by_a_browser_that_is_known(self) -> None:
+    def test_are_not_limited_for_a_known_browser(self) -> None:
         client = Client()
         remember_browser(answer := HttpResponse(), "ana")
         client.cookies.update(answer.cookies)
@@ -173,14 +173,14 @@ class TestACode:
         TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
         assert client.post(LOG_IN, data | {"code": code_of(device)}).status_code == 429
 
-    def test_that_is_missing_slows_nobody_down(self, device: TOTPDevice, client: Client) -> None:
+    def test_that_is_missing_delays_nobody(self, device: TOTPDevice, client: Client) -> None:
         for _ in range(MOST_OF_ONE - 1):
             client.post(LOG_IN, {"username": "ana", "password": STAFF_PASSWORD, "code": ""})
         data = {"username": "ana", "password": STAFF_PASSWORD, "code": code_of(device)}
         assert client.post(LOG_IN, data).status_code == 302
 
 
-def test_nothing_that_was_entered_is_kept(client: Client, ana: User) -> None:
+def test_nothing_that_was_entered_is_stored(client: Client, ana: User) -> None:
     TOTPDevice.objects.create(user=ana, name="TOTP", confirmed=True)
     entered = {
         "password": "canary-password",
@@ -204,11 +204,11 @@ def test_nothing_that_was_entered_is_kept(client: Client, ana: User) -> None:
 
 
 @pytest.mark.parametrize("username", ["", "\0", "x" * 1000, "ü\ud800"])
-def test_an_odd_username_is_no_error_of_ours(username: str) -> None:
+def test_an_unusual_username_is_not_a_server_error(username: str) -> None:
     assert log_in("203.0.113.9", username=username.encode(errors="replace").decode()) == 200
 
 
-def test_what_no_longer_counts_is_deleted_as_a_chore(passes: Passes) -> None:
+def test_expired_attempts_are_deleted_by_a_chore(passes: Passes) -> None:
     log_in("203.0.113.9")
     chores.send_robust(None)
     assert AccessAttempt.objects.exists()

@@ -39,7 +39,7 @@ def test_it_says_what_runs_and_since_when(admin_client: Client) -> None:
     assert "1,204 accounts" in page
 
 
-def test_it_says_why_sending_is_stopped_and_the_list_not_read(admin_client: Client) -> None:
+def test_it_says_why_sending_is_stopped_and_the_list_is_not_read(admin_client: Client) -> None:
     gateway.stop("Constant Contact answered 401")
     ListPass.objects.create(source=passes.source(), outcome="failed", problem="HTTP 404", ended_at=timezone.now())
     page = text(admin_client)
@@ -66,11 +66,11 @@ def test_no_setting_is_shown_that_may_hold_a_secret() -> None:
 
 
 @pytest.mark.parametrize(("role", "may"), [("", False), ("Viewer", True)])
-def test_it_is_for_who_may_see_the_gateway(as_role: AsRole, role: str, may: bool) -> None:
+def test_it_needs_the_permission_to_see_the_gateway(as_role: AsRole, role: str, may: bool) -> None:
     assert as_role(role).get(PAGE).status_code == (200 if may else 403)
 
 
-def test_it_takes_as_many_queries_for_many_workers(admin_client: Client) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_workers(admin_client: Client) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             admin_client.get(PAGE)

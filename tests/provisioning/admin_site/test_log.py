@@ -32,38 +32,38 @@ def log_in(client: Client, **code: str) -> Any:
     return client.post("/admin/login/", {"username": "ana", "password": STAFF_PASSWORD, **code})
 
 
-def test_who_logs_in_with_a_password_and_out(client: Client, ana: User, told: Told) -> None:
+def test_logging_in_with_a_password_and_logging_out(client: Client, ana: User, told: Told) -> None:
     log_in(client)
     client.post("/admin/logout/")
     assert told() == [f"staff logged in user={ana.pk} by=password", f"staff logged out user={ana.pk}"]
 
 
-def test_who_logs_in_with_a_code(client: Client, ana: User, told: Told) -> None:
+def test_logging_in_with_a_code(client: Client, ana: User, told: Told) -> None:
     device = TOTPDevice.objects.create(user=ana, name="TOTP", confirmed=True)
     log_in(client, code=code_of(device))
     assert told() == [f"staff logged in user={ana.pk} by=password and code"]
 
 
-def test_who_logs_in_at_the_identity_provider(client: Client, ana: User, told: Told) -> None:
+def test_logging_in_at_the_identity_provider(client: Client, ana: User, told: Told) -> None:
     StaffIdentity.objects.create(user=ana, issuer="https://id.example.com", subject="1")
     client.force_login(ana)
     assert told() == [f"staff logged in user={ana.pk} by=identity provider"]
 
 
-def test_whoever_proves_again_who_they_are(client: Client, ana: User, told: Told) -> None:
+def test_giving_fresh_proof(client: Client, ana: User, told: Told) -> None:
     client.force_login(ana)
     client.post("/admin/confirm/", {"password": STAFF_PASSWORD})
     assert told()[1:] == [f"staff proved who they are user={ana.pk}"]
 
 
-def test_whoever_changes_the_password(client: Client, ana: User, told: Told) -> None:
+def test_changing_the_password(client: Client, ana: User, told: Told) -> None:
     client.force_login(ana)
     new = "quite-another-word-7"
     client.post("/admin/password_change/", {"old_password": STAFF_PASSWORD, "new_password1": new, "new_password2": new})
     assert told()[1:] == [f"staff changed their password user={ana.pk}"]
 
 
-def test_whoever_sets_up_and_removes_a_second_factor(client: Client, ana: User, told: Told) -> None:
+def test_setting_up_and_removing_two_factor_authentication(client: Client, ana: User, told: Told) -> None:
     client.force_login(ana)
     client.get("/admin/two-factor/")
     for _ in range(2):
@@ -75,7 +75,7 @@ def test_whoever_sets_up_and_removes_a_second_factor(client: Client, ana: User, 
     ]
 
 
-def test_who_asks_for_what_they_may_not_see(client: Client, ana: User, told: Told) -> None:
+def test_asking_for_a_page_without_permission(client: Client, ana: User, told: Told) -> None:
     client.force_login(ana)
     client.get("/admin/auth/user/")
     assert told()[1:] == [f"staff refused user={ana.pk} path=/admin/auth/user/"]

@@ -31,7 +31,7 @@ def test_staff_log_in_with_their_password(client: Client) -> None:
     assert log_in(client, "ana", STAFF_PASSWORD).status_code == 302
 
 
-def test_guessing_at_a_log_in_is_stopped(client: Client) -> None:
+def test_guessing_passwords_is_stopped(client: Client) -> None:
     for _ in range(MOST_OF_ONE - 1):
         assert log_in(client, "ana", "guess").status_code == 200
     response = log_in(client, "ana", "guess")
@@ -40,7 +40,7 @@ def test_guessing_at_a_log_in_is_stopped(client: Client) -> None:
     assert log_in(client, "ana", STAFF_PASSWORD).status_code == 429
 
 
-def test_others_are_not_locked_out_with_the_one_guessed_at(client: Client) -> None:
+def test_other_users_are_not_locked_out_with_the_guessed_one(client: Client) -> None:
     for _ in range(MOST_OF_ONE):
         log_in(client, "ana", "guess")
     assert log_in(client, "ben", STAFF_PASSWORD).status_code == 302
@@ -93,27 +93,27 @@ def with_code(client: Client, code: str) -> Any:
     return client.post(LOG_IN, {"username": "ana", "password": STAFF_PASSWORD, "code": code})
 
 
-def test_with_a_second_step_the_password_alone_is_not_enough(client: Client, phone: TOTPDevice) -> None:
+def test_with_two_factor_authentication_the_password_is_not_enough(client: Client, phone: TOTPDevice) -> None:
     for wrong in ("", "000000", "abc"):
         assert with_code(client, wrong).status_code == 200
     assert "_auth_user_id" not in client.session
 
 
-def test_with_a_second_step_the_password_and_the_code_are_enough(client: Client, phone: TOTPDevice) -> None:
+def test_with_two_factor_authentication_password_and_code_are_enough(client: Client, phone: TOTPDevice) -> None:
     assert with_code(client, code_of(phone)).status_code == 302
 
 
-def test_a_code_is_good_once(client: Client, phone: TOTPDevice) -> None:
+def test_a_code_works_once(client: Client, phone: TOTPDevice) -> None:
     with_code(client, code_of(phone))
     client.logout()
     assert with_code(client, code_of(phone)).status_code == 200
 
 
-def test_others_need_no_code(client: Client, phone: TOTPDevice) -> None:
+def test_users_without_two_factor_authentication_need_no_code(client: Client, phone: TOTPDevice) -> None:
     assert log_in(client, "ben", STAFF_PASSWORD).status_code == 302
 
 
-def test_a_key_that_no_app_has_proven_yet_is_not_asked_for(client: Client) -> None:
+def test_a_key_is_not_required_before_a_code_confirmed_it(client: Client) -> None:
     client.force_login(User.objects.get(username="ana"))
     page = client.get(TWO_STEP)
     assert "<svg" in page.content.decode()
@@ -122,14 +122,14 @@ def test_a_key_that_no_app_has_proven_yet_is_not_asked_for(client: Client) -> No
     assert log_in(client, "ana", STAFF_PASSWORD).status_code == 302
 
 
-def test_the_key_is_shown_only_until_it_is_in_use(client: Client, phone: TOTPDevice) -> None:
+def test_the_key_is_shown_only_until_it_is_confirmed(client: Client, phone: TOTPDevice) -> None:
     with_code(client, code_of(phone))
     page = client.get(TWO_STEP).content.decode()
     assert "<svg width" not in page
     assert b32encode(phone.bin_key).decode() not in page
 
 
-def test_the_second_step_is_given_up_only_with_a_code(client: Client, phone: TOTPDevice) -> None:
+def test_turning_off_two_factor_authentication_needs_a_code(client: Client, phone: TOTPDevice) -> None:
     with_code(client, code_of(phone))
     TOTPDevice.objects.update(last_t=-1)
     client.post(TWO_STEP, {"code": ""})
@@ -138,7 +138,7 @@ def test_the_second_step_is_given_up_only_with_a_code(client: Client, phone: TOT
     assert not TOTPDevice.objects.exists()
 
 
-def test_two_keys_that_two_pages_made_at_once_are_no_fault(client: Client) -> None:
+def test_two_keys_made_at_once_are_not_an_error(client: Client) -> None:
     user = User.objects.get(username="ana")
     client.force_login(user)
     for confirmed in (False, True, False):
@@ -164,7 +164,7 @@ def test_pages_opened_at_once_show_one_key(client: Client) -> None:
     assert TOTPDevice.objects.count() == 1
 
 
-def test_an_administrator_helps_who_has_lost_the_phone(as_role: AsRole, phone: TOTPDevice) -> None:
+def test_an_administrator_can_reset_a_lost_second_factor(as_role: AsRole, phone: TOTPDevice) -> None:
     page = f"/admin/otp_totp/totpdevice/{phone.pk}/"
     assert as_role("Operator").post(f"{page}delete/", {"post": "yes"}).status_code == 403
     administrator = as_role("Administrator")

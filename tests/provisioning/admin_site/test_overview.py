@@ -48,7 +48,7 @@ def test_without_an_answer_yet_there_is_no_success_rate(make: Make) -> None:
     assert overview().periods[0].success is None
 
 
-def test_half_and_95_of_100_accounts_are_ready_within_the_times_shown(make: Make) -> None:
+def test_the_times_shown_are_the_median_and_the_95th_percentile(make: Make) -> None:
     for seconds in range(1, 102):
         make(State.CREATED, submitted_at=ago(hours=1), created_at=ago(hours=1) + timedelta(seconds=seconds))
     shown = overview()
@@ -111,7 +111,7 @@ def failing_list(make: Make) -> None:
         (lambda make: make(State.CREATED), "", ""),
     ],
 )
-def test_what_waits_for_staff_is_to_do_with_a_link_to_it(
+def test_tasks_for_staff_are_listed_with_links(
     admin_client: Client, make: Make, happen: Callable[[Make], object], text: str, path: str
 ) -> None:
     happen(make)
@@ -131,7 +131,7 @@ def test_what_waits_for_staff_is_to_do_with_a_link_to_it(
         (["unknown"] * 3 + ["created"], ""),
     ],
 )
-def test_calls_that_all_fail_are_said(outcomes: list[str], words: str, admin_client: Client, make: Make) -> None:
+def test_it_says_that_all_calls_fail(outcomes: list[str], words: str, admin_client: Client, make: Make) -> None:
     account = make(State.QUEUED)
     account.attempts.all().delete()
     for outcome in outcomes:
@@ -139,7 +139,7 @@ def test_calls_that_all_fail_are_said(outcomes: list[str], words: str, admin_cli
     assert [task.text for task in overview().tasks] == ([words] if words else [])
 
 
-def test_calls_without_any_answer_are_said_to_have_none(make: Make) -> None:
+def test_it_says_that_calls_get_no_answer(make: Make) -> None:
     account = make(State.QUEUED)
     for _ in range(3):
         Attempt.objects.create(account=account, kind="create").complete(outcome="unknown")
@@ -165,7 +165,7 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
     assert shown == {"Phone": 2, "Email address": 1, "Username": 1, "No property named": 1}
 
 
-def test_shares_are_rounded_once(admin_client: Client) -> None:
+def test_percentages_are_rounded_once(admin_client: Client) -> None:
     """If it were first rounded to 50.5, 50.495 would be shown as 51."""
     assert [
         floatformat(share.percent, 0) for share in shares(Counter({("phone", ""): 102, ("username", ""): 100}))
@@ -179,7 +179,7 @@ def test_an_account_is_found_from_the_overview(admin_client: Client, make: Make)
     assert 'name="q"' in form
 
 
-def test_past_days_are_counted_once_in_a_while_and_today_always(make: Make) -> None:
+def test_counts_of_past_days_are_cached_and_todays_are_not(make: Make) -> None:
     make(State.CREATED, submitted_at=ago(days=2))
     overview()
     make(State.CREATED, submitted_at=ago(days=2))
@@ -187,7 +187,7 @@ def test_past_days_are_counted_once_in_a_while_and_today_always(make: Make) -> N
     assert [period.submitted for period in overview().periods] == [1, 2, 2]
 
 
-def test_the_overview_takes_as_many_queries_for_many_accounts_as_for_few(admin_client: Client, make: Make) -> None:
+def test_the_number_of_queries_does_not_grow_with_the_accounts(admin_client: Client, make: Make) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             admin_client.get("/admin/")
@@ -202,11 +202,11 @@ def test_the_overview_takes_as_many_queries_for_many_accounts_as_for_few(admin_c
 
 
 @pytest.mark.parametrize("role", ["", "Viewer"])
-def test_the_overview_is_for_who_may_see_accounts(as_role: AsRole, role: str) -> None:
+def test_the_overview_needs_the_permission_to_see_accounts(as_role: AsRole, role: str) -> None:
     assert ("Sign-ups by day" in as_role(role).get("/admin/").content.decode()) == (role == "Viewer")
 
 
-def test_an_empty_installation_has_an_overview_too(admin_client: Client) -> None:
+def test_the_overview_works_for_an_empty_installation(admin_client: Client) -> None:
     page = admin_client.get("/admin/").content.decode()
     assert "Nothing to do right now." in page
     assert "Not enough accounts yet." in page

@@ -193,7 +193,7 @@ def ask(client: Client, method: str, path: str) -> str:
 
 
 @pytest.mark.parametrize("name", names())
-def test_every_address_answers_every_role_as_the_table_says(
+def test_every_address_answers_every_role_as_in_the_table(
     name: str, there: dict[str, str], browsers: list[Client]
 ) -> None:
     path = address(name, there)
@@ -201,5 +201,5 @@ def test_every_address_answers_every_role_as_the_table_says(
     assert (name, answers) == (name, table().get(name))
 
 
-def test_the_table_names_nothing_that_is_not_there() -> None:
+def test_the_table_names_only_addresses_that_exist() -> None:
     assert set(table()) <= set(names())

@@ -20,7 +20,7 @@ ALL = ["Overview", "Sign-ups", "Brands", "Team", "Settings and health"]
         ("Administrator", ALL),
     ],
 )
-def test_the_navigation_has_the_places_that_a_role_may_use(as_role: AsRole, role: str, names: list[str]) -> None:
+def test_the_navigation_shows_the_places_that_a_role_may_use(as_role: AsRole, role: str, names: list[str]) -> None:
     client = as_role(role)
     places = client.get("/admin/").context["places"]
     assert [place.name for place in places] == names
@@ -43,13 +43,13 @@ def test_the_navigation_shows_where_a_page_is_and_leads_back(admin_client: Clien
     ("path", "name"),
     [("provisioning/gateway", "Gateway"), ("auth/group", "Roles"), ("otp_totp/totpdevice", "Authenticator apps")],
 )
-def test_a_list_has_the_name_that_the_navigation_gives_it(admin_client: Client, path: str, name: str) -> None:
+def test_a_list_has_the_same_name_as_in_the_navigation(admin_client: Client, path: str, name: str) -> None:
     page = admin_client.get(f"/admin/{path}/").content.decode()
     assert f"<h1>{name}</h1>" in page
     assert "Select " not in page.split("</h1>")[0]
 
 
-def test_the_header_wears_the_brand_of_the_host(admin_client: Client) -> None:
+def test_the_header_shows_the_brand_of_the_host(admin_client: Client) -> None:
     Brand.objects.create(name="Harbor Marketing", color="#0b7a75")
     page = admin_client.get("/admin/").content.decode()
     assert "Harbor Marketing</a>" in page
@@ -67,7 +67,7 @@ def test_tabs_count_the_accounts_in_each_state(
         assert f'{name} <span class="count">{count}</span>' in page
 
 
-def test_tabs_have_no_counts_while_the_list_is_narrowed_down(admin_client: Client, make: Make) -> None:
+def test_tabs_have_no_counts_while_the_list_is_filtered(admin_client: Client, make: Make) -> None:
     make(State.HELD)
     for query in ({"q": "alder"}, {"country_code": "US"}):
         assert 'class="count"' not in admin_client.get("/admin/provisioning/account/", query).content.decode()
@@ -75,7 +75,9 @@ def test_tabs_have_no_counts_while_the_list_is_narrowed_down(admin_client: Clien
     assert 'Held <span class="count">1</span>' in page
 
 
-def test_a_model_without_a_place_is_in_the_last_one(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_a_place_is_shown_in_the_last_one(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Worker.objects.create(name="host:1")
     monkeypatch.setattr("provisioning.admin_site.places.PLACES", {"Settings and health": {}})
     monkeypatch.setattr("provisioning.admin_site.places.NAMES", {})

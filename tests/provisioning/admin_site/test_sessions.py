@@ -51,7 +51,7 @@ def is_in(client: Client) -> bool:
     return bool(response.status_code == 200)
 
 
-def test_a_session_ends_hours_after_the_login_whatever_happens_in_it(admin_client: Client, passes: Passes) -> None:
+def test_a_session_ends_hours_after_the_login_even_if_it_is_used(admin_client: Client, passes: Passes) -> None:
     for _ in range(23):
         passes(30 * MINUTE)
         assert is_in(admin_client)
@@ -60,7 +60,7 @@ def test_a_session_ends_hours_after_the_login_whatever_happens_in_it(admin_clien
     assert not is_in(admin_client)
 
 
-def test_a_session_ends_when_nobody_uses_it(admin_client: Client, passes: Passes) -> None:
+def test_an_idle_session_ends(admin_client: Client, passes: Passes) -> None:
     assert is_in(admin_client)
     passes(59 * MINUTE)
     assert is_in(admin_client)
@@ -97,14 +97,14 @@ def test_both_limits_are_settings(admin_client: Client, passes: Passes, settings
     assert not is_in(admin_client)
 
 
-def test_a_session_from_before_there_were_limits_is_over(admin_client: Client) -> None:
+def test_a_session_from_before_the_limits_is_over(admin_client: Client) -> None:
     session = admin_client.session
     del session[sessions.SINCE]
     session.save()
     assert not is_in(admin_client)
 
 
-def test_a_page_soon_after_another_writes_nothing(admin_client: Client) -> None:
+def test_a_page_soon_after_another_one_writes_nothing(admin_client: Client) -> None:
     admin_client.get("/admin/sessions/")
     with CaptureQueriesContext(connection) as captured:
         admin_client.get("/admin/sessions/")
@@ -112,7 +112,7 @@ def test_a_page_soon_after_another_writes_nothing(admin_client: Client) -> None:
 
 
 class TestOwnSessions:
-    def test_are_listed_and_one_is_ended(self, admin_client: Client) -> None:
+    def test_are_listed_and_can_be_ended(self, admin_client: Client) -> None:
         elsewhere = Client(headers={"User-Agent": "Elsewhere/1.0"})
         elsewhere.force_login(User.objects.get(username="dora"))
         assert is_in(elsewhere)
@@ -127,7 +127,7 @@ class TestOwnSessions:
         assert is_in(admin_client)
         assert "Elsewhere/1.0" not in admin_client.get("/admin/sessions/").content.decode()
 
-    def test_are_all_ended_with_this_one(self, admin_client: Client) -> None:
+    def test_can_all_be_ended_including_this_one(self, admin_client: Client) -> None:
         elsewhere = Client()
         elsewhere.force_login(User.objects.get(username="dora"))
         assert is_in(elsewhere)
@@ -137,7 +137,7 @@ class TestOwnSessions:
         assert not is_in(admin_client)
 
     @pytest.mark.parametrize("session", ["all", "one"])
-    def test_take_fresh_proof_to_be_ended(self, admin_client: Client, passes: Passes, session: str) -> None:
+    def test_are_ended_only_after_fresh_proof(self, admin_client: Client, passes: Passes, session: str) -> None:
         elsewhere = Client(headers={"User-Agent": "Elsewhere/1.0"})
         elsewhere.force_login(User.objects.get(username="dora"))
         assert is_in(elsewhere)
@@ -150,12 +150,12 @@ class TestOwnSessions:
         assert is_in(elsewhere)
         assert admin_client.get("/admin/sessions/").status_code == 200
 
-    def test_hold_no_key_on_the_page(self, admin_client: Client) -> None:
+    def test_are_listed_without_their_keys(self, admin_client: Client) -> None:
         page = admin_client.get("/admin/sessions/").content.decode()
         assert str(admin_client.session.session_key) not in page
 
     @pytest.mark.parametrize("which", ["", "x", "0", "-1", "٣", "²", "99999999999999999999999"])
-    def test_of_others_and_of_nobody_are_not_ended_here(
+    def test_of_others_and_of_nobody_cannot_be_ended_here(
         self, admin_client: Client, as_role: AsRole, which: str
     ) -> None:
         colleague = as_role("Operator")
@@ -176,10 +176,10 @@ class TestOwnSessions:
         admin_client.post("/admin/sessions/", {"session": listed.pk})
         assert not is_in(admin_client)
 
-    def test_leave_nothing_in_the_browsers_cache(self, admin_client: Client) -> None:
+    def test_are_not_cached_by_the_browser(self, admin_client: Client) -> None:
         assert admin_client.post("/admin/logout/").headers["Clear-Site-Data"] == '"cache"'
 
-    def test_go_with_the_session_of_django(self, admin_client: Client) -> None:
+    def test_are_deleted_with_djangos_session(self, admin_client: Client) -> None:
         assert is_in(admin_client)
         admin_client.post("/admin/logout/")
         assert not StaffSession.objects.exists()
@@ -230,7 +230,7 @@ class TestFreshProof:
             f"/admin/otp_totp/totpdevice/{device.pk}/delete/",
         ]
 
-    def test_is_asked_for_what_is_grave(self, admin_client: Client, make: Make, passes: Passes) -> None:
+    def test_is_required_for_sensitive_actions(self, admin_client: Client, make: Make, passes: Passes) -> None:
         pages = self.grave(make)
         for page in pages:
             assert admin_client.get(page).status_code == 200, page
@@ -240,7 +240,7 @@ class TestFreshProof:
                 assert response.headers["Location"] == f"/admin/confirm/?{urlencode({'next': page})}"
         assert TOTPDevice.objects.filter(user__username="ben").exists()
 
-    def test_is_asked_for_erasing_in_bulk(self, admin_client: Client, make: Make, passes: Passes) -> None:
+    def test_is_required_for_erasing_in_bulk(self, admin_client: Client, make: Make, passes: Passes) -> None:
         account = make(State.CREATED)
         passes(11 * MINUTE)
         data = {"action": "erase", "_selected_action": [account.pk], "confirmed": "yes"}
@@ -250,7 +250,7 @@ class TestFreshProof:
         account.refresh_from_db()
         assert not account.erased_at
 
-    def test_is_the_password_and_leads_back(self, admin_client: Client, make: Make, passes: Passes) -> None:
+    def test_is_the_password_and_returns_to_the_action(self, admin_client: Client, make: Make, passes: Passes) -> None:
         page = self.grave(make)[0]
         passes(11 * MINUTE)
         asked = admin_client.get(page).headers["Location"]
@@ -269,9 +269,7 @@ class TestFreshProof:
         assert is_in(admin_client)
         assert StaffSession.objects.get().session_id == admin_client.session.session_key
 
-    def test_is_the_password_and_the_code_where_there_is_a_second_factor(
-        self, admin_client: Client, passes: Passes
-    ) -> None:
+    def test_is_password_and_code_with_two_factor_authentication(self, admin_client: Client, passes: Passes) -> None:
         device = TOTPDevice.objects.create(user=User.objects.get(username="dora"), name="TOTP", confirmed=True)
         right = {"password": "dora-desk-1", "code": code_of(device)}
         passes(11 * MINUTE)
@@ -287,7 +285,7 @@ class TestFreshProof:
         assert TOTPDevice.objects.get().last_t == -1
         assert AccessAttempt.objects.get().failures_since_start == 1
 
-    def test_is_asked_for_a_change_of_the_password_where_there_is_a_second_factor(
+    def test_is_required_for_a_new_password_with_two_factor_authentication(
         self, admin_client: Client, passes: Passes
     ) -> None:
         passes(11 * MINUTE)
@@ -300,17 +298,17 @@ class TestFreshProof:
         "back",
         ["https://evil.example.com/admin/", "//evil.example.com", "/\\evil.example.com", "/login/", "javascript:x"],
     )
-    def test_leads_nowhere_else(self, admin_client: Client, back: str) -> None:
+    def test_never_redirects_to_another_site(self, admin_client: Client, back: str) -> None:
         response = admin_client.post(f"/admin/confirm/?next={back}", {"password": "dora-desk-1"})
         assert response.headers["Location"] == "/admin/"
 
 
-class TestWhereTheSecondFactorIsRequired:
+class TestRequiredTwoFactorAuthentication:
     @pytest.fixture(autouse=True)
     def required(self, settings: Any) -> None:
         settings.STAFF_TWO_FACTOR = "required"
 
-    def test_nothing_else_is_shown_before_it_is_set_up(self, admin_client: Client, make: Make) -> None:
+    def test_blocks_every_other_page_until_it_is_set_up(self, admin_client: Client, make: Make) -> None:
         account = make(State.HELD)
         for page in ("/admin/", "/admin/provisioning/account/", f"/admin/provisioning/account/{account.pk}/approve/"):
             for response in (admin_client.get(page), admin_client.post(page)):
@@ -324,15 +322,15 @@ class TestWhereTheSecondFactorIsRequired:
         )
         assert is_in(admin_client)
 
-    def test_there_is_a_way_out(self, admin_client: Client) -> None:
+    def test_allows_logging_out(self, admin_client: Client) -> None:
         assert admin_client.post("/admin/logout/").status_code == 200
 
 
-def test_where_it_is_optional_nobody_is_asked(admin_client: Client) -> None:
+def test_optional_two_factor_authentication_asks_nobody(admin_client: Client) -> None:
     assert is_in(admin_client)
 
 
-def test_the_password_of_staff_is_of_no_use_to_the_identity_providers_people(admin_client: Client) -> None:
+def test_users_of_the_identity_provider_are_asked_for_no_password(admin_client: Client) -> None:
     StaffIdentity.objects.create(user=User.objects.get(username="dora"), issuer="https://id.example.com", subject="1")
     for response in (admin_client.get("/admin/password_change/"), admin_client.post("/admin/password_change/", {})):
         assert response.status_code == 403

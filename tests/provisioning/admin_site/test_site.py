@@ -14,7 +14,7 @@ AsRole = Callable[[str], Client]
 LIST = "/admin/provisioning/account/"
 
 
-def test_a_stopped_gateway_is_on_every_page_with_its_reason(admin_client: Client, make: Make) -> None:
+def test_every_page_says_that_the_gateway_is_stopped_and_why(admin_client: Client, make: Make) -> None:
     pages = ["/admin/", LIST, page_of(make(State.QUEUED)), "/admin/auth/user/"]
     for page in pages:
         assert "No account is sent" not in admin_client.get(page).content.decode()
@@ -23,19 +23,19 @@ def test_a_stopped_gateway_is_on_every_page_with_its_reason(admin_client: Client
         assert "Constant Contact answered 401: no such user" in admin_client.get(page).content.decode()
 
 
-def test_a_paused_gateway_says_until_when(admin_client: Client) -> None:
+def test_every_page_says_until_when_the_gateway_is_paused(admin_client: Client) -> None:
     gateway.state()
     Gateway.objects.update(paused_until=timezone.now().replace(year=2099, month=7, day=14))
     assert "paused until July 14, 2099" in admin_client.get("/admin/").content.decode()
 
 
-def test_every_part_of_the_admin_has_a_name_that_people_know(admin_client: Client) -> None:
+def test_every_part_of_the_admin_has_a_readable_name(admin_client: Client) -> None:
     names = [app["name"] for app in admin_client.get("/admin/").context["app_list"]]
     assert "Two-factor authentication" in names
     assert not [name for name in names if "_" in name]
 
 
-def test_nobody_is_deleted_for_what_they_did_would_go_with_them(admin_client: Client, as_role: AsRole) -> None:
+def test_users_cannot_be_deleted_because_their_records_must_stay(admin_client: Client, as_role: AsRole) -> None:
     as_role("Operator")
     user = User.objects.get(username="operator-ana")
     page = f"/admin/auth/user/{user.pk}"
@@ -45,13 +45,13 @@ def test_nobody_is_deleted_for_what_they_did_would_go_with_them(admin_client: Cl
     assert User.objects.filter(pk=user.pk).exists()
 
 
-def test_nobody_sees_the_gateway_before_the_log_in(client: Client, db: None) -> None:
+def test_the_gateways_status_is_not_shown_before_login(client: Client, db: None) -> None:
     gateway.stop("Constant Contact answered 401")
     assert "answered 401" not in client.get("/admin/login/").content.decode()
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_gateway_is_resumed_by_who_may(as_role: AsRole, role: str) -> None:
+def test_resuming_the_gateway_needs_its_permission(as_role: AsRole, role: str) -> None:
     gateway.stop("Constant Contact answered 401")
     may, client = role in {"Operator", "Administrator"}, as_role(role)
     assert ('action="/admin/resume/"' in client.get("/admin/").content.decode()) == may
@@ -67,5 +67,5 @@ def test_resuming_twice_is_harmless(admin_client: Client) -> None:
         assert "Sending resumed." in told(admin_client.post("/admin/resume/", follow=True))
 
 
-def test_a_link_cannot_resume_the_gateway(admin_client: Client) -> None:
+def test_a_get_request_cannot_resume_the_gateway(admin_client: Client) -> None:
     assert admin_client.get("/admin/resume/").status_code == 405

@@ -24,7 +24,7 @@ def of_a_partner(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("password", FINE)
-def test_any_kind_of_characters_will_do(password: str) -> None:
+def test_any_characters_are_allowed(password: str) -> None:
     validate_password(password, User(username="ana"))
 
 
@@ -40,19 +40,19 @@ def test_any_kind_of_characters_will_do(password: str) -> None:
         "administrator1",
     ],
 )
-def test_none_is_made_of_words_that_are_tried_here_first(password: str) -> None:
+def test_words_of_this_site_and_its_users_are_refused(password: str) -> None:
     with pytest.raises(ValidationError, match="easy to guess"):
         validate_password(password, User(username="ana"))
 
 
 @pytest.mark.parametrize("password", ["seven-7", "password123", "iloveyou"])
-def test_none_is_short_or_known_to_have_leaked(password: str) -> None:
+def test_short_and_leaked_passwords_are_refused(password: str) -> None:
     with pytest.raises(ValidationError):
         validate_password(password, User(username="ana"))
 
 
 @pytest.mark.django_db
-def test_it_is_taken_just_as_it_was_entered(client: Client, settings: Settings) -> None:
+def test_a_password_is_used_exactly_as_entered(client: Client, settings: Settings) -> None:
     new = f" {'ÄÖÜ-пароль ' * 8}"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     User.objects.create_user("ana", password=STAFF_PASSWORD, is_staff=True)

@@ -27,7 +27,7 @@ SECOND = timedelta(seconds=1)
         ("Asia/Kolkata", "July 14, 2026, 6 p.m. IST"),
     ],
 )
-def test_a_time_names_its_zone(settings: Settings, zone: str, said: str) -> None:
+def test_a_time_names_its_time_zone(settings: Settings, zone: str, said: str) -> None:
     settings.TIME_ZONE = zone
     assert exact(NOON) == said
 
@@ -45,11 +45,11 @@ def test_a_time_names_its_zone(settings: Settings, zone: str, said: str) -> None
         (3 * 86400, "3 d"),
     ],
 )
-def test_a_duration_has_the_unit_that_people_use(seconds: float, said: str) -> None:
+def test_a_duration_has_a_suitable_unit(seconds: float, said: str) -> None:
     assert duration(seconds) == duration(timedelta(seconds=seconds)) == said
 
 
-def test_times_to_come_and_gone_are_told_relative_to_now() -> None:
+def test_future_and_past_times_are_shown_relative_to_now() -> None:
     assert ago(timezone.now() - 7201 * SECOND) == "2\xa0hours ago"
     assert ago(timezone.now() - 59 * SECOND) == "just now"
     assert until(timezone.now() + 7230 * SECOND).startswith("in 2\xa0hours (")
@@ -64,7 +64,9 @@ def test_the_log_stays_in_utc(settings: Settings) -> None:
 
 
 @pytest.mark.django_db
-def test_every_time_on_an_accounts_page_names_its_zone(admin_client: Client, make: Make, settings: Settings) -> None:
+def test_every_time_on_an_accounts_page_names_its_time_zone(
+    admin_client: Client, make: Make, settings: Settings
+) -> None:
     settings.TIME_ZONE = "America/New_York"
     account = make(State.REJECTED, submitted_at=NOON)
     made = attempt(account, Attempt.Outcome.REFUSED)

@@ -247,7 +247,7 @@ def test_told_to_end_a_worker_ends_even_if_a_thread_hangs(hanging: Callable[...,
     assert program.process.wait(PATIENCE) == 1
 
 
-def test_what_keeps_a_worker_from_working_is_reported(monkeypatch: pytest.MonkeyPatch, sandbox: Server) -> None:
+def test_a_worker_reports_why_it_cannot_work(monkeypatch: pytest.MonkeyPatch, sandbox: Server) -> None:
     monkeypatch.setattr(provision, "RECONNECT", 0.01)
     monkeypatch.setattr(provision, "CHORES", 0.0)
     sign_up()

@@ -32,7 +32,7 @@ def secrets() -> list[tuple[str, str]]:
     return [(each.password.open(), each.oauth2_token.open()) for each in Account.objects.order_by("pk")]
 
 
-def test_the_old_key_is_needed_no_more(three: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_key_is_no_longer_needed(three: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privacy, "AT_ONCE", 1)
     kept, (old,) = secrets(), settings.SEALING_KEYS
     settings.SEALING_KEYS = [Fernet.generate_key().decode(), old]
@@ -43,7 +43,7 @@ def test_the_old_key_is_needed_no_more(three: None, settings: Settings, monkeypa
     assert secrets() == kept == [("canary-password", ""), ("", "canary-token"), ("", "")]
 
 
-def test_what_no_key_opens_is_left_and_told(three: None, settings: Settings) -> None:
+def test_a_value_that_no_key_opens_is_left_and_reported(three: None, settings: Settings) -> None:
     (old,) = settings.SEALING_KEYS
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
 
@@ -56,7 +56,7 @@ def test_what_no_key_opens_is_left_and_told(three: None, settings: Settings) -> 
     assert secrets()
 
 
-def test_what_changes_meanwhile_is_not_overwritten(three: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_concurrent_change_is_not_overwritten(three: None, monkeypatch: pytest.MonkeyPatch) -> None:
     new = Sealed.of("another-password")
 
     def change(sealed: Sealed) -> Sealed:

@@ -103,7 +103,7 @@ class TestOthers:
         services.correct(again(account), {"username": "anna-2"})
         assert (again(account).state, again(account).username) == (State.QUEUED, "anna-2")
 
-    def test_an_account_that_is_no_longer_listed_says_nothing(self) -> None:
+    def test_an_account_that_is_no_longer_listed_proves_nothing(self) -> None:
         """Its username may have become free before our call."""
         read(entry(organization_name="Another Bakery"))
         account = unanswered()
@@ -239,7 +239,7 @@ class TestV3:
         read(entry(username="Anna Jones"))
         assert again(account).account_id == "7"
 
-    def test_with_personal_names_an_older_entry_says_nothing(self) -> None:
+    def test_with_personal_names_an_older_entry_proves_nothing(self) -> None:
         self.names("Jack Box")
         read(entry(username="Anna Jones"))
         account = unanswered()
@@ -252,7 +252,7 @@ class TestV3:
         read(entry("7", "Anna Jones"), entry("8", "Bob Jones"), next_page="2")
         assert again(account).state == State.UNCONFIRMED
 
-    def test_where_persons_names_are_shown_one_that_equals_the_username_says_nothing(self) -> None:
+    def test_with_personal_names_one_that_equals_the_username_proves_nothing(self) -> None:
         self.names("Jack Box")
         unanswered("robert")
         account = unanswered("anna")

@@ -342,7 +342,7 @@ class TestFailuresOfAPage:
             pass_time(HOUR)
         assert held.outcome == FAILED
 
-    def test_no_answer_is_described_as_such(self) -> None:
+    def test_a_missing_answer_is_described_as_such(self) -> None:
         unanswered()
         assert self.answered(Answer(meaning=Meaning.UNSENT, problems=(Problem("", "No way."),))).problem == "No way."
         pass_time(HOUR)

@@ -79,7 +79,7 @@ LOOK_UP = {
 
 @BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_fails_in_the_create_call_one_account_results(fault: str, sandbox: Server) -> None:
+def test_any_fault_in_the_create_call_results_in_one_account(fault: str, sandbox: Server) -> None:
     account, course = sign_up(), CREATE[fault]
     sandbox.provider.fail_next("create", fault)
 
@@ -90,7 +90,7 @@ def test_whatever_fails_in_the_create_call_one_account_results(fault: str, sandb
 
 @BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_fails_in_the_look_up_the_account_is_found(fault: str, sandbox: Server) -> None:
+def test_the_account_is_found_after_any_fault_in_the_look_up(fault: str, sandbox: Server) -> None:
     account, course = sign_up(), LOOK_UP[fault]
     sandbox.provider.fail_next("create", "reset-after")
     sandbox.provider.fail_next("list", fault)

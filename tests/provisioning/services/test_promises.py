@@ -50,7 +50,7 @@ def sign_up_and_lose_the_answer(sandbox: Server, fault: str) -> Account:
 
 
 @BOTH
-def test_nobody_gets_the_account_that_somebody_else_had_before(sandbox: Server, api: str) -> None:
+def test_nobody_gets_an_account_that_was_somebody_elses(sandbox: Server, api: str) -> None:
     elder = sandbox.provider.add_account("anna-jones", "Another Bakery")
     account = sign_up_and_lose_the_answer(sandbox, "reset-before")
     work_on(rounds=4)
@@ -58,7 +58,7 @@ def test_nobody_gets_the_account_that_somebody_else_had_before(sandbox: Server, 
 
 
 @BOTH
-def test_nobody_is_told_that_their_own_username_is_taken_because_the_list_is_late(sandbox: Server, api: str) -> None:
+def test_a_late_list_does_not_report_a_customers_own_username_as_taken(sandbox: Server, api: str) -> None:
     """With another username, they would get a second account."""
     sandbox.provider.list_lag = 24 * 60 * 60.0
     account = sign_up_and_lose_the_answer(sandbox, "reset-after")
@@ -84,7 +84,7 @@ def test_a_customer_abroad_gets_an_account(sandbox: Server, api: str) -> None:
     assert again(account).state == State.CREATED
 
 
-def test_a_customer_who_comes_while_the_list_is_read_waits_for_one_page_at_most(
+def test_while_the_list_is_read_a_customer_waits_for_at_most_one_page(
     sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(v2, "PAGE", 1)
@@ -108,7 +108,7 @@ def test_a_customer_who_comes_while_the_list_is_read_waits_for_one_page_at_most(
     assert calls[: calls.index("berta-jones")].count("GET") <= 5 + 2  # The one under way, and one more.
 
 
-def test_a_provider_that_answers_404_stops_the_gateway_which_says_why(sandbox: Server) -> None:
+def test_a_provider_that_answers_404_stops_the_gateway_with_the_reason(sandbox: Server) -> None:
     sandbox.provider.down = "404"
     for number in range(3):
         sign_up(username=f"anna-{number}")
@@ -116,7 +116,7 @@ def test_a_provider_that_answers_404_stops_the_gateway_which_says_why(sandbox: S
     assert "check CONSTANT_CONTACT_URL" in gateway.state().stop_reason
 
 
-def test_a_provider_that_is_down_pauses_the_gateway_and_is_warned_of(
+def test_a_provider_that_is_down_pauses_the_gateway_with_a_warning(
     sandbox: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     sandbox.provider.down = "500"

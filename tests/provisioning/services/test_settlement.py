@@ -170,7 +170,7 @@ def test_staff_are_asked_after_five_calls_without_an_answer(unanswered: int) -> 
     assert (account.due_at is None) == asked
 
 
-def test_what_a_complete_pass_settles_keeps_no_new_sign_up_waiting(
+def test_settling_after_a_complete_pass_delays_no_new_sign_up(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     """An outage leaves thousands of accounts, which a worker settles between two checks of its queue."""

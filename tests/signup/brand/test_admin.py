@@ -37,7 +37,7 @@ def change(client: Client, **values: Any) -> Any:
     return client.post(f"/admin/signup/brand/{Brand.objects.get().pk}/change/", TYPED | values)
 
 
-def test_a_brand_that_is_saved_is_what_customers_see(client: Client) -> None:
+def test_customers_see_a_saved_brand(client: Client) -> None:
     client.post(ADD, TYPED | {"file": file(SVG)})
 
     made = Brand.objects.get()
@@ -47,7 +47,7 @@ def test_a_brand_that_is_saved_is_what_customers_see(client: Client) -> None:
     assert made.logo_url in html
 
 
-def test_the_first_one_begins_with_the_settings(client: Client, settings: Settings) -> None:
+def test_the_first_brand_starts_with_the_values_of_the_settings(client: Client, settings: Settings) -> None:
     settings.BRAND_NAME, settings.BRAND_TRIAL_DAYS = "Birch", 45
 
     form = client.get(ADD).context["adminform"].form
@@ -55,14 +55,14 @@ def test_the_first_one_begins_with_the_settings(client: Client, settings: Settin
     assert (form["name"].value(), form["trial_days"].value()) == ("Birch", 45)
 
 
-def test_who_changes_it_is_on_record(client: Client) -> None:
+def test_changes_are_recorded_with_their_author(client: Client) -> None:
     client.post(ADD, TYPED)
     change(client, headline="Anew")
 
     assert LogEntry.objects.filter(user__username="administrator").count() == 2
 
 
-def test_the_list_says_where_each_is_seen(client: Client, settings: Settings) -> None:
+def test_the_list_shows_the_hosts_of_each_brand(client: Client, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["testserver", "one.example.com"]
     for host in ("", "one.example.com"):
         client.post(ADD, TYPED | {"host": host})
@@ -74,14 +74,14 @@ def test_the_list_says_where_each_is_seen(client: Client, settings: Settings) ->
 
 
 class TestTheLogo:
-    def test_it_stays_when_something_else_is_changed(self, client: Client) -> None:
+    def test_it_is_kept_when_something_else_is_changed(self, client: Client) -> None:
         client.post(ADD, TYPED | {"file": file(PNG)})
 
         change(client, headline="Anew")
 
         assert bytes(Brand.objects.get().logo) == PNG
 
-    def test_it_can_be_taken_off(self, client: Client) -> None:
+    def test_it_can_be_removed(self, client: Client) -> None:
         client.post(ADD, TYPED | {"file": file(PNG)})
 
         change(client, **{"file-clear": "on"})
@@ -89,7 +89,7 @@ class TestTheLogo:
         assert (bytes(Brand.objects.get().logo), Brand.objects.get().logo_url) == (b"", "")
 
     @pytest.mark.parametrize("content", [UNSAFE["script"], b"GIF89a", b"", PNG.ljust(30_000, b"\0")], ids=len)
-    def test_what_is_none_is_told_at_its_field_and_changes_nothing(self, client: Client, content: bytes) -> None:
+    def test_an_invalid_file_is_reported_at_its_field_and_changes_nothing(self, client: Client, content: bytes) -> None:
         client.post(ADD, TYPED | {"file": file(PNG)})
 
         form = change(client, file=file(content)).context["adminform"].form
@@ -98,8 +98,8 @@ class TestTheLogo:
         assert bytes(Brand.objects.get().logo) == PNG
 
 
-class TestLookingAtItFirst:
-    def test_the_page_is_that_of_customers_and_nothing_is_saved(self, client: Client) -> None:
+class TestPreview:
+    def test_it_shows_the_customers_page_and_saves_nothing(self, client: Client) -> None:
         html = client.post(ADD, TYPED | {"_preview": "", "file": file(SVG)}).content.decode()
 
         assert "<h1>Grow with us</h1>" in html
@@ -107,7 +107,7 @@ class TestLookingAtItFirst:
         assert 'name="organization_name"' in html
         assert not Brand.objects.exists()
 
-    def test_it_shows_a_change_together_with_the_logo_that_stays(self, client: Client) -> None:
+    def test_it_shows_a_change_together_with_the_unchanged_logo(self, client: Client) -> None:
         client.post(ADD, TYPED | {"file": file(PNG)})
 
         html = change(client, _preview="", headline="Anew").content.decode()
@@ -116,17 +116,17 @@ class TestLookingAtItFirst:
         assert 'src="data:image/png;base64,' in html
         assert Brand.objects.get().headline == "Grow with us"
 
-    def test_nothing_can_be_sent_from_there(self, client: Client) -> None:
+    def test_its_form_cannot_be_sent(self, client: Client) -> None:
         policy = client.post(ADD, TYPED | {"_preview": ""}).headers["Content-Security-Policy"].split("; ")
 
         assert {"form-action 'none'", "img-src 'self' data:", "frame-ancestors 'none'"} <= set(policy)
 
-    def test_a_problem_is_told_instead(self, client: Client) -> None:
+    def test_it_reports_a_problem_instead(self, client: Client) -> None:
         response = client.post(ADD, TYPED | {"_preview": "", "color": "red", "file": file(PNG)})
 
         assert set(response.context["adminform"].form.errors) == {"color"}
 
-    def test_a_brand_that_is_gone_leads_back_to_the_admin(self, client: Client) -> None:
+    def test_it_redirects_to_the_admin_if_the_brand_was_deleted(self, client: Client) -> None:
         assert client.post("/admin/signup/brand/99/change/", TYPED | {"_preview": ""}).status_code == 302
 
 

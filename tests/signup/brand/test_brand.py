@@ -36,8 +36,8 @@ def page(client: Client, host: str = "testserver") -> str:
     return client.get("/", headers={"host": host}).content.decode()
 
 
-class TestWhose:
-    def test_before_anyone_has_made_a_brand_the_settings_say_it(self, client: Client, settings: Settings) -> None:
+class TestHosts:
+    def test_without_a_brand_the_settings_apply(self, client: Client, settings: Settings) -> None:
         settings.BRAND_NAME, settings.BRAND_HEADLINE, settings.BRAND_COLOR = "Birch", "Write to them all", "#b3201d"
 
         assert "Write to them all" in page(client)
@@ -54,20 +54,24 @@ class TestWhose:
             ("testserver", "Default"),
         ],
     )
-    def test_each_host_has_its_own_and_all_others_the_default(self, client: Client, host: str, name: str) -> None:
+    def test_each_host_has_its_brand_and_other_hosts_have_the_default(
+        self, client: Client, host: str, name: str
+    ) -> None:
         brand(name="Default")
         brand(name="One", host="one.example.com")
         brand(name="Two", host="Two.example.com.")
 
         assert f"{name}</title>" in page(client, host)
 
-    def test_without_a_default_the_settings_speak_for_other_hosts(self, client: Client, settings: Settings) -> None:
+    def test_without_a_default_brand_the_settings_apply_to_other_hosts(
+        self, client: Client, settings: Settings
+    ) -> None:
         settings.BRAND_NAME = "Birch"
         brand(name="One", host="one.example.com")
 
         assert "Birch</title>" in page(client)
 
-    def test_a_host_that_is_not_allowed_gets_no_page_though_it_has_a_brand(
+    def test_a_host_that_is_not_allowed_gets_no_page_even_with_a_brand(
         self, client: Client, settings: Settings
     ) -> None:
         brand(host="one.example.com")
@@ -75,7 +79,7 @@ class TestWhose:
 
         assert client.get("/", headers={"host": "one.example.com"}).status_code == 400
 
-    def test_it_costs_one_query_and_leaves_the_picture_where_it_is(
+    def test_a_brand_takes_one_query_that_does_not_read_the_logo(
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         brand(logo=PNG)
@@ -104,7 +108,7 @@ class TestWhose:
     ],
     ids=str,
 )
-def test_what_cannot_be_is_refused(values: dict[str, Any]) -> None:
+def test_an_invalid_brand_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refused:
         brand(**values)
 
@@ -112,7 +116,7 @@ def test_what_cannot_be_is_refused(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("host", ["", "one.example.com", "One.Example.com."])
-def test_no_host_has_two(host: str) -> None:
+def test_a_host_has_one_brand(host: str) -> None:
     brand(host=host.lower().rstrip("."))
 
     with pytest.raises(ValidationError) as refused:
@@ -121,7 +125,7 @@ def test_no_host_has_two(host: str) -> None:
 
 
 class TestThePage:
-    def test_it_says_what_the_brand_says(self, client: Client) -> None:
+    def test_it_shows_the_texts_of_the_brand(self, client: Client) -> None:
         brand(
             headline="Grow with us",
             selling_points="Helped by people\n\n  Cancelled <at> any time \n",
@@ -143,7 +147,7 @@ class TestThePage:
         for link in ("https://alder.example.com/terms", "https://alder.example.com/help", "mailto:help@alder.example."):
             assert f'href="{link}' in html
 
-    def test_it_says_nothing_where_the_brand_does_not(self, client: Client) -> None:
+    def test_it_leaves_out_texts_that_the_brand_has_not(self, client: Client) -> None:
         brand(trial_days=0)
 
         html = page(client)
@@ -152,7 +156,7 @@ class TestThePage:
         assert not [text for text in ("Terms", "Privacy", "Help", "mailto:") if text in html]
         assert "<style" not in html
 
-    def test_customers_log_in_where_the_brand_says(
+    def test_it_links_to_the_login_page_of_the_brand(
         self, client: Client, page_of: Callable[[Account], str], settings: Settings
     ) -> None:
         progress = page_of(account("created"))
@@ -165,7 +169,7 @@ class TestThePage:
 
         assert 'href="https://alder.example.com/in"' in client.get(progress).content.decode()
 
-    def test_its_policy_lets_through_the_style_with_the_colors_and_no_other(self, client: Client) -> None:
+    def test_its_policy_allows_only_the_style_with_the_brands_colors(self, client: Client) -> None:
         brand(color="#2454D6")
 
         first, second = (client.get("/") for _ in range(2))
@@ -185,7 +189,7 @@ class TestTheLogo:
         ],
         ids=["that spells the name", "that is a mere emblem"],
     )
-    def test_one_stands_in_the_place_of_the_monogram(self, client: Client, logo: bytes, image: str) -> None:
+    def test_it_replaces_the_monogram(self, client: Client, logo: bytes, image: str) -> None:
         made = brand(logo=logo)
 
         html = page(client)
@@ -195,9 +199,7 @@ class TestTheLogo:
         assert "monogram" not in html
 
     @pytest.mark.parametrize(("logo", "content_type"), [(SVG, "image/svg+xml;charset=utf-8"), (PNG, "image/png")])
-    def test_it_is_served_to_be_kept_and_to_do_nothing_by_itself(
-        self, client: Client, logo: bytes, content_type: str
-    ) -> None:
+    def test_it_is_cached_and_sandboxed(self, client: Client, logo: bytes, content_type: str) -> None:
         response = client.get(brand(logo=logo).logo_url)
 
         assert response.content == logo
@@ -214,7 +216,7 @@ class TestTheLogo:
             "sandbox",
         }
 
-    def test_another_one_has_another_address(self, client: Client) -> None:
+    def test_a_new_one_has_a_new_address(self, client: Client) -> None:
         made = brand(logo=SVG)
         first = made.logo_url
         changed = Brand.objects.get()
@@ -227,7 +229,7 @@ class TestTheLogo:
     @pytest.mark.parametrize(
         "path", ["/logo/0123456789abcdef0123456789abcdef", "/logo/", "/logo/x", "/logo/../settings"]
     )
-    def test_nothing_else_is_served(self, client: Client, path: str) -> None:
+    def test_no_other_file_is_served(self, client: Client, path: str) -> None:
         brand()
 
         assert client.get(path).status_code == 404

@@ -12,14 +12,14 @@ def rgb(color: str) -> Color:
     return red, green, blue
 
 
-def test_contrast_is_that_of_the_standard() -> None:
+def test_contrast_is_computed_as_in_the_standard() -> None:
     assert contrast(BLACK, WHITE) == pytest.approx(21)
     assert contrast(WHITE, WHITE) == pytest.approx(1)
     assert contrast(WHITE, rgb("#767676")) == pytest.approx(4.54, abs=0.01)
 
 
 @given(st.integers(0, 0xFFFFFF).map("#{:06x}".format))
-def test_any_color_comes_with_others_that_can_be_read(color: str) -> None:
+def test_any_color_has_readable_shades(color: str) -> None:
     colors = {name: rgb(value) for name, value in palette(color).items()}
 
     assert contrast(colors["on-accent"], colors["accent"]) >= 4.5
@@ -30,7 +30,7 @@ def test_any_color_comes_with_others_that_can_be_read(color: str) -> None:
     assert contrast(colors["rim-on-dark"], DARK_CARD) >= 3
 
 
-def test_a_color_that_can_be_read_is_left_as_it_is() -> None:
+def test_a_readable_color_is_used_unchanged() -> None:
     colors = palette("#2454d6")
 
     assert (colors["accent"], colors["link-on-light"]) == ("#2454d6", "#2454d6")

@@ -79,7 +79,7 @@ RSA_PUBLIC, RSA_PRIVATE = pem(rsa.generate_private_key(65537, 2048))
 EC_PUBLIC, EC_PRIVATE = pem(ec.generate_private_key(ec.SECP256R1()))
 
 
-def test_it_opens_the_form_filled_in_with_what_is_known(client: Client) -> None:
+def test_it_opens_the_form_with_known_values_filled_in(client: Client) -> None:
     response = follow(client, token(email="anna@nullmailer.com", country_code="CA", state_code="ON", gdpr_opt_out=True))
 
     page = response.content.decode()
@@ -92,7 +92,7 @@ def test_it_opens_the_form_filled_in_with_what_is_known(client: Client) -> None:
     assert "assword" not in page.replace("no password", "").replace("No new password", "")
 
 
-def test_the_account_is_whose_the_link_says_and_has_no_password(client: Client) -> None:
+def test_the_account_belongs_to_the_links_customer_without_a_password(client: Client) -> None:
     follow(client, token())
 
     client.post("/", TYPED | {"idp_provider_id": "somebody-else"})
@@ -102,7 +102,7 @@ def test_the_account_is_whose_the_link_says_and_has_no_password(client: Client) 
 
 
 @pytest.mark.parametrize("value", [7, None, [], {"a": 1}, "x" * 5000], ids=repr)
-def test_known_values_that_are_none_are_left_out(client: Client, value: Any) -> None:
+def test_invalid_known_values_are_ignored(client: Client, value: Any) -> None:
     response = follow(client, token(email=value, gdpr_opt_out=value, password="secret", state="created"))
 
     assert response.status_code == 200
@@ -135,7 +135,7 @@ def test_known_values_that_are_none_are_left_out(client: Client, value: Any) -> 
     ],
     ids=str,
 )
-def test_what_is_wrong_with_it_is_told_and_nothing_is_proven(client: Client, changes: dict[str, Any], why: str) -> None:
+def test_an_invalid_link_is_explained_and_proves_nothing(client: Client, changes: dict[str, Any], why: str) -> None:
     assert why in told(follow(client, token(**changes)))
     assert 'name="submission"' not in client.get("/").content.decode()
     assert not UsedLink.objects.exists()
@@ -147,16 +147,16 @@ def test_the_page_may_be_named_with_a_slash_or_without(client: Client, page: Any
 
 
 @pytest.mark.parametrize("broken", ["", "x", "a.b.c", "é", "a" * 10_000, "....."])
-def test_what_is_no_token_is_told(client: Client, broken: str) -> None:
+def test_a_text_that_is_not_a_token_is_explained(client: Client, broken: str) -> None:
     assert BROKEN in told(follow(client, broken))
 
 
 @pytest.mark.parametrize("spoil", [lambda whole: whole[:-2], lambda whole: whole + "A"], ids=["cut off", "too long"])
-def test_what_is_not_the_whole_token_is_told(client: Client, spoil: Callable[[str], str]) -> None:
+def test_an_incomplete_token_is_explained(client: Client, spoil: Callable[[str], str]) -> None:
     assert BROKEN in told(follow(client, spoil(token())))
 
 
-def test_a_tampered_one_proves_nothing(client: Client) -> None:
+def test_a_tampered_link_proves_nothing(client: Client) -> None:
     head, body, signature = token().split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))
     other = base64.urlsafe_b64encode(json.dumps(claims | {"sub": "1"}).encode()).decode().rstrip("=")
@@ -175,7 +175,7 @@ def forge(header: dict[str, str], signed_with: bytes = b"") -> str:
 
 
 @pytest.mark.parametrize("own", [SECRET, RSA_PUBLIC, EC_PUBLIC], ids=["HS256", "RS256", "ES256"])
-def test_the_key_alone_decides_how_it_is_signed(client: Client, settings: Settings, own: str) -> None:
+def test_the_configured_key_alone_decides_the_algorithm(client: Client, settings: Settings, own: str) -> None:
     settings.SIGNUP_LINK_KEY = own
 
     forged = [
@@ -211,7 +211,7 @@ def test_with_a_public_key_only_the_partners_own_system_can_make_links(
         call_command("signup_link", "4711")
 
 
-def test_it_works_once_but_for_the_browser_that_used_it(client: Client) -> None:
+def test_a_used_link_works_only_in_the_browser_that_used_it(client: Client) -> None:
     once = token()
     assert follow(client, once).redirect_chain == [("/", 302)]
 
@@ -219,7 +219,7 @@ def test_it_works_once_but_for_the_browser_that_used_it(client: Client) -> None:
     assert USED in told(follow(Client(), once))
 
 
-def test_a_used_one_is_no_way_back_after_the_proof_is_over(client: Client) -> None:
+def test_a_used_link_does_not_renew_an_expired_proof(client: Client) -> None:
     once = token()
     follow(client, once)
     session = client.session
@@ -230,7 +230,7 @@ def test_a_used_one_is_no_way_back_after_the_proof_is_over(client: Client) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_many_who_follow_it_at_once_one_comes_in() -> None:
+def test_one_of_many_concurrent_visitors_can_use_it() -> None:
     once = token()
 
     came_in = at_once(8, lambda _: follow(Client(), once).status_code)
@@ -238,14 +238,14 @@ def test_of_many_who_follow_it_at_once_one_comes_in() -> None:
     assert sorted(came_in) == [200] + [403] * 7
 
 
-def test_looking_at_its_head_does_not_use_it(client: Client) -> None:
+def test_a_head_request_does_not_use_it_up(client: Client) -> None:
     once = token()
     assert client.head("/start/", {"token": once}).status_code == 405
 
     assert follow(client, once).status_code == 200
 
 
-def test_used_ones_are_forgotten_when_they_are_long_out_of_date(client: Client) -> None:
+def test_used_links_are_deleted_long_after_they_expire(client: Client) -> None:
     long_ago, just_now = (datetime.now(UTC) - timedelta(seconds=age) for age in (3600, 60))
     UsedLink.objects.create(digest="old", expires_at=long_ago)
     UsedLink.objects.create(digest="new", expires_at=just_now)
@@ -257,7 +257,7 @@ def test_used_ones_are_forgotten_when_they_are_long_out_of_date(client: Client) 
     assert "…" in str(UsedLink.objects.get(digest="new"))
 
 
-def test_a_link_of_somebody_else_takes_over_and_nothing_of_the_first_is_left(client: Client) -> None:
+def test_another_customers_link_replaces_all_of_the_first_ones_data(client: Client) -> None:
     follow(client, token(sub="1", phone="111 111"))
     expire_proof(client)
     client.post("/", {"phone": "222 222"})
@@ -270,7 +270,7 @@ def test_a_link_of_somebody_else_takes_over_and_nothing_of_the_first_is_left(cli
     assert form.initial == {}
 
 
-def test_a_link_of_somebody_else_asks_first(client: Client) -> None:
+def test_another_customers_link_asks_first(client: Client) -> None:
     follow(client, token(sub="1", email="anna@example.com"))
     other = token(sub="2", email="bob@example.com")
 
@@ -288,7 +288,7 @@ def test_a_link_of_somebody_else_asks_first(client: Client) -> None:
     assert 'signed in as <strong translate="no" dir="auto">bob@example.com' in client.get("/").content.decode()
 
 
-def test_nobody_but_the_page_itself_can_answer_that_question() -> None:
+def test_another_site_cannot_answer_that_question() -> None:
     browser = Client(enforce_csrf_checks=True)
     follow(browser, token(sub="1"))
     other = token(sub="2")
@@ -298,7 +298,7 @@ def test_nobody_but_the_page_itself_can_answer_that_question() -> None:
 
 
 @pytest.mark.parametrize("lasts", [True, False])
-def test_a_link_of_the_same_customer_or_after_the_proof_is_over_does_not_ask(client: Client, lasts: bool) -> None:
+def test_the_same_customers_link_or_an_expired_proof_does_not_ask(client: Client, lasts: bool) -> None:
     follow(client, token(sub="1"))
     if not lasts:
         expire_proof(client)
@@ -306,7 +306,7 @@ def test_a_link_of_the_same_customer_or_after_the_proof_is_over_does_not_ask(cli
     assert 'name="submission"' in follow(client, token(sub="1" if lasts else "2")).content.decode()
 
 
-def test_the_link_of_a_mail_about_somebody_else_asks_too(client: Client) -> None:
+def test_an_email_link_to_another_customers_account_asks_too(client: Client) -> None:
     theirs = account("created", idp_provider_id="2")
     follow(client, token(sub="1", email="anna@example.com"))
     path = f"/signup/open/?token={TimestampSigner(salt=mails.SALT).sign(str(theirs.reference))}"
@@ -319,7 +319,9 @@ def test_the_link_of_a_mail_about_somebody_else_asks_too(client: Client) -> None
     assert client.get(f"/signup/{theirs.reference}/").status_code == 200
 
 
-def test_the_log_tells_what_is_wrong_and_nothing_of_the_link(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_says_what_is_wrong_and_shows_nothing_of_the_link(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     for changes in ({"aud": "canary"}, {"exp": 10**11}, {"sub": " canary "}):
         follow(client, token(**changes, email="canary@example.com"))
@@ -369,7 +371,7 @@ class TestCommand:
         ],
         ids=str,
     )
-    def test_what_it_cannot_do_is_told(
+    def test_mistakes_are_explained(
         self, settings: Settings, arguments: list[str], changes: dict[str, str], why: str
     ) -> None:
         for name, value in changes.items():
@@ -379,7 +381,7 @@ class TestCommand:
             call_command("signup_link", *arguments)
 
 
-def test_the_link_of_the_readme_works(client: Client, settings: Settings) -> None:
+def test_the_documented_link_works(client: Client, settings: Settings) -> None:
     """It needs no library, in another programming language, and only five lines."""
     program = re.search("```js\n(.+?)```", (ROOT / "docs/single-sign-on.md").read_text(), re.DOTALL)
     assert program

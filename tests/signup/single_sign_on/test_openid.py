@@ -44,7 +44,7 @@ def told(response: Any) -> str:
     return page.partition('role="alert"')[2].partition("</div>")[0]
 
 
-def test_who_has_logged_in_sees_the_form_filled_in(anna: Person) -> None:
+def test_after_login_the_form_is_filled_in(anna: Person) -> None:
     response = anna.come_back()
 
     assert response.redirect_chain == [("/", 302)]
@@ -60,7 +60,7 @@ def test_who_has_logged_in_sees_the_form_filled_in(anna: Person) -> None:
     )
 
 
-def test_the_account_is_whose_the_provider_says(anna: Person) -> None:
+def test_the_account_belongs_to_the_customer_named_by_the_provider(anna: Person) -> None:
     anna.come_back()
 
     anna.client.post("/", TYPED | {"idp_provider_id": "somebody-else", "first_name": "Annabel"})
@@ -79,15 +79,13 @@ def test_the_id_may_be_in_another_claim(anna: Person, settings: Settings) -> Non
 
 
 @pytest.mark.parametrize("claim", ["employee", "groups"])
-def test_without_an_id_that_can_be_one_nobody_comes_in(client: Client, settings: Settings, claim: str) -> None:
+def test_without_a_valid_id_nobody_gets_in(client: Client, settings: Settings, claim: str) -> None:
     settings.OIDC_ID_CLAIM = claim
 
     assert "not with an account that can be used here" in told(Person(client, "viewer").come_back())
 
 
-def test_it_asks_for_a_code_with_pkce_state_and_nonce_and_for_no_more_than_it_needs(
-    client: Client, settings: Settings
-) -> None:
+def test_it_asks_for_a_code_with_pkce_state_nonce_and_the_least_scope(client: Client, settings: Settings) -> None:
     asked = parse_qs(urlsplit(client.get("/login/").headers["Location"]).query)
 
     assert (asked["response_type"], asked["code_challenge_method"]) == (["code"], ["S256"])
@@ -97,7 +95,7 @@ def test_it_asks_for_a_code_with_pkce_state_and_nonce_and_for_no_more_than_it_ne
     assert "scope=openid+profile+email+groups" in client.get("/login/").headers["Location"]
 
 
-def test_who_is_not_the_one_that_is_signed_in_can_sign_in_as_somebody_else(anna: Person) -> None:
+def test_another_person_at_the_same_browser_can_log_in_instead(anna: Person) -> None:
     page = anna.come_back().content.decode()
     assert 'href="/login/?again=1"' in page
     anna.client.post("/", TYPED)
@@ -108,7 +106,7 @@ def test_who_is_not_the_one_that_is_signed_in_can_sign_in_as_somebody_else(anna:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_link_of_another_site_logs_nobody_in_without_a_press(client: Client, site: str) -> None:
+def test_a_link_on_another_site_logs_nobody_in_without_a_click(client: Client, site: str) -> None:
     answer = client.get("/login/", headers={"sec-fetch-site": site})
 
     assert answer.status_code == 200
@@ -116,12 +114,12 @@ def test_a_link_of_another_site_logs_nobody_in_without_a_press(client: Client, s
     assert client.get("/login/", headers={"sec-fetch-site": "same-origin"}).status_code == 302
 
 
-def test_who_declines_is_told_so(anna: Person) -> None:
+def test_declining_at_the_provider_is_explained(anna: Person) -> None:
     assert DECLINED in told(anna.come_back(decline=True))
     assert 'name="submission"' in anna.come_back().content.decode()
 
 
-def test_an_address_that_was_used_is_good_for_nothing(anna: Person) -> None:
+def test_a_callback_address_works_once(anna: Person) -> None:
     back = anna.log_in().removeprefix(PAGE)
     anna.client.get(back)
 
@@ -129,7 +127,7 @@ def test_an_address_that_was_used_is_good_for_nothing(anna: Person) -> None:
         assert WRONG in told(browser.get(back))
 
 
-def test_the_way_back_is_for_the_browser_that_left(anna: Person) -> None:
+def test_a_callback_works_only_in_the_browser_that_started_the_login(anna: Person) -> None:
     stolen = anna.log_in().removeprefix(PAGE)
     other = Client()
     other.get("/login/")
@@ -137,7 +135,7 @@ def test_the_way_back_is_for_the_browser_that_left(anna: Person) -> None:
     assert WRONG in told(other.get(stolen))
 
 
-def test_a_code_is_good_for_the_log_in_that_it_was_given_for(anna: Person) -> None:
+def test_a_code_works_only_for_the_login_it_was_issued_for(anna: Person) -> None:
     code = parse_qs(urlsplit(anna.log_in()).query)["code"]
     other = Person(Client(), "anna")
     state = parse_qs(urlsplit(other.log_in()).query)["state"]
@@ -148,7 +146,7 @@ def test_a_code_is_good_for_the_log_in_that_it_was_given_for(anna: Person) -> No
 @pytest.mark.parametrize(
     "query", ["", "code=x", "state=x", "code=x&state=x", "error=nonsense%0Aforged", "code=%01&state=%ff"]
 )
-def test_an_address_that_was_made_up_is_told(client: Client, query: str) -> None:
+def test_a_made_up_callback_address_is_explained(client: Client, query: str) -> None:
     assert WRONG in told(client.get(f"/login/callback/?{query}"))
 
 
@@ -164,7 +162,7 @@ def test_an_address_that_was_made_up_is_told(client: Client, query: str) -> None
         ("expired", WRONG, "OAuthError invalid_grant"),
     ],
 )
-def test_what_no_provider_should_do_proves_nothing(
+def test_an_invalid_answer_of_the_provider_proves_nothing(
     anna: Person, openid: OpenIdProvider, caplog: pytest.LogCaptureFixture, spoiled: str, why: str, logged: str
 ) -> None:
     openid.spoiled = spoiled
@@ -175,14 +173,14 @@ def test_what_no_provider_should_do_proves_nothing(
     assert not any("proof" in session.get_decoded() for session in Session.objects.all())
 
 
-def test_another_issuer_is_not_even_visited(client: Client, openid: OpenIdProvider) -> None:
+def test_another_issuer_is_not_contacted(client: Client, openid: OpenIdProvider) -> None:
     openid.spoiled = "issuer"
 
     assert WRONG in told(client.get("/login/"))
 
 
 @pytest.mark.parametrize("spoiled", ["broken", "slow", "gone"])
-def test_a_provider_that_does_not_answer_is_told(
+def test_a_provider_that_does_not_answer_is_explained(
     anna: Person, openid: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch, spoiled: str
 ) -> None:
     back = anna.log_in().removeprefix(PAGE)
@@ -196,13 +194,13 @@ def test_a_provider_that_does_not_answer_is_told(
     assert UNREACHABLE in told(anna.client.get(back))
 
 
-def test_who_comes_back_by_a_new_log_in_keeps_what_was_typed(anna: Person) -> None:
+def test_typed_values_survive_a_new_login(anna: Person) -> None:
     anna.client.post("/", TYPED | {"phone": "12"})
 
     assert anna.come_back().context["form"].initial["phone"] == "12"
 
 
-def test_no_secret_of_a_log_in_is_logged_or_shown(
+def test_no_secret_of_a_login_is_logged_or_shown(
     anna: Person, openid: OpenIdProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -220,9 +218,7 @@ def test_no_secret_of_a_log_in_is_logged_or_shown(
 
 @pytest.mark.parametrize("path", ["/login/", "/login/callback/"])
 @pytest.mark.parametrize("setting", ["CONSTANT_CONTACT_IDP_PROVIDER", "OIDC_ISSUER"])
-def test_without_single_sign_on_by_openid_there_is_no_such_page(
-    client: Client, settings: Settings, path: str, setting: str
-) -> None:
+def test_without_openid_there_is_no_such_page(client: Client, settings: Settings, path: str, setting: str) -> None:
     setattr(settings, setting, "")
 
     assert client.get(path).status_code == 404

@@ -79,7 +79,7 @@ def test_without_proof_the_page_says_how_to_get_in(
     assert 'role="alert"' not in shown
 
 
-def test_the_other_way_out_of_somebody_elses_proof_is_another_link(known: Client, settings: Settings) -> None:
+def test_with_another_persons_proof_the_page_asks_for_a_new_link(known: Client, settings: Settings) -> None:
     assert "Not you?" not in page(known)
 
     settings.SIGNUP_LINK_URL = "https://my.example.com/trial"
@@ -88,19 +88,19 @@ def test_the_other_way_out_of_somebody_elses_proof_is_another_link(known: Client
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/login/callback/", "/start/", "/admin/log-in/"])
-def test_no_page_of_it_is_kept_in_caches(client: Client, settings: Settings, path: str) -> None:
+def test_its_pages_are_not_cached(client: Client, settings: Settings, path: str) -> None:
     settings.OIDC_ISSUER, settings.OIDC_STAFF_CLAIM = f"http://127.0.0.1:{free_port()}", "groups"
 
     assert "no-store" in client.get(path).headers["Cache-Control"]
 
 
-def test_the_way_in_bears_the_partners_name(client: Client, settings: Settings) -> None:
+def test_the_login_page_names_the_partner(client: Client, settings: Settings) -> None:
     settings.OIDC_ISSUER, settings.BRAND_NAME = "https://id.example.com", "Alder & Co"
 
     assert "Continue with Alder &amp; Co" in page(client)
 
 
-def test_without_proof_nothing_is_stored_whatever_the_form_says(client: Client) -> None:
+def test_without_proof_nothing_is_stored_whatever_the_form_contains(client: Client) -> None:
     response = client.post("/", TYPED | {"idp_provider_id": "4711", "idp_provider": "alder"})
 
     assert response.status_code == 403
@@ -108,9 +108,7 @@ def test_without_proof_nothing_is_stored_whatever_the_form_says(client: Client) 
 
 
 @pytest.mark.parametrize("lasts", [None, -1])
-def test_what_was_typed_too_late_is_kept_until_the_customer_has_signed_in_again(
-    client: Client, lasts: int | None
-) -> None:
+def test_values_typed_after_the_proof_expired_survive_the_new_login(client: Client, lasts: int | None) -> None:
     if lasts:
         prove(client, "4711", lasts, phone="111 111")
     said = client.post("/", ENTERED | {"gdpr_opt_out": "on"}).content.decode()
@@ -124,7 +122,7 @@ def test_what_was_typed_too_late_is_kept_until_the_customer_has_signed_in_again(
     assert "typed" not in carried_by(client)
 
 
-def test_with_all_cookies_lost_nothing_that_was_typed_is() -> None:
+def test_typed_values_survive_the_loss_of_all_cookies() -> None:
     browser = Client(enforce_csrf_checks=True)
     response = browser.post("/", ENTERED)
     assert response.status_code == 403
@@ -143,7 +141,7 @@ def test_another_site_can_plant_nothing() -> None:
     assert "typed" not in carried_by(browser)
 
 
-def test_a_form_without_its_csrf_token_comes_back_to_who_is_known(known: Client) -> None:
+def test_a_form_without_its_csrf_token_comes_back_to_a_known_customer(known: Client) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.cookies = known.cookies
 
@@ -155,7 +153,7 @@ def test_a_form_without_its_csrf_token_comes_back_to_who_is_known(known: Client)
     assert "password again" not in response.content.decode()
 
 
-def test_what_is_typed_wins_over_what_is_known_and_both_can_be_changed(client: Client) -> None:
+def test_typed_values_override_known_ones_and_both_can_be_changed(client: Client) -> None:
     prove(client, "4711", first_name="Anna", last_name="Jones")
 
     form = client.post("/", ENTERED | {"first_name": "Berta", "email": "berta@"}).context["form"]
@@ -164,7 +162,7 @@ def test_what_is_typed_wins_over_what_is_known_and_both_can_be_changed(client: C
     assert list(form.errors) == ["email"]
 
 
-def test_who_has_a_living_account_is_led_to_it(client: Client) -> None:
+def test_a_customer_with_a_living_account_is_redirected_to_it(client: Client) -> None:
     mine = account("created", idp_provider_id="4711", username=ENTERED["username"])
     prove(client, "4711")
 
@@ -176,7 +174,7 @@ def test_who_has_a_living_account_is_led_to_it(client: Client) -> None:
     assert Account.objects.count() == 1
 
 
-def test_who_corrects_a_sign_up_that_was_sent_is_told_what_became_of_it(client: Client) -> None:
+def test_a_correction_after_sending_leads_to_the_accounts_page(client: Client) -> None:
     account("created", idp_provider_id="4711", username=ENTERED["username"])
     prove(client, "4711")
 
@@ -186,7 +184,7 @@ def test_who_corrects_a_sign_up_that_was_sent_is_told_what_became_of_it(client: 
     assert "555-555-1234" in response.content.decode()
 
 
-def test_what_was_typed_is_not_who_one_is_signed_in_as(client: Client) -> None:
+def test_a_typed_email_address_is_not_shown_as_the_proven_identity(client: Client) -> None:
     prove(client, "4711", -1)
     client.post("/", ENTERED | {"email": "other@nullmailer.com"})
 
@@ -196,7 +194,7 @@ def test_what_was_typed_is_not_who_one_is_signed_in_as(client: Client) -> None:
     assert 'value="other@nullmailer.com"' in page(client)
 
 
-def test_with_the_form_sent_its_values_are_the_accounts_alone(client: Client) -> None:
+def test_a_sent_forms_values_are_kept_only_with_the_account(client: Client) -> None:
     prove(client, "4711", 600, **ENTERED)
     client.post("/language/", ENTERED | {"submission": "", "language": "es"})
 
@@ -206,7 +204,7 @@ def test_with_the_form_sent_its_values_are_the_accounts_alone(client: Client) ->
     assert not [value for value in ENTERED.values() if f"'{value}'" in kept]
 
 
-def test_sessions_that_are_over_are_deleted_by_a_worker(known: Client) -> None:
+def test_expired_sessions_are_deleted_by_a_worker(known: Client) -> None:
     Client().get("/")
     Session.objects.create(session_key="over", session_data="", expire_date=timezone.now() - timedelta(days=1))
 
@@ -217,7 +215,7 @@ def test_sessions_that_are_over_are_deleted_by_a_worker(known: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_many_sessions_that_are_over_are_deleted_in_batches() -> None:
+def test_many_expired_sessions_are_deleted_in_batches() -> None:
     over = timezone.now() - timedelta(days=1)
     Session.objects.bulk_create(Session(session_key=f"over-{n}", expire_date=over) for n in range(proof.AT_ONCE + 1))
 
@@ -229,7 +227,7 @@ def test_many_sessions_that_are_over_are_deleted_in_batches() -> None:
     assert left == [1, 0, 0]
 
 
-def test_who_has_given_an_account_up_can_sign_up_again(known: Client) -> None:
+def test_a_customer_whose_account_was_closed_can_sign_up_again(known: Client) -> None:
     account("closed", idp_provider_id="4711")
 
     assert known.post("/", ENTERED).status_code == 302
@@ -248,7 +246,7 @@ def test_another_customers_form_at_the_same_computer_is_refused(known: Client) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_forms_of_one_customer_at_once_are_one_account() -> None:
+def test_concurrent_forms_of_one_customer_create_one_account() -> None:
     def send(number: int) -> str:
         browser = Client()
         prove(browser, "4711")
@@ -266,7 +264,7 @@ def test_many_forms_of_one_customer_at_once_are_one_account() -> None:
         ("rejected", "Tell us the reference"),
     ],
 )
-def test_the_progress_page_speaks_of_no_password_to_choose(client: Client, state: str, words: str) -> None:
+def test_the_progress_page_mentions_no_password(client: Client, state: str, words: str) -> None:
     account(state, {"idp_provider_id": "Not unique"}, idp_provider_id="4711")
     prove(client, "4711")
 
@@ -276,7 +274,7 @@ def test_the_progress_page_speaks_of_no_password_to_choose(client: Client, state
     assert "the password you chose" not in shown
 
 
-def test_whatever_the_partner_has_not_proven_leaves_passwords_as_they_were(client: Client, settings: Settings) -> None:
+def test_without_single_sign_on_for_customers_passwords_are_asked_for(client: Client, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_IDP_PROVIDER = ""
     prove(client, "4711")
 

@@ -56,7 +56,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_a_link_of_another_site_logs_nobody_in_without_a_press(client: Client, site: str) -> None:
+def test_a_link_on_another_site_logs_nobody_in_without_a_click(client: Client, site: str) -> None:
     answer = client.get(LOG_IN, headers={"sec-fetch-site": site})
 
     assert answer.headers["Location"] == "/admin/login/"
@@ -64,7 +64,7 @@ def test_a_link_of_another_site_logs_nobody_in_without_a_press(client: Client, s
     assert client.get(LOG_IN, headers={"sec-fetch-site": "same-origin"}).headers["Location"] != "/admin/login/"
 
 
-def test_they_may_be_logged_in_in_two_browsers() -> None:
+def test_staff_can_be_logged_in_in_two_browsers() -> None:
     first, second = Client(), Client()
     come("operator", first)
     come("operator", second)
@@ -73,7 +73,7 @@ def test_they_may_be_logged_in_in_two_browsers() -> None:
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Operator", "Administrator"])
-def test_they_come_in_with_just_the_groups_that_the_provider_names(client: Client, role: str) -> None:
+def test_staff_get_only_the_groups_that_the_provider_names(client: Client, role: str) -> None:
     response = come(role.lower(), client)
 
     user = User.objects.get()
@@ -84,7 +84,7 @@ def test_they_come_in_with_just_the_groups_that_the_provider_names(client: Clien
     assert client.session.get_expiry_date() < timezone.now() + timedelta(hours=13)
 
 
-def test_the_same_person_is_the_same_user_with_what_the_provider_says_now() -> None:
+def test_a_returning_user_is_updated_with_the_providers_values() -> None:
     first = staff.admit(claims(given_name="Vera"))
     first.user_permissions.add(Permission.objects.all()[0])
     first.set_password("given-here")
@@ -101,7 +101,7 @@ def test_the_same_person_is_the_same_user_with_what_the_provider_says_now() -> N
     assert str(StaffIdentity.objects.get()) == "vera@nullmailer.com"
 
 
-def test_nobody_is_known_by_an_e_mail_address_or_by_another_issuer(settings: Settings) -> None:
+def test_users_are_matched_by_neither_email_nor_another_issuer(settings: Settings) -> None:
     local = User.objects.create_superuser("vera@nullmailer.com", "vera@nullmailer.com", "local-word")
     first = staff.admit(claims())
     settings.OIDC_ISSUER = "https://other.example.com"
@@ -123,19 +123,19 @@ def test_nobody_is_known_by_an_e_mail_address_or_by_another_issuer(settings: Set
     ],
     ids=str,
 )
-def test_they_bear_a_name_to_be_recognized_by(changes: dict[str, Any], name: str) -> None:
+def test_users_get_a_recognizable_name(changes: dict[str, Any], name: str) -> None:
     assert staff.admit(claims(**changes)).username == name
 
 
 @pytest.mark.parametrize("groups", [None, [], "", "Everybody", ["viewer"], {"Viewer": 1}, 7, [["Viewer"]]], ids=repr)
-def test_who_has_no_group_stays_out_and_leaves_no_user(groups: Any) -> None:
+def test_without_a_group_no_login_is_possible_and_no_user_is_created(groups: Any) -> None:
     with pytest.raises(Failed, match="none of your groups"):
         staff.admit(claims(groups=groups))
 
     assert not User.objects.exists()
 
 
-def test_who_has_no_group_any_more_loses_what_there_was() -> None:
+def test_a_user_who_left_all_groups_loses_their_permissions() -> None:
     user = staff.admit(claims())
     with pytest.raises(Failed, match="none of your groups"):
         staff.admit(claims(groups=[]))
@@ -144,7 +144,7 @@ def test_who_has_no_group_any_more_loses_what_there_was() -> None:
     assert (roles(user), user.is_staff) == (set(), False)
 
 
-def test_who_has_no_group_is_told_so_on_the_page_of_the_local_log_in(client: Client) -> None:
+def test_the_login_page_explains_that_a_group_is_missing(client: Client) -> None:
     response = come("nobody", client)
 
     page = response.content.decode()
@@ -154,7 +154,7 @@ def test_who_has_no_group_is_told_so_on_the_page_of_the_local_log_in(client: Cli
     assert "_auth_user_id" not in client.session
 
 
-def test_who_was_deactivated_stays_out(client: Client) -> None:
+def test_a_deactivated_user_cannot_log_in(client: Client) -> None:
     come("viewer")
     User.objects.update(is_active=False)
 
@@ -162,7 +162,7 @@ def test_who_was_deactivated_stays_out(client: Client) -> None:
     assert "_auth_user_id" not in client.session
 
 
-def test_in_a_race_one_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loser_of_a_race_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: Any) -> None:
         raise IntegrityError
 
@@ -171,7 +171,7 @@ def test_in_a_race_one_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> 
         staff.admit(claims())
 
 
-def test_what_goes_wrong_at_the_provider_is_told(client: Client, openid: OpenIdProvider) -> None:
+def test_problems_at_the_provider_are_explained(client: Client, openid: OpenIdProvider) -> None:
     openid.spoiled = "nonce"
     assert "or the sign-in page was opened twice" in come("viewer", client).content.decode()
     metadata_cache.forget()
@@ -179,7 +179,7 @@ def test_what_goes_wrong_at_the_provider_is_told(client: Client, openid: OpenIdP
     assert "cannot be reached" in client.get(LOG_IN, follow=True).content.decode()
 
 
-def test_a_customer_who_comes_back_to_the_page_of_staff_is_not_let_in(client: Client, settings: Settings) -> None:
+def test_a_customers_login_does_not_open_the_admin(client: Client, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_IDP_PROVIDER = "alder"
     back = Person(client, "administrator").log_in("/login/").removeprefix(PAGE)
 
@@ -189,7 +189,9 @@ def test_a_customer_who_comes_back_to_the_page_of_staff_is_not_let_in(client: Cl
 
 
 @pytest.mark.parametrize("path", [LOG_IN, f"{LOG_IN}callback/"])
-def test_without_the_claim_there_is_no_such_way(client: Client, settings: Settings, path: str) -> None:
+def test_without_the_groups_claim_there_is_no_single_sign_on_for_staff(
+    client: Client, settings: Settings, path: str
+) -> None:
     assert f'href="{LOG_IN}"' in client.get("/admin/login/").content.decode()
 
     settings.OIDC_STAFF_CLAIM = ""
@@ -198,17 +200,17 @@ def test_without_the_claim_there_is_no_such_way(client: Client, settings: Settin
     assert LOG_IN not in client.get("/admin/login/").content.decode()
 
 
-class TestWithoutPasswordOfTheirOwn:
+class TestWithoutAPassword:
     """Users of the provider have no password here that could be guessed, and reach no dead end."""
 
-    def test_no_password_opens_their_user(self, client: Client) -> None:
+    def test_no_password_logs_the_user_in(self, client: Client) -> None:
         come("administrator")
 
         client.post("/admin/login/", {"username": "administrator@nullmailer.com", "password": "", "code": ""})
 
         assert "_auth_user_id" not in client.session
 
-    def test_the_second_step_is_the_providers(self, client: Client) -> None:
+    def test_two_factor_authentication_is_up_to_the_provider(self, client: Client) -> None:
         come("viewer", client)
 
         assert "two-factor" not in client.get("/admin/").content.decode()
@@ -216,7 +218,7 @@ class TestWithoutPasswordOfTheirOwn:
             assert "Set up two-factor authentication there" in response.content.decode()
             assert "<form" not in response.content.decode().partition('id="content-main"')[2]
 
-    def test_a_token_is_shown_after_they_have_logged_in_at_the_provider_again(self, client: Client) -> None:
+    def test_a_token_is_shown_after_a_fresh_login_at_the_provider(self, client: Client) -> None:
         ada = Person(client, "administrator")
         ada.come_back(LOG_IN)
         of = account("created", oauth2_token=Sealed.of("canary-token"))
@@ -232,7 +234,7 @@ class TestWithoutPasswordOfTheirOwn:
         assert "canary-token" in client.post(token).content.decode()
 
     @pytest.mark.parametrize("said", [{}, {"auth_time": 1}, {"auth_time": True}, {"auth_time": "now"}])
-    def test_a_provider_that_does_not_say_when_they_logged_in_proves_nothing(
+    def test_a_provider_that_omits_the_time_of_the_login_proves_nothing(
         self, client: Client, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
     ) -> None:
         read = openid.read_claims
@@ -247,6 +249,6 @@ class TestWithoutPasswordOfTheirOwn:
         assert client.get("/admin/auth/user/add/").headers["Location"].startswith("/admin/confirm/")
 
     @pytest.mark.parametrize("back", ["https://evil.example.com/", "//evil.example.com/admin/", "/login/"])
-    def test_the_way_back_leads_nowhere_else(self, client: Client, back: str) -> None:
+    def test_the_callback_never_redirects_to_another_site(self, client: Client, back: str) -> None:
         come("viewer", client)
         assert come("viewer", client, f"?again&next={back}").redirect_chain[-1] == ("/admin/", 302)

@@ -67,7 +67,7 @@ def cookie(client: Client) -> Any:
 
 
 @pytest.mark.parametrize("typed", [TYPED, WIDE])
-def test_what_a_person_can_have_typed_fits_in_a_cookie(client: Client, typed: dict[str, str]) -> None:
+def test_a_filled_in_form_fits_in_a_cookie(client: Client, typed: dict[str, str]) -> None:
     client.post("/", typed)
     for _ in range(12):
         client.get("/login/")
@@ -77,7 +77,7 @@ def test_what_a_person_can_have_typed_fits_in_a_cookie(client: Client, typed: di
     assert cookie(client)["secure"]
 
 
-def test_what_is_kept_of_a_form_survives_the_way_to_the_provider(client: Client) -> None:
+def test_typed_values_survive_the_visit_to_the_provider(client: Client) -> None:
     client.post("/", WIDE)
 
     form = Person(client, "anna").come_back().context["form"]
@@ -92,7 +92,7 @@ def test_a_cookie_that_is_too_large_drops_its_oldest_part(client: Client) -> Non
 
 
 @pytest.mark.parametrize("forged", ["nonsense", "a:b:c"])
-def test_a_forged_cookie_carries_nothing(client: Client, forged: str) -> None:
+def test_a_forged_cookie_is_ignored(client: Client, forged: str) -> None:
     client.cookies[own.CARRIED_COOKIE_NAME] = forged
 
     assert client.get("/").status_code == 200
@@ -147,7 +147,7 @@ def visit(path: str, client: Client | None = None) -> Any:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("path", ["/login/", "/admin/log-in/"])
-def test_one_thread_waits_for_a_provider_that_hangs_and_everybody_else_is_told(hanging: Hanging, path: str) -> None:
+def test_one_thread_at_a_time_waits_for_a_provider_that_hangs(hanging: Hanging, path: str) -> None:
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(visit, path)
         assert hanging.asked.acquire(timeout=60)
@@ -163,7 +163,7 @@ def test_one_thread_waits_for_a_provider_that_hangs_and_everybody_else_is_told(h
     assert len(hanging.connections) == 1  # Not asked again at once.
 
 
-def test_what_the_provider_says_about_itself_is_asked_for_once_an_hour(
+def test_the_providers_metadata_is_fetched_once_an_hour(
     client: Client, monkeypatch: pytest.MonkeyPatch, openid: OpenIdProvider
 ) -> None:
     now = [1000.0]
@@ -183,7 +183,7 @@ def test_what_the_provider_says_about_itself_is_asked_for_once_an_hour(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_few_threads_wait_for_a_provider_that_hangs_when_customers_come_back(
+def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
     hanging: Hanging, settings: Settings, openid: OpenIdProvider
 ) -> None:
     settings.OIDC_ISSUER = openid.issuer
@@ -214,9 +214,7 @@ class Elsewhere(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_provider_that_leads_elsewhere_is_not_followed(
-    client: Client, settings: Settings, openid: OpenIdProvider
-) -> None:
+def test_redirects_of_the_provider_are_not_followed(client: Client, settings: Settings, openid: OpenIdProvider) -> None:
     handler = type("Handler", (Elsewhere,), {"to": openid.issuer})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
