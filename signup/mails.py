@@ -35,6 +35,7 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
+from provisioning.services.workers import ending
 from signup import abuse, visitors, visits
 from signup.brand.colors import USUAL_COLOR, palette
 from signup.brand.models import brand_at
@@ -149,8 +150,8 @@ def send_on_a_thread(**kwargs: Any) -> None:
 
 
 def send_due() -> None:
-    """Send emails until none is due."""
-    while message := _claim():
+    """Send emails until none is due, or this process is to end."""
+    while not ending.is_set() and (message := _claim()):
         if message.account.erased_at:
             message.delete()
         elif wait := _count_or_wait(message, visit := uuid4()):

@@ -173,6 +173,8 @@ BRAND_PRIVACY_URL = read("BRAND_PRIVACY_URL", "", url)
 
 EMAIL_URL = read("EMAIL_URL", {}, email)
 EMAIL_BACKEND = EMAIL_URL.get("EMAIL_BACKEND", "django.core.mail.backends.dummy.EmailBackend")
+if EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+    EMAIL_BACKEND = "signup.smtp.EmailBackend"
 EMAIL_HOST = EMAIL_URL.get("EMAIL_HOST", "")
 EMAIL_PORT = EMAIL_URL.get("EMAIL_PORT", 25)
 EMAIL_HOST_USER = EMAIL_URL.get("EMAIL_HOST_USER", "")

@@ -63,7 +63,7 @@ def test_the_mail_server_comes_from_its_url(checkout: Checkout, scheme: str, enc
     read = json.loads(checkout.run("-c", SHOW).stdout)
 
     assert {name: value for name, value in read.items() if name.startswith("EMAIL_") and name != "EMAIL_URL"} == {
-        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_BACKEND": "signup.smtp.EmailBackend",
         "EMAIL_HOST": "mail.example.com",
         "EMAIL_PORT": 2525,
         "EMAIL_HOST_USER": "anna",

@@ -1,0 +1,122 @@
+"""A mail server that drips: whatever it does, an email takes no longer than its deadline."""
+
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from smtplib import SMTPException, SMTPServerDisconnected
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.mail import EmailMessage, get_connection
+from pytest_django import Settings
+
+from provisioning.models import Account
+from signup import mails, smtp
+from signup.models import Mail
+from tests.deploy.nginx import certify
+from tests.signup.test_mails import told_of
+
+Talk = Callable[[socket.socket], object]
+INTERVAL = 0.02
+
+
+def drip(text: bytes) -> Talk:
+    """Return a conversation that sends this again and again until the client has gone."""
+
+    def talk(client: socket.socket) -> None:
+        gone = threading.Event()
+        while not gone.wait(INTERVAL):
+            try:
+                client.sendall(text)
+            except OSError:
+                gone.set()
+
+    return talk
+
+
+def greet_and_drip(client: socket.socket) -> None:
+    client.sendall(b"220 mail.example.com\r\n")
+    client.recv(1024)
+    drip(b"250-mail.example.com\r\n")(client)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+@contextmanager
+def mail_server(talk: Talk) -> Iterator[int]:
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            talk(self.request)
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def real_mail(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "DEADLINE", 0.3)
+    settings.EMAIL_BACKEND = "signup.smtp.EmailBackend"
+    settings.EMAIL_HOST = "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [drip(b"220-wait\r\n"), drip(b"2"), greet_and_drip],
+    ids=["line by line", "byte by byte", "after its greeting"],
+)
+def test_a_server_that_drips_its_answer_is_given_up(talk: Talk) -> None:
+    with mail_server(talk) as port, pytest.raises(SMTPException):
+        get_connection(port=port).send_messages(
+            [EmailMessage("Ready", "Ready", "signup@example.com", ["anna@example.com"])]
+        )
+
+
+def test_a_server_that_drips_over_tls_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certify(tmp_path / "certificate", tmp_path / "key")
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
+    ours = ssl.create_default_context(cafile=str(tmp_path / "certificate"))
+
+    def talk(client: socket.socket) -> None:
+        with theirs.wrap_socket(client, server_side=True) as encrypted:
+            drip(b"220-wait\r\n")(encrypted)
+
+    with mail_server(talk) as port:
+        backend: Any = get_connection(port=port, use_ssl=True)
+        backend.ssl_context = ours
+        with pytest.raises(SMTPServerDisconnected):
+            backend.open()
+
+
+@pytest.mark.django_db
+def test_an_email_that_a_dripping_server_did_not_take_is_tried_again(settings: Settings) -> None:
+    settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
+    settings.DEFAULT_FROM_EMAIL = "signup@example.com"
+    told_of(Account.State.CREATED)
+    with mail_server(drip(b"220-wait\r\n")) as settings.EMAIL_PORT:
+        mails.send_due()
+
+    message = Mail.objects.get()
+    assert message.problem == "SMTPServerDisconnected"
+    assert message.due_at
+
+
+@pytest.mark.django_db
+def test_a_process_that_is_to_end_begins_no_email(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
+    told_of(Account.State.CREATED)
+    monkeypatch.setattr(mails, "ending", SimpleNamespace(is_set=lambda: True))
+
+    mails.send_due()
+
+    assert Mail.objects.get().tries == 0
