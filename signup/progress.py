@@ -59,7 +59,7 @@ STAGES: dict[str, Stage] = {
             "One of us will look at it before your account is created. You don't need to do anything. If you don't "
             "hear from us within a day, contact us with the reference below."
         ),
-        step=1,
+        step=0,
         reload_every=30,
     ),
     Account.State.QUEUED: Stage(
@@ -217,5 +217,6 @@ def _in_the_queue(until: datetime) -> Stage:
             "in about %(time)s. You don't need to sign up again."
         )
         % {"time": timeuntil(until, depth=1)},
+        step=0,
         reload_every=60,
     )

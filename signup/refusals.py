@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 
+from provisioning import rules
+
 if TYPE_CHECKING:
     from provisioning.rules.rule import Text
 
@@ -43,7 +45,7 @@ CHARACTERS: dict[str, Text] = {
 def explain(name: str, key: str) -> str:
     """Return the error for a refused property, with the reason if the key tells it."""
     why = CHARACTERS.get(name, KEYS[key]) if key == "json.regex.invalid" else KEYS.get(key, "")
-    return f"{REFUSED[name]} {why}".strip()
+    return rules.unbroken(f"{REFUSED[name]} {why}".strip())
 
 
 def is_explained(name: str, key: str) -> bool:

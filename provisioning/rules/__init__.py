@@ -24,7 +24,7 @@ from provisioning.rules.mailboxes import likely as likely_email
 from provisioning.rules.mailboxes import mailbox
 from provisioning.rules.passwords import is_weak
 from provisioning.rules.places import country_name, states
-from provisioning.rules.rule import Choices, Rule, flatten
+from provisioning.rules.rule import Choices, Rule, flatten, unbroken
 
 __all__ = [
     "APIS",
@@ -43,6 +43,7 @@ __all__ = [
     "likely_email",
     "mailbox",
     "states",
+    "unbroken",
 ]
 
 TEST_DOMAIN = "nullmailer.com"

@@ -88,7 +88,11 @@ class Rule:
 
     def help(self) -> str:
         """Return the hint for the field."""
-        return str(self.help_text) % {"min_length": self.min_length}
+        return unbroken(str(self.help_text) % {"min_length": self.min_length})
+
+    def error_of_characters(self) -> str:
+        """Return the error for characters that are not allowed."""
+        return unbroken(str(self.wrong_characters))
 
     def clean(self, value: object) -> Any:
         """Return the value as it is sent to Constant Contact. Raises ValidationError if it would be refused."""
@@ -144,7 +148,7 @@ class Rule:
                 code="min_length",
             )
         if not self._has_shape(text):
-            yield ValidationError(self.wrong_characters, code="characters")
+            yield ValidationError(self.error_of_characters(), code="characters")
         if len(re.findall("[0-9]", text)) < self.min_digits:
             yield ValidationError(_("Use at least %d digits.") % self.min_digits, code="min_digits")
         if self.is_email:
@@ -170,6 +174,11 @@ def flatten(choices: Choices) -> Iterator[tuple[str, Any]]:
             yield from label
         else:
             yield value, label
+
+
+def unbroken(text: str) -> str:
+    """Keep a list of signs, like @ . - _, on one line."""
+    return _BETWEEN_SIGNS.sub("\N{NO-BREAK SPACE}", text)
 
 
 def _clean_flag(value: object) -> bool:
@@ -223,6 +232,8 @@ def _is_forbidden(character: str) -> bool:
         or normalization.is_invisible(character)
     )
 
+
+_BETWEEN_SIGNS = re.compile(r"(?<=\s(?:[^\w\s]|_)) (?=(?:[^\w\s]|_)(?:\s|$))")
 
 _ORDINARY = re.compile("[ -~]+")
 """The characters of almost all values; none of them needs to be checked individually."""

@@ -321,6 +321,18 @@ def test_browser_hints_match_the_rules(rule: Rule) -> None:
         assert not re.fullmatch(hints["pattern"], "a!")
 
 
+@pytest.mark.parametrize("language", ["en", "fr", "es"])
+@pytest.mark.parametrize("api", ["v2", "v3"])
+def test_no_line_breaks_between_the_signs_that_are_allowed(api: str, language: str) -> None:
+    signs = re.compile(r"(?:[^\w\s]|_) (?:[^\w\s]|_)(?!\S)")
+    with translation.override(language):
+        told = [text for rule in rules.APIS[api].values() for text in (rule.help(), rule.error_of_characters())]
+
+    assert [text for text in told if signs.search(text)] == []
+    for list_of_signs in ("@ . - _", "+ ( ) - . / #"):
+        assert list_of_signs.replace(" ", "\u00a0") in "".join(told)
+
+
 def test_hints_help_phones_and_password_managers() -> None:
     assert RULES["email"].attributes()["inputmode"] == "email"
     assert RULES["username"].attributes()["autocapitalize"] == "none"

@@ -1,5 +1,6 @@
 """The progress page: what it says in every state, and that only the browser that sent the form sees it."""
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,11 @@ PageOf = Callable[[Account], str]
 WAITING = {State.HELD, State.QUEUED, State.SENDING, State.UNCONFIRMED}
 
 
+def current_step(page: str) -> str:
+    (step,) = re.findall('aria-current="step">([^<]+)<', page)
+    return str(step)
+
+
 def test_each_state_has_its_text() -> None:
     assert set(STAGES) == set(State)
 
@@ -47,6 +53,13 @@ def test_the_final_page_says_where_to_look_for_the_email(client: Client, page_of
     assert "check your spam folder" in page
     assert f'data-copy="{ready.username}" data-done="Copied" aria-label="Copy username"' in page
     assert f'<strong translate="no">{ready.email}</strong>' in page
+
+
+@pytest.mark.parametrize("state", sorted(WAITING))
+def test_the_step_is_creating_only_where_that_is_under_way(client: Client, page_of: PageOf, state: State) -> None:
+    page = client.get(page_of(account(state))).content.decode()
+
+    assert current_step(page) == ("Received" if state == State.HELD else "Creating")
 
 
 @pytest.mark.parametrize(("outcome", "certain"), [("refused", True), ("unknown", False), ("", False)])
@@ -170,6 +183,7 @@ def test_it_says_when_sending_resumes_after_the_daily_quota(client: Client, page
 
     assert "You are in the queue" in told
     assert "in about 5\N{NO-BREAK SPACE}hours" in told
+    assert current_step(told) == "Received"
 
 
 def test_a_pause_of_a_second_is_not_mentioned(client: Client, page_of: PageOf) -> None:
