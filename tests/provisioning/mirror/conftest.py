@@ -1,6 +1,9 @@
+from datetime import timedelta
+
 import pytest
 from pytest_django import Settings
 
+from provisioning import services
 from provisioning.constant_contact import Answer, Entry, Meaning
 from provisioning.mirror import passes
 from provisioning.models import Account, Attempt, ListPass
@@ -11,6 +14,8 @@ from tests.provisioning.work import State, account_in, pass_time
 __all__ = ["quick"]
 
 ORGANIZATION = "Anna's Bakery"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+COMPLETE, FAILED = ListPass.Outcome.COMPLETE, ListPass.Outcome.FAILED
 
 
 def entry(account_id: str = "7", username: str = "anna", organization_name: str = ORGANIZATION) -> Entry:
@@ -25,6 +30,14 @@ def read(*entries: Entry, next_page: str = "", skipped: int = 0, held: ListPass 
     settle_page(held, Answer(meaning=Meaning.LISTED, entries=entries, next_page=next_page, skipped=skipped))
     pass_time()
     return ListPass.objects.get(pk=held.pk)
+
+
+def claimed() -> ListPass:
+    """Return the pass whose next page was just claimed."""
+    pass_time()
+    claim = services.claim_page()
+    assert claim
+    return claim.list_pass
 
 
 def unanswered(username: str = "anna", organization_name: str = ORGANIZATION, **columns: object) -> Account:
