@@ -69,3 +69,12 @@ def time_zone(text: str) -> str:
     if text not in available_timezones():
         raise ValueError("must be a name like America/New_York")
     return text
+
+
+def require_quoted(address: str) -> None:
+    """Raise ValueError if the user or password in a URL has characters that would be read as something else."""
+    login = re.match(r"[\w+]+://(.*)@", address)
+    if login and not address.startswith("sqlite") and re.search(r"[/?#]|%(?![0-9A-Fa-f]{2})", login[1]):
+        raise ValueError(
+            "has a password (or user) with a special character: write % as %25, / as %2F, ? as %3F, # as %23"
+        )

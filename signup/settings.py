@@ -5,43 +5,45 @@ given as `NAME_FILE`, the path of a file that holds it. An empty value counts as
 the import in a traceback: it is noted in `MISTAKES` and reported by `manage.py check` (see `signup.checks`).
 """
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import environ
 from csp.constants import NONCE
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-from signup.casts import boolean, color, lengths, number, one_of, proxies, time_zone, url, words
+from signup import dotenv
+from signup.casts import boolean, color, lengths, number, one_of, proxies, require_quoted, time_zone, url, words
 from signup.sqlite import PrivateConnection
 from signup.version import VERSION as VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
-env.read_env(BASE_DIR / ".env")
-
-MISTAKES: dict[str, str] = {}
-"""Name of a setting → the error in its value. Never the value itself, which may be a secret."""
+_lines, MISTAKES = dotenv.read_lines(BASE_DIR / ".env")
+"""Name of a setting, or a line of `.env` → the error in it. Never the value itself, which may be a secret."""
+environ.Env.read_env(StringIO(_lines))
 
 
 def read(name: str, default: Any, cast: Callable[[str], Any] = str) -> Any:
     """Return the setting `name`, or `default` if it is not set or invalid. The latter is noted in `MISTAKES`."""
     try:
-        # Not `env.str()`, which takes a leading $ for the name of another setting.
-        text = env.ENVIRON.get(name, "").strip()
+        # Not `environ.Env.str()`, which takes a leading $ for the name of another setting.
+        file = os.environ.get(f"{name}_FILE")
+        text = (dotenv.decode(Path(file).read_bytes()) if file else os.environ.get(name, "")).strip()
         return cast(text) if text else default
     except OSError as error:
         MISTAKES[name] = f"{name}_FILE cannot be read: {error.strerror}."
-    except (ValueError, ImproperlyConfigured) as error:
-        MISTAKES[name] = f"{name} {error}."
+    except ValueError as error:
+        MISTAKES[name] = f"{name} {str(error).removesuffix('.')}."
     return default
 
 
 def database(text: str) -> dict[str, Any]:
+    require_quoted(text)
     try:
         config: dict[str, Any] = environ.Env.db_url_config(text)
     except Exception:
@@ -52,6 +54,7 @@ def database(text: str) -> dict[str, Any]:
 
 
 def email(text: str) -> dict[str, Any]:
+    require_quoted(text)
     try:
         config: dict[str, Any] = environ.Env.email_url_config(text)
     except Exception:
@@ -291,9 +294,10 @@ WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 
 # HTTPS everywhere except on a developer's own machine
 
-SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 60 * 60
-SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
-SECURE_HSTS_PRELOAD = not DEBUG
+SECURE_HSTS_SECONDS = read("SECURE_HSTS_SECONDS", 0 if DEBUG else 365 * 24 * 60 * 60, number(int, 0))
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read("SECURE_HSTS_INCLUDE_SUBDOMAINS", not DEBUG, boolean)
+SECURE_HSTS_PRELOAD = read("SECURE_HSTS_PRELOAD", False, boolean)
+SILENCED_SYSTEM_CHECKS = ["security.W021"]  # It asks for preloading, which can't be undone for months.
 PROBES = r"^(healthz|readyz)$"
 SECURE_REDIRECT_EXEMPT = [PROBES]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None

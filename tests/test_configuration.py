@@ -3,9 +3,11 @@
 import json
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from signup import dotenv
 from tests.checkout import NAMES, ROOT, Checkout
 
 EXAMPLE = (ROOT / ".env.example").read_text()
@@ -108,3 +110,52 @@ def test_a_missing_file_is_reported_without_its_content(checkout: Checkout) -> N
 
     assert "SECRET_KEY_FILE cannot be read: No such file or directory." in checked.stderr
     assert "SECRET_KEY is missing" not in checked.stderr
+
+
+MISREAD = """\
+# Ours
+CONSTANT_CONTACT_PASSWORD = canary
+CONSTANT_CONTACT_PASSWORD= canary
+  CONSTANT_CONTACT_PASSWORD=canary
+canary
+CONSTANT-CONTACT-PASSWORD=canary
+DATABASE_URL=postgres://signup:canary/?%@127.0.0.1/x
+EMAIL_URL=smtp+tls://signup:canary#@mail.example.com
+"""
+
+
+def test_what_would_be_misread_is_an_error_without_its_value(checkout: Checkout) -> None:
+    (checkout.directory / ".env").write_text(MISREAD)
+
+    told = checkout.run("manage.py", "check").stderr
+
+    for line in (2, 3, 4):
+        assert f".env, line {line}: CONSTANT_CONTACT_PASSWORD has blanks around" in told
+    for line in (5, 6):
+        assert f".env, line {line}: This is not a setting." in told
+    for name in ("DATABASE_URL", "EMAIL_URL"):
+        assert f"{name} has a special character in its user or password: write % as %25" in told
+    assert "canary" not in told
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_another_encoding_is_noticed(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / ".env").write_bytes("BRAND_NAME=Café\n".encode(encoding))
+
+    assert dotenv.read_lines(tmp_path / ".env") == ("", {".env": f".env {dotenv.NOT_UTF8}"})
+
+
+def test_a_secret_in_another_encoding_is_an_error(checkout: Checkout) -> None:
+    (checkout.directory / "secret").write_bytes("canary".encode("utf-16"))
+    checkout.environment["SECRET_KEY_FILE"] = "secret"
+
+    assert "SECRET_KEY is not in UTF-8." in checkout.run("manage.py", "check").stderr
+
+
+def test_a_byte_order_mark_changes_nothing(checkout: Checkout) -> None:
+    (checkout.directory / "secret").write_text("\ufeffsigns everything\n")
+    (checkout.directory / ".env").write_text("\ufeffBRAND_NAME=Alder\nSECRET_KEY_FILE=secret\n")
+
+    read = json.loads(checkout.run("-c", SHOW).stdout)
+
+    assert (read["BRAND_NAME"], read["SECRET_KEY"]) == ("Alder", "signs everything")

@@ -26,7 +26,7 @@ HEADERS = {
         "form-action 'self'",
         "frame-ancestors 'none'",
     },
-    "Strict-Transport-Security": {"max-age=31536000", "includeSubDomains", "preload"},
+    "Strict-Transport-Security": {"max-age=31536000", "includeSubDomains"},
     "X-Content-Type-Options": {"nosniff"},
     "X-Frame-Options": {"DENY"},
     "Referrer-Policy": {"same-origin"},
