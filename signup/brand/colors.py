@@ -12,9 +12,12 @@ Color = tuple[int, int, int]
 
 WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
-LIGHT_PAGE: Color = (0xF4, 0xF6, 0xF9)
-DARK_CARD: Color = (0x16, 0x1D, 0x27)
-"""Backgrounds of links: the darkest one of the light color scheme and the lightest one of the dark color scheme."""
+LIGHT_PAGE: Color = (0xEE, 0xF2, 0xFB)
+DARK_CARD: Color = (0x1B, 0x25, 0x36)
+"""Backgrounds of links: the darkest one of the light color scheme and the lightest one of the dark color scheme.
+
+Both are notes; `signup.css` calls their background `--wash`.
+"""
 TEXT_CONTRAST = 4.5
 GRAPHICS_CONTRAST = 3.0
 

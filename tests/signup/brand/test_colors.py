@@ -1,6 +1,9 @@
 """Everybody can read the page, whatever the brand's color."""
 
+import re
+
 import pytest
+from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +19,12 @@ def test_contrast_is_computed_as_in_the_standard() -> None:
     assert contrast(BLACK, WHITE) == pytest.approx(21)
     assert contrast(WHITE, WHITE) == pytest.approx(1)
     assert contrast(WHITE, rgb("#767676")) == pytest.approx(4.54, abs=0.01)
+
+
+def test_the_backgrounds_are_those_that_the_style_sheet_puts_links_on() -> None:
+    """The wash of notes is darker than a light page, and lighter than a dark card."""
+    styles = (settings.BASE_DIR / "static/signup.css").read_text()
+    assert [rgb(color) for color in re.findall(r"--wash: (#\w+);", styles)] == [LIGHT_PAGE, DARK_CARD]
 
 
 @given(st.integers(0, 0xFFFFFF).map("#{:06x}".format))
