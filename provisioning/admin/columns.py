@@ -15,8 +15,8 @@ from provisioning.models import Account, Preferences
 
 ALWAYS = "customer"
 """The column that leads to the account's page."""
-USUAL = ("colored_state", "submitted", ALWAYS, "email", "country", "last_answer", "assigned_to")
-COLUMNS = (*USUAL, "owner", "phone", "website", "place", "host", "language", "account_id", "took")
+USUAL = ("colored_state", "submitted", ALWAYS, "email", "country", "assigned_to")
+COLUMNS = (*USUAL, "last_answer", "owner", "phone", "website", "place", "host", "language", "account_id", "took")
 
 
 def chosen_columns(request: HttpRequest) -> tuple[str, ...]:

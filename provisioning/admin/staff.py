@@ -81,7 +81,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
-        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
+        (None, {"fields": ("username", "password1", "password2")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("Access", {"fields": ("groups",)}),
     )
