@@ -76,5 +76,5 @@ def require_quoted(address: str) -> None:
     login = re.match(r"[\w+]+://(.*)@", address)
     if login and not address.startswith("sqlite") and re.search(r"[/?#]|%(?![0-9A-Fa-f]{2})", login[1]):
         raise ValueError(
-            "has a password (or user) with a special character: write % as %25, / as %2F, ? as %3F, # as %23"
+            "has a special character in its user or password: write % as %25, / as %2F, ? as %3F, # as %23"
         )
