@@ -119,7 +119,8 @@ def _clean(values: Mapping[str, object], only: set[str] | None) -> Cleaned:
         except ValidationError as problem:
             problems["state_code"] = problem
     for name in cleaned.keys() - problems.keys():
-        if _holds_part_of(str(values.get(rules[name].without) or ""), str(cleaned[name])):
+        without = rules[name].without
+        if without and _holds_part_of(str(values.get(without) or ""), cleaned[name]):
             problems[name] = ValidationError(
                 _("Don't use your username, or a word from it, in the password."), code="without"
             )

@@ -35,6 +35,11 @@ _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@.]{2,}\.?(:[0-9]{1,5})?([/?#].*)?")
 
 
+def _is_plain(text: str) -> bool:
+    """Whether there is nothing to normalize in it but spaces, as in almost all values."""
+    return text.isascii() and text.isprintable()
+
+
 def is_invisible(character: str) -> bool:
     """Whether it is an invisible format character that has no function between letters."""
     return (
@@ -51,6 +56,8 @@ def trim(text: str) -> str:
 
 def words(text: str) -> str:
     """Normalize a name: on one line, letters composed (NFC), nothing invisible."""
+    if _is_plain(text):
+        return " ".join(text.split())
     text = "".join(part if FLAG.fullmatch(part) else _visible(part) for part in FLAG.split(text))
     text = unicodedata.normalize("NFC", text)
     text = _BLANKS.sub(" ", text)
@@ -60,6 +67,8 @@ def words(text: str) -> str:
 
 def compact(text: str) -> str:
     """Normalize machine-readable text: compatibility forms folded (NFKC), nothing invisible."""
+    if _is_plain(text):
+        return " ".join(text.split())
     visible = "".join(c for c in _visible(text) if c not in JOINERS)
     return _BLANKS.sub(" ", unicodedata.normalize("NFKC", visible)).strip()
 

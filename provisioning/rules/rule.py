@@ -147,9 +147,9 @@ class Rule:
                 % self.min_length,
                 code="min_length",
             )
-        if not self._has_shape(text):
+        if not self._shape.fullmatch(text):
             yield ValidationError(self.error_of_characters(), code="characters")
-        if len(re.findall("[0-9]", text)) < self.min_digits:
+        if len(_DIGIT.findall(text)) < self.min_digits:
             yield ValidationError(_("Use at least %d digits.") % self.min_digits, code="min_digits")
         if self.is_email:
             yield from _problems_of_email(text, self.domain)
@@ -162,9 +162,9 @@ class Rule:
         if self.codes and text not in self.codes:
             yield ValidationError(_("Choose one from the list."), code="choice")
 
-    def _has_shape(self, text: str) -> bool:
-        shape = self.shape or (f"[{self.characters}]*" if self.characters else "")
-        return not shape or re.fullmatch(shape, text) is not None
+    @cached_property
+    def _shape(self) -> re.Pattern[str]:
+        return re.compile(self.shape or (f"[{self.characters}]*" if self.characters else "(?s:.*)"))
 
 
 def flatten(choices: Choices) -> Iterator[tuple[str, Any]]:
@@ -188,7 +188,7 @@ def _clean_flag(value: object) -> bool:
 
 
 def _problems_of_email(text: str, domain: str) -> Iterator[ValidationError]:
-    if not _accepts(EmailValidator(allowlist=[]), text) or "[" in text:
+    if not _accepts(_EMAIL, text) or "[" in text:
         yield ValidationError(_("Enter an email address like name@example.com."), code="email")
     if domain and not text.lower().endswith(f"@{domain}"):
         yield ValidationError(
@@ -211,9 +211,7 @@ def _is_website(text: str) -> bool:
     name = host.partition(":")[0].lower()
     if "@" in host or "." not in name or name.rpartition(".")[2] in _NO_PUBLIC_DOMAINS or _is_private(name):
         return False
-    return _accepts(
-        URLValidator(schemes=["http", "https"]), scheme + slashes + rest.replace(host, host.replace("_", "-"), 1)
-    )
+    return _accepts(_URL, scheme + slashes + rest.replace(host, host.replace("_", "-"), 1))
 
 
 def _is_private(name: str) -> bool:
@@ -233,8 +231,10 @@ def _is_forbidden(character: str) -> bool:
     )
 
 
+_EMAIL = EmailValidator(allowlist=[])
+_URL = URLValidator(schemes=["http", "https"])
+_DIGIT = re.compile("[0-9]")
 _BETWEEN_SIGNS = re.compile(r"(?<=\s(?:[^\w\s]|_)) (?=(?:[^\w\s]|_)(?:\s|$))")
-
 _ORDINARY = re.compile("[ -~]+")
 """The characters of almost all values; none of them needs to be checked individually."""
 
