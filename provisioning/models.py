@@ -148,6 +148,9 @@ class Account(models.Model):
     language = models.CharField(max_length=16, blank=True, editable=False)
     """The code of the language that the customer used; empty if it is not known."""
 
+    billing_locale = _text("billing_locale", "billing locale", editable=False)
+    """Which currency the account is billed in; empty for that of the settings."""
+
     account_id = models.CharField("account ID", max_length=80, blank=True, editable=False)
     """Constant Contact's ID for the account (v2 `id`, v3 `encoded_account_id`), unique."""
     settled_by = models.CharField(max_length=6, choices=SettledBy.choices, blank=True, editable=False)

@@ -117,7 +117,14 @@ def _sent_before(request: HttpRequest, form: SignupForm, proof: Proof) -> Accoun
 
 def _prepare(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
     host, language = visitors.host_name(request), translation.get_language() or ""
-    return services.prepare(form.cleaned_data, form.submission, proof.idp_provider_id, host, language=language)
+    return services.prepare(
+        form.cleaned_data,
+        form.submission,
+        proof.idp_provider_id,
+        host,
+        language=language,
+        billing_locale=brand_of(request).billing_locale,
+    )
 
 
 @never_cache

@@ -173,12 +173,12 @@ def _credentials(account: Account, added: dict[str, Any]) -> dict[str, str]:
 
 
 def _partner_properties(account: Account) -> dict[str, Any]:
-    """Return the properties that the partner adds to a sign-up, from the current settings; empty ones are left out.
+    """Return the properties that the partner adds to a sign-up, from its brand and the current settings.
 
-    As documented for v2, `single_billing` implies `managed_site_owner`.
+    Empty ones are left out. As documented for v2, `single_billing` implies `managed_site_owner`.
     """
     properties = {
-        "billing_locale": settings.CONSTANT_CONTACT_BILLING_LOCALE,
+        "billing_locale": account.billing_locale or settings.CONSTANT_CONTACT_BILLING_LOCALE,
         "idp_provider": settings.CONSTANT_CONTACT_IDP_PROVIDER if account.idp_provider_id else "",
         "managed_site_owner": settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING,
         "partner_account_id": str(account.reference) if settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID else "",

@@ -42,12 +42,13 @@ def prepare(
     host: str = "",
     *,
     language: str = "",
+    billing_locale: str = "",
 ) -> Account:
     """Return a sign-up for `submit`: validated, with its password sealed, and not stored yet.
 
     With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value. `host` is the host
-    name that the form was sent to, `language` the form's language. Raises ValidationError with the problems of each
-    property.
+    name that the form was sent to, `language` the form's language; `billing_locale` is its brand's, if it has its own.
+    Raises ValidationError with the problems of each property.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
@@ -57,7 +58,7 @@ def prepare(
     if single_sign_on:  # The same form sent by a different person is a different sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
         entered |= rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
-    return Account(submission=submission, host=host, language=language, **entered)
+    return Account(submission=submission, host=host, language=language, billing_locale=billing_locale, **entered)
 
 
 def submit(account: Account, *, hold: bool = False) -> Account:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from csp.decorators import csp_replace, csp_update
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminFileWidget
@@ -15,14 +16,16 @@ from django.db import models
 from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from provisioning.admin.readonly import ModelAdmin
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
 from signup.brand.logo import BOX, MOST_BYTES, NO_LOGO, read
-from signup.brand.models import Brand
+from signup.brand.models import LOGOS, Brand
 from signup.form_page import context
 from signup.forms import SignupForm
 
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
     BrandModelForm = forms.ModelForm[Brand]
 else:
     BrandModelForm = forms.ModelForm
+
+
+LIVE = "live"
+"""The preview beside the form, which follows what is typed."""
+IN_FRAME = {"form-action": ["'none'"], "frame-ancestors": ["'self'"]}
 
 
 class CurrentLogo:
@@ -42,27 +50,39 @@ class CurrentLogo:
         return "the logo that customers see"
 
 
+class LogoField(forms.FileField):
+    def __init__(self, **options: Any) -> None:
+        widget = AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"})
+        super().__init__(required=False, widget=widget, **options)
+
+
 class BrandForm(BrandModelForm):
-    file = forms.FileField(
+    file = LogoField(
         label="Logo",
-        required=False,
-        widget=AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"}),
         help_text=f"SVG, PNG, WebP, or JPEG, up to {MOST_BYTES // 1000} KB. "
         f"Shown at up to {BOX[0]} by {BOX[1]} pixels; an image of twice that size is sharp on every screen.",
     )
+    dark_file = LogoField(label="Logo for dark mode", help_text="If there is none, the logo is shown on white.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.logo_url:
-            self.fields["file"].initial = CurrentLogo(self.instance.logo_url)
+        for field, url in (("file", self.instance.logo_url), ("dark_file", self.instance.dark_logo_url)):
+            if url:
+                self.fields[field].initial = CurrentLogo(url)
 
     def clean_file(self) -> None:
-        file = self.cleaned_data["file"]
+        self._set_logo("file", "logo")
+
+    def clean_dark_file(self) -> None:
+        self._set_logo("dark_file", "dark_logo")
+
+    def _set_logo(self, field: str, name: str) -> None:
+        file = self.cleaned_data[field]
         if isinstance(file, UploadedFile):
             file.seek(0)
-            self.instance.set_logo(read(file.read()))
+            self.instance.set_logo(read(file.read()), name)
         elif file is False:
-            self.instance.set_logo(NO_LOGO)
+            self.instance.set_logo(NO_LOGO, name)
 
 
 @admin.register(Brand)
@@ -73,7 +93,22 @@ class BrandAdmin(ModelAdmin):
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     fieldsets = (
         (None, {"fields": ("name", "host")}),
-        ("Look", {"fields": ("file", "color", "swatches", "headline", "selling_points", "trial_days")}),
+        ("Look", {"fields": ("file", "dark_file", "color", "swatches")}),
+        (
+            "Texts",
+            {
+                "fields": (
+                    "headline",
+                    "headline_fr",
+                    "headline_es",
+                    "selling_points",
+                    "selling_points_fr",
+                    "selling_points_es",
+                    "trial_days",
+                )
+            },
+        ),
+        ("Billing", {"fields": ("billing_locale",)}),
         (
             "Links",
             {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "sender_email", "login_url")},
@@ -112,23 +147,41 @@ class BrandAdmin(ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        if "_preview" in request.POST and (brand := self._unsaved_brand(request, object_id)):
-            return self.preview(request, brand)
-        return super().changeform_view(request, object_id, form_url, extra_context)
+        if form := self._unsaved(request, object_id):
+            if form.is_valid():
+                return self.preview(request, form.instance)
+            if request.POST["_preview"] == LIVE:
+                return self.no_preview(request, form)
+        context = {"languages": settings.LANGUAGES, **(extra_context or {})}
+        return self.show_form(request, object_id, form_url, context)
 
-    def _unsaved_brand(self, request: HttpRequest, object_id: str | None) -> Brand | None:
-        """Return the unsaved brand of the form; None if the form has errors or the user lacks the permission."""
+    @method_decorator(csp_update({"frame-src": ["'self'"]}))
+    def show_form(self, *arguments: Any) -> HttpResponse:
+        """Show the form, or save it, in a page that frames previews."""
+        return super().changeform_view(*arguments)
+
+    def _unsaved(self, request: HttpRequest, object_id: str | None) -> BrandModelForm | None:
+        """Return the form with the brand to preview; None if there is nothing to preview, or no permission for it."""
         brand = self.get_object(request, unquote(object_id)) if object_id else Brand()
         may = self.has_change_permission(request, brand) if object_id else self.has_add_permission(request)
-        if brand is None or not may:
+        if "_preview" not in request.POST or brand is None or not may:
             return None
-        form = self.get_form(request, brand, change=bool(object_id))(request.POST, request.FILES, instance=brand)
-        return brand if form.is_valid() else None
+        form = self.get_form(request, brand, change=bool(object_id))
+        return form(request.POST, request.FILES, instance=brand)
 
     # An image that is not stored yet has no URL, and nobody should sign up from a preview.
-    @method_decorator([csp_update({"img-src": ["data:"]}), csp_replace({"form-action": ["'none'"]})])
+    @method_decorator([xframe_options_sameorigin, csp_update({"img-src": ["data:"]}), csp_replace(IN_FRAME)])
     def preview(self, request: HttpRequest, brand: Brand) -> HttpResponse:
         """Render the sign-up page as customers would see it with this brand."""
-        if brand.logo:
-            brand.logo_url = f"data:{brand.logo_type};base64,{b64encode(bytes(brand.logo)).decode()}"
-        return render(request, "admin/signup/brand/preview.html", {"brand": brand, **context(SignupForm())})
+        for name in LOGOS:
+            if content := bytes(getattr(brand, name)):
+                url = f"data:{getattr(brand, f'{name}_type')};base64,{b64encode(content).decode()}"
+                setattr(brand, f"{name}_url", url)
+        language = request.POST.get("_language", "")
+        with translation.override(language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE):
+            return render(request, "admin/signup/brand/preview.html", {"brand": brand, **context(SignupForm())})
+
+    @method_decorator([xframe_options_sameorigin, csp_replace(IN_FRAME)])
+    def no_preview(self, request: HttpRequest, form: BrandModelForm) -> HttpResponse:
+        """Say what has to be fixed before there is a preview."""
+        return render(request, "admin/signup/brand/no_preview.html", {"form": form})

@@ -13,9 +13,13 @@ from django.dispatch import receiver
 from django.http.request import split_domain_port, validate_host
 from django.urls import reverse
 from django.utils.functional import cached_property
+from django.utils.translation import get_language
 
 from signup.brand.colors import palette
 from signup.brand.logo import Logo
+
+LOGOS = ("logo", "dark_logo")
+FALLBACK = "If empty: the text above."
 
 
 def is_served(host: str) -> None:
@@ -46,10 +50,16 @@ class Brand(models.Model):
         validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", "Enter a color like #2454d6.")],
         help_text="For buttons and links, like #2454d6. If it would be hard to read, a readable shade is used.",
     )
-    headline = models.CharField("headline", max_length=120, blank=True, help_text="The first line of the page.")
+    headline = models.CharField(
+        "headline", max_length=120, blank=True, help_text="The first line of the page. If empty: a general one."
+    )
+    headline_fr = models.CharField("headline in French", max_length=120, blank=True, help_text=FALLBACK)
+    headline_es = models.CharField("headline in Spanish", max_length=120, blank=True, help_text=FALLBACK)
     selling_points = models.TextField(
         "selling points", max_length=600, blank=True, help_text="One per line. If empty: two general ones."
     )
+    selling_points_fr = models.TextField("selling points in French", max_length=600, blank=True, help_text=FALLBACK)
+    selling_points_es = models.TextField("selling points in Spanish", max_length=600, blank=True, help_text=FALLBACK)
     trial_days = models.PositiveSmallIntegerField(
         "days of the trial", default=60, help_text="0 doesn't mention how long it lasts."
     )
@@ -57,6 +67,13 @@ class Brand(models.Model):
         "login address",
         blank=True,
         help_text="Where customers log in once their account is ready. If empty: at Constant Contact.",
+    )
+    billing_locale = models.CharField(
+        "billing currency",
+        max_length=5,
+        blank=True,
+        choices=[("en_US", "US dollars"), ("en_GB", "British pounds")],
+        help_text="For accounts that sign up from now on. If empty: CONSTANT_CONTACT_BILLING_LOCALE.",
     )
     support_email = models.EmailField("email address", blank=True, help_text="Where customers get help.")
     sender_email = models.EmailField(
@@ -74,6 +91,12 @@ class Brand(models.Model):
     logo_digest = models.CharField(max_length=32, blank=True, editable=False, db_index=True)
     logo_width = models.PositiveSmallIntegerField(default=0, editable=False)
     logo_height = models.PositiveSmallIntegerField(default=0, editable=False)
+    dark_logo = models.BinaryField(default=b"")
+    """For dark mode. If empty, the other one is shown on white."""
+    dark_logo_type = models.CharField(max_length=40, blank=True, editable=False)
+    dark_logo_digest = models.CharField(max_length=32, blank=True, editable=False, db_index=True)
+    dark_logo_width = models.PositiveSmallIntegerField(default=0, editable=False)
+    dark_logo_height = models.PositiveSmallIntegerField(default=0, editable=False)
 
     def __str__(self) -> str:
         return self.name
@@ -97,17 +120,23 @@ class Brand(models.Model):
         self.host = split_domain_port(self.host)[0]
         self.color = self.color.lower()
 
-    def set_logo(self, logo: Logo) -> None:
-        self.logo, self.logo_type, self.logo_digest = logo.content, logo.type, logo.digest
-        self.logo_width, self.logo_height = logo.width, logo.height
+    def set_logo(self, logo: Logo, name: str = "logo") -> None:
+        """Set the logo, or the `dark_logo`."""
+        setattr(self, name, logo.content)
+        for part in ("type", "digest", "width", "height"):
+            setattr(self, f"{name}_{part}", getattr(logo, part))
 
     @cached_property
     def logo_url(self) -> str:
         return reverse("logo", args=[self.logo_digest]) if self.logo_digest else ""
 
+    @cached_property
+    def dark_logo_url(self) -> str:
+        return reverse("logo", args=[self.dark_logo_digest]) if self.dark_logo_digest else ""
+
     def digest(self) -> str:
         """Return a cache key for everything that pages say about the partner. It changes when any of it changes."""
-        values = [getattr(self, field.attname) for field in self._meta.concrete_fields if field.attname != "logo"]
+        values = [getattr(self, field.attname) for field in self._meta.concrete_fields if field.attname not in LOGOS]
         return hashlib.sha256(repr(values).encode()).hexdigest()
 
     @property
@@ -121,8 +150,17 @@ class Brand(models.Model):
         return palette(self.color) if self.color else {}
 
     @property
+    def heading(self) -> str:
+        return self._in_language("headline")
+
+    @property
     def points(self) -> list[str]:
-        return [line.strip() for line in self.selling_points.splitlines() if line.strip()]
+        return [line.strip() for line in self._in_language("selling_points").splitlines() if line.strip()]
+
+    def _in_language(self, name: str) -> str:
+        """Return a text in the active language, or else the one for all languages."""
+        text: str = getattr(self, f"{name}_{get_language()}", "") or getattr(self, name)
+        return text
 
     @property
     def login_address(self) -> str:
@@ -143,7 +181,7 @@ def _read_brand(name: str) -> Brand:
     """Read the brand; without a database, return the one that was read last."""
     last = f"last-brand-{name}"
     try:
-        own_or_default = Brand.objects.defer("logo").filter(host__in={name, ""}).order_by("-host").first()
+        own_or_default = Brand.objects.defer(*LOGOS).filter(host__in={name, ""}).order_by("-host").first()
     except (OperationalError, InterfaceError):
         return caches["pages"].get(last) or Brand.from_settings()
     brand = own_or_default or Brand.from_settings()

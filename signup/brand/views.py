@@ -7,7 +7,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from signup.brand.models import Brand
+from signup.brand.models import LOGOS, Brand
 
 POLICY = "; ".join(
     (
@@ -27,7 +27,8 @@ POLICY = "; ".join(
 @gzip_page
 def logo(request: HttpRequest, digest: str) -> HttpResponse:
     """Serve a logo. The URL names its content by digest, so browsers can keep it forever."""
-    brand = Brand.objects.filter(logo_digest=digest).first()
-    if brand is None:
-        raise Http404
-    return HttpResponse(bytes(brand.logo), content_type=brand.logo_type, headers={"Content-Security-Policy": POLICY})
+    for name in LOGOS:
+        found = Brand.objects.filter(**{f"{name}_digest": digest}).values_list(name, f"{name}_type").first()
+        if found:
+            return HttpResponse(bytes(found[0]), content_type=found[1], headers={"Content-Security-Policy": POLICY})
+    raise Http404

@@ -88,6 +88,17 @@ class TestTheLogo:
 
         assert (bytes(Brand.objects.get().logo), Brand.objects.get().logo_url) == (b"", "")
 
+    def test_dark_mode_can_have_its_own(self, client: Client) -> None:
+        client.post(ADD, TYPED | {"file": file(SVG), "dark_file": file(PNG)})
+
+        brand = Brand.objects.get()
+        assert (bytes(brand.logo), bytes(brand.dark_logo)) == (SVG, PNG)
+        change(client, **{"file-clear": "on"})
+        brand = Brand.objects.get()
+        assert (bytes(brand.logo), bytes(brand.dark_logo)) == (b"", PNG)
+        change(client, **{"dark_file-clear": "on"})
+        assert Brand.objects.get().dark_logo_digest == ""
+
     @pytest.mark.parametrize("content", [UNSAFE["script"], b"GIF89a", b"", PNG.ljust(30_000, b"\0")], ids=len)
     def test_an_invalid_file_is_reported_at_its_field_and_changes_nothing(self, client: Client, content: bytes) -> None:
         client.post(ADD, TYPED | {"file": file(PNG)})
@@ -119,7 +130,34 @@ class TestPreview:
     def test_its_form_cannot_be_sent(self, client: Client) -> None:
         policy = client.post(ADD, TYPED | {"_preview": ""}).headers["Content-Security-Policy"].split("; ")
 
-        assert {"form-action 'none'", "img-src 'self' data:", "frame-ancestors 'none'"} <= set(policy)
+        assert {"form-action 'none'", "img-src 'self' data:", "frame-ancestors 'self'"} <= set(policy)
+
+    def test_the_page_is_shown_in_each_language(self, client: Client) -> None:
+        texts = {"headline_fr": "Vos clients reviennent", "selling_points_fr": "Sans engagement\nEn français"}
+
+        def shown(language: str) -> str:
+            return client.post(ADD, TYPED | texts | {"_preview": "", "_language": language}).content.decode()
+
+        assert "<h1>Vos clients reviennent</h1>" in shown("fr")
+        assert "<li>Sans engagement</li><li>En français</li>" in shown("fr")
+        for language in ("en", "es", "xx"):
+            assert "<h1>Grow with us</h1>" in shown(language)
+
+    def test_it_may_be_framed_beside_the_form_and_nowhere_else(self, client: Client) -> None:
+        form = client.get(ADD).headers
+        assert "frame-src 'self'" in form["Content-Security-Policy"]
+        assert form["X-Frame-Options"] == "DENY"
+        for values in ({}, {"color": "red"}):
+            headers = client.post(ADD, TYPED | {"_preview": "live"} | values).headers
+            assert headers["X-Frame-Options"] == "SAMEORIGIN"
+            assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
+
+    def test_beside_the_form_a_problem_is_told_in_short(self, client: Client) -> None:
+        html = client.post(ADD, TYPED | {"_preview": "live", "color": "red", "name": ""}).content.decode()
+
+        assert "<li>Color: Enter a color like #2454d6.</li>" in html
+        assert "<li>Name: This field is required.</li>" in html
+        assert "<form" not in html
 
     def test_it_reports_a_problem_instead(self, client: Client) -> None:
         response = client.post(ADD, TYPED | {"_preview": "", "color": "red", "file": file(PNG)})

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from provisioning.models import Account
 from signup.brand.logo import read
 from signup.brand.models import Brand
-from tests.signup.accounts import account
+from tests.signup.accounts import TYPED, account, hidden
 from tests.signup.brand.pictures import PNG, SVG, svg
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ class TestHosts:
 
         with django_assert_num_queries(1) as queries:
             page(client)
-        assert '"logo",' not in queries.captured_queries[0]["sql"]
+        assert 'logo",' not in queries.captured_queries[0]["sql"]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,39 @@ class TestThePage:
         for link in ("https://alder.example.com/terms", "https://alder.example.com/help", "mailto:help@alder.example."):
             assert f'href="{link}' in html
 
+    @pytest.mark.parametrize(
+        ("language", "headline", "point"),
+        [
+            ("fr", "Vos clients reviennent", "Sans engagement"),
+            ("es", "Grow with us", "Sin permanencia"),
+            ("en", "Grow with us", "Cancel anytime"),
+        ],
+    )
+    def test_it_speaks_the_customers_language_or_else_the_brands(
+        self, client: Client, language: str, headline: str, point: str
+    ) -> None:
+        brand(
+            headline="Grow with us",
+            headline_fr="Vos clients reviennent",
+            selling_points="Cancel anytime",
+            selling_points_fr="Sans engagement",
+            selling_points_es="Sin permanencia",
+        )
+
+        for _ in range(2):  # The second one is from the cache.
+            html = client.get("/", headers={"accept-language": language}).content.decode()
+            assert f"<h1>{headline}</h1>" in html
+            assert f'<meta name="description" content="{headline}">' in html
+            assert re.findall("<li>(.*?)</li>", html)[1] == point
+
+    @pytest.mark.parametrize("currency", ["", "en_GB"])
+    def test_accounts_are_billed_in_its_currency(self, client: Client, currency: str) -> None:
+        brand(billing_locale=currency)
+
+        client.post("/", TYPED | hidden(client.get("/")))
+
+        assert Account.objects.get().billing_locale == currency
+
     def test_it_leaves_out_texts_that_the_brand_has_not(self, client: Client) -> None:
         brand(trial_days=0)
 
@@ -197,6 +230,19 @@ class TestTheLogo:
         assert f'src="{made.logo_url}" {image}' in html
         assert f'<link rel="icon" href="{made.logo_url}">' in html
         assert "monogram" not in html
+
+    def test_dark_mode_shows_its_own_or_else_the_other_one_on_white(self, client: Client) -> None:
+        made = brand(logo=SVG)
+        assert 'class="logo on-white"' in page(client)
+        made.set_logo(read(PNG), "dark_logo")
+        made.save()
+        made = Brand.objects.get()
+
+        html = page(client)
+
+        source = f'<source media="(prefers-color-scheme: dark)" srcset="{made.dark_logo_url}" width="120" height="40">'
+        assert f'<picture>{source}<img class="logo" src="{made.logo_url}"' in html
+        assert client.get(made.dark_logo_url).content == PNG
 
     @pytest.mark.parametrize(("logo", "content_type"), [(SVG, "image/svg+xml;charset=utf-8"), (PNG, "image/png")])
     def test_it_is_cached_and_sandboxed(self, client: Client, logo: bytes, content_type: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -115,6 +116,14 @@ def test_the_customers_and_the_partners_properties_are_sent(settings: Settings, 
         "managed_site_owner": True,
         "partner_account_id": str(account.reference),
     }
+
+
+def test_an_account_is_billed_as_its_brand_says_whatever_the_settings_say(settings: Settings, sandbox: Server) -> None:
+    settings.CONSTANT_CONTACT_BILLING_LOCALE = "en_GB"
+    services.submit(services.prepare(SIGN_UP, uuid.uuid4(), billing_locale="en_US"))
+    work()
+
+    assert sandbox.provider.accounts[NAME].properties["billing_locale"] == "en_US"
 
 
 def test_the_partners_properties_are_recorded_as_sent(settings: Settings, sandbox: Server) -> None:
