@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from provisioning import rules
 from tests.browser.conftest import BOTH_ENGINES, Open
 from tests.browser.journey import expect_heading, fill_in, fresh_name, send
-from tests.provisioning.test_passwords import GOOD, WEAK
+from tests.provisioning.rules.test_passwords import GOOD, WEAK
 from tests.provisioning.values import SIGN_UP
 
 
