@@ -78,7 +78,7 @@ function problemOf(input) {
 function meant(input) {
   if (input.name === "password") return input.value;
   const value = input.value.trim();
-  return input.pattern ? value.normalize("NFKC").replace(/\p{Cf}/gu, "").trim() : value.normalize("NFC");
+  return input.pattern ? value.normalize("NFKC").replace(/[\p{Cf}\p{VS}\u034f\ufffc]/gu, "").trim() : value.normalize("NFC");
 }
 
 function matches(input, value) {

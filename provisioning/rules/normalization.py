@@ -16,6 +16,8 @@ from django.utils.encoding import iri_to_uri
 
 JOINERS: Final = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Joiners: they shape words in some scripts, and combine emoji."""
+SELECTORS: Final = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+"""Variation selectors, as ranges: they choose among the shapes of an emoji or an ideograph."""
 VISIBLE_MARKS: Final = frozenset(
     [*map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"],
 )
@@ -23,14 +25,19 @@ VISIBLE_MARKS: Final = frozenset(
 FLAG = re.compile("(\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)")
 """The flag of a country within a country, like Scotland's: a black flag, tags that say which one, and an end tag."""
 
+_JOINING = re.compile(f"[{JOINERS}{SELECTORS}]+")
+_UNSEEN = {"\N{COMBINING GRAPHEME JOINER}", "\N{OBJECT REPLACEMENT CHARACTER}"}
+"""Invisible too: the second is what dictation and pictures in rich text leave behind."""
 _BLANKS = re.compile("[\\s\u115f\u1160\u2800\u3164\uffa0]+")
 """Whitespace, including line breaks, and blank letters of Hangul and Braille."""
 _KEYPAD = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 _DASHES = dict.fromkeys(map(ord, "\u2010\u2012\u2013\u2014\u2015\u2212"), "-")
-_VANITY = re.compile(r"\+?(?:[ ().\-/]*[0-9]){3,7}[ ).\-/]*[A-Za-z][A-Za-z .\-]*")
+_VANITY = re.compile(r"\+?[ (]*[01]?(?:[ ().\-/]*[0-9]){3,6}[ ).\-/]*[A-Za-z][A-Za-z .\-]*")
 """A number spelled with keypad letters, like 1-800-FLOWERS. Letters after a complete number don't match, and neither
 does a word before another number, like an extension."""
 _EXTENSION = re.compile(r"(?<![A-Za-z])(?:ext|extension|poste|x)\.? ?[0-9]+", re.IGNORECASE)
+_STOPS = " .,;。"
+"""What ends a sentence or a list, and is copied along with an address."""
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@.]{2,}\.?(:[0-9]{1,5})?([/?#].*)?")
 
@@ -44,7 +51,7 @@ def is_invisible(character: str) -> bool:
     """Whether it is an invisible format character that has no function between letters."""
     return (
         unicodedata.category(character) == "Cf" and character not in JOINERS and character not in VISIBLE_MARKS
-    ) or character == "\N{COMBINING GRAPHEME JOINER}"
+    ) or character in _UNSEEN
 
 
 def trim(text: str) -> str:
@@ -61,7 +68,7 @@ def words(text: str) -> str:
     text = "".join(part if FLAG.fullmatch(part) else _visible(part) for part in FLAG.split(text))
     text = unicodedata.normalize("NFC", text)
     text = _BLANKS.sub(" ", text)
-    text = re.sub(f"[{JOINERS}]+", lambda run: _joiner(text, run), text)
+    text = _JOINING.sub(lambda run: _joined(text, run), text)
     return unicodedata.normalize("NFC", re.sub(" +", " ", text)).strip()
 
 
@@ -69,8 +76,8 @@ def compact(text: str) -> str:
     """Normalize machine-readable text: compatibility forms folded (NFKC), nothing invisible."""
     if _is_plain(text):
         return " ".join(text.split())
-    visible = "".join(c for c in _visible(text) if c not in JOINERS)
-    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", visible)).strip()
+    visible = unicodedata.normalize("NFKC", _JOINING.sub("", _visible(text)))
+    return _BLANKS.sub(" ", visible).strip()
 
 
 def lowercase(text: str) -> str:
@@ -103,10 +110,10 @@ def email(text: str) -> str:
 
     A domain has many spellings in Unicode and one in ASCII, which is validated, stored, sent, and compared.
     """
-    text = compact(text)
+    text = compact(text).rstrip(_STOPS)
     if named := re.fullmatch(r"[^<>]*<([^<>]*)>", text):
         text = named[1].strip()
-    text = re.sub(r"^(mailto: ?)+", "", text, flags=re.IGNORECASE).rstrip(" .,;")
+    text = re.sub(r"^(?:mailto: ?)+([^?]*).*", r"\1", text, flags=re.IGNORECASE).rstrip(_STOPS)
     mailbox, at, domain = text.rpartition("@")
     return mailbox + at + _ascii_host(domain)
 
@@ -124,7 +131,7 @@ def website(text: str) -> str:
         path = iri_to_uri(rest)
     except UnicodeEncodeError:  # Half of a surrogate pair, which the rule refuses.
         return text
-    return scheme[0].lower() + _ascii_host(name.rstrip(".")) + colon + port + path
+    return scheme[0].lower() + _ascii_host(name.rstrip(_STOPS)) + colon + port + path
 
 
 def _ascii_host(name: str) -> str:
@@ -141,10 +148,26 @@ def _visible(text: str) -> str:
     return text if text.isascii() else "".join(character for character in text if not is_invisible(character))
 
 
-def _joiner(text: str, run: re.Match[str]) -> str:
-    """Keep a joiner only between characters that it can join; between Latin letters, it only disguises a word."""
-    before, after = text[: run.start()][-1:], text[run.end() :][:1]
-    return run[0][0] if before > "\x7f" and after > "\x7f" else ""
+def _joined(text: str, run: re.Match[str]) -> str:
+    """Keep a selector and a joiner only at characters that they can shape; at Latin letters, they only disguise a word.
+
+    A digit has a selector if it is on a key.
+    """
+    before, after = _base(text[: run.start()]), text[run.end() :][:1]
+    if not _is_shaped(before):
+        return run[0][:1] if after == "\N{COMBINING ENCLOSING KEYCAP}" and run[0][0] not in JOINERS else ""
+    selector = "" if run[0][0] in JOINERS else run[0][0]
+    joiner = next((c for c in run[0] if c in JOINERS), "") if _is_shaped(after) else ""
+    return selector + joiner
+
+
+def _base(text: str) -> str:
+    """Return the last character that is not only a mark on another one."""
+    return next((c for c in reversed(text) if not (unicodedata.combining(c) or _JOINING.match(c))), "")
+
+
+def _is_shaped(character: str) -> bool:
+    return character > "\x7f" and unicodedata.category(character) not in {"Lu", "Ll"}
 
 
 def _is_blank(character: str) -> bool:

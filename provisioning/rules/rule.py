@@ -157,7 +157,7 @@ class Rule:
             yield ValidationError(
                 _("Enter a web address like www.example.com. If you have none, leave this empty."), code="url"
             )
-        if self.is_person and _ADVERTISEMENT.search(text):
+        if self.is_person and _ADVERTISEMENT.search(normalization.compact(text).replace("。", ".")):
             yield ValidationError(_("Use letters; no web addresses."), code="advertisement")
         if self.codes and text not in self.codes:
             yield ValidationError(_("Choose one from the list."), code="choice")
@@ -188,7 +188,7 @@ def _clean_flag(value: object) -> bool:
 
 
 def _problems_of_email(text: str, domain: str) -> Iterator[ValidationError]:
-    if not _accepts(_EMAIL, text) or "[" in text:
+    if not (text.isascii() and _accepts(_EMAIL, text)) or "[" in text:
         yield ValidationError(_("Enter an email address like name@example.com."), code="email")
     if domain and not text.lower().endswith(f"@{domain}"):
         yield ValidationError(
@@ -209,7 +209,13 @@ def _is_website(text: str) -> bool:
     scheme, slashes, rest = text.partition("://")
     host = re.split("[/?#]", rest, maxsplit=1)[0]
     name = host.partition(":")[0].lower()
-    if "@" in host or "." not in name or name.rpartition(".")[2] in _NO_PUBLIC_DOMAINS or _is_private(name):
+    if (
+        not name.isascii()
+        or "@" in host
+        or "." not in name
+        or name.rpartition(".")[2] in _NO_PUBLIC_DOMAINS
+        or _is_private(name)
+    ):
         return False
     return _accepts(_URL, scheme + slashes + rest.replace(host, host.replace("_", "-"), 1))
 
@@ -241,7 +247,7 @@ _ORDINARY = re.compile("[ -~]+")
 _NO_PUBLIC_DOMAINS = {"localhost", "local", "internal", "lan", "home"}
 
 _ADVERTISEMENT = re.compile(
-    r"://|\bwww\.|\w\.(com|net|org|info|biz|io|co|ru|cn|xyz|top|online|site|shop|store|club|click|link|app|dev)\b",
-    re.IGNORECASE,
+    r"(?i:://|\bwww\.|\w\.(com|net|org|info|biz|io|co|ru|cn|xyz|top|online|site|shop|store|club|click|link|app|dev)\b)"
+    r"|\w\.[a-z]{2,}/|^\S+\.(ai|at|au|be|br|ca|cc|ch|de|es|eu|fr|in|it|jp|ly|me|mx|nl|pl|pro|tv|ua|uk|us)$"
 )
-"""A web address in a name. A dot alone doesn't count: there are names like "Ma.Teresa" and "St.John"."""
+"""A web address in a name. A dot alone doesn't count: there are names like "Ma.Teresa" and "Ma.de Lourdes"."""

@@ -77,6 +77,9 @@ def _pasted(name: str, value: str) -> list[Case]:
                 f"{value[:2]}\N{WORD JOINER}{value[2:]}",
                 f"{value[:2]}\N{RIGHT-TO-LEFT OVERRIDE}{value[2:]}",
                 f"{value}\N{ZERO WIDTH JOINER}",
+                f"{value}\N{OBJECT REPLACEMENT CHARACTER}",
+                f"{value[:2]}\N{VARIATION SELECTOR-16}{value[2:]}",
+                f"\N{VARIATION SELECTOR-16}{value}",
             ),
             value,
         ),
@@ -108,6 +111,9 @@ _NAME_CASES = [
             "क्\u200dष Anna",
             "Joy \U0001fae8 Studio",
             "Joy \U0001fae9 Studio",
+            "\u2764\ufe0f\u200d\U0001f525 No. 1\ufe0f\u20e3",
+            "\u845b\U000e0100",
+            "\u1820\u180b",
             "Wales \U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",
         ),
         *_pasted(name, "Anna Maria"),
@@ -124,6 +130,7 @@ _NAME_CASES = [
                 "Anna \N{HANGUL FILLER}Maria": "Anna Maria",
                 "Zoe\N{COMBINING DIAERESIS}": "Zoë",
                 "An\u200dna": "Anna",
+                "Zoe\ufe0f\N{COMBINING DIAERESIS}\ufe0f": "Zoë",
                 "Fa\u200ctima": "Fatima",
                 "Anna \u200d Maria": "Anna Maria",
                 "Anna \U000e0041Maria": "Anna Maria",
@@ -142,7 +149,7 @@ _SHARED = [
     *_refused(
         "email", "a" * 61 + "@" + "b" * 15 + ".com", "a@example", "a@[127.0.0.1]", "änna@example.com", "a@exam ple.com"
     ),
-    *_refused("email", "a@example.com, b@example.com", "a@-.com", "a@" + "ä" * 64 + ".com"),
+    *_refused("email", "a@example.com, b@example.com", "a@-.com", "a@" + "ä" * 64 + ".com", "a@ex♥mple.com"),
     *_pasted("email", "anna@example.com"),
     *_repaired(
         "email",
@@ -155,11 +162,14 @@ _SHARED = [
             "anna@example.com;": "anna@example.com",
             "<anna@example.com>": "anna@example.com",
             "Anna Jones <anna@example.com>": "anna@example.com",
+            "Anna Jones <anna@example.com>;": "anna@example.com",
             _wide("anna@example.com"): "anna@example.com",
             "anna@exämple.com": "anna@xn--exmple-cua.com",
             "anna@EXÄMPLE.com": "anna@xn--exmple-cua.com",
             "anna@exa\N{COMBINING DIAERESIS}mple.com": "anna@xn--exmple-cua.com",
             "anna@例え.jp": "anna@xn--r8jz45g.jp",
+            "anna@example.com。": "anna@example.com",
+            "mailto:anna@example.com?subject=Hi%20there": "anna@example.com",
             "anna@bücher。example": "anna@xn--bcher-kva.example",
         },
     ),
@@ -189,6 +199,7 @@ _SHARED = [
         "anna@example.com",
         "+1 (555) 010-1234 ext. 12345",
         "1-8-FLOWERS",
+        "555-5555 home",
     ),
     *_pasted("phone", "+1 555-555-5555"),
     *_repaired(
@@ -197,6 +208,9 @@ _SHARED = [
             "1-800-FLOWERS": "1-800-3569377",
             "1-800-flowers": "1-800-3569377",
             "1-800-GOT-JUNK": "1-800-468-5865",
+            "+1-800-555-TELL": "+1-800-555-8355",
+            "0800 123 CALL": "0800 123 2255",
+            "800-MATTRESS": "800-62887377",
             "(800) FLOWERS": "(800) 3569377",
             "1-800-FLOWERS ext. 2": "1-800-3569377 ext. 2",
             "1-800-BOX-CARS": "1-800-269-2277",
@@ -253,13 +267,22 @@ _SHARED = [
     *_refused(
         "website", "anna@example.com", "https://anna@example.com", "https://anna:secret@example.com", "https://example"
     ),
-    *_refused("website", "www. example.com", "http://[::1]/", "http://_example.com", "https://exa\0mple.com"),
+    *_refused(
+        "website",
+        "www. example.com",
+        "http://[::1]/",
+        "http://_example.com",
+        "https://exa\0mple.com",
+        "https://ex♥mple.com",
+    ),
     *_pasted("website", "https://www.example.com"),
     *_repaired(
         "website",
         {
             "example.com": "https://example.com",
             "example.com.": "https://example.com",
+            "www.example.com,": "https://www.example.com",
+            "https://example.com;": "https://example.com",
             "www.example.com./shop": "https://www.example.com/shop",
             "www.example.com": "https://www.example.com",
             " example.com/shop ": "https://example.com/shop",
@@ -282,7 +305,7 @@ _SHARED = [
         case
         for name in ("first_name", "last_name")
         for case in (
-            *_allowed(name, "Ma.Teresa", "St.John", "J.R.R.", "Anna-Maria", "Coman", "Webb"),
+            *_allowed(name, "Ma.Teresa", "St.John", "J.R.R.", "Anna-Maria", "Coman", "Webb", "Ma.de Lourdes"),
             *_refused(
                 name,
                 "https://example.com",
@@ -291,6 +314,10 @@ _SHARED = [
                 "Win at EXAMPLE.ORG now",
                 "example.com/win",
                 "http://x",
+                "bit.ly/abc",
+                "example.de",
+                _wide("example.com"),
+                "example。com",
             ),
         )
     ),
