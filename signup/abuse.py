@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -26,13 +26,11 @@ from django.utils.translation import gettext_lazy
 
 from provisioning import rules
 from provisioning.models import Account
+from provisioning.rules.rule import Text
 from signup import burst, visitors, visits
 from signup.forms import PropertiesForm, SignupForm
 from signup.models import Visit
 from signup.visits import Earlier
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from django import forms
 from django.conf import settings
@@ -20,11 +20,9 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
+from provisioning.rules.rule import Text
 from signup import refusals, usernames
 from signup.widgets import NOT_LISTED, CheckboxInput, EmailInput, PasswordInput, SelectWidget, TextInput, mark_chosen
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
 
 GROUPS = (
     (_("Your business"), ("organization_name", "website", "country_code", "state_code")),

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import timedelta
 from email.utils import formataddr, make_msgid, parseaddr
 from smtplib import SMTPRecipientsRefused, SMTPResponseException
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 from uuid import UUID, uuid4
 
@@ -35,15 +35,13 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
+from provisioning.rules.rule import Text
 from provisioning.services.workers import ending
 from signup import abuse, visitors, visits
 from signup.brand.colors import USUAL_COLOR, palette
 from signup.brand.models import brand_at
 from signup.models import Mail, MailEvent, SentMail, Visit
 from signup.progress import declined
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
 
 log = logging.getLogger(__name__)
 

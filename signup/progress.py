@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.utils import timezone
@@ -13,9 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning import gateway, rules, services
 from provisioning.models import Account
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
+from provisioning.rules.rule import Text
 
 PATIENCE = timedelta(seconds=30)
 """After this time, the page tells the customer that it is taking longer than usual."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
+from provisioning.rules.rule import Text
 
 REFUSED = {
     "organization_name": _("Constant Contact does not accept this organization name."),

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_lazy as _
 from django_countries import countries
 from localflavor.ca.ca_provinces import PROVINCE_CHOICES
 from localflavor.us.us_states import COFA_STATES, STATE_CHOICES, US_TERRITORIES
 
-from provisioning.rules.rule import Choices, once_per_language
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
+from provisioning.rules.rule import Choices, Text, once_per_language
 
 FIRST = ("US", "CA")
 """Countries where most of Constant Contact's customers are."""

@@ -20,8 +20,8 @@ from provisioning.rules import normalization, passwords
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
-    Text: TypeAlias = str | StrPromise
-
+Text: TypeAlias = "str | StrPromise"
+"""A text in one language, or one that is translated when it is shown."""
 Choices = list[tuple[str, Any]]
 """Pairs of a value and its label, or of a group's label and its pairs."""
 

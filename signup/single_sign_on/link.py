@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -25,11 +25,9 @@ from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 
+from provisioning.rules.rule import Text
 from signup.models import UsedLink
 from signup.single_sign_on.proof import is_id
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.django_client import OAuth
@@ -20,10 +20,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from provisioning.rules.rule import Text
 from signup.single_sign_on.carried import Carried
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
@@ -17,10 +17,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
+from provisioning.rules.rule import Text
 from signup.single_sign_on.carried import Carried
-
-if TYPE_CHECKING:
-    from provisioning.rules.rule import Text
 
 PROOF, TYPED = "proof", "typed"
 """The key of a proof in the session, and the key of a form's values in the sealed cookie (see `Carried`)."""
