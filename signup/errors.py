@@ -2,7 +2,6 @@
 
 import logging
 import sys
-import time
 from functools import partial
 from urllib.parse import quote
 
@@ -14,21 +13,6 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = 30
 """Seconds."""
-
-
-class UtcFormatter(logging.Formatter):
-    """Writes times in UTC, whatever the time zone of staff's pages."""
-
-    converter = staticmethod(time.gmtime)
-
-
-class Brief(logging.Filter):
-    """Drops the tracebacks of bad requests: they aren't our bugs, and anyone could fill the log with them."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if getattr(record, "status_code", 500) < 500:
-            record.exc_info = None
-        return True
 
 
 def _page(status: int, request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -328,12 +328,12 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
-            "class": "signup.errors.UtcFormatter",
+            "class": "signup.logs.UtcFormatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
         },
     },
-    "filters": {"brief": {"()": "signup.errors.Brief"}},
+    "filters": {"brief": {"()": "signup.logs.Brief"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["brief"]}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from provisioning.models import Attempt
 from provisioning.templatetags.times import ago, duration, exact, until
-from signup.errors import UtcFormatter
+from signup.logs import UtcFormatter
 from tests.provisioning.admin.conftest import Make, State, attempt, page_of
 
 NOON = datetime(2026, 7, 14, 12, 30, tzinfo=UTC)
