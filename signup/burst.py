@@ -27,6 +27,7 @@ from django.utils import timezone
 from provisioning import rules
 from provisioning.models import Account
 from signup import visitors
+from signup.hosts import named_hosts
 from signup.models import Burst
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def _email_staff(burst: Burst) -> None:
 
 def _text(burst: Burst) -> tuple[str, str]:
     held = Account.objects.filter(state=Account.State.HELD).count()
-    host = next((name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))), "")
+    host = next(iter(named_hosts()), "")
     link = f"https://{host}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
     waiting = f"{held} sign-up{pluralize(held, ' is,s are')} waiting for you to approve or decline:\n\n{link}\n"
     if burst.is_over:

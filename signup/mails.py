@@ -40,6 +40,7 @@ from provisioning.services.workers import ending
 from signup import abuse, visitors, visits
 from signup.brand.colors import USUAL_COLOR, palette
 from signup.brand.models import brand_at
+from signup.hosts import named_hosts
 from signup.models import Mail, MailEvent, SentMail, Visit
 from signup.progress import declined
 
@@ -161,7 +162,7 @@ def send_due() -> None:
 def origin(request: HttpRequest) -> str:
     """Return the site's address with a host name that the partner has configured, never one that a visitor made up."""
     host = visitors.host_name(request)
-    named = [name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))]
+    named = named_hosts()
     if host in named or not named or brand_at(host).host:
         return request.build_absolute_uri("/")
     return f"{request.scheme}://{named[0]}/"

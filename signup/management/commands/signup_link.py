@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 
 from provisioning import rules
+from signup.hosts import named_hosts
 from signup.single_sign_on import link
 from signup.single_sign_on.proof import is_id
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
     help = "Print a link that takes the customer with this ID to the form. It works once, within ten minutes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        host = next(iter(settings.ALLOWED_HOSTS), "localhost")
+        host = next(iter(named_hosts()), "localhost")
         parser.add_argument("id", help="your unique ID of the customer")
         parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help="values to fill in the form with")
         parser.add_argument("--page", default=f"https://{host}/", help="the sign-up page's address (%(default)s)")

@@ -25,8 +25,11 @@ class TestCommand:
         assert printed.startswith("http://testserver/start/?token=")
         assert form.initial == {"email": "anna@nullmailer.com", "first_name": "Anna=Maria"}
 
-    def test_the_page_is_the_first_host_by_https(self, capsys: pytest.CaptureFixture[str], settings: Settings) -> None:
-        settings.ALLOWED_HOSTS = ["signup.example.com"]
+    @pytest.mark.parametrize("before", [[], [".example.com"], ["*"]], ids=str)
+    def test_the_page_is_the_first_named_host_by_https(
+        self, capsys: pytest.CaptureFixture[str], settings: Settings, before: list[str]
+    ) -> None:
+        settings.ALLOWED_HOSTS = [*before, "signup.example.com"]
 
         call_command("signup_link", "4711")
 

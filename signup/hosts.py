@@ -1,0 +1,8 @@
+"""The host names of this installation."""
+
+from django.conf import settings
+
+
+def named_hosts() -> list[str]:
+    """Return the hosts in ALLOWED_HOSTS that a link can lead to: no patterns like `.example.com` or `*`."""
+    return [name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))]
