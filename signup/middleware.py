@@ -7,9 +7,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.middleware.common import CommonMiddleware
 from django.middleware.locale import LocaleMiddleware
-from django.urls import reverse
 from django.utils import translation
 
+from provisioning.admin_site import is_admin
 from signup import errors, visitors
 from signup.single_sign_on.carried import Carried
 
@@ -49,7 +49,7 @@ class CustomersLanguageMiddleware(LocaleMiddleware):
     """Customers read the language of their browser, or the one they chose; the admin is in English."""
 
     def process_request(self, request: HttpRequest) -> None:
-        if request.path_info.startswith(reverse("admin:index")):
+        if is_admin(request.path_info):
             translation.activate(settings.LANGUAGE_CODE)
         else:
             _drop_unwanted_languages(request)

@@ -4,6 +4,7 @@ It is separate from `provisioning.admin` because Django imports the default admi
 that register with it.
 """
 
+from provisioning.admin_site.addresses import is_admin, page_or_index
 from provisioning.admin_site.identity import is_from_identity_provider
 from provisioning.admin_site.sessions import ask_for_proof, note_proof, show_sessions
 from provisioning.admin_site.site import Site, record
@@ -11,8 +12,10 @@ from provisioning.admin_site.site import Site, record
 __all__ = [
     "Site",
     "ask_for_proof",
+    "is_admin",
     "is_from_identity_provider",
     "note_proof",
+    "page_or_index",
     "record",
     "show_sessions",
 ]

@@ -14,9 +14,9 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse, reverse_lazy
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import reverse_lazy
 
+from provisioning.admin_site.addresses import page_or_index
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import prove_again
 from provisioning.admin_site.two_factor import WRONG_CODE, code_field
@@ -73,10 +73,7 @@ class ChangePassword(PasswordChangeView):
 
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask staff to log in again, and go back to the page that needed proof."""
-    back = request.GET.get("next", "")
-    index = reverse("admin:index")
-    if not (url_has_allowed_host_and_scheme(back, None) and back.startswith(index)):
-        back = index
+    back = page_or_index(request.GET.get("next", ""))
     context = {"title": "Confirm it's you", "back": back, "elsewhere": is_from_identity_provider(request.user)}
     if not context["elsewhere"]:
         context["form"] = form = ProofForm(request)

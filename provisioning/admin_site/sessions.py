@@ -24,6 +24,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.timezone import now
 
+from provisioning.admin_site.addresses import is_admin
 from provisioning.admin_site.identity import has_second_factor, is_from_identity_provider
 from provisioning.models import StaffSession
 
@@ -72,7 +73,7 @@ def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     """Middleware: log staff out when their session is over, and make them set up a required second factor."""
 
     def answer(request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith(reverse("admin:index")) and request.user.is_authenticated:
+        if is_admin(request.path_info) and request.user.is_authenticated:
             if not _is_valid(request):
                 logout(request)
             elif request.path_info not in _without_second_factor() and _lacks_second_factor(request.user):

@@ -11,13 +11,11 @@ from django.contrib import messages
 from django.contrib.auth import login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from provisioning.admin_site import note_proof
+from provisioning.admin_site import note_proof, page_or_index
 from signup.single_sign_on import link, openid, staff
 from signup.single_sign_on.proof import ask_first, is_from, is_id, is_somebody_else, keep, way_in
 
@@ -129,8 +127,7 @@ def staff_logged_in(request: HttpRequest) -> HttpResponse:
         note_proof(request, at)
     elif back:
         messages.error(request, staff.NOT_SAID)
-    index = reverse("admin:index")
-    return redirect(back if url_has_allowed_host_and_scheme(back, None) and back.startswith(index) else index)
+    return redirect(page_or_index(back))
 
 
 def _refuse(request: HttpRequest, failed: openid.Failed) -> HttpResponse:
