@@ -21,6 +21,7 @@ from provisioning.models import *
 from provisioning.sealed import Sealed
 for group in Group.objects.all():
     User.objects.create_user(group.name.lower(), password={PASSWORD!r}, is_staff=True).groups.add(group)
+User.objects.create_superuser("superuser", password={PASSWORD!r})
 reason = "Not a valid phone number"
 for name in ("Kappa Books", "Zeta Cycles"):  # One is corrected in the morning, and the other is still there afterwards.
     username = name.replace(" ", ".").lower()
@@ -89,6 +90,9 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
         "/admin/provisioning/auditentry/",
         "/admin/provisioning/gateway/",
         "/admin/provisioning/worker/",
+        "/admin/auth/user/add/",
+        "/admin/signup/brand/add/",
+        "/admin/password_change/",
         "/admin/two-factor/",
         "/admin/sessions/",
         "/admin/confirm/",
@@ -147,11 +151,42 @@ def decide(page: Page) -> None:
     expect(page.get_by_role("button", name="Save decision")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
 def test_every_page_of_the_admin_is_accessible(
-    open_admin: Callable[..., Page], accessible: Callable[[Page], None], scheme: str
+    open_admin: Callable[..., Page], accessible: Callable[[Page], None], scheme: str, width: int
 ) -> None:
-    go_round(open_admin("Administrator", color_scheme=scheme, bypass_csp=True), accessible)
+    go_round(open_admin("Administrator", color_scheme=scheme, width=width, bypass_csp=True), accessible)
+
+
+@pytest.mark.parametrize("role", ["Viewer", "Superuser"])
+def test_every_place_of_a_role_is_accessible_and_fits_a_phone(
+    open_admin: Callable[..., Page], accessible: Callable[[Page], None], role: str
+) -> None:
+    page = open_admin(role, width=320, bypass_csp=True)
+    left, seen = ["/admin/"], set[str]()
+    while left:
+        path = left.pop()
+        page.goto(path)
+        accessible(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        seen.add(path)
+        links = page.locator(".places a, tbody tr:first-child th a").all()
+        found = {str(link.get_attribute("href")) for link in links}
+        left += found - seen - set(left)
+    assert len(seen) > 10
+
+
+def test_navigation_filters_and_menu_need_neither_mouse_nor_script(open_admin: Callable[..., Page]) -> None:
+    page = open_admin("Operator", javascript=False, width=375)
+    page.get_by_role("link", name="Sign-ups").press("Enter")
+    page.get_by_role("link", name="Rejected").press("Enter")
+    page.locator("summary", has_text="Country").press("Enter")
+    page.get_by_role("link", name="United Kingdom").press("Enter")
+    expect(page.locator("#result_list tbody tr").first).to_contain_text("GB")
+    expect(page.locator("#result_list thead")).to_be_hidden()
+    page.locator(".menu summary").press("Enter")
+    page.get_by_role("link", name="Sessions").press("Enter")
+    expect(page.get_by_role("heading", name="Your sessions")).to_be_visible()
 
 
 def test_every_page_of_the_admin_does_without_inline_scripts_and_styles(open_admin: Callable[..., Page]) -> None:
@@ -189,11 +224,11 @@ def test_the_warning_of_a_stopped_gateway_is_accessible(
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.parametrize("path", ["/admin/", "/admin/provisioning/account/", "/admin/two-factor/", "/admin/sessions/"])
-def test_no_page_is_wider_than_the_window(open_admin: Callable[..., Page], path: str, width: int) -> None:
+def test_no_page_is_wider_than_the_window(open_admin: Callable[..., Page], width: int) -> None:
     page = open_admin("Viewer", width=width)
-    page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for path in ("/admin/", "/admin/provisioning/account/", "/admin/two-factor/", "/admin/sessions/", "/admin/health/"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
 def test_the_decision_page_is_not_wider_than_the_window_either(open_admin: Callable[..., Page]) -> None:
