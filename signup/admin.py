@@ -13,7 +13,7 @@ from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils import translation
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
@@ -28,7 +28,8 @@ from provisioning.templatetags.times import ago, exact, until
 from signup import mails, views
 from signup.brand.admin import BrandAdmin as BrandAdmin
 from signup.brand.models import brand_at
-from signup.models import Mail, SentMail
+from signup.doctor import Level
+from signup.models import Diagnosis, Mail, SentMail
 
 admin.site.unregister(Account)
 
@@ -135,3 +136,34 @@ class MailAdmin(ReadOnly, ModelAdmin):
             what = "May not have been sent"
         details = " · ".join(filter(None, (when, mail.problem)))
         return format_html("{}<br><small>{}</small>" if details else "{}", what, details)
+
+
+@admin.register(Diagnosis)
+class DiagnosisAdmin(ReadOnly, ModelAdmin):
+    """The last result of the doctor, for administrators."""
+
+    list_display = ("when", "failures", "warnings")
+    fields = readonly_fields = ("when", "found")
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("auth.add_user")  # Which only administrators have.
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    @admin.display(description="Checked")
+    def when(self, diagnosis: Diagnosis) -> SafeString:
+        return format_html("{} <small>{}</small>", ago(diagnosis.at), exact(diagnosis.at))
+
+    @admin.display(description="Failures")
+    def failures(self, diagnosis: Diagnosis) -> int:
+        return sum(each["level"] == Level.FAILURE for each in diagnosis.findings)
+
+    @admin.display(description="Warnings")
+    def warnings(self, diagnosis: Diagnosis) -> int:
+        return sum(each["level"] == Level.WARNING for each in diagnosis.findings)
+
+    @admin.display(description="Findings")
+    def found(self, diagnosis: Diagnosis) -> SafeString:
+        rows = ((each["level"].capitalize(), each["subject"], each["text"], each["fix"]) for each in diagnosis.findings)
+        return format_html("<ul>{}</ul>", format_html_join("", "<li><strong>{}</strong> {}: {} {}</li>", rows))

@@ -29,9 +29,9 @@ def alive(request: HttpRequest) -> JsonResponse:
 def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 if sign-ups can be stored, and otherwise 503 with the reason. Storing them needs no worker."""
     try:
-        if not _is_migrated():
+        if not is_migrated():
             return _not_ready("Migrations are to be applied: manage.py migrate")
-        _try_to_store()
+        try_to_store()
         return JsonResponse({"status": "ready", "workers": Worker.objects.alive().count()})
     except Error as error:
         return _not_ready(describe(error))
@@ -41,12 +41,12 @@ def _not_ready(reason: str) -> JsonResponse:
     return JsonResponse({"status": "not ready", "reason": reason}, status=503)
 
 
-def _is_migrated() -> bool:
+def is_migrated() -> bool:
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
-def _try_to_store() -> None:
+def try_to_store() -> None:
     """Store a sign-up and roll it back. Raises the database's error."""
     with _impatient_transaction():
         Account.objects.create(submission=uuid4(), state=Account.State.CLOSED)

@@ -117,3 +117,17 @@ class SentMail(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account}: {self.get_event_display()}"
+
+
+class Diagnosis(models.Model):
+    """The last result of `manage.py doctor`."""
+
+    at = models.DateTimeField(db_default=Now())
+    findings = models.JSONField()
+    """A list of `signup.doctor.Finding`s."""
+
+    class Meta:
+        verbose_name_plural = "diagnosis"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} UTC"

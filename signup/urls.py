@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from signup import health, views
 from signup.brand.views import logo
+from signup.doctor.public_address import reflect
 from signup.single_sign_on import views as single_sign_on
 
 handler400 = "signup.errors.bad_request"
@@ -27,4 +28,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.alive),
     path("readyz", health.ready),
+    path("healthz/reflection", reflect, name="reflect"),
 ]

@@ -160,9 +160,9 @@ def _settle_pass(list_pass: ListPass, answer: Answer) -> None:
     elif answer.meaning in WAIT_FOR_GATEWAY:
         passes.release(list_pass)
     elif answer.meaning in NO_SUCH_PAGE and list_pass.page:
-        passes.fail(list_pass, _describe(answer))
+        passes.fail(list_pass, describe_answer(answer))
     else:
-        passes.postpone(list_pass, _describe(answer), answer.retry_after)
+        passes.postpone(list_pass, describe_answer(answer), answer.retry_after)
 
 
 def settle_complete_pass() -> None:
@@ -245,7 +245,7 @@ def _absences_since(call: Attempt) -> int:
     return looks.filter(pk__gt=call.pk).count()
 
 
-def _describe(answer: Answer) -> str:
+def describe_answer(answer: Answer) -> str:
     errors = "; ".join(f"{problem.error_key} {problem.error_message}".strip() for problem in answer.problems)
     return f"HTTP {answer.status}: {errors or 'not a list of accounts'}" if answer.status else errors or "No answer"
 

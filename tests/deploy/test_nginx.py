@@ -19,6 +19,7 @@ import pytest
 
 from signup import abuse
 from signup.abuse import LIMITS
+from signup.doctor import Level, public_address
 from tests.browser.installation import Installation
 from tests.deploy.conftest import start_nginx
 from tests.deploy.nginx import HOST, Nginx
@@ -261,3 +262,10 @@ class TestInFrontOfThePage:
             "X-Forwarded-For": f"198.51.100.{number}",
         }
         return ask(nginx, "/", "POST", urlencode(TYPED | own | hidden), **headers).status
+
+
+def test_the_doctor_finds_nothing_wrong_with_it(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    _installation, nginx = behind
+    monkeypatch.setenv("SSL_CERT_FILE", str(nginx.certificate))
+
+    assert [finding.level for finding in public_address.check(f"https://{HOST}:{nginx.port}")] == [Level.OK]

@@ -19,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning import gateway
 from provisioning.models import Account, AuditEntry, ListEntry, ListPass, Worker
-from signup.models import Brand, Mail
+from signup.models import Brand, Diagnosis, Mail
 from tests.provisioning.admin.conftest import Make, State
 
 ROLES = ("nobody", "no group", "Viewer", "Operator", "Administrator", "superuser")
@@ -110,6 +110,11 @@ signup_brand_change             LFFF.. LFFF..
 signup_brand_changelist         LFFF.. LFFF..
 signup_brand_delete             LFFF.. LFFF..
 signup_brand_history            LFFF.. LFFF..
+signup_diagnosis_add            LFFFFF LFFFFF
+signup_diagnosis_change         LFFF.. LFFFFF
+signup_diagnosis_changelist     LFFF.. LFFF..
+signup_diagnosis_delete         LFFFFF LFFFFF
+signup_diagnosis_history        LFFF.. LFFF..
 signup_mail_add                 LFFFFF LFFFFF
 signup_mail_change              LF.... LFFFFF
 signup_mail_changelist          LF.... LF....
@@ -154,6 +159,7 @@ def there(make: Make) -> dict[str, str]:
         "auth_group": Group.objects.get(name="Viewer"),
         "otp_totp_totpdevice": TOTPDevice.objects.create(user=colleague, name="TOTP", confirmed=True),
         "signup_brand": Brand.objects.create(name="Alder"),
+        "signup_diagnosis": Diagnosis.objects.create(findings=[]),
         "signup_mail": Mail.objects.create(account=account, origin="https://signup.example.com/"),
     }
     return {name: str(row.pk) for name, row in rows.items()}

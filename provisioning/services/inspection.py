@@ -1,0 +1,64 @@
+"""Reading the partner's list once, to see whether the credentials work, or whether an account is on it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from provisioning import gateway
+from provisioning.constant_contact import Meaning
+from provisioning.services.claims import MAX_PERMITS
+from provisioning.services.settlement import describe_answer
+from provisioning.services.workers import client
+
+MOST_PAGES = 20
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """What a page of the list showed. `reason` is why it could not be read."""
+
+    is_list: bool
+    reason: str
+    account_ids: frozenset[str]
+    next_page: str
+
+    @property
+    def entries(self) -> int:
+        return len(self.account_ids)
+
+
+def read_list(page: str = "") -> ListPage:
+    """Read a page with one paced call, if the gateway permits it."""
+    answer = client().list_accounts(page, _start)
+    gateway.apply_answer(answer)
+    ids = frozenset(entry.account_id for entry in answer.entries)
+    return ListPage(answer.meaning == Meaning.LISTED, describe_answer(answer), ids, answer.next_page)
+
+
+def find_listed(account_id: str) -> bool:
+    """Whether the account is on the first pages of the list."""
+    page = read_list()
+    for _ in range(MOST_PAGES):
+        if account_id in page.account_ids:
+            return True
+        if not page.next_page:
+            return False
+        page = read_list(page.next_page)
+    return False
+
+
+def _start() -> None:
+    """Wait until a call may start. Raises TimeoutError on a machine too busy to use a permit in time."""
+    for _ in range(MAX_PERMITS):
+        if _permit().wait():
+            return
+    raise TimeoutError
+
+
+def _permit() -> gateway.Permit:
+    while True:
+        try:
+            return gateway.acquire_permit(page=True)
+        except gateway.RateLimited as rate:
+            time.sleep(rate.retry_in.total_seconds())

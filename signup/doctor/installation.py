@@ -1,0 +1,62 @@
+"""Checks of what is on this side: settings, database, keys, and workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.core import checks
+from django.db import Error
+
+from provisioning.database import describe
+from provisioning.models import Account, Worker
+from provisioning.sealed import NOTHING, CannotOpen
+from signup import health
+from signup.doctor.findings import Finding, failure, ok, warning
+
+
+def check_settings() -> Iterator[Finding]:
+    """Report what `manage.py check --deploy` does, which includes static files and file permissions."""
+    messages = [each for each in checks.run_checks(include_deployment_checks=True) if not each.is_silenced()]
+    for message in messages:
+        report = failure if message.level >= checks.ERROR else warning
+        yield report("Settings", f"{message.msg} ({message.id})", message.hint or "")
+    if not messages:
+        yield ok("Settings", "All settings are valid.")
+
+
+def check_database() -> Iterator[Finding]:
+    try:
+        if health.is_migrated():
+            health.try_to_store()
+            yield ok("Database", "It is migrated, and a sign-up can be stored.")
+        else:
+            yield failure("Database", "Migrations are missing.", "Run: python manage.py migrate")
+    except Error as error:
+        yield failure("Database", describe(error), "Check DATABASE_URL and the database's own log.")
+
+
+def check_sealing_keys() -> Iterator[Finding]:
+    sealed = [
+        getattr(newest, name)
+        for name in ("password", "oauth2_token")
+        if (newest := Account.objects.exclude(**{name: NOTHING}).order_by("-pk").first())
+    ]
+    try:
+        for secret in sealed:
+            secret.open()
+    except CannotOpen:
+        fix = "Add the key that was used last to the end of SEALING_KEYS."
+        yield failure("Sealing keys", "No key in SEALING_KEYS opens the newest sealed secret.", fix)
+    else:
+        yield ok("Sealing keys", "They open the newest secrets." if sealed else "Nothing is sealed yet.")
+
+
+def check_workers() -> Iterator[Finding]:
+    workers = list(Worker.objects.alive())
+    hindered = [worker for worker in workers if worker.problem]
+    if not workers:
+        yield failure("Workers", "No worker is running.", "Start one: python manage.py provision (or serve)")
+    for worker in hindered:
+        yield failure("Workers", f"{worker.name} is held up: {worker.problem}", "Check the database.")
+    if workers and not hindered:
+        yield ok("Workers", f"{len(workers)} running.")

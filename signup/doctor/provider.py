@@ -1,0 +1,99 @@
+"""Checks of Constant Contact's side: its address, its clock, the credentials, the quota, and the account list."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import Request, getproxies, urlopen
+
+from django.conf import settings
+
+from provisioning import gateway
+from provisioning.services import inspection
+from signup.doctor.findings import Finding, failure, ok, warning
+
+SUBJECT = "Connection to Constant Contact"
+TIMEOUT = 10
+MUCH_OFF, FAR_OFF = timedelta(seconds=30), timedelta(minutes=5)
+HIGH_USE = 0.8
+
+
+def check_connection() -> Iterator[Finding]:
+    """Check DNS, TLS, and the clock, by one request without credentials."""
+    url = settings.CONSTANT_CONTACT_URL
+    host = urlsplit(url).hostname or ""
+    try:
+        if urlsplit(url).scheme not in getproxies():  # Otherwise, the proxy looks names up.
+            socket.getaddrinfo(host, None)
+        headers = _headers(url)
+    except socket.gaierror:
+        yield failure(SUBJECT, f"{host} has no address.", "Check CONSTANT_CONTACT_URL and this machine's DNS.")
+    except URLError as error:
+        if isinstance(error.reason, ssl.SSLError):
+            fix = "Check this machine's clock and CA certificates, and whether a proxy intercepts TLS."
+            yield failure(SUBJECT, f"The certificate of {host} is not accepted.", fix)
+        else:
+            yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
+    except OSError:
+        yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
+    else:
+        yield ok(SUBJECT, f"{host} is reached, and its certificate is valid.")
+        yield _compare_clocks(headers.get("Date", ""))
+
+
+def _headers(url: str) -> dict[str, str]:
+    try:
+        with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as response:  # noqa: S310  # The settings' checks allow http(s) only.
+            return dict(response.headers)
+    except HTTPError as answer:
+        with answer:
+            return dict(answer.headers)
+
+
+def _compare_clocks(date: str) -> Finding:
+    try:
+        off = abs(gateway.now() - parsedate_to_datetime(date))
+    except ValueError:
+        return warning("Clock", "Constant Contact's answer has no time to compare with.", "Check that NTP is on.")
+    text = f"The database's clock is {off.total_seconds():.0f} seconds off Constant Contact's."
+    fix = "Turn on NTP on the database's machine: quotas are counted by UTC days."
+    if off > FAR_OFF:
+        return failure("Clock", text, fix)
+    return warning("Clock", text, fix) if off > MUCH_OFF else ok("Clock", text)
+
+
+def check_credentials() -> Iterator[Finding]:
+    """Read one page of the account list, as one call through the gateway."""
+    if pause := gateway.current_pause():
+        yield failure("Credentials", f"No call may be made: {pause.reason}", "See the admin's overview.")
+        return
+    answer = inspection.read_list()
+    if answer.is_list:
+        yield ok("Credentials", f"Accepted: your account list was read ({answer.entries} on its first page).")
+    else:
+        fix = "Check CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_USERNAME, and CONSTANT_CONTACT_PASSWORD."
+        yield failure("Credentials", f"The list of your accounts could not be read: {answer.reason}", fix)
+
+
+def check_quota() -> Iterator[Finding]:
+    used, quota = gateway.calls_today(), settings.CONSTANT_CONTACT_DAILY_QUOTA
+    text = f"{used} of {quota} calls are used today (UTC)."
+    if used >= HIGH_USE * quota:
+        yield warning("Quota", text, "If this repeats, ask Constant Contact for a higher quota.")
+    else:
+        yield ok("Quota", text)
+
+
+def check_calibration() -> Iterator[Finding]:
+    if settings.CONSTANT_CONTACT_API == "v2":
+        yield ok("Account list", "With v2, it shows usernames.")
+    elif names := gateway.state().list_names:
+        yield ok("Account list", f"With v3, it shows {names}s.")
+    else:
+        fix = "It is known after the first account. To create one now: python manage.py doctor --create"
+        yield warning("Account list", "It is not known yet whether v3's list shows usernames.", fix)

@@ -1,0 +1,121 @@
+"""The check of the reverse proxy: a request through the public address tells how it arrives here.
+
+The page answers how it saw the request (`reflect`) only to a token that it has signed itself a minute ago.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core import signing
+from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from signup import visitors
+from signup.doctor.findings import Finding, failure, ok, warning
+
+SUBJECT = "Reverse proxy"
+PATH = "/healthz/reflection"
+SALT = "signup.doctor"
+LIFETIME = 60
+FORGED = "198.51.100.66"
+"""An address that no visitor has (RFC 5737). A proxy must not pass it on as the visitor's."""
+PAUSE = 1.0
+"""Seconds between two halves of the request. If the page sees them, the proxy doesn't buffer."""
+TIMEOUT = 15
+
+
+@csrf_exempt
+@never_cache
+@require_POST
+def reflect(request: HttpRequest) -> JsonResponse:
+    """Answer how the doctor's own request arrived here."""
+    try:
+        signing.loads(request.headers.get("X-Doctor", ""), salt=SALT, max_age=LIFETIME)
+    except signing.BadSignature:
+        raise Http404 from None
+    started = time.monotonic()
+    request.read()
+    return JsonResponse(
+        {
+            "slow": time.monotonic() - started > PAUSE / 2,
+            "host": request.get_host(),
+            "visitor": str(visitors.address(request)),
+            "has_address": "X-Forwarded-For" in request.headers,
+            "is_secure": request.is_secure(),
+        }
+    )
+
+
+def check(url: str) -> Iterator[Finding]:
+    """Send a request to the page through its public address, and compare how it arrives."""
+    if not url:
+        yield warning(SUBJECT, "The page's public address is not known.", "Name it: --url https://signup.example.com")
+        return
+    try:
+        status, body = _ask(url)
+    except ssl.SSLCertVerificationError:
+        yield failure(SUBJECT, f"The certificate of {url} is not valid.", "Renew it, or fix its host name.")
+        return
+    except OSError:
+        fix = "Check that the proxy runs. If this machine can't reach its own public address, check from another one."
+        yield warning(SUBJECT, f"{url} can't be reached from here.", fix)
+        return
+    if status in (301, 302, 307, 308):
+        fix = "Set X-Forwarded-Proto in the proxy, and list its address in TRUSTED_PROXIES."
+        yield failure(SUBJECT, "Pages redirect to themselves: they don't learn that visitors come by HTTPS.", fix)
+    elif status == 400:
+        yield failure(SUBJECT, "The page refuses the host name.", "Pass Host on, and list it in ALLOWED_HOSTS.")
+    elif status != 200:
+        fix = "Check that the address leads to this installation, with this SECRET_KEY."
+        yield failure(SUBJECT, f"{url} answers {status}, and not as this page does.", fix)
+    else:
+        yield from _judge(url, json.loads(body), json.loads(_ask(url, PAUSE)[1]))
+
+
+def _judge(url: str, seen: dict[str, Any], seen_slowly: dict[str, Any]) -> Iterator[Finding]:
+    address = urlsplit(url)
+    problems = []
+    if seen["host"].partition(":")[0] != address.hostname:
+        problems.append(failure(SUBJECT, "It doesn't pass Host on.", "Pass it on: it chooses the brand."))
+    if not seen["has_address"]:
+        fix = "Set it to the visitor's address. Without it, all visitors share one limit."
+        problems.append(failure(SUBJECT, "It doesn't set X-Forwarded-For.", fix))
+    elif seen["visitor"] == FORGED:
+        fix = "Overwrite it: visitors can make up their address."
+        problems.append(failure(SUBJECT, "It passes on a visitor's own X-Forwarded-For.", fix))
+    if address.scheme == "https" and not seen["is_secure"]:
+        fix = "Set X-Forwarded-Proto in the proxy, and list its address in TRUSTED_PROXIES."
+        problems.append(failure(SUBJECT, "The page doesn't learn that visitors come by HTTPS.", fix))
+    if seen_slowly["slow"]:
+        fix = "Turn on request buffering: sixteen slow connections can freeze the page."
+        problems.append(warning(SUBJECT, "It doesn't buffer requests.", fix))
+    yield from problems or [ok(SUBJECT, f"Requests to {url} arrive as they should.")]
+
+
+def _ask(url: str, pause: float = 0) -> tuple[int, bytes]:
+    """Send a request in two halves, with forged headers. Return the status and the body of the response."""
+    address = urlsplit(url)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.hostname or "", address.port, timeout=TIMEOUT)
+    try:
+        connection.putrequest("POST", PATH)
+        headers = {"X-Doctor": signing.dumps("reflect", salt=SALT), "Content-Length": "2"}
+        for name, value in (headers | {"X-Forwarded-For": FORGED, "X-Forwarded-Proto": "http"}).items():
+            connection.putheader(name, value)
+        connection.endheaders(b"a" if pause else b"ab")
+        if pause:
+            time.sleep(pause)
+            connection.send(b"b")
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()

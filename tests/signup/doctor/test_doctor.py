@@ -1,0 +1,251 @@
+"""The doctor: what it finds on an installation that is well, and on one that was broken on purpose."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth.models import User
+from django.core import signing
+from django.core.management import call_command
+from django.db.models.functions import Now
+from django.test import Client
+from pytest_django import Settings
+
+from provisioning import gateway
+from provisioning.models import Account, Gateway, Worker
+from provisioning.sandbox import Server
+from provisioning.sealed import Sealed
+from signup import smtp
+from signup.doctor import Finding, Level, installation, mail_server, provider, public_address, trial
+from signup.models import Diagnosis
+from tests.provisioning.work import account_in, work
+
+pytestmark = pytest.mark.django_db
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "LATE", 60.0)
+
+
+def levels(findings: Iterator[Finding]) -> list[Level]:
+    return [finding.level for finding in findings]
+
+
+def doctor(*arguments: str) -> int:
+    """Run it on this machine, without a public address, and return its exit status."""
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", f"--url={NOWHERE}", *arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_an_installation_that_works_has_no_failure(
+    sandbox: Server, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.STATIC_ROOT = tmp_path
+    (tmp_path / "staticfiles.json").touch()
+    Worker.objects.create(name="host:1")
+
+    assert doctor("--json") == 1  # No proxy, and a list that is not calibrated, are warnings.
+
+    findings = json.loads(capsys.readouterr().out)
+    failures = [each for each in findings if each["level"] == Level.FAILURE]
+    assert failures == []
+    assert {each["subject"] for each in findings} >= {"Database", "Workers", "Credentials", "Quota", "Clock"}
+
+
+def test_a_failure_is_told_with_its_fix_and_its_status(sandbox: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor() == 2
+
+    assert "FAILURE  Workers: No worker is running.\n         → Start one:" in capsys.readouterr().out
+
+
+def test_no_secret_is_in_the_report(sandbox: Server, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.CONSTANT_CONTACT_PASSWORD = "canary-wrong-password"
+
+    assert doctor() == 2
+
+    said = capsys.readouterr().out
+    assert "could not be read: HTTP 401" in said
+    assert "canary" not in said + str(Diagnosis.objects.values())
+
+
+def test_wrong_credentials_stop_the_gateway_so_that_no_repeat_locks_the_account(
+    sandbox: Server, settings: Settings
+) -> None:
+    settings.CONSTANT_CONTACT_PASSWORD = "canary-wrong-password"
+
+    assert levels(provider.check_credentials()) == [Level.FAILURE]
+    calls = len(sandbox.provider.calls)
+
+    assert levels(provider.check_credentials()) == [Level.FAILURE]
+    assert len(sandbox.provider.calls) == calls
+
+
+def test_an_address_that_nobody_answers_at_is_a_failure(settings: Settings) -> None:
+    for url in (NOWHERE, "https://nowhere.invalid"):
+        settings.CONSTANT_CONTACT_URL = url
+        assert levels(provider.check_connection()) == [Level.FAILURE]
+
+
+def test_a_clock_that_is_off_is_noticed(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    true = gateway.now()
+    for off, level in ((0, Level.OK), (2, Level.WARNING), (10, Level.FAILURE)):
+        monkeypatch.setattr(gateway, "now", lambda off=off: true + off * provider.MUCH_OFF * 2)
+        assert levels(provider.check_connection())[1] == level
+
+
+def test_a_quota_that_is_nearly_used_up_is_a_warning(settings: Settings) -> None:
+    assert levels(provider.check_quota()) == [Level.OK]
+    settings.CONSTANT_CONTACT_DAILY_QUOTA = 10
+    Gateway.objects.update(day=gateway.now().date(), calls=8)
+    assert levels(provider.check_quota()) == [Level.WARNING]
+
+
+def test_the_list_of_v3_is_known_once_it_is_calibrated(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_API = "v3"
+    assert levels(provider.check_calibration()) == [Level.WARNING]
+    gateway.state()
+    Gateway.objects.update(list_names="username")
+    assert levels(provider.check_calibration()) == [Level.OK]
+
+
+def test_keys_that_open_nothing_new_are_a_failure(settings: Settings) -> None:
+    assert levels(installation.check_sealing_keys()) == [Level.OK]
+    account_in(Account.State.QUEUED, password=Sealed.of("canary"))
+    assert levels(installation.check_sealing_keys()) == [Level.OK]
+    settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+    assert levels(installation.check_sealing_keys()) == [Level.FAILURE]
+
+
+def test_a_worker_that_is_held_up_is_a_failure() -> None:
+    Worker.objects.create(name="host:1", problem="The database is read-only.")
+    assert levels(installation.check_workers()) == [Level.FAILURE]
+
+
+def test_a_test_message_is_sent_or_the_mail_server_is_at_fault(settings: Settings, mailoutbox: list[Any]) -> None:
+    settings.EMAIL_URL, settings.DEFAULT_FROM_EMAIL = {"EMAIL_BACKEND": "any"}, "signup@example.com"
+    assert levels(mail_server.check("dora@example.com")) == [Level.OK]
+    assert [message.to for message in mailoutbox] == [["dora@example.com"]]
+    settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = f"{smtp.__name__}.EmailBackend", "127.0.0.1", 9
+    assert levels(mail_server.check()) == [Level.FAILURE]
+
+
+@pytest.fixture
+def worker(transactional_db: None) -> Iterator[None]:
+    """Work in another thread, as a worker does."""
+    Worker.objects.create(name="host:1", seen_at=Now())
+    ended = threading.Event()
+
+    def go_on() -> None:
+        from django.db import connection
+
+        while not ended.wait(0.05):
+            work()
+        connection.close()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+
+
+def test_a_test_account_is_created_and_found_and_its_evidence_masked(
+    sandbox: Server, settings: Settings, worker: None
+) -> None:
+    settings.CONSTANT_CONTACT_RATE = 1000.0
+
+    (finding,) = trial.create_account()
+
+    (name,) = sandbox.provider.accounts
+    assert finding.level == Level.OK
+    assert "HTTP 201" in finding.text
+    assert name not in finding.text
+    assert Account.objects.get().email.endswith("@nullmailer.com")
+    assert Account.objects.get().country_code != "US"
+
+
+def test_without_a_worker_no_test_account_is_requested(sandbox: Server) -> None:
+    assert levels(trial.create_account()) == [Level.FAILURE]
+    assert not Account.objects.exists()
+
+
+# The reverse proxy; a real nginx is in tests/deploy.
+
+
+def test_strangers_are_not_told_how_their_request_arrives(client: Client) -> None:
+    for token in ("", "forged", signing.dumps("reflect", salt="another")):
+        assert client.post(public_address.PATH, headers={"X-Doctor": token}).status_code == 404
+
+
+def test_a_proxy_that_does_nothing_is_found_out(settings: Settings, live_server: Any) -> None:
+    settings.TRUSTED_PROXIES = ["127.0.0.1"]
+    with quick_pauses():
+        texts = [finding.text for finding in public_address.check(live_server.url)]
+
+    assert texts == ["It passes on a visitor's own X-Forwarded-For.", "It doesn't buffer requests."]
+
+
+@contextmanager
+def quick_pauses() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(public_address, "PAUSE", 0.3)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(301, "redirect to themselves"), (400, "refuses the host name"), (502, "answers 502")]
+)
+def test_an_address_that_does_not_lead_to_the_page_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, status: int, told: str
+) -> None:
+    monkeypatch.setattr(public_address, "_ask", lambda url: (status, b""))
+
+    (finding,) = public_address.check("https://signup.example.com")
+
+    assert finding.level == Level.FAILURE
+    assert told in finding.text
+
+
+def test_a_proxy_that_hides_host_address_and_https_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {"slow": False, "host": "127.0.0.1:8000", "visitor": "10.0.0.7", "has_address": False, "is_secure": False}
+    monkeypatch.setattr(public_address, "_ask", lambda *_: (200, json.dumps(seen).encode()))
+
+    assert [finding.text for finding in public_address.check("https://signup.example.com")] == [
+        "It doesn't pass Host on.",
+        "It doesn't set X-Forwarded-For.",
+        "The page doesn't learn that visitors come by HTTPS.",
+    ]
+
+
+# The page for administrators
+
+
+def test_administrators_see_the_last_result(client: Client) -> None:
+    Diagnosis.objects.create(
+        findings=[{"subject": "Workers", "level": "failure", "text": "No worker is running.", "fix": "Start one."}]
+    )
+    client.force_login(User.objects.create_superuser("dora"))
+
+    page = client.get("/admin/signup/diagnosis/")
+    assert "1 diagnosis" in page.content.decode()
+    detail = client.get(f"/admin/signup/diagnosis/{Diagnosis.objects.get().pk}/change/").content.decode()
+    assert "<strong>Failure</strong> Workers: No worker is running. Start one." in detail
+
+
+def test_only_the_last_result_is_kept(sandbox: Server) -> None:
+    doctor()
+    doctor()
+
+    assert Diagnosis.objects.count() == 1
