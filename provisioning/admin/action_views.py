@@ -121,7 +121,7 @@ def _ask(
         request,
         "confirm",
         original,
-        title=f"{action.label}?",
+        title=f"{action.label}?" if action.warning else action.label,
         action=action,
         form=form,
         accounts=accounts,

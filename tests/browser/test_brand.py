@@ -46,11 +46,12 @@ def open_admin(visit: Open) -> OpenAdmin:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         page.goto("/admin/signup/brand/")
-        if not page.get_by_role("link", name="Alder & Co").count():
+        listed = page.locator("#result_list").get_by_role("link", name="Alder & Co")
+        if not listed.count():
             page.goto("/admin/signup/brand/add/")
             fill_in(page)
             page.get_by_role("button", name="Save", exact=True).click()
-        page.get_by_role("link", name="Alder & Co").first.click()
+        listed.click()
         return page
 
     return opened
@@ -118,6 +119,32 @@ def test_a_brand_can_be_previewed_before_customers_see_it(open_admin: OpenAdmin,
     assert look.get_by_role("img", name="Alder & Co").evaluate("logo => logo.naturalWidth")
     expect(page.get_by_label("Headline:")).to_have_value("Not yet for everybody")
     expect(visit("/").get_by_role("heading", level=1)).to_have_text("Bring your regulars back")
+
+
+def test_what_is_typed_is_shown_beside_the_form_on_a_phone_and_on_a_computer(open_admin: OpenAdmin) -> None:
+    page = open_admin(width=1600)
+    entries = page.evaluate("history.length")
+    phone, computer = (
+        page.frame_locator(f"iframe[title='Preview on a {device}']:last-child") for device in ("phone", "computer")
+    )
+    headings = [frame.get_by_role("heading", level=1) for frame in (phone, computer)]
+
+    for heading in headings:
+        expect(heading).to_have_text("Bring your regulars back")
+    assert [frame.locator("html").evaluate("html => html.clientWidth") for frame in (phone, computer)] == [375, 1280]
+    page.get_by_label("Headline:").fill("Come back")
+    page.get_by_label("Headline in French:").fill("Revenez")
+    for heading in headings:
+        expect(heading).to_have_text("Come back")
+    page.get_by_label("Pick a color").fill("#1f7a4b")
+    expect(page.get_by_label("Color:")).to_have_value("#1f7a4b")
+    page.get_by_role("combobox", name="in", exact=True).select_option("fr")
+    for heading in headings:
+        expect(heading).to_have_text("Revenez")
+    expect(phone.get_by_role("button", name="Créer mon compte")).to_have_css("background-color", "rgb(31, 122, 75)")
+    page.get_by_label("Color:").fill("red")
+    expect(phone.get_by_text("Enter a color like #2454d6.")).to_be_visible()
+    assert page.evaluate("history.length") == entries
 
 
 def test_the_page_has_the_brands_color_and_logo(open_admin: OpenAdmin, visit: Open) -> None:
