@@ -315,9 +315,8 @@ def _midnight_after(now: datetime) -> datetime:
 
 def _reason(answer: Answer) -> str:
     """Return what Constant Contact answered, and what is probably wrong."""
-    errors = "; ".join(f"{problem.error_key} {problem.error_message}".strip() for problem in answer.problems)
     words = " ".join(re.sub(r"<[^>]*>", " ", answer.body).split())[:200]
     status = answer.status or 0
     cause = REDIRECTED if 300 <= status < 400 else LIKELY_CAUSES.get(status, "")
-    reason = (errors or words or "no reason given").rstrip(".")
+    reason = (answer.errors or words or "no reason given").rstrip(".")
     return f"Constant Contact answered {answer.status}: {reason}. {cause}".strip()

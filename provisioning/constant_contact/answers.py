@@ -117,6 +117,11 @@ class Answer:
     next_page: str = ""
     """List pages only: the link to the next page; empty on the last page."""
 
+    @property
+    def errors(self) -> str:
+        """What the problems say, in one line; empty if there are none."""
+        return "; ".join(f"{problem.error_key} {problem.error_message}".strip() for problem in self.problems)
+
 
 def classify(status: int, problems: tuple[Problem, ...], mashery_code: str = "") -> Meaning:
     """Return what an answer other than a success means."""

@@ -246,8 +246,9 @@ def _absences_since(call: Attempt) -> int:
 
 
 def describe_answer(answer: Answer) -> str:
-    errors = "; ".join(f"{problem.error_key} {problem.error_message}".strip() for problem in answer.problems)
-    return f"HTTP {answer.status}: {errors or 'not a list of accounts'}" if answer.status else errors or "No answer"
+    if answer.status:
+        return f"HTTP {answer.status}: {answer.errors or 'not a list of accounts'}"
+    return answer.errors or "No answer"
 
 
 def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
