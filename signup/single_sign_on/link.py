@@ -25,9 +25,8 @@ from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 
-from provisioning.rules.rule import Text
 from signup.models import UsedLink
-from signup.single_sign_on.proof import is_id
+from signup.single_sign_on.proof import NotProven, is_id
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +36,6 @@ LONGEST = 60 * 60
 """The longest lifetime of a link, in seconds."""
 SLACK = 60
 """Seconds by which the partner's clock may differ from ours."""
-
-
-class Unusable(Exception):
-    """Raised for a link that proves nothing. The message tells the customer why."""
-
-    def __init__(self, text: Text) -> None:
-        super().__init__(text)
-        self.text = text
 
 
 BROKEN = _("This link doesn't work: part of it is missing, or it was made for another page. Please get a new one.")
@@ -63,11 +54,11 @@ class Link:
     expires_at: datetime
 
     def use_up(self) -> None:
-        """Mark the link as used, for every process. Raises Unusable if it was used before."""
+        """Mark the link as used, for every process. Raises NotProven if it was used before."""
         UsedLink.objects.filter(expires_at__lt=Now() - timedelta(seconds=2 * SLACK)).delete()
         _row, first = UsedLink.objects.get_or_create(digest=self.digest, defaults={"expires_at": self.expires_at})
         if not first:
-            raise Unusable(USED)
+            raise NotProven(USED)
 
 
 def key() -> tuple[str, Key]:
@@ -99,7 +90,7 @@ def make(idp_provider_id: str, values: Mapping[str, Any], page: str, *, lifetime
 
 
 def read(token: str, page: str) -> Link:
-    """Return what the token tells the sign-up page at `page`. Raises Unusable."""
+    """Return what the token tells the sign-up page at `page`. Raises NotProven."""
     algorithm, own = key()
     page = page.rstrip("/")
     required_claims = {name: {"essential": True} for name in ("sub", "aud", "exp", "jti")}
@@ -108,15 +99,15 @@ def read(token: str, page: str) -> Link:
         claims = jwt.decode(token, own, algorithms=[algorithm]).claims
         jwt.JWTClaimsRegistry(leeway=SLACK, **required_claims).validate(claims)  # type: ignore[arg-type]
     except ExpiredTokenError:
-        raise Unusable(EXPIRED) from None
+        raise NotProven(EXPIRED) from None
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         log.warning("sign-up link refused error=%s claim=%s", type(error).__name__, getattr(error, "claim", ""))
-        raise Unusable(BROKEN) from None
+        raise NotProven(BROKEN) from None
     if not claims["exp"] <= time.time() + LONGEST + SLACK:
         log.warning("sign-up link refused: it would be good for longer than %s seconds", LONGEST)
-        raise Unusable(BROKEN)
+        raise NotProven(BROKEN)
     if not is_id(claims["sub"]):
         log.warning("sign-up link refused: Constant Contact doesn't accept its sub as an ID")
-        raise Unusable(BROKEN)
+        raise NotProven(BROKEN)
     digest = hashlib.sha256(claims["jti"].encode(errors="replace")).hexdigest()
     return Link(claims["sub"], claims, digest, datetime.fromtimestamp(claims["exp"], UTC))

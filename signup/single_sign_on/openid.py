@@ -20,8 +20,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from provisioning.rules.rule import Text
 from signup.single_sign_on.carried import Carried
+from signup.single_sign_on.proof import NotProven
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +39,6 @@ SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
 """Algorithms that a provider may sign with. They need a private key, so neither `none` nor a shared secret counts."""
 
 
-class Failed(Exception):
-    """Raised when a login failed. The message tells the person why."""
-
-    def __init__(self, text: Text) -> None:
-        super().__init__(text)
-        self.text = text
-
-
 class Busy(OSError):
     """Raised when the provider doesn't answer, or too many threads are already waiting for it."""
 
@@ -57,7 +49,7 @@ WRONG = _("Signing in didn't work. It may have taken too long, or the sign-in pa
 
 
 def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
-    """Send the browser to the provider, which sends it back to the URL named `name`. Raises Failed.
+    """Send the browser to the provider, which sends it back to the URL named `name`. Raises NotProven.
 
     With `again` in the query, the provider must ask for a fresh login and say when that was (`auth_time`).
     """
@@ -77,7 +69,7 @@ def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
-    """Return the provider's claims about the person who came back to the URL named `name`. Raises Failed.
+    """Return the provider's claims about the person who came back to the URL named `name`. Raises NotProven.
 
     Checks state, nonce, signature, issuer, audience, and time. Claims that only the user info has are trusted like the
     signed ones: the provider sent them over our own connection to it, and they are about the same `sub`.
@@ -196,12 +188,12 @@ def _provider(name: str) -> Any:
     return provider
 
 
-def _failure(error: Exception) -> Failed:
+def _failure(error: Exception) -> NotProven:
     """Return the error with one of three texts. The log doesn't repeat what the provider or the browser sent."""
     what = str(getattr(error, "error", ""))
     what = what if re.fullmatch("[a-z_]{1,40}", what) else ""
     log.warning("login failed error=%s %s %s", type(error).__name__, what, getattr(error, "claim", ""))
     if isinstance(error, OAuthError) and what == "access_denied":
-        return Failed(DECLINED)
+        return NotProven(DECLINED)
     # `requests` raises an OSError if there is no answer, or none that says success.
-    return Failed(UNREACHABLE if isinstance(error, OSError) else WRONG)
+    return NotProven(UNREACHABLE if isinstance(error, OSError) else WRONG)

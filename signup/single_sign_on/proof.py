@@ -34,6 +34,14 @@ NOT_SENT = _(
 )
 
 
+class NotProven(Exception):
+    """Raised for a login or a link that proves nothing. `text` tells the person why."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self.text = text
+
+
 @dataclass(frozen=True)
 class Proof:
     """The customer's identity, as the partner states it, and what is already known. Empty without single sign-on."""

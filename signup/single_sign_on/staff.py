@@ -11,7 +11,8 @@ from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 
 from signup.models import StaffIdentity
-from signup.single_sign_on.openid import WRONG, Failed
+from signup.single_sign_on.openid import WRONG
+from signup.single_sign_on.proof import NotProven
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ CLOSED = "Your login has been deactivated here. Ask an administrator."
 
 
 def admit(claims: dict[str, Any]) -> User:
-    """Return the user for this person, with only the groups that the provider names. Raises Failed if there are none.
+    """Return this person's user, with only the groups that the provider names. Raises NotProven if it names none.
 
     Users are recognized by issuer and subject, never by email address, which may be reassigned. A user whose groups
     are gone at the provider loses them here too. Such users are never superusers and have no password.
@@ -37,13 +38,13 @@ def admit(claims: dict[str, Any]) -> User:
             if user:
                 _update(user, claims, roles)
     except IntegrityError:  # The same person in another window, or a username that was taken at the same moment.
-        raise Failed(WRONG) from None
+        raise NotProven(WRONG) from None
     if not user or not roles:
         log.warning("staff login refused: the claim names no role user=%s", user and user.pk)
-        raise Failed(NO_ROLE)
+        raise NotProven(NO_ROLE)
     if not user.is_active:
         log.warning("staff login refused: deactivated user=%s", user.pk)
-        raise Failed(CLOSED)
+        raise NotProven(CLOSED)
     log.info("staff roles set by the identity provider user=%s groups=%s", user.pk, ",".join(sorted(roles)))
     return user
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from provisioning.admin_site import note_proof, page_or_index
 from signup.single_sign_on import link, openid, staff
-from signup.single_sign_on.proof import ask_first, is_from, is_id, is_somebody_else, keep, way_in
+from signup.single_sign_on.proof import NotProven, ask_first, is_from, is_id, is_somebody_else, keep, way_in
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +64,16 @@ def log_in(request: HttpRequest) -> HttpResponse:
         return way_in(request)
     try:
         return openid.redirect_to_provider(request, "logged_in")
-    except openid.Failed as failed:
-        return way_in(request, failed.text, status=503)
+    except NotProven as failure:
+        return way_in(request, failure.text, status=503)
 
 
 @available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def logged_in(request: HttpRequest) -> HttpResponse:
     try:
         claims = openid.read_claims(request, "logged_in")
-    except openid.Failed as failed:
-        return way_in(request, failed.text, status=403)
+    except NotProven as failure:
+        return way_in(request, failure.text, status=403)
     who = claims.get(settings.OIDC_ID_CLAIM)
     if not is_id(who):
         log.error("login refused: Constant Contact doesn't accept the claim %s as an ID", settings.OIDC_ID_CLAIM)
@@ -95,8 +95,8 @@ def start(request: HttpRequest) -> HttpResponse:
         if not is_from(request, read.digest):
             read.use_up()
             keep(request, read.idp_provider_id, read.values, link=read.digest)
-    except link.Unusable as unusable:
-        return way_in(request, unusable.text, status=403)
+    except NotProven as failure:
+        return way_in(request, failure.text, status=403)
     return redirect("sign_up")
 
 
@@ -109,8 +109,8 @@ def staff_log_in(request: HttpRequest) -> HttpResponse:
         request.session[BACK] = request.GET.get("next", "")
     try:
         return openid.redirect_to_provider(request, "staff_logged_in")
-    except openid.Failed as failed:
-        return _refuse(request, failed)
+    except NotProven as failure:
+        return _refuse(request, failure)
 
 
 @available_if(lambda: settings.OIDC_STAFF_CLAIM)
@@ -118,8 +118,8 @@ def staff_logged_in(request: HttpRequest) -> HttpResponse:
     try:
         claims = openid.read_claims(request, "staff_logged_in")
         user = staff.admit(claims)
-    except openid.Failed as failed:
-        return _refuse(request, failed)
+    except NotProven as failure:
+        return _refuse(request, failure)
     back = request.session.get(BACK, "")
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     request.session.pop(BACK, None)
@@ -130,6 +130,6 @@ def staff_logged_in(request: HttpRequest) -> HttpResponse:
     return redirect(page_or_index(back))
 
 
-def _refuse(request: HttpRequest, failed: openid.Failed) -> HttpResponse:
-    messages.error(request, str(failed.text))
+def _refuse(request: HttpRequest, failure: NotProven) -> HttpResponse:
+    messages.error(request, str(failure.text))
     return redirect("admin:login")

@@ -16,7 +16,8 @@ from provisioning.admin_site.sessions import PROVEN
 from provisioning.sealed import Sealed
 from signup.models import StaffIdentity
 from signup.single_sign_on import openid, staff
-from signup.single_sign_on.openid import Failed, metadata_cache
+from signup.single_sign_on.openid import metadata_cache
+from signup.single_sign_on.proof import NotProven
 from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import account
@@ -129,7 +130,7 @@ def test_users_get_a_recognizable_name(changes: dict[str, Any], name: str) -> No
 
 @pytest.mark.parametrize("groups", [None, [], "", "Everybody", ["viewer"], {"Viewer": 1}, 7, [["Viewer"]]], ids=repr)
 def test_without_a_group_no_login_is_possible_and_no_user_is_created(groups: Any) -> None:
-    with pytest.raises(Failed, match="none of your groups"):
+    with pytest.raises(NotProven, match="none of your groups"):
         staff.admit(claims(groups=groups))
 
     assert not User.objects.exists()
@@ -137,7 +138,7 @@ def test_without_a_group_no_login_is_possible_and_no_user_is_created(groups: Any
 
 def test_a_user_who_left_all_groups_loses_their_permissions() -> None:
     user = staff.admit(claims())
-    with pytest.raises(Failed, match="none of your groups"):
+    with pytest.raises(NotProven, match="none of your groups"):
         staff.admit(claims(groups=[]))
 
     user.refresh_from_db()
@@ -167,7 +168,7 @@ def test_the_loser_of_a_race_is_told_to_try_again(monkeypatch: pytest.MonkeyPatc
         raise IntegrityError
 
     monkeypatch.setattr(User.objects, "create_user", lost)
-    with pytest.raises(Failed, match="try again"):
+    with pytest.raises(NotProven, match="try again"):
         staff.admit(claims())
 
 
