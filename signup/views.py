@@ -273,9 +273,7 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
     try:
         if account.state != Account.State.REJECTED:
             changes = services.differences(account, form.cleaned_data)
-            return (
-                resubmission.change(request, account, changes) if changes else redirect("progress", account.reference)
-            )
+            return resubmission.change(request, account, changes) if changes else page
         hold = abuse.check_correction(account, request, form.cleaned_data.get("email", account.email))
         with suppress(MovedMeanwhile):
             services.correct(account, form.cleaned_data, hold=hold)
