@@ -13,6 +13,9 @@ from provisioning.admin.action_views import MOST_AT_ONCE, carry_out_each, page, 
 from provisioning.admin.actions import ACTIONS, Action, DeclineForm
 from provisioning.models import Account, AccountQuerySet
 
+MOST_SHOWN = 10
+"""Of the accounts that the buttons are for, the oldest are shown."""
+
 
 def held(request: HttpRequest) -> HttpResponse:
     """Show how many sign-ups are held, and apply the chosen action to all that the page showed, oldest first."""
@@ -47,8 +50,11 @@ def held(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) -> HttpResponse:
     accounts = Account.objects.filter(state=Account.State.HELD)
     newest = accounts.order_by("-state_changed_at").first()
+    count = accounts.count()
     context = {
-        "count": accounts.count(),
+        "count": count,
+        "accounts": accounts.order_by("submitted_at")[:MOST_SHOWN],
+        "more": max(0, count - MOST_SHOWN),
         "seen": stamp(newest) if newest else "",
         "actions": actions.values(),
         "form": form,

@@ -34,6 +34,19 @@ def states() -> list[str]:
     return sorted(Account.objects.values_list("state", flat=True))
 
 
+def test_the_page_shows_the_oldest_and_how_many_more(
+    admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "MOST_SHOWN", 2)
+    for number in range(3):
+        make(State.HELD, organization_name=f"Org {number}", submitted_at=timezone.now() - timedelta(hours=3 - number))
+    page = admin_client.get(PAGE).content.decode()
+    assert "Org 0" in page
+    assert "Org 1" in page
+    assert "Org 2" not in page
+    assert "And 1 more." in page
+
+
 @pytest.mark.parametrize(("action", "state"), [("approve", "queued"), ("decline", "closed")])
 def test_one_click_covers_all_held_sign_ups(three: None, as_role: AsRole, action: str, state: str) -> None:
     client = as_role("Operator")
