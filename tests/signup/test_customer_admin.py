@@ -16,7 +16,7 @@ from signup import mails
 from signup.brand.models import Brand
 from signup.models import Mail, SentMail
 from tests.signup.accounts import CANARY
-from tests.signup.test_mails import Broken, expecting, told_of, with_a_mail_server
+from tests.signup.mails.conftest import Broken, expecting, told_of, with_a_mail_server
 
 __all__ = ["with_a_mail_server"]
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ def test_an_email_is_resent_at_once_whatever_the_limits(admin_client: Client) ->
 def test_a_failure_is_reported_and_the_email_is_retried(
     admin_client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.EMAIL_BACKEND = "tests.signup.test_mails.Broken"
+    settings.EMAIL_BACKEND = f"{Broken.__module__}.Broken"
     monkeypatch.setattr(Broken, "fault", SMTPRecipientsRefused({}), raising=False)
     account = told_of(State.CREATED)
     answer = admin_client.post(address(account, "email"), follow=True).content.decode()

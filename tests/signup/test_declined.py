@@ -13,8 +13,9 @@ from provisioning.models import Account
 from signup import mails
 from signup.models import Mail
 from signup.progress import DECLINE_REASONS
+from tests.signup.mails.conftest import expecting, with_a_mail_server
+from tests.signup.mails.test_links import link_in
 from tests.signup.test_changes import PageOf
-from tests.signup.test_mails import expecting, link_in, with_a_mail_server
 
 pytestmark = pytest.mark.django_db
 State, Reason = Account.State, Account.DeclineReason

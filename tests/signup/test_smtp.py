@@ -17,9 +17,10 @@ from pytest_django import Settings
 
 from provisioning.models import Account
 from signup import mails, smtp
+from signup.mails import sending
 from signup.models import Mail
 from tests.deploy.nginx import certify
-from tests.signup.test_mails import told_of
+from tests.signup.mails.conftest import told_of
 
 Talk = Callable[[socket.socket], object]
 INTERVAL = 0.02
@@ -115,7 +116,7 @@ def test_an_email_that_a_dripping_server_did_not_take_is_tried_again(settings: S
 def test_a_process_that_is_to_end_begins_no_email(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
     told_of(Account.State.CREATED)
-    monkeypatch.setattr(mails, "ending", SimpleNamespace(is_set=lambda: True))
+    monkeypatch.setattr(sending, "ending", SimpleNamespace(is_set=lambda: True))
 
     mails.send_due()
 

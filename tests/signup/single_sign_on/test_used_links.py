@@ -6,7 +6,7 @@ import pytest
 from django.core.signing import TimestampSigner
 from django.test import Client
 
-from signup import mails
+from signup.mails import links
 from signup.models import UsedLink
 from signup.single_sign_on import link
 from tests.provisioning.work import at_once
@@ -120,7 +120,7 @@ def test_the_same_customers_link_or_an_expired_proof_does_not_ask(client: Client
 def test_an_email_link_to_another_customers_account_asks_too(client: Client) -> None:
     theirs = account("created", idp_provider_id="2")
     follow(client, token(sub="1", email="anna@example.com"))
-    path = f"/signup/open/?token={TimestampSigner(salt=mails.SALT).sign(str(theirs.reference))}"
+    path = f"/signup/open/?token={TimestampSigner(salt=links.SALT).sign(str(theirs.reference))}"
 
     asked = client.get(path)
 

@@ -1,0 +1,24 @@
+"""Emails to customers who have closed the page: the account is ready, needs a correction, or was declined.
+
+The transaction that changes an account's state also schedules its email (`Mail`). The worker sends it on a separate
+thread, so a mail server that fails or hangs delays nothing else. An email is retried only if the mail server certainly
+did not take it, so nobody gets it twice. Emails never repeat what a visitor typed: otherwise, anyone could use the
+form to send their own words to anyone.
+"""
+
+from signup.mails.links import link_to, origin, read
+from signup.mails.planning import event_of, expect, plan, remind
+from signup.mails.sending import send_due, send_now, send_on_a_thread
+
+__all__ = [
+    "event_of",
+    "expect",
+    "link_to",
+    "origin",
+    "plan",
+    "read",
+    "remind",
+    "send_due",
+    "send_now",
+    "send_on_a_thread",
+]

@@ -1,0 +1,83 @@
+"""What an email says: a fixed text that repeats nothing of what a visitor typed."""
+
+from __future__ import annotations
+
+from email.utils import formataddr, make_msgid, parseaddr
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import mail
+from django.template.loader import render_to_string
+from django.utils import translation
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.models import Account
+from provisioning.rules.rule import Text
+from signup.brand.colors import USUAL_COLOR, palette
+from signup.brand.models import brand_at
+from signup.mails.links import link_to
+from signup.models import Mail, MailEvent
+from signup.progress import declined
+
+State = Account.State
+
+TEXTS: dict[str, tuple[Text, Text]] = {
+    MailEvent.CREATED: (
+        _("Your Constant Contact account is ready"),
+        _("Your account is ready. This page shows your username and where to log in:"),
+    ),
+    MailEvent.REJECTED: (
+        _("Your Constant Contact sign-up needs a correction"),
+        _(
+            "There is one more thing to fix. This page shows what it is; everything you entered is kept. If you don't "
+            "fix it before %(day)s, we will close your sign-up:"
+        ),
+    ),
+    MailEvent.REMINDER: (
+        _("Reminder: your Constant Contact sign-up needs a correction"),
+        _(
+            "Your account is not created yet, because there is one more thing to fix. If you don't fix it before "
+            "%(day)s, we will close your sign-up. This page shows what it is:"
+        ),
+    ),
+    MailEvent.CLOSED: (
+        _("Your Constant Contact sign-up was declined"),
+        _("You can get help or sign up again on this page:"),
+    ),
+}
+"""The subject and text of each email."""
+LINK_WORKS_SHORT, LINK_WORKS_UNTIL_THEN = _("The link works for three days."), _("The link works until then.")
+FOOTER = _("If you didn't sign up, you don't need to do anything.")
+
+
+def compose(message: Mail) -> mail.EmailMessage:
+    account, page = message.account, urlsplit(message.origin)
+    brand = brand_at(page.netloc)
+    name, address = parseaddr(brand.sender_email or settings.DEFAULT_FROM_EMAIL)
+    sender = formataddr((brand.name or name, address))
+    with translation.override(account.language or settings.LANGUAGE_CODE):
+        subject, text = TEXTS[message.event]
+        day = date_format(localtime(account.due_at)) if account.due_at else ""
+        link_works = LINK_WORKS_UNTIL_THEN if account.state == State.REJECTED else LINK_WORKS_SHORT
+        link = link_to(account, message.origin)
+        paragraphs = [*declined(account), str(text) % {"day": day}]
+        footer = f"{link_works} {FOOTER}"
+        email = mail.EmailMultiAlternatives(
+            str(subject),
+            "\n\n".join(str(part) for part in (*paragraphs, link, footer, brand.name) if part) + "\n",
+            settings.BOUNCE_EMAIL or sender,
+            [account.email],
+            headers={
+                "From": sender,
+                "Message-ID": make_msgid(domain=page.hostname),
+                "Auto-Submitted": "auto-generated",
+            },
+            reply_to=[brand.support_email] if brand.support_email else None,
+        )
+        shades = brand.shades or palette(USUAL_COLOR)
+        context = {"subject": subject, "brand": brand, "paragraphs": paragraphs, "link": link, "footer": footer}
+        context |= {"accent": shades["accent"], "on_accent": shades["on-accent"]}
+        email.attach_alternative(render_to_string("signup/email.html", context), "text/html")
+        return email

@@ -1,0 +1,60 @@
+"""When an email about an account is due: the transaction of a move schedules it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Now
+from django.http import HttpRequest
+
+from provisioning import rules
+from provisioning.models import Account
+from signup.mails.links import origin
+from signup.models import Mail, MailEvent
+
+State = Account.State
+
+DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2), State.CLOSED: timedelta()}
+"""State that customers get an email about → how long after the change. A customer who is still on the page can make the
+correction before the email about it is due.
+
+Of closed accounts, only declined ones get an email."""
+
+
+def expect(account: Account, request: HttpRequest) -> None:
+    """Allow emails to a customer who has just signed up, with links to this host."""
+    if settings.EMAIL_URL:
+        Mail.objects.create(account=account, origin=origin(request))
+
+
+def plan(account: Account, to: str, **kwargs: Any) -> None:
+    """Schedule the email about a change of state. It replaces an earlier one that was not sent yet."""
+    if to in DELAYS or account.state in DELAYS:
+        account = Account.objects.get(pk=account.pk)
+        due_at = Now() + DELAYS[State(to)] if event_of(account) else None
+        schedule(Mail.objects.filter(account=account), event_of(account), due_at)
+
+
+def remind(username: str, email: str) -> None:
+    """Send the last email again to the owner of this username, if the address entered is theirs.
+
+    The page says the same either way, so it doesn't reveal whether the address matches.
+    """
+    account = Account.objects.living().filter(username__iexact=username.strip(), state__in=DELAYS).first()
+    if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
+        nothing_due = Q(due_at=None) | Q(event=MailEvent.REMINDER)
+        schedule(Mail.objects.filter(nothing_due, account=account), account.state, Now())
+
+
+def event_of(account: Account) -> str:
+    """Return the event that the account's customer can be told of now; empty if there is none."""
+    told = account.state in DELAYS and (account.state != State.CLOSED or account.decline_reason)
+    return account.state if told and not account.erased_at else ""
+
+
+def schedule(planned: QuerySet[Mail], event: str, due_at: CombinedExpression | Now | None) -> None:
+    planned.update(event=event, due_at=due_at, tries=0, sent_at=None, problem="")

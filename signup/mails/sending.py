@@ -1,0 +1,140 @@
+"""Sending emails that are due, on a thread of the worker."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from datetime import timedelta
+from smtplib import SMTPRecipientsRefused, SMTPResponseException
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.core import mail
+from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from provisioning.models import Account
+from provisioning.services.workers import ending
+from signup import visits
+from signup.mails.content import compose
+from signup.mails.limits import count_or_wait, keys
+from signup.mails.planning import event_of, schedule
+from signup.models import Mail, MailEvent, SentMail, Visit
+
+log = logging.getLogger(__name__)
+
+REMINDER_LEAD = timedelta(days=2)
+"""How long before an uncorrected sign-up is closed its customer gets the one reminder."""
+MOST_TRIES = 30
+LONGEST_BACK_OFF = timedelta(hours=1)
+_sending = threading.Lock()
+
+
+def send_now(account: Account) -> str:
+    """Send the email about the account's state now. Return the problem; empty if the mail server took the email.
+
+    This is for staff, so the mailbox's limits don't apply.
+    """
+    schedule(Mail.objects.filter(account=account), event_of(account), None)
+    Mail.objects.filter(account=account).update(tries=1)  # Claimed.
+    message = Mail.objects.select_related("account").get(account=account)
+    visits.add(visit := uuid4(), keys(message))
+    _send(message, visit)
+    return Mail.objects.get(account=account).problem
+
+
+def send_on_a_thread(**kwargs: Any) -> None:
+    """Send due emails, unless another thread is already doing so."""
+    if settings.EMAIL_URL and not _sending.locked() and _due():
+        threading.Thread(target=_send_and_disconnect, name="mails").start()
+
+
+def send_due() -> None:
+    """Send emails until none is due, or this process is to end."""
+    while not ending.is_set() and (message := _claim()):
+        if message.account.erased_at:
+            message.delete()
+        elif wait := count_or_wait(message, visit := uuid4()):
+            _note(message, due_at=Now() + wait, tries=message.tries - 1, problem="mailbox has had enough")
+        else:
+            _send(message, visit)
+
+
+def _due() -> Mail | None:
+    return Mail.objects.filter(due_at__lte=Now()).select_related("account").order_by("due_at").first()
+
+
+def _claim() -> Mail | None:
+    while due := _due():
+        as_read = Mail.objects.filter(pk=due.pk, event=due.event, tries=due.tries, due_at__lte=Now())
+        if as_read.update(due_at=None, tries=F("tries") + 1):
+            due.tries += 1
+            return due
+    return None
+
+
+def _send_and_disconnect() -> None:
+    with _sending:
+        try:
+            send_due()
+        except Exception:
+            log.exception("sending emails failed; due emails stay scheduled")
+        finally:
+            connection.close()
+
+
+def _send(message: Mail, visit: UUID) -> None:
+    """Send a claimed email and record the outcome, unless the account's state has changed meanwhile.
+
+    The email was counted as `visit`, which is deleted if the mail server did not take it.
+    """
+    backend = mail.get_connection()
+    try:
+        backend.open()
+        email = compose(message)
+    except Exception as error:
+        return _try_again(message, visit, error)
+    try:
+        backend.send_messages([email])
+    except (SMTPResponseException, SMTPRecipientsRefused) as error:
+        _try_again(message, visit, error)
+    except Exception as error:
+        _finish(message, problem=_name(error))
+    else:
+        _finish(message, sent_at=Now(), problem="")
+    finally:
+        with suppress(Exception):
+            backend.close()
+
+
+def _try_again(message: Mail, visit: UUID, error: Exception) -> None:
+    Visit.objects.filter(submission=visit, key__in=keys(message)).delete()
+    back_off = min(LONGEST_BACK_OFF, timedelta(minutes=2.0 ** min(message.tries - 1, 30)))
+    if message.tries < MOST_TRIES:
+        _note(message, problem=_name(error), due_at=Now() + back_off)
+    else:
+        _finish(message, problem=_name(error))
+
+
+def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
+    """Record that an email was sent or will not be retried. After a request for a correction, schedule the reminder."""
+    SentMail.objects.create(account=message.account, event=message.event, problem=problem)
+    closes_at = message.account.due_at
+    if message.event == MailEvent.REJECTED and closes_at and closes_at - REMINDER_LEAD > timezone.now():
+        outcome |= {"event": MailEvent.REMINDER, "due_at": closes_at - REMINDER_LEAD, "tries": 0}
+    _note(message, problem=problem, **outcome)
+
+
+def _note(message: Mail, **outcome: Any) -> None:
+    as_claimed = Mail.objects.filter(pk=message.pk, event=message.event, tries=message.tries, due_at=None)
+    as_claimed.update(**outcome)
+    log.info("email tried reference=%s problem=%r", message.account.reference, outcome["problem"])
+
+
+def _name(error: Exception) -> str:
+    """Return the error's type and SMTP code, without the server's text, which may name the customer or the login."""
+    return f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()

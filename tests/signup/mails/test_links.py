@@ -1,0 +1,114 @@
+"""The link opens the page in any browser, for a limited time."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.core import mail
+from django.test import Client, RequestFactory
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning import services
+from provisioning.models import Account
+from signup import mails
+from signup.brand.models import Brand
+from signup.mails.links import LINK_LIFETIME
+from signup.models import Mail
+from tests.signup.accounts import account
+from tests.signup.mails.conftest import told_of
+
+pytestmark = pytest.mark.django_db
+
+State = Account.State
+
+
+def link_in(message: Any) -> str:
+    (link,) = (word for word in message.body.split() if word.startswith("https://"))
+    parts = urlsplit(link)
+    assert (parts.scheme, parts.netloc) == ("https", "localhost")
+    return f"{parts.path}?{parts.query}"
+
+
+class TestTheLink:
+    def link(self) -> str:
+        told_of(State.CREATED)
+        mails.send_due()
+        return link_in(mail.outbox[0])
+
+    def test_it_opens_the_page_in_any_browser_any_number_of_times(self) -> None:
+        link = self.link()
+        page = f"/signup/{Account.objects.get().reference}/"
+
+        for browser in (Client(), Client()):
+            browser.head(link)
+            opened = browser.get(link, follow=True)
+            assert opened.redirect_chain == [(page, 302)]
+            assert "Your account is ready" in opened.content.decode()
+
+    def test_its_token_is_in_the_query_which_is_not_logged(self) -> None:
+        assert self.link().startswith("/signup/open/?token=")
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda link: link[:-1],
+            lambda link: link.replace("token=", "token=0"),
+            lambda link: link.split("?")[0],
+            lambda link: f"{link.split('?')[0]}?token=%01%ff%F0%9F",
+        ],
+    )
+    def test_a_link_that_is_not_ours_opens_nothing(self, client: Client, spoil: Callable[[str], str]) -> None:
+        response = client.get(spoil(self.link()))
+
+        assert response.status_code == 404
+        assert "This link no longer works" in response.content.decode()
+        assert 'href="/"' in response.content.decode()
+        assert not client.session.get("accounts")
+
+    def test_it_works_for_three_days(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        link = self.link()
+        now = timezone.now().timestamp()
+        lives = LINK_LIFETIME.total_seconds()
+
+        monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives - 60)
+        assert client.get(link).status_code == 302
+        monkeypatch.setattr("django.core.signing.time.time", lambda: now + lives + 60)
+        assert client.get(link).status_code == 404
+
+    def test_it_works_as_long_as_a_correction_is_possible(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        account = told_of(State.REJECTED)
+        mails.send_due()
+        link, now = link_in(mail.outbox[0]), timezone.now().timestamp()
+
+        monkeypatch.setattr("django.core.signing.time.time", lambda: now + 7 * 24 * 60 * 60)
+        assert client.get(link).status_code == 302
+        services.close(Account.objects.get(pk=account.pk))
+        assert client.get(link).status_code == 404
+
+    def test_a_link_to_a_deleted_account_opens_nothing(self, client: Client) -> None:
+        link = self.link()
+        Account.objects.all().delete()
+
+        assert client.get(link).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("allowed", "host", "linked"),
+    [
+        (["signup.example.com"], "signup.example.com:8000", "https://signup.example.com:8000/"),
+        ([".example.com", "signup.example.com"], "made-up.example.com", "https://signup.example.com/"),
+        ([".example.com", "signup.example.com"], "brand.example.com", "https://brand.example.com/"),
+        ([".example.com"], "any.example.com", "https://any.example.com/"),
+    ],
+)
+def test_the_link_leads_to_a_configured_host(settings: Settings, allowed: list[str], host: str, linked: str) -> None:
+    settings.ALLOWED_HOSTS = allowed
+    Brand.objects.create(name="Brand", host="brand.example.com")
+
+    mails.expect(account("sending"), RequestFactory().get("/", secure=True, headers={"host": host}))
+
+    assert Mail.objects.get().origin == linked
