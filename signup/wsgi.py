@@ -5,8 +5,9 @@ import sys
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import SystemCheckError
+from django.core.management.base import CommandError, SystemCheckError
 from django.core.wsgi import get_wsgi_application
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
 # Each thread keeps its connection for many requests, and checks it before each. Provisioning workers don't: they hold
@@ -19,8 +20,10 @@ settings.DATABASES["default"] = {
 application = get_wsgi_application()
 try:
     call_command("check", deploy=not settings.DEBUG)
-except SystemCheckError as error:
+    call_command("check_keys", verbosity=0)
+except (SystemCheckError, CommandError) as error:
     sys.exit(str(error))
+connections.close_all()  # Before the server forks.
 if not settings.DEBUG:
     from signup import form_page  # It imports models, which are not loaded before.
 

@@ -19,7 +19,8 @@ from provisioning.services.customers import (
     refused_keys,
     submit,
 )
-from provisioning.services.privacy import ERASABLE, erase, purge, reseal, wipe_token
+from provisioning.services.keys import discard_lost, open_newest, reseal
+from provisioning.services.privacy import ERASABLE, erase, purge, wipe_token
 from provisioning.services.settlement import settle_complete_pass
 from provisioning.services.staff import (
     approve,
@@ -51,6 +52,7 @@ __all__ = [
     "correct",
     "decline",
     "differences",
+    "discard_lost",
     "erase",
     "expire",
     "is_changeable",
@@ -58,6 +60,7 @@ __all__ = [
     "look_up",
     "may_exist",
     "may_retry",
+    "open_newest",
     "prepare",
     "provision",
     "purge",

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry, MovedMeanwhile
-from provisioning.sealed import NOTHING, CannotOpen
+from provisioning.sealed import NOTHING
 from provisioning.services.staff import may_exist
 from provisioning.services.workers import expire
 
@@ -90,26 +90,6 @@ def purge(days: int | None = None) -> int:
             erase(account)
             erased += 1
     return erased
-
-
-def reseal() -> tuple[int, int]:
-    """Seal every stored secret with the first of SEALING_KEYS.
-
-    Returns how many were sealed again, and how many were left because none of the keys opens them.
-    """
-    resealed = lost = 0
-    for name in ("password", "oauth2_token"):
-        last = 0
-        kept = Account.objects.exclude(**{name: NOTHING}).order_by("pk").values_list("pk", name)
-        while some := list(kept.filter(pk__gt=last)[:AT_ONCE]):
-            for last, sealed in some:
-                try:
-                    again = sealed.again()
-                except CannotOpen:
-                    lost += 1
-                else:
-                    resealed += Account.objects.filter(pk=last, **{name: sealed}).update(**{name: again})
-    return resealed, lost
 
 
 def wipe_token(account: Account) -> None:

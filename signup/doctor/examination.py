@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
-from django.conf import settings
-
 from signup.doctor import installation, mail_server, provider, public_address, trial
 from signup.doctor.findings import Finding, failure
+from signup.hosts import named_hosts
 from signup.models import Diagnosis
 
 
 def examine(*, url: str = "", email: str = "", create: bool = False) -> Iterator[Finding]:
     """Check everything. `url` is the page's public address; `email` gets a test message; `create` makes an account."""
-    hosts = [host for host in settings.ALLOWED_HOSTS if not host.startswith(".")]
+    hosts = named_hosts()
     public = url or (f"https://{hosts[0]}" if hosts else "")
     checks: dict[str, Callable[[], Iterable[Finding]]] = {
         "Settings": installation.check_settings,

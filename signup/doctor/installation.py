@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from django.core import checks
 from django.db import Error
 
+from provisioning import services
 from provisioning.database import describe
-from provisioning.models import Account, Worker
-from provisioning.sealed import NOTHING, CannotOpen
+from provisioning.models import Worker
+from provisioning.sealed import CannotOpen
 from signup import health
 from signup.doctor.findings import Finding, failure, ok, warning
 
@@ -36,19 +37,13 @@ def check_database() -> Iterator[Finding]:
 
 
 def check_sealing_keys() -> Iterator[Finding]:
-    sealed = [
-        getattr(newest, name)
-        for name in ("password", "oauth2_token")
-        if (newest := Account.objects.exclude(**{name: NOTHING}).order_by("-pk").first())
-    ]
     try:
-        for secret in sealed:
-            secret.open()
+        secrets = services.open_newest()
     except CannotOpen:
         fix = "Add the key that was used last to the end of SEALING_KEYS."
         yield failure("Sealing keys", "No key in SEALING_KEYS opens the newest sealed secret.", fix)
     else:
-        yield ok("Sealing keys", "They open the newest secrets." if sealed else "Nothing is sealed yet.")
+        yield ok("Sealing keys", "They open the newest secrets." if secrets else "Nothing is sealed yet.")
 
 
 def check_workers() -> Iterator[Finding]:

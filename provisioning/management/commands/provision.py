@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, connection
 
@@ -52,6 +53,7 @@ class Command(BaseCommand):
 
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
         self.ending, self.chores_at, self.pages_at, self.problem = False, 0.0, 0.0, ""
+        call_command("check_keys", verbosity=0)
         sys.setswitchinterval(SWITCH)
         connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT
         self.name = f"{socket.gethostname()}:{os.getpid()}"

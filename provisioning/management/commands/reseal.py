@@ -1,6 +1,10 @@
+"""`manage.py reseal`: seal everything with a new key."""
+
+from __future__ import annotations
+
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from provisioning import services
 
@@ -8,7 +12,16 @@ from provisioning import services
 class Command(BaseCommand):
     help = "Seal kept passwords and access tokens with the first of SEALING_KEYS, so that older keys can be destroyed."
 
-    def handle(self, **options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--discard",
+            action="store_true",
+            help="give up secrets whose key is lost, and close accounts that need one",
+        )
+
+    def handle(self, *, discard: bool, **options: Any) -> None:
+        if discard:
+            self.stdout.write(f"Gave up {services.discard_lost()} secrets that no key opens.")
         resealed, lost = services.reseal()
         self.stdout.write(f"Sealed {resealed} secrets with the first of SEALING_KEYS.")
         if lost:

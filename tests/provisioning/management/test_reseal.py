@@ -7,10 +7,11 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from provisioning import gateway
 from provisioning.models import Account
 from provisioning.sealed import CannotOpen, Sealed
-from provisioning.services import privacy
-from tests.provisioning.work import State, account_in
+from provisioning.services import keys
+from tests.provisioning.work import State, account_in, work
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +34,7 @@ def secrets() -> list[tuple[str, str]]:
 
 
 def test_the_old_key_is_no_longer_needed(three: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(privacy, "AT_ONCE", 1)
+    monkeypatch.setattr(keys, "AT_ONCE", 1)
     kept, (old,) = secrets(), settings.SEALING_KEYS
     settings.SEALING_KEYS = [Fernet.generate_key().decode(), old]
 
@@ -67,3 +68,44 @@ def test_a_concurrent_change_is_not_overwritten(three: None, monkeypatch: pytest
     reseal()
 
     assert Account.objects.get(state=State.QUEUED).password == new
+
+
+def test_an_interrupted_run_is_continued(three: None, settings: Settings) -> None:
+    assert reseal() == "Sealed 0 secrets with the first of SEALING_KEYS.\n"
+
+    settings.SEALING_KEYS = [Fernet.generate_key().decode(), *settings.SEALING_KEYS]
+    Account.objects.filter(state=State.QUEUED).update(password=Sealed.of("canary-password"))
+
+    assert reseal() == "Sealed 1 secrets with the first of SEALING_KEYS.\n"
+
+
+@pytest.mark.parametrize("command", ["check_keys", "provision"])
+def test_nothing_starts_with_keys_that_do_not_open_the_newest_secret(
+    three: None, settings: Settings, command: str
+) -> None:
+    call_command("check_keys")
+    settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+
+    with pytest.raises(CommandError, match="No key in SEALING_KEYS opens the newest sealed secret"):
+        call_command(command)
+
+
+def test_secrets_whose_key_is_lost_for_good_can_be_given_up(three: None, settings: Settings) -> None:
+    settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+    account_in(State.QUEUED, username="anna-4", password=Sealed.of("canary-new"))
+    out = StringIO()
+
+    call_command("reseal", "--discard", stdout=out)
+
+    assert out.getvalue().startswith("Gave up 2 secrets that no key opens.\n")
+    states = dict(Account.objects.values_list("username", "state"))
+    assert (states["anna-jones"], states["anna-4"]) == (State.CLOSED, State.QUEUED)
+    call_command("check_keys")
+
+
+def test_an_account_that_cannot_be_opened_spends_no_quota(three: None, settings: Settings) -> None:
+    settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+
+    assert work() == 0
+
+    assert gateway.calls_today() == 0
