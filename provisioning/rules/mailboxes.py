@@ -39,7 +39,7 @@ DOMAINS = (
 )
 """The most common mail domains, the most likely first."""
 
-INTERNATIONAL = {"yahoo", "hotmail", "outlook", "live", "gmx", "yandex", "orange"}
+INTERNATIONAL = {"yahoo", "hotmail", "outlook", "live", "gmx", "yandex", "orange", "protonmail"}
 """Providers with domains in many countries, not all of them listed."""
 
 ENDINGS = {
@@ -48,6 +48,9 @@ ENDINGS = {
     **dict.fromkeys((".ogr", ".orgg", ".rog"), ".org"),
 }
 """Domain endings that do not exist → the intended ones."""
+
+CUT_OFF = {"co", "cm", "om"}
+"""What is left of "com". The countries with these endings have none of the international providers."""
 
 ALIKE = 0.86
 """How similar two domains must be, from 0 to 1: gmial.com is similar enough to gmail.com, mailgun.com is not."""
@@ -72,6 +75,10 @@ def likely(email: str) -> str:
     for wrong, right in ENDINGS.items():
         if domain.endswith(wrong):
             meant = domain.removesuffix(wrong) + right
-    if meant.partition(".")[0] not in INTERNATIONAL:
+    provider, _, ending = meant.partition(".")
+    if provider in INTERNATIONAL:
+        complete = f"{provider}.com"
+        meant = complete if ending in CUT_OFF and complete in DOMAINS else meant
+    else:
         meant = (get_close_matches(meant, DOMAINS, n=1, cutoff=ALIKE) or [meant])[0]
     return f"{name}@{meant}" if meant != domain else ""

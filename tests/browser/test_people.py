@@ -26,6 +26,7 @@ def test_signing_up_with_a_phone(site: Installation, visit: Open) -> None:
     with site.worker():
         expect_heading(page, "Your account is ready")
 
+    expect(page.locator(".facts")).to_contain_text(name)
     assert fits(page)
     assert name in site.provider.accounts
 

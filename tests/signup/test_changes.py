@@ -139,10 +139,11 @@ class TestMistypedEmailAddress:
         assert 'Did you mean <strong translate="no">anna@gmail.com</strong>?' in page
         assert "correct the address there" in page
 
-    def test_a_correct_address_is_not_mentioned(self, client: Client, page_of: PageOf) -> None:
+    def test_any_other_address_can_be_corrected_but_none_is_suggested(self, client: Client, page_of: PageOf) -> None:
         for state in ("queued", "created"):
             page = client.get(page_of(account(state))).content.decode()
             assert "Did you mean" not in page
+            assert ("Wrong email address?" if state == "created" else "Wrong address?") in page
 
 
 class TestTheSamePersonInAnotherBrowser:

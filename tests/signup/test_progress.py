@@ -48,6 +48,7 @@ def test_the_final_page_says_where_to_look_for_the_email(client: Client, page_of
     page = client.get(page_of(ready)).content.decode()
 
     assert "check your spam folder" in page
+    assert f'<dd><span translate="no">{ready.username}</span>' in page
     assert f'data-copy="{ready.username}" data-done="Copied" aria-label="Copy username"' in page
     assert f'<strong translate="no">{ready.email}</strong>' in page
 

@@ -4,6 +4,7 @@ import unicodedata
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import translation
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as some
@@ -115,6 +116,24 @@ def test_names_are_accepted_as_people_write_them(name: str) -> None:
 
 def test_an_email_address_needs_an_internet_domain() -> None:
     assert problems(ACME | {"email": "ann@localhost"}) == {"email": ["email"]}
+
+
+@pytest.mark.parametrize(
+    ("language", "empty", "letters"),
+    [
+        ("en", "leave this empty", "Use letters; no web addresses."),
+        ("fr", "laissez ce champ vide", "Utilisez des lettres, pas d\u2019adresse web."),
+        ("es", "deje este campo vacío", "Use letras, no direcciones web."),
+    ],
+)
+def test_an_error_says_what_to_do_instead(language: str, empty: str, letters: str) -> None:
+    with translation.override(language):
+        with pytest.raises(ValidationError) as raised:
+            rules.clean(ACME | {"website": "n/a", "first_name": "www.example.com"})
+        told = raised.value.message_dict
+
+    assert empty in str(told["website"])
+    assert told["first_name"] == [letters]
 
 
 def test_in_test_mode_only_the_vendors_test_domain_is_accepted(settings: Settings) -> None:
