@@ -13,7 +13,7 @@ TAIL, END = 7, 4
 """How many of the last digits of a phone number are indexed: they are the same with and without its country code."""
 LONGEST = 255
 
-LETTERS = dict(zip("łŁøØđĐðÐħĦıς", "llooddddhhiσ", strict=True))  # noqa: RUF001
+LETTERS = dict(zip("łŁøØđĐðÐħĦıςΣ", "llooddddhhiσσ", strict=True))  # noqa: RUF001
 """Letters that Unicode doesn't take apart into a letter and its accent. Capitals are for PostgreSQL's C locale."""
 LIGATURES = {"ß": "ss", "ẞ": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "þ": "th", "Þ": "th"}
 APOSTROPHES = "'’‘ʼ`´"  # noqa: RUF001

@@ -107,6 +107,7 @@ def test_a_search_without_a_match_finds_nothing_and_does_not_fail(wanted: Accoun
         ({"organization_name": "ÆRØ"}, "aero"),
         ({"organization_name": "Ｃａｆｅ́"}, "cafe"),  # noqa: RUF001
         ({"first_name": "Борис"}, "борис"),
+        ({"organization_name": "ΑΣ"}, "ας"),
         ({"organization_name": "東京パン"}, "東"),
         ({"organization_name": "Pizza🍕Palace"}, "🍕"),
         ({"organization_name": "Pizza🍕Palace"}, "palace"),
