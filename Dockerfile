@@ -11,6 +11,8 @@ COPY . .
 RUN python manage.py collectstatic --no-input && python -m compileall -q signup provisioning
 
 FROM ${PYTHON}
+# For `manage.py backup` and `restore` with PostgreSQL.
+RUN apt-get update && apt-get install --yes --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-create-home signup && install -d -o signup -g signup /data
 COPY --from=build /venv /venv
 COPY --from=build /app /app
