@@ -165,5 +165,16 @@ class DiagnosisAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Findings")
     def found(self, diagnosis: Diagnosis) -> SafeString:
-        rows = ((each["level"].capitalize(), each["subject"], each["text"], each["fix"]) for each in diagnosis.findings)
-        return format_html("<ul>{}</ul>", format_html_join("", "<li><strong>{}</strong> {}: {} {}</li>", rows))
+        colors: dict[str, str] = {Level.FAILURE: "rejected", Level.WARNING: "held"}
+        rows = (
+            (
+                colors.get(each["level"], "created"),
+                each["level"].capitalize(),
+                each["subject"],
+                each["text"],
+                each["fix"],
+            )
+            for each in diagnosis.findings
+        )
+        row = '<li><span class="state {}">{}</span> <strong>{}</strong>: {} <small>{}</small></li>'
+        return format_html('<ul class="findings">{}</ul>', format_html_join("", row, rows))

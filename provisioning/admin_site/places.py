@@ -18,7 +18,13 @@ PLACES: Mapping[str, Mapping[str, str]] = {
     "Sign-ups": {"account": "Accounts", "auditentry": "Audit trail", "mail": "Emails"},
     "Brands": {"brand": "Brands"},
     "Team": {"user": "Users", "group": "Roles", "totpdevice": "Authenticator apps"},
-    OPERATIONS: {"listentry": "Your list", "listpass": "Reads of your list", "worker": "Workers", "gateway": "Gateway"},
+    OPERATIONS: {
+        "diagnosis": "Diagnosis",
+        "listentry": "Your list",
+        "listpass": "Reads of your list",
+        "worker": "Workers",
+        "gateway": "Gateway",
+    },
 }
 """Place → model → name of its list. Models without a place are in the last one, under their own name."""
 NAMES = {model: name for names in PLACES.values() for model, name in names.items()}

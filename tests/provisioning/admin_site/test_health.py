@@ -31,10 +31,12 @@ def test_a_new_installation_says_what_does_not_run_yet(admin_client: Client) -> 
 
 def test_it_says_what_runs_and_since_when(admin_client: Client) -> None:
     Worker.objects.create(name="host:1")
+    Worker.objects.create(name="host:2", problem="The database is read-only.")
     Worker.objects.create(name="dead:2", seen_at=timezone.now() - timedelta(minutes=5))
     ListPass.objects.create(source=passes.source(), outcome="complete", entries=1204, ended_at=timezone.now())
     page = text(admin_client)
-    assert "host:1" in page
+    assert '<span class="state created">Running</span> host:1' in page
+    assert '<span class="state rejected">Held up</span> host:2<br>The database is read-only.' in page
     assert "dead:2" not in page
     assert "1,204 accounts" in page
 

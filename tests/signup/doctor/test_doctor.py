@@ -241,7 +241,7 @@ def test_administrators_see_the_last_result(client: Client) -> None:
     page = client.get("/admin/signup/diagnosis/")
     assert "1 diagnosis" in page.content.decode()
     detail = client.get(f"/admin/signup/diagnosis/{Diagnosis.objects.get().pk}/change/").content.decode()
-    assert "<strong>Failure</strong> Workers: No worker is running. Start one." in detail
+    assert "Failure</span> <strong>Workers</strong>: No worker is running. <small>Start one.</small>" in detail
 
 
 def test_only_the_last_result_is_kept(sandbox: Server) -> None:
