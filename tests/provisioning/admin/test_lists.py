@@ -1,0 +1,37 @@
+"""Every list of the admin takes as many queries for many rows as for few."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from provisioning.models import AuditEntry, ListEntry, ListPass
+from signup.models import Brand, Mail
+from tests.provisioning.admin.conftest import Make, State
+
+ROWS: dict[str, Callable[[Make, int], object]] = {
+    "provisioning/auditentry": lambda make, number: AuditEntry.objects.create(
+        account=make(State.HELD), what="Approved"
+    ),
+    "provisioning/listentry": lambda make, number: ListEntry.objects.create(account_id=str(number)),
+    "provisioning/listpass": lambda make, number: ListPass.objects.create(source="s", outcome="failed"),
+    "signup/mail": lambda make, number: Mail.objects.create(account=make(State.HELD), origin="https://a.example/"),
+    "signup/brand": lambda make, number: Brand.objects.create(name="Alder", host=f"{number}.example.com"),
+}
+
+
+@pytest.mark.parametrize("path", list(ROWS))
+def test_a_list_takes_as_many_queries_for_many_rows(admin_client: Client, make: Make, path: str) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert admin_client.get(f"/admin/{path}/").status_code == 200
+        return len(captured)
+
+    ROWS[path](make, 0)
+    queries()
+    few = queries()
+    for number in range(1, 6):
+        ROWS[path](make, number)
+    assert queries() == few
