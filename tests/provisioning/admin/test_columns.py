@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from provisioning.admin.columns import COLUMNS, USUAL
+from provisioning.models import Preferences
 from tests.provisioning.admin.conftest import Make, State
 
 LIST = "/admin/provisioning/account/"
@@ -59,6 +60,7 @@ def test_the_redirect_never_leaves_the_list(admin_client: Client, query: str) ->
 def test_unknown_columns_are_ignored(admin_client: Client) -> None:
     choose(admin_client, "password", "oauth2_token", "phone")
     assert shown(admin_client) == ["customer", "phone"]
+    assert Preferences.objects.get().columns == ["phone"]
 
 
 def test_all_columns_together_add_no_queries_for_more_accounts(admin_client: Client, make: Make) -> None:
