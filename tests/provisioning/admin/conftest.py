@@ -83,7 +83,8 @@ def nothing_cached() -> None:
 
 @pytest.fixture(autouse=True)
 def quick_pages(settings: Any) -> None:
-    """Serve pages without a build step, and hash passwords fast."""
+    """Serve pages without a build step, hash passwords fast, and read the header's brand for each page."""
+    settings.CACHES = settings.CACHES | {"pages": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
     settings.WHITENOISE_AUTOREFRESH = True
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = settings.STORAGES | {
