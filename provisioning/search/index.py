@@ -2,16 +2,21 @@
 
 It is created after migrations, because Django alters a SQLite table by replacing it, and the old table's triggers are
 lost. SQLite's triggers call a Python function, so only this application can write to the indexed columns.
+
+The index has a version: a digest of everything that its words depend on. An index of another version is built again.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from provisioning.models import Account
+from provisioning.search import words
 from provisioning.search.words import (
     ACCENTS,
     APOSTROPHES,
@@ -31,16 +36,22 @@ COLUMNS = ("phone", "organization_name", "first_name", "last_name", "email", "us
 
 
 def prepare(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
-    """Create the index if it is missing, and index existing rows."""
+    """Create the index, and index existing rows, if it is missing or of another version."""
     database = connections[using]
     if Account._meta.db_table not in database.introspection.table_names():  # All migrations were reversed.
         return
-    exists, statements = POSTGRESQL if database.vendor == "postgresql" else SQLITE
+    current, statements = POSTGRESQL if database.vendor == "postgresql" else SQLITE
+    version = _version(statements)
     with transaction.atomic(using), database.cursor() as cursor:
-        cursor.execute(exists)
-        if not cursor.fetchone()[0]:
+        cursor.execute(current)
+        if cursor.fetchall() != [(version,)]:
             for statement in statements:
-                cursor.execute(statement)
+                cursor.execute(statement.replace(VERSION, version))
+
+
+def _version(statements: tuple[str, ...]) -> str:
+    rules = Path(words.__file__).read_text()
+    return sha256("".join((*statements, rules)).encode()).hexdigest()[:16]
 
 
 def register(connection: Any, **signal: Any) -> None:
@@ -69,12 +80,19 @@ def _folded(text: str) -> str:
     return f"translate({folded}, '{''.join(LETTERS)}', '{''.join(LETTERS.values())}')"
 
 
+VERSION = "{version}"
+
+# For each database: a query for the version of the index, if it is whole, and the statements that build it.
+#
 # The words are in a column because splitting text into words is the slowest part of a search. The trigger lists no
 # columns because PostgreSQL refuses to alter columns that a trigger lists. With `fastupdate` on, every search would
 # scan a list of new entries.
 POSTGRESQL = (
-    "SELECT count(*) = 1 FROM pg_trigger WHERE tgname = 'account_words' AND tgrelid = 'provisioning_account'::regclass",
+    "SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger"
+    " WHERE tgname = 'account_words' AND tgrelid = 'provisioning_account'::regclass",
     (
+        "DROP TRIGGER IF EXISTS account_words ON provisioning_account",
+        "DROP INDEX IF EXISTS account_search",
         "ALTER TABLE provisioning_account ADD COLUMN IF NOT EXISTS words tsvector",
         f"""
         CREATE OR REPLACE FUNCTION account_words() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -108,18 +126,20 @@ POSTGRESQL = (
         " FOR EACH ROW EXECUTE FUNCTION account_words()",
         "UPDATE provisioning_account SET words = NULL",
         "CREATE INDEX account_search ON provisioning_account USING gin (words) WITH (fastupdate = off)",
+        f"COMMENT ON TRIGGER account_words ON provisioning_account IS '{VERSION}'",
     ),
 )
 
 _delete = f"""
-INSERT INTO account_search (account_search, rowid, words)
+/* {VERSION} */ INSERT INTO account_search (account_search, rowid, words)
 VALUES ('delete', old.id, account_words({_columns("old.")}));"""  # noqa: S608
 _insert = f"""
-INSERT INTO account_search (rowid, words) VALUES (new.id, account_words({_columns("new.")}));"""  # noqa: S608
+/* {VERSION} */ INSERT INTO account_search (rowid, words) VALUES (new.id, account_words({_columns("new.")}));"""  # noqa: S608
 
 # https://www.sqlite.org/fts5.html#contentless_tables
 SQLITE = (
-    "SELECT count(*) = 3 FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'account_search_%'",
+    "SELECT substr(sql, instr(sql, '/* ') + 3, 16) AS version FROM sqlite_master"
+    " WHERE type = 'trigger' AND name LIKE 'account_search_%' GROUP BY version HAVING count(*) = 3",
     (
         *(f"DROP TRIGGER IF EXISTS account_search_{event}" for event in ("insert", "delete", "update")),
         "DROP TABLE IF EXISTS account_search",

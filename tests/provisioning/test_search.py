@@ -200,3 +200,35 @@ def test_preparing_twice_does_nothing(wanted: Account) -> None:
     index.prepare()
     index.prepare()
     assert search.matching(Account.objects.all(), "bakery").count() == 1
+
+
+OF_ANOTHER_VERSION = {
+    "postgresql": (
+        "CREATE OR REPLACE FUNCTION account_words() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN NEW.words := array_to_tsvector(ARRAY['older']); RETURN NEW; END $$",
+        "UPDATE provisioning_account SET words = NULL",
+        "COMMENT ON TRIGGER account_words ON provisioning_account IS 'older'",
+    ),
+    "sqlite": (
+        "DROP TRIGGER account_search_insert",
+        "CREATE TRIGGER account_search_insert AFTER INSERT ON provisioning_account BEGIN SELECT 1; END",
+        "INSERT INTO account_search (account_search) VALUES ('delete-all')",
+    ),
+}
+WITHOUT_TRIGGER = {
+    "postgresql": ("DROP TRIGGER account_words ON provisioning_account",),
+    "sqlite": ("DROP TRIGGER account_search_insert",),
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", [OF_ANOTHER_VERSION, WITHOUT_TRIGGER], ids=["another version", "half an index"])
+def test_an_index_of_an_older_release_is_built_again(wanted: Account, change: dict[str, tuple[str, ...]]) -> None:
+    with connection.cursor() as cursor:
+        for statement in change[connection.vendor]:
+            cursor.execute(statement)
+
+    index.prepare()
+
+    account(organization_name="Later Bakery", username="later")
+    assert search.matching(Account.objects.all(), "bakery").count() == 2
