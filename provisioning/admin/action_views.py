@@ -60,11 +60,11 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
     try:
         if seen != stamp(account):
             raise MovedMeanwhile
-        action.carry_out(account, request, form.cleaned_data)
+        done = action.carry_out(account, request, form.cleaned_data)
     except (IllegalMove, MovedMeanwhile):
         tell_meanwhile(request, account)
     else:
-        messages.success(request, f"{account}: {action.done}.")
+        messages.success(request, f"{account}: {done}.")
     return redirect("admin:provisioning_account_change", pk)
 
 

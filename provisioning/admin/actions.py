@@ -24,7 +24,7 @@ class Action:
     """One thing that staff can do.
 
     An action with a `warning` asks for confirmation first. `doubt` is added to the warning if one of the accounts may
-    exist at Constant Contact. `form` asks for what `service` needs besides the account, and `describe` puts it into the
+    exist at Constant Contact. `form` asks for what `service` needs besides the account, and `describe` says it in the
     record. `needs_proof` asks staff to confirm that it's them. `condition` narrows down the accounts in `states` that
     the action applies to. `codename` is the permission's, if it differs from the name.
     """
@@ -36,7 +36,7 @@ class Action:
     service: Callable[..., None]
     form: type[forms.Form] = forms.Form
     condition: Callable[[Account], bool] = lambda account: True
-    describe: Callable[[Mapping[str, Any]], str] = lambda values: ""
+    describe: Callable[[Account, Mapping[str, Any]], str] = lambda account, values: ""
     warning: str = ""
     doubt: str = ""
     codename: str = ""
@@ -59,15 +59,17 @@ class Action:
         """Whether the action can be offered for an account as it is now."""
         return account.state in self.states and self.condition(account)
 
-    def carry_out(self, account: Account, request: HttpRequest, values: Mapping[str, Any]) -> None:
-        """Carry out the action and record who did it. `values` are the cleaned data of `form`.
+    def carry_out(self, account: Account, request: HttpRequest, values: Mapping[str, Any]) -> str:
+        """Carry out the action, record who did it, and return what was done. `values` are the cleaned data of `form`.
 
         If `service` raises an exception, it is passed on, and nothing is changed or recorded.
         """
+        detail = self.describe(account, values)
         with transaction.atomic():
             self.service(account, **values)
             account.refresh_from_db()  # Otherwise, the record of an erasure would hold the erased name.
-            record(request, account, self.done, self.describe(values))
+            record(request, account, self.done, detail)
+        return f"{self.done} {detail}".strip()
 
 
 class DeclineForm(forms.Form):
@@ -113,6 +115,13 @@ class AssignForm(forms.Form):
     )
 
 
+def _assignment(account: Account, values: Mapping[str, Any]) -> str:
+    """Say who gets an account, and who had it: a colleague may have taken it a moment ago."""
+    to, before = values["assignee"], account.assignee
+    instead = f" instead of {name_of(before)}" if before and before != to else ""
+    return f"to {name_of(to) if to else 'nobody'}{instead}"
+
+
 DOUBT = (
     "An account marked below may exist at Constant Contact because a call for it was never answered. After this step,"
     " it is no longer looked up. Check your account list there for its username, and cancel it if you don't want it."
@@ -148,7 +157,7 @@ ACTIONS = (
         states=frozenset(State),
         service=services.assign,
         form=AssignForm,
-        describe=lambda values: f"to {name_of(values['assignee']) if values['assignee'] else 'nobody'}",
+        describe=_assignment,
     ),
     Action(
         name="decline",

@@ -37,7 +37,15 @@ def test_an_account_is_assigned_to_a_colleague_and_unassigned(admin_client: Clie
     assign(admin_client, account, None)
     account.refresh_from_db()
     assert account.assignee is None
-    assert AuditEntry.objects.first().detail == "to nobody"  # type: ignore[union-attr]
+    assert AuditEntry.objects.first().detail == "to nobody instead of Ben Bauer"  # type: ignore[union-attr]
+
+
+def test_taking_a_colleagues_account_says_whose_it_was(admin_client: Client, make: Make, ben: User) -> None:
+    account = make(State.HELD, assignee=ben)
+    response = assign(admin_client, account, User.objects.get(username="dora"))
+    assert "Assigned to dora instead of Ben Bauer." in told(response)
+    assert AuditEntry.objects.get().detail == "to dora instead of Ben Bauer"
+    assert "Assigned to dora." in told(assign(admin_client, account, User.objects.get(username="dora")))
 
 
 def test_one_button_assigns_an_account_to_yourself(admin_client: Client, make: Make) -> None:
