@@ -56,11 +56,11 @@ class Limit:
 
 LIMITS = {
     # A classroom or an office shares one address, and so do the customers of some mobile carriers.
-    "network": Limit(40, 120, gettext_lazy("There have been many sign-ups from your network.")),
+    "network": Limit(40, 120, gettext_lazy("There have been too many sign-ups from your network.")),
     # One person may have several businesses and try several usernames. More than that could flood a mailbox.
-    "email": Limit(10, 20, gettext_lazy("There have been many sign-ups with this email address.")),
+    "email": Limit(10, 20, gettext_lazy("There have been too many sign-ups with this email address.")),
     # Each correction is another call to Constant Contact, and all customers share the daily quota.
-    "correction": Limit(10, 30, gettext_lazy("You have corrected this sign-up many times.")),
+    "correction": Limit(10, 30, gettext_lazy("You have corrected this sign-up too many times.")),
 }
 
 
@@ -145,7 +145,7 @@ def _call(form: SignupForm, request: HttpRequest) -> Call:
             code="unreadable",
         )
     if seconds < MINIMUM_SECONDS:
-        raise ValidationError(_("That was too quick for us to be sure that you are human.") + f" {AGAIN}", code="quick")
+        raise ValidationError(_("That was so quick that we can't be sure you are human.") + f" {AGAIN}", code="quick")
     email = form.cleaned_data["email"]
     # Each new username is looked up here, and then at Constant Contact, so each one counts.
     name = uuid.uuid5(form.submission, form.cleaned_data["username"].lower())

@@ -23,15 +23,15 @@ def explain(request: HttpRequest, reason: str) -> str:
     if origin in (None, HIDDEN):
         log.warning("form refused: the browser hides its origin; does a proxy add Referrer-Policy: no-referrer?")
         return _(
-            "Nothing has been sent yet: your browser, an add-on, or a program between it and us hides which page the "
-            "form comes from. Please use another browser or network."
+            "Nothing has been sent yet: your browser, an extension, or your network hides which page the form comes "
+            "from. Please use another browser or network."
         )
     log.warning(
         "form refused: it comes from %r, and this page is %r; see TRUSTED_PROXIES and CSRF_TRUSTED_ORIGINS", origin, own
     )
     return _(
-        "Nothing has been sent yet: the form seems to come from a different page. Please open this page by its own "
-        "address. If that doesn't help, the problem is on our side; please tell us."
+        "Nothing has been sent yet: the form seems to come from a different page. Please type this page's address into "
+        "your browser. If that doesn't help, the problem is on our side; please tell us."
     )
 
 

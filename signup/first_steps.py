@@ -49,7 +49,7 @@ def _test() -> Step:
         return Step(name, True, "Constant Contact has created an account.", accounts)
     if Account.objects.exists():
         return Step(name, False, "Somebody has signed up, but no account is created yet.", accounts)
-    return Step(name, False, "Fill in the form as a customer would, and watch the account arrive.", reverse("sign_up"))
+    return Step(name, False, "Fill out the form as a customer would, and watch the account arrive.", reverse("sign_up"))
 
 
 def _email() -> Step:

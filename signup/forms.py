@@ -51,7 +51,7 @@ WEAK = _("This password is easy to guess. Enter a better one, or the same one ag
 
 KEEP = _("Leave this empty to keep the one you chose.")
 
-LOG_IN = _("You will log in with it.")
+LOG_IN = _("You will use it to log in.")
 """Added to the hint for a username that comes with a password."""
 
 PLACEHOLDER = secrets.token_hex(16)

@@ -98,7 +98,7 @@ def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> C
 
 
 def hand_over_carried(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Set the cookie with what single sign-on must remember of visitors who haven't signed in yet."""
+    """Set the cookie with what single sign-on must remember of visitors who haven't logged in yet."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

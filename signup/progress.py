@@ -21,7 +21,7 @@ LONGEST_PAUSE = 300
 """Seconds. Ten thousand customers who wait for tomorrow's quota then make 33 requests a second."""
 
 RECEIVED, CREATING, READY = _("Received"), _("Creating"), _("Ready")
-NEEDS_YOU = _("Needs you")
+NEEDS_YOU = _("Your turn")
 """Replaces "Creating" while only the customer can get the sign-up moving again."""
 
 
@@ -53,8 +53,8 @@ STAGES: dict[str, Stage] = {
     Account.State.HELD: Stage(
         _("We have received your sign-up"),
         _(
-            "One of us will look at it before your account is created. You don't need to do anything. If you don't "
-            "hear from us within a day, contact us with the reference below."
+            "We will review it before your account is created. You don't need to do anything. If you don't hear from "
+            "us within a day, contact us with the reference below."
         ),
         step=0,
         reload_every=30,
@@ -70,10 +70,10 @@ STAGES: dict[str, Stage] = {
         reload_every=3,
     ),
     Account.State.UNCONFIRMED: Stage(
-        _("We are making sure that your account is there"),
+        _("We are making sure your account was created"),
         _(
-            "Constant Contact has not confirmed it yet. We check before we try again, so that you get one account "
-            "and not two. This can take a few minutes."
+            "Constant Contact has not confirmed your account yet. We check before trying again, so you don't end up "
+            "with two. This can take a few minutes."
         ),
         reload_every=10,
     ),
@@ -87,8 +87,8 @@ STAGES: dict[str, Stage] = {
 CLOSED_IN_DOUBT = Stage(
     _("This sign-up has been closed"),
     _(
-        "We closed it before we could find out whether your account was created. If you get an email from Constant "
-        "Contact, it was. If you chose a password, we deleted it here."
+        "We closed it before we knew whether your account was created. If you get an email from Constant Contact, it "
+        "was. If you chose a password, we deleted our copy."
     ),
 )
 DECLINED_STAGE = Stage(_("Your sign-up was declined"), _("If you chose a password, we deleted it."))
@@ -97,35 +97,37 @@ DECLINE_REASONS: dict[str, Text] = {
     Account.DeclineReason.DUPLICATE: _("You already have an account or another sign-up with us."),
     Account.DeclineReason.NOT_ELIGIBLE: _("This offer is not available to your organization."),
     Account.DeclineReason.WRONG_DETAILS: _("Some of what you entered is wrong or incomplete. You can sign up again."),
-    Account.DeclineReason.AUTOMATED: _("Your sign-up looks automated. If you filled in the form yourself, contact us."),
+    Account.DeclineReason.AUTOMATED: _(
+        "Your sign-up looks automated. If you filled out the form yourself, contact us."
+    ),
     Account.DeclineReason.OTHER: "",
 }
 REFUSED_FOR_US = Stage(
     _("We need to fix something"),
     _(
-        "Constant Contact refused this sign-up, but not for anything you entered, so there is nothing for you to "
-        "change. Tell us the reference below, and we will look into it."
+        "Constant Contact refused this sign-up, but not because of anything you entered. You don't need to change "
+        "anything. Contact us with the reference below, and we will look into it."
     ),
     reload_every=30,
 )
 DELAYED = Stage(
     _("This is taking longer than usual"),
     _(
-        "Your sign-up is safe with us and will be sent as soon as Constant Contact accepts it. You don't need to sign "
-        "up again."
+        "Your sign-up is saved, and we will send it as soon as Constant Contact accepts it. You don't need to sign up "
+        "again."
     ),
     reload_every=10,
 )
 BY_STAFF: dict[str, Stage] = {
-    state: Stage(_("One of us is checking your sign-up"), text, reload_every=30)
+    state: Stage(_("Our team is checking your sign-up"), text, reload_every=30)
     for state, text in {
         Account.State.QUEUED: _(
-            "Your account could not be created automatically, so one of us is taking care of it. You don't need to "
-            "sign up again. If you don't hear from us within a day, contact us with the reference below."
+            "Your account could not be created automatically, so our team is taking care of it. You don't need to sign "
+            "up again. If you don't hear from us within a day, contact us with the reference below."
         ),
         Account.State.UNCONFIRMED: _(
-            "Constant Contact has not told us whether your account was created, so one of us is finding out. You "
-            "don't need to sign up again. If you don't hear from us within a day, contact us with the reference below."
+            "Constant Contact has not told us whether your account was created, so our team is finding out. You don't "
+            "need to sign up again. If you don't hear from us within a day, contact us with the reference below."
         ),
     }.items()
 }
@@ -190,8 +192,8 @@ def _looked_up(due_at: datetime | None) -> Stage:
     return Stage(
         STAGES[Account.State.UNCONFIRMED].heading,
         _(
-            "Constant Contact still has not confirmed it. We will look for it again in about %(time)s, before we try "
-            "again, so that you get one account and not two. You don't need to sign up again."
+            "Constant Contact still has not confirmed your account. We will check again in about %(time)s before we "
+            "try again, so you don't end up with two. You don't need to sign up again."
         )
         % {"time": timeuntil(next_look, depth=1)},
         reload_every=30,
@@ -208,10 +210,10 @@ def _is_refused_for_us(account: Account) -> bool:
 def _in_the_queue(until: datetime) -> Stage:
     """Return the stage of an account that waits for tomorrow's quota."""
     return Stage(
-        _("You are in the queue"),
+        _("You are in line"),
         _(
-            "Constant Contact accepts only so many new accounts a day, and today's are used up. Yours will be created "
-            "in about %(time)s. You don't need to sign up again."
+            "We have reached today's limit for new accounts. Yours will be created in about %(time)s. You don't need "
+            "to sign up again."
         )
         % {"time": timeuntil(until, depth=1)},
         step=0,

@@ -88,11 +88,11 @@ def note(request: HttpRequest) -> str:
     """Return the account page's note about the form that led there."""
     changed = [str(LABELS[name]) for name in request.GET.get("changed", "").split(",") if name in LABELS]
     if changed:
-        return _("Changed: %(names)s. Your account is created with what you entered last.") % {
+        return _("Changed: %(names)s. Your account will be created with what you entered last.") % {
             "names": ", ".join(changed)
         }
     if request.GET.get("sent") == "before":
-        return _("You had already sent this form. Your password is the one you chose the first time.")
+        return _("You already sent this form. Your password is the one you chose the first time.")
     return ""
 
 

@@ -149,7 +149,7 @@ _V3 = {
             normalize=normalization.compact,
             characters=r"A-Za-z0-9@.\-_+",
             wrong_characters=_("Use only letters A to Z, numbers and the characters @ . - _ +"),
-            help_text=_("At least %(min_length)d letters, numbers and @ . - _ + only."),
+            help_text=_("At least %(min_length)d characters: letters, numbers and @ . - _ + only."),
         ),
         replace(
             RULES["password"],

@@ -158,7 +158,7 @@ class Rule:
                 _("Enter a web address like www.example.com. If you have none, leave this empty."), code="url"
             )
         if self.is_person and _ADVERTISEMENT.search(normalization.compact(text).replace("。", ".")):
-            yield ValidationError(_("Use letters; no web addresses."), code="advertisement")
+            yield ValidationError(_("Use letters, not a web address."), code="advertisement")
         if self.codes and text not in self.codes:
             yield ValidationError(_("Choose one from the list."), code="choice")
 
@@ -192,7 +192,7 @@ def _problems_of_email(text: str, domain: str) -> Iterator[ValidationError]:
         yield ValidationError(_("Enter an email address like name@example.com."), code="email")
     if domain and not text.lower().endswith(f"@{domain}"):
         yield ValidationError(
-            _("In test mode only addresses at %(domain)s are accepted.") % {"domain": domain}, code="domain"
+            _("In test mode, only addresses at %(domain)s are accepted.") % {"domain": domain}, code="domain"
         )
 
 

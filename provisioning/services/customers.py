@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 TAKEN = ValidationError(_("This username is taken. Choose another one."), code="taken")
 
 UNANSWERED = ValidationError(
-    _("This username can't be changed now: Constant Contact may have created an account with it already."),
+    _("This username can't be changed right now: Constant Contact may already have created an account with it."),
     code="unanswered",
 )
 UNCHANGED = ValidationError(

@@ -1,4 +1,4 @@
-"""A sealed cookie for visitors who haven't signed in yet, so that strangers can't fill the database with sessions."""
+"""A sealed cookie for visitors who haven't logged in yet, so that strangers can't fill the database with sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from signup.cookies import Seal
 
 LIFETIME = 60 * 60
-"""Seconds: time enough to sign in at the identity provider and come back."""
+"""Seconds: time enough to log in at the identity provider and come back."""
 LARGEST = 3500
 """Characters of the cookie. Browsers keep 4,096 with its name and attributes."""
 

@@ -43,9 +43,9 @@ class Busy(OSError):
     """Raised when the provider doesn't answer, or too many threads are already waiting for it."""
 
 
-DECLINED = _("You weren't signed in, because the request was declined. You can try again.")
-UNREACHABLE = _("The sign-in service cannot be reached at the moment. Please try again in a few minutes.")
-WRONG = _("Signing in didn't work. It may have taken too long, or the sign-in page was opened twice. Please try again.")
+DECLINED = _("You aren't logged in, because the request was declined. You can try again.")
+UNREACHABLE = _("The login service can't be reached right now. Please try again in a few minutes.")
+WRONG = _("Logging in didn't work. It may have taken too long, or the login page was opened twice. Please try again.")
 
 
 def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:

@@ -30,7 +30,7 @@ LONGEST_VALUE = 1000
 """Characters. No rule allows longer values, and they don't belong in a session."""
 
 NOT_SENT = _(
-    "Nothing has been sent yet, because you signed in too long ago. Sign in again; everything you typed is kept."
+    "Nothing has been sent yet, because you logged in too long ago. Log in again; everything you typed is kept."
 )
 
 
@@ -143,7 +143,7 @@ def proof_required(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callab
 
 
 def offered(request: HttpRequest) -> dict[str, object]:
-    """Context processor: which ways to sign in there are."""
+    """Context processor: which ways to log in there are."""
     return {
         "by_openid": settings.OIDC_ISSUER,
         "by_link": settings.SIGNUP_LINK_URL,
@@ -152,7 +152,7 @@ def offered(request: HttpRequest) -> dict[str, object]:
 
 
 def way_in(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpResponse:
-    """Show how to sign in; with a `problem`, also why it hasn't worked."""
+    """Show how to log in; with a `problem`, also why it hasn't worked."""
     return render(request, "signup/way_in.html", {"problem": problem}, status=status)
 
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 ROLES = {"Viewer", "Operator", "Administrator"}
 """The admin's groups. Other values of the claim are ignored."""
 
-NO_ROLE = "You are signed in, but none of your groups has a role here. Ask whoever manages your accounts."
+NO_ROLE = "You are logged in, but none of your groups has a role here. Ask whoever manages your company's logins."
 NOT_SAID = "Your identity provider doesn't say when you logged in (auth_time), so this doesn't confirm that it's you."
 CLOSED = "Your login has been deactivated here. Ask an administrator."
 

@@ -32,7 +32,7 @@ PROPERTIES = {
 """Claim → the property that it fills in. All but the last are OpenID Connect's standard claims."""
 BACK = "staff.back"
 """The session key for the page that asked staff to confirm that it's them."""
-NOBODY = _("You are signed in, but not with an account that can be used here. Please ask for help.")
+NOBODY = _("You are logged in, but this login can't be used here. Please ask for help.")
 
 
 def available_if(setting: Callable[[], object], *methods: str) -> Callable[[View], View]:

@@ -69,7 +69,7 @@ def test_without_javascript_a_quick_customer_is_asked_to_send_again(
     say_it_was_shown(page, ago=-timedelta(hours=1))
     send(page)
 
-    expect(page.get_by_role("alert")).to_contain_text("too quick")
+    expect(page.get_by_role("alert")).to_contain_text("so quick")
     accessible(page)
     assert fits(page)
     expect_to_pass_when_sent_again(page)

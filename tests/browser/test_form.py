@@ -263,7 +263,7 @@ class TestUsername:
     def test_one_click_on_a_suggestion_replaces_a_taken_one(self, visit: Open, javascript: bool) -> None:
         page = self.taken(visit, javascript=javascript)
         expect(page.get_by_label("Password", exact=True)).to_have_count(0)
-        page.get_by_role("group", name="These look free").get_by_role("button").first.click()
+        page.get_by_role("group", name="These look available").get_by_role("button").first.click()
 
         expect_heading(page, "We are creating your account")
 

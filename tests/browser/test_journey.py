@@ -95,7 +95,7 @@ def test_one_click_takes_a_suggested_username(site: Installation, visit: Open, j
     send(page)
 
     with site.worker():
-        suggested = page.get_by_role("group", name="These look free").get_by_role("button").first
+        suggested = page.get_by_role("group", name="These look available").get_by_role("button").first
         free = suggested.inner_text()
         suggested.click()
         expect_heading(page, "Your account is ready")
@@ -118,7 +118,7 @@ def test_the_journey_in_french(site: Installation, visit: Open, javascript: bool
     expect_heading(page, "Nous créons votre compte")
     with site.worker():
         expect(page.get_by_role("alert")).to_contain_text("Ce nom d’utilisateur est déjà pris.")  # noqa: RUF001
-        page.get_by_role("group", name="Ces noms semblent libres").get_by_role("button").first.click()
+        page.get_by_role("group", name="Ces noms semblent disponibles").get_by_role("button").first.click()
         expect_heading(page, "Votre compte est prêt")
 
 
@@ -146,7 +146,7 @@ def test_an_account_is_looked_up_after_a_lost_answer_and_the_page_says_so(site: 
     send(page)
 
     with site.worker():
-        expect_heading(page, "We are making sure that your account is there")
+        expect_heading(page, "We are making sure your account was created")
         expect_heading(page, "Your account is ready")
 
     assert len([call for call in site.provider.calls if call.username == name]) == 1

@@ -45,7 +45,7 @@ def partners_system(settings: Settings) -> None:
 
 
 def log_in(page: Page, name: str) -> None:
-    """Go from the sign-in page through the provider's pages to the form."""
+    """Go from the login page through the provider's pages to the form."""
     page.get_by_role("link", name="Continue with Alder").click()
     page.get_by_placeholder("Enter any login").fill(name)
     page.get_by_placeholder("and password").fill("any")
@@ -74,7 +74,7 @@ def both_ways(site: Installation, visit: Open, **options: Any) -> None:
     anna, berta = fresh_name("anna"), fresh_name("berta")
     page = visit(site.url, **options)
     log_in(page, anna)
-    expect(page.get_by_text(f"You are signed in as {anna}@nullmailer.com")).to_be_visible()
+    expect(page.get_by_text(f"You are logged in as {anna}@nullmailer.com")).to_be_visible()
     expect(page.get_by_label("First name")).to_have_value("Anna")
     sign_up(page, anna)
     other = visit(link_to(site, berta, organization_name="Berta's Bakery"), **options)
@@ -84,7 +84,7 @@ def both_ways(site: Installation, visit: Open, **options: Any) -> None:
     with site.worker():
         for each in (page, other):
             expect_heading(each, "Your account is ready")
-            expect(each.get_by_text("there is no other password")).to_be_visible()
+            expect(each.get_by_text("you don't need another password")).to_be_visible()
 
     for name in (anna, berta):
         sent = site.provider.accounts[name].properties
@@ -123,7 +123,7 @@ class TestOpenId:
         expect_problem(page, "the request was declined")
 
         log_in(page, fresh_name())
-        expect(page.get_by_text("You are signed in as")).to_be_visible()
+        expect(page.get_by_text("You are logged in as")).to_be_visible()
 
     @pytest.mark.parametrize("spoiled", ["nonce", "audience", "issuer in token", "expired"])
     def test_an_invalid_answer_proves_nothing_and_can_be_tried_again(
@@ -132,14 +132,14 @@ class TestOpenId:
         openid.spoiled = spoiled
         page = visit("/")
         log_in(page, fresh_name())
-        expect_problem(page, "Signing in didn't work")
+        expect_problem(page, "Logging in didn't work")
 
         openid.spoiled = ""
         page.get_by_role("link", name="Continue with Alder").click()
-        page.get_by_role("button", name=re.compile("Sign-in|Continue")).or_(page.get_by_text("signed in as")).wait_for()
+        page.get_by_role("button", name=re.compile("Sign-in|Continue")).or_(page.get_by_text("logged in as")).wait_for()
 
     @pytest.mark.parametrize(
-        ("spoiled", "problem"), [("issuer", "Signing in didn't work"), ("broken", "cannot be reached")]
+        ("spoiled", "problem"), [("issuer", "Logging in didn't work"), ("broken", "can't be reached right now")]
     )
     def test_nobody_is_sent_to_the_wrong_provider(
         self, visit: Open, openid: OpenIdProvider, spoiled: str, problem: str, tmp_path: Path
@@ -156,9 +156,9 @@ class TestOpenId:
         back: list[str] = []
         page.on("request", lambda request: back.append(request.url) if "/login/callback/" in request.url else None)
         log_in(page, fresh_name())
-        expect(page.get_by_text("You are signed in as")).to_be_visible()
+        expect(page.get_by_text("You are logged in as")).to_be_visible()
 
-        expect_problem(visit(back[0]), "Signing in didn't work")
+        expect_problem(visit(back[0]), "Logging in didn't work")
 
     def test_a_returning_customer_gets_to_their_account_in_any_browser(self, site: Installation, visit: Open) -> None:
         name = fresh_name()
@@ -177,9 +177,9 @@ class TestLink:
     def test_a_used_one_works_for_the_browser_that_used_it_only(self, site: Installation, visit: Open) -> None:
         address = link_to(site, fresh_name())
         page = visit(address)
-        expect(page.get_by_text("You are signed in as")).to_be_visible()
+        expect(page.get_by_text("You are logged in as")).to_be_visible()
         page.goto(address)
-        expect(page.get_by_text("You are signed in as")).to_be_visible()
+        expect(page.get_by_text("You are logged in as")).to_be_visible()
 
         expect_problem(visit(address), "has already been used")
 

@@ -59,10 +59,10 @@ DUE = {"due_at": "2099-01-01T00:00:00Z"}
 """A next step that is never due during a test. Without one, an account would wait for staff."""
 STATES: dict[str, dict[str, str]] = {
     "We are creating your account": {"state": "queued", **DUE},
-    "We are making sure that your account is there": {"state": "unconfirmed", **DUE},
+    "We are making sure your account was created": {"state": "unconfirmed", **DUE},
     "This is taking longer than usual": {"state": "queued", "state_changed_at": "2020-01-01T00:00:00Z", **DUE},
     "We have received your sign-up": {"state": "held"},
-    "One of us is checking your sign-up": {"state": "unconfirmed"},
+    "Our team is checking your sign-up": {"state": "unconfirmed"},
     "One more thing to fix": {"state": "rejected"},
     "Your account is ready": {"state": "created", "account_id": "1"},
     "This sign-up has been closed": {"state": "closed", "account_id": ""},

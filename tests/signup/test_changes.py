@@ -83,7 +83,7 @@ class TestRefusedWithoutAReason:
         address = page_of(rejected)
 
         page = client.get(address).content.decode()
-        assert "did not say which of your answers is the reason" in page
+        assert "did not say which answer it refused" in page
         assert "Leave this empty to keep the one you chose." in page
         assert "Send again" in page
 

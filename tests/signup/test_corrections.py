@@ -153,7 +153,7 @@ class TestRejected:
         page = client.get(page_of(rejected)).content.decode()
 
         assert "We need to fix something" in page
-        assert "Needs you" not in page
+        assert "Your turn" not in page
         assert 'name="submission"' not in page
         assert "Send again" not in page
         assert f'<code translate="no">{rejected.short_reference}</code>' in page
@@ -180,7 +180,7 @@ class TestRejected:
     def test_the_step_that_needs_the_customer_is_marked(self, client: Client, page_of: PageOf) -> None:
         page = client.get(page_of(account(State.REJECTED, {"email": "No."}))).content.decode()
 
-        assert '<li class="current waiting" aria-current="step">Needs you</li>' in page
+        assert '<li class="current waiting" aria-current="step">Your turn</li>' in page
         assert "Creating" not in page
 
     def test_a_sign_up_without_refused_values_cannot_be_sent_unchanged(self, client: Client, page_of: PageOf) -> None:

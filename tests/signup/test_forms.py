@@ -82,8 +82,8 @@ def test_with_single_sign_on_no_password_is_asked_for(settings: Settings) -> Non
 
     assert form.is_valid()
     assert [[field.name for field in fields] for _, fields in form.groups()][-1] == ["username"]
-    assert "log in with it" not in form["username"].help_text
-    assert "log in with it" in str(CorrectionForm(account("rejected"), {"username": "Taken"})["username"].help_text)
+    assert "use it to log in" not in form["username"].help_text
+    assert "use it to log in" in str(CorrectionForm(account("rejected"), {"username": "Taken"})["username"].help_text)
 
 
 def test_a_state_left_over_from_another_country_is_dropped() -> None:

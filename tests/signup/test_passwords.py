@@ -85,7 +85,7 @@ class TestPasswordIsKept:
         assert list(errors(response)) == ["username"]
         assert 'name="password"' not in page
         assert "The password you chose is kept." in page
-        assert "Choose one and it is sent at once" in page
+        assert "Choose one to send it right away" in page
         name = response.context["form"].suggestions()[0]
 
         assert client.post("/", without_password(taken) | {"username": name}).status_code == 302

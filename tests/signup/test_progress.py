@@ -70,7 +70,7 @@ def test_a_closed_sign_ups_page_does_not_deny_a_possible_account(
     page = client.get(page_of(closed)).content.decode()
 
     assert ("No account was created." in page) == certain
-    assert ("before we could find out whether your account was created" in page) != certain
+    assert ("before we knew whether your account was created" in page) != certain
 
 
 @pytest.mark.parametrize("state", State)
@@ -144,11 +144,11 @@ def waiting(state: State, waited: timedelta, due_in: timedelta | None) -> Accoun
     ("state", "waited", "due_in", "told"),
     [
         (State.UNCONFIRMED, 0 * HOUR, HOUR, "This can take a few minutes."),
-        (State.UNCONFIRMED, 0.5 * HOUR, 0.8 * HOUR, "We will look for it again in about 47\N{NO-BREAK SPACE}minutes"),
-        (State.UNCONFIRMED, 0.5 * HOUR, -HOUR, "We will look for it again in about 1\N{NO-BREAK SPACE}minute,"),
-        (State.UNCONFIRMED, 72 * HOUR, HOUR, "One of us is checking your sign-up"),
-        (State.UNCONFIRMED, 0 * HOUR, None, "One of us is checking your sign-up"),
-        (State.QUEUED, 0 * HOUR, None, "One of us is checking your sign-up"),
+        (State.UNCONFIRMED, 0.5 * HOUR, 0.8 * HOUR, "We will check again in about 47\N{NO-BREAK SPACE}minutes"),
+        (State.UNCONFIRMED, 0.5 * HOUR, -HOUR, "We will check again in about 1\N{NO-BREAK SPACE}minute before"),
+        (State.UNCONFIRMED, 72 * HOUR, HOUR, "Our team is checking your sign-up"),
+        (State.UNCONFIRMED, 0 * HOUR, None, "Our team is checking your sign-up"),
+        (State.QUEUED, 0 * HOUR, None, "Our team is checking your sign-up"),
         (State.QUEUED, 72 * HOUR, HOUR, "This is taking longer than usual"),
     ],
 )
@@ -157,7 +157,7 @@ def test_each_situation_has_one_honest_text(
 ) -> None:
     page = client.get(page_of(waiting(state, waited, due_in))).content.decode()
 
-    texts = ("a few minutes", "We will look for it again", "One of us is checking", "is taking longer than usual")
+    texts = ("a few minutes", "We will check again", "Our team is checking", "is taking longer than usual")
     assert told in page
     assert len([text for text in texts if text in page]) == 1
     assert "Leave this page open" not in page
@@ -179,7 +179,7 @@ def test_it_says_when_sending_resumes_after_the_daily_quota(client: Client, page
 
     told = client.get(page).content.decode()
 
-    assert "You are in the queue" in told
+    assert "You are in line" in told
     assert "in about 5\N{NO-BREAK SPACE}hours" in told
     assert current_step(told) == "Received"
 

@@ -88,7 +88,7 @@ def test_after_sending_the_page_says_what_was_sent_and_how_to_change_it(
     page = response.content.decode()
     assert response.status_code == 409
     assert "You have already sent this sign-up" in page
-    assert f"Your account {words} with what you sent first" in page
+    assert f"Your account {words} with what you sent the first time" in page
     for shown in (
         MISTYPED["email"],
         TYPED["email"],

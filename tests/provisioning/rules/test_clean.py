@@ -121,7 +121,7 @@ def test_an_email_address_needs_an_internet_domain() -> None:
 @pytest.mark.parametrize(
     ("language", "empty", "letters"),
     [
-        ("en", "leave this empty", "Use letters; no web addresses."),
+        ("en", "leave this empty", "Use letters, not a web address."),
         ("fr", "laissez ce champ vide", "Utilisez des lettres, pas d\u2019adresse web."),
         ("es", "deje este campo vacío", "Use letras, no direcciones web."),
     ],

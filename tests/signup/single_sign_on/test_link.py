@@ -49,7 +49,7 @@ def test_it_opens_the_form_with_known_values_filled_in(client: Client) -> None:
     assert '<option value="CA" selected>' in page
     assert '<option value="ON" selected>' in page
     assert "checked" in page
-    assert 'You are signed in as <strong translate="no" dir="auto">anna@nullmailer.com</strong>' in page
+    assert 'You are logged in as <strong translate="no" dir="auto">anna@nullmailer.com</strong>' in page
     assert "assword" not in page.replace("no password", "").replace("No new password", "")
 
 

@@ -18,7 +18,7 @@ from tests.signup.accounts import TYPED
 
 pytestmark = pytest.mark.django_db
 
-DECLINED, UNREACHABLE, WRONG = "was declined", "cannot be reached", "or the sign-in page was opened twice"
+DECLINED, UNREACHABLE, WRONG = "was declined", "The login service", "or the login page was opened twice"
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_after_login_the_form_is_filled_in(anna: Person) -> None:
         "organization_name": "Anna's Bakery",
     }
     assert (
-        'You are signed in as <strong translate="no" dir="auto">anna@nullmailer.com</strong>'
+        'You are logged in as <strong translate="no" dir="auto">anna@nullmailer.com</strong>'
         in response.content.decode()
     )
 
@@ -82,7 +82,7 @@ def test_the_id_may_be_in_another_claim(anna: Person, settings: Settings) -> Non
 def test_without_a_valid_id_nobody_gets_in(client: Client, settings: Settings, claim: str) -> None:
     settings.OIDC_ID_CLAIM = claim
 
-    assert "not with an account that can be used here" in told(Person(client, "viewer").come_back())
+    assert "Please ask for help" in told(Person(client, "viewer").come_back())
 
 
 def test_it_asks_for_a_code_with_pkce_state_nonce_and_the_least_scope(client: Client, settings: Settings) -> None:

@@ -190,7 +190,7 @@ def test_a_typed_email_address_is_not_shown_as_the_proven_identity(client: Clien
 
     prove(client, "4711", email="anna@nullmailer.com")
 
-    assert 'signed in as <strong translate="no" dir="auto">anna@nullmailer.com' in page(client)
+    assert 'logged in as <strong translate="no" dir="auto">anna@nullmailer.com' in page(client)
     assert 'value="other@nullmailer.com"' in page(client)
 
 
@@ -260,8 +260,8 @@ def test_concurrent_forms_of_one_customer_create_one_account() -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        ("created", "there is no other password"),
-        ("rejected", "Tell us the reference"),
+        ("created", "Log in the same way you did here"),
+        ("rejected", "Contact us with the reference"),
     ],
 )
 def test_the_progress_page_mentions_no_password(client: Client, state: str, words: str) -> None:

@@ -174,10 +174,10 @@ def test_the_loser_of_a_race_is_told_to_try_again(monkeypatch: pytest.MonkeyPatc
 
 def test_problems_at_the_provider_are_explained(client: Client, openid: OpenIdProvider) -> None:
     openid.spoiled = "nonce"
-    assert "or the sign-in page was opened twice" in come("viewer", client).content.decode()
+    assert "or the login page was opened twice" in come("viewer", client).content.decode()
     metadata_cache.forget()
     openid.spoiled = "broken"
-    assert "cannot be reached" in client.get(LOG_IN, follow=True).content.decode()
+    assert "The login service" in client.get(LOG_IN, follow=True).content.decode()
 
 
 def test_a_customers_login_does_not_open_the_admin(client: Client, settings: Settings) -> None:

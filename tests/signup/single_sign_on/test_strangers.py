@@ -1,4 +1,4 @@
-"""Strangers who haven't signed in can neither fill the database nor block all threads."""
+"""Strangers who haven't logged in can neither fill the database nor block all threads."""
 
 import socket
 import threading

@@ -91,12 +91,12 @@ def test_another_customers_link_asks_first(client: Client) -> None:
     assert 'name="submission"' not in asked.content.decode()
     assert "anna@example.com" in asked.content.decode()
     assert "bob@example.com" in asked.content.decode()
-    assert 'signed in as <strong translate="no" dir="auto">anna@example.com' in client.get("/").content.decode()
+    assert 'logged in as <strong translate="no" dir="auto">anna@example.com' in client.get("/").content.decode()
     assert not UsedLink.objects.filter(digest=link.read(other, PAGE).digest).exists()
 
     client.post("/start/", {"token": other}, QUERY_STRING=f"token={other}")
 
-    assert 'signed in as <strong translate="no" dir="auto">bob@example.com' in client.get("/").content.decode()
+    assert 'logged in as <strong translate="no" dir="auto">bob@example.com' in client.get("/").content.decode()
 
 
 def test_another_site_cannot_answer_that_question() -> None:
