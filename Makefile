@@ -60,7 +60,7 @@ style: .venv/dev  ## style, types, and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-UNTRANSLATED = provisioning/admin/* provisioning/admin_site/* provisioning/management/* provisioning/models.py provisioning/operations.py provisioning/gateway.py \
+UNTRANSLATED = provisioning/admin/* provisioning/admin_site/* provisioning/management/* provisioning/models.py provisioning/operations.py provisioning/gateway/* \
 	provisioning/search/* signup/admin.py signup/brand/* signup/single_sign_on/staff.py templates/admin/* tests/*
 messages: .venv/run  ## collect customers' texts into the translation catalogs, and compile them (needs GNU gettext)
 	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")

@@ -60,9 +60,9 @@ QUICK_WORKER = """
 import django
 django.setup()
 from django.core.management import execute_from_command_line
-from provisioning import gateway
-gateway.FIRST_OUTAGE_PAUSE /= 60
-gateway.MAX_OUTAGE_PAUSE /= 60
+from provisioning.gateway import breaker
+breaker.FIRST_OUTAGE_PAUSE /= 60
+breaker.MAX_OUTAGE_PAUSE /= 60
 execute_from_command_line(["manage.py", "provision", "--threads=8"])
 """
 """A worker for which an outage of seconds is like one of minutes."""

@@ -22,8 +22,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from urllib3.connection import HTTPConnection
 
-from provisioning import gateway
 from provisioning.constant_contact import Client, v2, v3
+from provisioning.gateway import permits
 from provisioning.management.commands import provision
 from provisioning.mirror import passes
 from signup.postgresql import base as postgresql
@@ -82,7 +82,7 @@ def _work(
     connection.settings_dict.update(database)
     for name, value in configuration.items():
         setattr(settings, name, value)
-    gateway.LATE = late
+    permits.LATE = late
     postgresql.GRACE = postgresql.CANCEL_TIMEOUT = 0.5
     v2.PAGE = v3.PAGE = PAGE
     passes.LONGEST_PASS_BACK_OFF = timedelta()  # Otherwise, a slow machine would reach other boundaries.

@@ -18,6 +18,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from provisioning import gateway, services
+from provisioning.gateway import permits
 from provisioning.mirror import passes
 from provisioning.models import Account, Attempt
 from provisioning.sandbox import FAULTS, Server
@@ -44,7 +45,7 @@ def sent(settings: Settings) -> list[str]:
 def talkative(settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Log everything that a developer might log while debugging."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(permits, "LATE", 60.0)
     monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.CONSTANT_CONTACT_OAUTH2_TOKEN = True

@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from provisioning import gateway
-from provisioning.gateway import CallNotPermitted, RateLimited
+from provisioning.gateway import CallNotPermitted, RateLimited, row
 from provisioning.models import Gateway
 
 SECOND = timedelta(seconds=1)
@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Sets the database's clock, as the gateway sees it."""
 
     def at(moment: datetime) -> None:
-        monkeypatch.setattr(gateway, "_now", lambda: moment)
+        monkeypatch.setattr(row, "clock", lambda: moment)
 
     return at
 

@@ -10,7 +10,7 @@ import pytest
 
 from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning, Problem
-from provisioning.gateway import AHEAD
+from provisioning.gateway.permits import AHEAD
 from provisioning.models import Account, Attempt, Gateway
 from tests.provisioning.gateway.conftest import NOON, SECOND, closed_for, set_row, taken
 from tests.provisioning.work import account_in, at_once, now, pass_time

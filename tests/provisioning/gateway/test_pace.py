@@ -17,7 +17,7 @@ import pytest
 from django.db import connection, transaction
 
 from provisioning import gateway
-from provisioning.gateway import AHEAD, LATE
+from provisioning.gateway.permits import AHEAD, LATE
 from provisioning.models import Account, Worker
 from provisioning.sandbox import Server
 from tests.checkout import ROOT

@@ -10,7 +10,8 @@ from django.db import transaction
 from pytest_django import Settings
 
 from provisioning import gateway
-from provisioning.gateway import AHEAD, CallNotPermitted, RateLimited
+from provisioning.gateway import CallNotPermitted, RateLimited
+from provisioning.gateway.permits import AHEAD
 from tests.provisioning.gateway.conftest import NOON, SECOND, closed_for, set_row, taken
 from tests.provisioning.work import at_once, now
 

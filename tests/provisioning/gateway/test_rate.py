@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning
-from provisioning.gateway import AHEAD, LATE, SLACK, Permit, RateLimited
+from provisioning.gateway import Permit, RateLimited, permits
+from provisioning.gateway.permits import AHEAD, LATE, SLACK
 from provisioning.models import Gateway
 from tests.provisioning.gateway.conftest import NOON, SECOND, set_row, taken
 from tests.provisioning.work import at_once, now
@@ -113,7 +114,7 @@ def test_permits_follow_the_databases_clock_not_the_workers(monkeypatch: pytest.
 
 @pytest.mark.django_db(transaction=True)
 def test_no_two_workers_get_the_same_permit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "AHEAD", timedelta(hours=1))
+    monkeypatch.setattr(permits, "AHEAD", timedelta(hours=1))
     set_row(next_call_at=now() + timedelta(seconds=30))
     first = gateway.state().next_call_at
 

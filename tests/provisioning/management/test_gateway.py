@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from provisioning import gateway
+from provisioning.gateway import row
 from provisioning.models import Gateway
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +17,7 @@ NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
 def noon(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CONSTANT_CONTACT_RATE = 4.0
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 10_000
-    monkeypatch.setattr(gateway, "_now", lambda: NOON)
+    monkeypatch.setattr(row, "clock", lambda: NOON)
     gateway.state()
 
 

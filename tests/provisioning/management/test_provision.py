@@ -21,6 +21,7 @@ from pytest_django import Settings
 
 from provisioning import gateway, services
 from provisioning.database import UNREACHABLE
+from provisioning.gateway import permits
 from provisioning.management.commands import provision
 from provisioning.mirror import passes
 from provisioning.models import Account, Worker
@@ -39,12 +40,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def quick(settings: Settings, sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.PROVISION_RECHECK = 0.0
-    monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(permits, "LATE", 60.0)
     monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
     monkeypatch.setattr(provision, "BUSY", 0.01)
     monkeypatch.setitem(connection.settings_dict, "STATEMENT_TIMEOUT", None)  # The command sets it.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
+    services.workers.ending.clear()  # Other tests of this process are not about to end.
     for number, handler in handlers.items():
         signal.signal(number, handler)
 

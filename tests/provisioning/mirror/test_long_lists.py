@@ -11,6 +11,7 @@ from pytest_django import Settings
 
 from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning
+from provisioning.gateway import permits
 from provisioning.management.commands.provision import next_job
 from provisioning.models import Account, ListPass
 from provisioning.services import workers
@@ -55,8 +56,8 @@ class Provider:
 def clock(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Clock:
     settings.CONSTANT_CONTACT_RATE = RATE
     clock = Clock()
-    monkeypatch.setattr(gateway, "monotonic", lambda: clock.now)
-    monkeypatch.setattr(gateway, "sleep", clock.sleep)
+    monkeypatch.setattr(permits, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(permits, "sleep", clock.sleep)
     return clock
 
 
@@ -93,4 +94,4 @@ def test_a_pass_over_400_pages_delays_no_sign_up_by_more_than_one_call(
     assert pages == list(range(1, PAGES + 1))
     assert Account.objects.filter(state=State.CREATED).count() == len(waited) >= PAGES / 5
     assert all(provider.calls.index(name) - before <= 1 for name, (before, _) in submitted.items())
-    assert max(waited) <= 2 * gateway.SLACK / RATE + gateway.AHEAD.total_seconds()
+    assert max(waited) <= 2 * permits.SLACK / RATE + permits.AHEAD.total_seconds()

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 from pytest_django import Settings
 
-from provisioning import gateway
+from provisioning.gateway import permits
 from provisioning.mirror import passes
 from provisioning.models import Gateway
 from provisioning.services import claims
@@ -16,7 +16,7 @@ def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 1_000_000
     settings.CONSTANT_CONTACT_TIMEOUT = 10.0
     settings.PROVISION_RECHECK = 0.0
-    monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(permits, "LATE", 60.0)
     # The test's own transaction uses the one connection that a worker would close.
     monkeypatch.setattr(claims, "close_old_connections", lambda: None)
 

@@ -16,6 +16,7 @@ from pytest_django import Settings
 
 from provisioning import gateway, services
 from provisioning.constant_contact import Answer, Meaning
+from provisioning.gateway import permits
 from provisioning.mirror import passes
 from provisioning.mirror.passes import PassLost
 from provisioning.models import Account, ListPass, MovedMeanwhile
@@ -51,8 +52,8 @@ class World(RuleBasedStateMachine):
         """Accounts as the pages of staff and customers show them, fresh or stale."""
         self.course: tuple[str, timedelta, str] = ("answered", NONE, "answered")
         clock = SimpleNamespace(monotonic=lambda: self.now.total_seconds(), sleep=self.sleep)
-        monkeypatch.setattr(gateway, "monotonic", clock.monotonic)
-        monkeypatch.setattr(gateway, "sleep", clock.sleep)
+        monkeypatch.setattr(permits, "monotonic", clock.monotonic)
+        monkeypatch.setattr(permits, "sleep", clock.sleep)
         monkeypatch.setattr(claims, "time", clock)
         monkeypatch.setattr(claims, "close_old_connections", lambda: None)
         monkeypatch.setattr(workers, "client", self.client)

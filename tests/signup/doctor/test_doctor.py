@@ -19,6 +19,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from provisioning import gateway
+from provisioning.gateway import permits
 from provisioning.models import Account, Gateway, Worker
 from provisioning.sandbox import Server
 from provisioning.sealed import Sealed
@@ -34,7 +35,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(permits, "LATE", 60.0)
 
 
 def levels(findings: Iterator[Finding]) -> list[Level]:

@@ -14,7 +14,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from provisioning import gateway, signals
+from provisioning import signals
+from provisioning.gateway import permits
 from provisioning.models import Account
 from provisioning.sandbox import Provider, Server
 from signup import mails
@@ -147,7 +148,7 @@ class Hanging(EmailBackend):
 def test_a_hanging_mail_server_does_not_delay_provisioning(
     sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "LATE", 60.0)
+    monkeypatch.setattr(permits, "LATE", 60.0)
     settings.CONSTANT_CONTACT_RATE = 100
     settings.EMAIL_BACKEND = f"{__name__}.Hanging"
     told_of(State.CREATED, email="bob@nullmailer.com")

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from provisioning import gateway, services
+from provisioning.gateway import permits
 from provisioning.models import Gateway
 from provisioning.sandbox import Server
 from provisioning.services import claims
@@ -96,7 +97,7 @@ def test_a_delayed_worker_waits_for_a_short_pause_but_not_a_long_one(monkeypatch
 def test_a_machine_too_busy_to_use_a_permit_postpones_the_call(
     sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "LATE", -1.0)
+    monkeypatch.setattr(permits, "LATE", -1.0)
     account = sign_up()
     services.provision(claimed())
 
