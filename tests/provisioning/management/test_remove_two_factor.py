@@ -7,6 +7,9 @@ from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.models import StaffSession
+from tests.provisioning.admin.conftest import quick_pages
+
+__all__ = ["quick_pages"]
 
 pytestmark = pytest.mark.django_db
 
