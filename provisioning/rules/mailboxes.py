@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from provisioning.rules import normalization
+from provisioning.rules.rule import MAX_INPUT
+
 WITHOUT_DOTS = {"gmail.com", "googlemail.com"}
 """Providers that ignore the dots in an address, and deliver both of their domains to one mailbox."""
 
@@ -67,7 +70,7 @@ def mailbox(email: str) -> str:
 
 def likely(email: str) -> str:
     """Return the address that was probably meant; empty if this one looks right."""
-    name, _, domain = email.rpartition("@")
+    name, _, domain = normalization.email(email[:MAX_INPUT]).rpartition("@")
     domain = domain.lower()
     if not name or domain in DOMAINS:
         return ""

@@ -32,6 +32,13 @@ def filled_in(visit: Open) -> Page:
     return page
 
 
+def go_back_and_correct(page: Page, username: str, email: str) -> None:
+    """Send the form again, in Chromium the same copy of it. Firefox shows a new and empty one."""
+    page.go_back()
+    fill_in(page, username, email=email)
+    send(page)
+
+
 @BOTH_ENGINES
 def test_a_lost_connection(visit: Open) -> None:
     page = filled_in(visit)
@@ -92,6 +99,24 @@ def test_a_page_from_a_captive_portal(visit: Open) -> None:
     send(page)
 
     expect_to_go_on(page, NO_ANSWER)
+
+
+@BOTH_ENGINES
+def test_back_and_another_correction_is_never_lost_silently(site: Installation, visit: Open) -> None:
+    page, name = visit("/"), fresh_name()
+    fill_in(page, name, email="anna.exmaple@nullmailer.com")
+    send(page)
+    expect_heading(page, "We are creating your account")
+
+    go_back_and_correct(page, name, "anna.example@nullmailer.com")
+    expect(page.locator(".note")).to_contain_text("Changed: Email address.")
+    with site.worker():
+        expect_heading(page, "Your account is ready")
+    expect(page.locator(".next")).to_contain_text("anna.example@nullmailer.com")
+
+    go_back_and_correct(page, name, "anna@nullmailer.com")
+    expect_heading(page, "You have already sent this sign-up")
+    expect(page.get_by_role("row", name="Email address")).to_contain_text("anna.example@nullmailer.com")
 
 
 def test_a_lost_answer_creates_no_second_account(site: Installation, visit: Open) -> None:

@@ -99,7 +99,7 @@ def test_after_sending_the_page_says_what_was_sent_and_how_to_change_it(
         "Yes",
         "No",
     ):
-        assert f">{shown}</td>" in page
+        assert f'<td dir="auto" translate="no">{shown}</td>' in page
     assert f'href="/signup/{made.reference}/"' in page
     assert f'<code translate="no">{made.short_reference}</code>' in page
     assert page.count(f"?reference={made.short_reference}") == 2  # For this question, and below every page.

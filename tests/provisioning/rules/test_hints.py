@@ -32,6 +32,7 @@ def test_no_line_breaks_between_the_signs_that_are_allowed(api: str, language: s
 
 
 def test_hints_help_phones_and_password_managers() -> None:
+    assert RULES["phone"].help() == "With the country code, like +1 555 010 0199."
     assert RULES["email"].attributes()["inputmode"] == "email"
     assert RULES["username"].attributes()["autocapitalize"] == "none"
     assert RULES["password"].attributes()["autocomplete"] == "new-password"
