@@ -7,6 +7,9 @@ from urllib.parse import quote
 
 from gunicorn.glogging import Logger
 
+from signup.logs import JsonFormatter
+from signup.settings import LOG_FORMAT
+
 wsgi_app = "signup.wsgi"
 worker_class = "gthread"
 workers = 2
@@ -18,6 +21,12 @@ forwarded_allow_ips = ""  # Django decides which proxies to trust; see TRUSTED_P
 
 class AccessLogger(Logger):
     """Logs paths percent-encoded, so that nobody can forge log lines."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        if LOG_FORMAT == "json":
+            for handler in (*self.error_log.handlers, *self.access_log.handlers):
+                handler.setFormatter(JsonFormatter())
 
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> dict[str, Any]:
         return super().atoms(resp, req, environ, request_time) | {

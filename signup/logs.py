@@ -1,7 +1,15 @@
 """How the log's lines are written: the formatter and the filter that `LOGGING` in the settings names."""
 
 import logging
+import re
 import time
+from contextvars import ContextVar
+from typing import Any
+
+from pythonjsonlogger import json
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The ID of the request that is being answered; empty in a worker."""
 
 
 class UtcFormatter(logging.Formatter):
@@ -17,3 +25,24 @@ class Brief(logging.Filter):
         if getattr(record, "status_code", 500) < 500:
             record.exc_info = None
         return True
+
+
+class JsonFormatter(json.JsonFormatter):
+    """Writes each line as a JSON object, with the ID of its request and the reference of its account."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "{asctime}{levelname}{name}{message}",
+            style="{",
+            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+        )
+        self.converter = time.gmtime
+
+    def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
+        super().add_fields(log_data, record, message_dict)
+        for name in set(log_data) - {"time", "level", "logger", "message", "exc_info"}:
+            del log_data[name]  # Django adds the request, which holds what a visitor typed.
+        if request := request_id.get():
+            log_data["request_id"] = request
+        if reference := re.search(r"\breference=([0-9a-f-]{36})", record.getMessage()):
+            log_data["reference"] = reference[1]

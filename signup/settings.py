@@ -208,6 +208,7 @@ INSTALLED_APPS = [
     "provisioning.apps.TwoFactorConfig",
 ]
 MIDDLEWARE = [
+    "signup.request_ids.identify",
     "signup.middleware.trust_proxies_only",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -298,7 +299,7 @@ SECURE_HSTS_SECONDS = read("SECURE_HSTS_SECONDS", 0 if DEBUG else 365 * 24 * 60 
 SECURE_HSTS_INCLUDE_SUBDOMAINS = read("SECURE_HSTS_INCLUDE_SUBDOMAINS", not DEBUG, boolean)
 SECURE_HSTS_PRELOAD = read("SECURE_HSTS_PRELOAD", False, boolean)
 SILENCED_SYSTEM_CHECKS = ["security.W021"]  # It asks for preloading, which can't be undone for months.
-PROBES = r"^(healthz|readyz)$"
+PROBES = r"^(healthz|readyz|metrics)$"
 SECURE_REDIRECT_EXEMPT = [PROBES]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SESSION_ENGINE = "signup.sessions"
@@ -323,18 +324,21 @@ CONTENT_SECURITY_POLICY = {
 LOGIN_URL, LOGIN_REDIRECT_URL = "admin:login", "admin:index"
 CSRF_FAILURE_VIEW = "signup.views.csrf_failure"
 
+LOG_FORMAT = read("LOG_FORMAT", "text", one_of("text", "json"))
+METRICS_TOKEN = read("METRICS_TOKEN", "")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {
+        "text": {
             "class": "signup.logs.UtcFormatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
         },
+        "json": {"()": "signup.logs.JsonFormatter"},
     },
     "filters": {"brief": {"()": "signup.logs.Brief"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["brief"]}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["brief"]}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},

@@ -6,6 +6,7 @@ from django.urls import include, path
 from signup import health, views
 from signup.brand.views import logo
 from signup.doctor.public_address import reflect
+from signup.metrics import metrics
 from signup.single_sign_on import views as single_sign_on
 
 handler400 = "signup.errors.bad_request"
@@ -28,5 +29,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.alive),
     path("readyz", health.ready),
+    path("metrics", metrics, name="metrics"),
     path("healthz/reflection", reflect, name="reflect"),
 ]

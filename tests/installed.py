@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,3 +20,14 @@ def installed(program: Callable[..., Program], *arguments: Any) -> Program:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+def found(program: str, package: str) -> str:
+    """Return the path of a program, of this Debian package. If it isn't installed, skip the test, or fail it in CI."""
+
+    def find() -> str:
+        if path := shutil.which(program):
+            return path
+        raise FileNotFoundError(f"No {program}: on Debian, apt-get install {package}")
+
+    return installed(find)

@@ -59,7 +59,7 @@ def test_future_and_past_times_are_shown_relative_to_now() -> None:
 def test_the_log_stays_in_utc(settings: Settings) -> None:
     settings.TIME_ZONE = "America/New_York"
     record = logging.makeLogRecord({"created": NOON.timestamp(), "msg": "x"})
-    assert settings.LOGGING["formatters"]["line"]["class"] == f"{UtcFormatter.__module__}.UtcFormatter"
+    assert settings.LOGGING["formatters"]["text"]["class"] == f"{UtcFormatter.__module__}.UtcFormatter"
     assert UtcFormatter("{asctime}", style="{").format(record).startswith("2026-07-14 12:30:00")
 
 

@@ -1,0 +1,106 @@
+"""Metrics: what they say, who may read them, and whether Prometheus and its alerts understand them."""
+
+import re
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
+from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
+
+from provisioning import gateway
+from provisioning.models import Attempt, Gateway, Worker
+from tests.checkout import ROOT
+from tests.installed import found
+from tests.provisioning.work import State, account_in
+
+pytestmark = pytest.mark.django_db
+
+ALERTS = ROOT / "deploy" / "alerts.yml"
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached() -> None:
+    cache.clear()
+
+
+def scraped(client: Client) -> dict[str, float]:
+    """Scrape as Prometheus does, and return each sample by its name and label."""
+    response = client.get("/metrics", headers={"host": "10.0.0.7:8000"})
+    assert response.status_code == 200
+    samples = [each for family in text_string_to_metric_families(response.content.decode()) for each in family.samples]
+    return {" ".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+
+
+def test_an_installation_without_accounts_has_all_its_states_at_zero(client: Client) -> None:
+    read = scraped(client)
+
+    assert {read[f"signup_accounts {state}"] for state in State} == {0}
+    assert read["signup_gateway open"] == 1
+    assert read["signup_workers working"] == 0
+
+
+def test_what_waits_what_was_called_and_who_works_is_counted(client: Client) -> None:
+    account_in(State.CREATED, username="anna-2")
+    waiting = account_in(State.QUEUED, due_at=Now() - timedelta(seconds=90))
+    for seconds in (1, 3):
+        call = Attempt.objects.create(account=waiting, kind=Attempt.Kind.CREATE, username="anna")
+        call.complete(outcome=Attempt.Outcome.UNKNOWN, duration=timedelta(seconds=seconds))
+    Worker.objects.create(name="host:1", problem="The database is read-only.")
+    gateway.state()
+    Gateway.objects.update(day=gateway.now().date(), calls=100)
+    gateway.stop("401")
+
+    read = scraped(client)
+
+    assert (read["signup_accounts created"], read["signup_accounts queued"]) == (1, 1)
+    assert 90 <= read["signup_oldest_due_seconds"] < 150
+    assert (read["signup_calls_recent unknown"], read["signup_calls_recent created"]) == (2, 0)
+    assert read["signup_call_seconds 0.5"] == 2
+    assert read["signup_quota_left"] == 9900
+    assert read["signup_gateway stopped"] == 1
+    assert read["signup_workers held up"] == 1
+
+
+def test_a_token_is_required_where_one_is_set(client: Client, settings: Settings) -> None:
+    settings.METRICS_TOKEN = "canary-metrics"
+    for header, status in (("Bearer canary-metrics", 200), ("Bearer wrong", 403), ("canary-metrics", 403), ("", 403)):
+        assert client.get("/metrics", headers={"authorization": header}).status_code == status
+
+
+def test_without_a_token_only_this_machine_may_read_and_no_proxy_for_strangers(client: Client) -> None:
+    assert client.get("/metrics", REMOTE_ADDR="10.0.0.7").status_code == 403
+    assert client.get("/metrics", headers={"x-forwarded-for": "203.0.113.7"}).status_code == 403
+
+
+def test_without_the_database_there_are_no_numbers(client: Client) -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError
+
+    with connection.execute_wrapper(refuse):
+        assert client.get("/metrics").status_code == 503
+
+
+def test_every_alert_is_valid_and_about_metrics_that_exist(client: Client) -> None:
+    account_in(State.QUEUED)
+    subprocess.run([found("promtool", "prometheus"), "check", "rules", ALERTS], check=True, capture_output=True)
+
+    named = set(re.findall(r"signup_\w+", ALERTS.read_text()))
+
+    assert named <= {name.partition(" ")[0] for name in scraped(client)}
+
+
+def test_prometheus_finds_nothing_to_improve(client: Client, tmp_path: Path) -> None:
+    checked = subprocess.run(
+        [found("promtool", "prometheus"), "check", "metrics"],
+        input=client.get("/metrics").content,
+        capture_output=True,
+        check=False,
+    )
+
+    assert (checked.returncode, checked.stderr) == (0, b"")
