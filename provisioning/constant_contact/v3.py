@@ -52,7 +52,7 @@ PROPERTIES = {v3: v2 for v2, v3 in NAMES.items()}
 
 @dataclass
 class Tokens:
-    """The access token that all threads of this process share; with `fetching` only one thread fetches at a time."""
+    """An access token of a partner; with `fetching` only one thread fetches it at a time."""
 
     fetching: threading.Lock = field(default_factory=threading.Lock)
     token: str = field(default="", repr=False)
@@ -69,13 +69,14 @@ class Tokens:
             self.token = ""
 
 
-_tokens: dict[Credentials, Tokens] = {}
+TOKENS: dict[Credentials, Tokens] = {}
+"""The access token for each partner's credentials, which all threads of this process share."""
 
 
 class V3(Client):
     def __init__(self, credentials: Credentials, *, timeout: float) -> None:
         super().__init__(credentials, timeout=timeout)
-        self._tokens = _tokens.setdefault(credentials, Tokens())
+        self._tokens = TOKENS.setdefault(credentials, Tokens())
 
     def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
         request = {NAMES.get(name, name): value for name, value in properties.items() if value not in (None, "", False)}

@@ -11,7 +11,7 @@ from tests.provisioning.sandbox.partner import provider
 @pytest.fixture
 def sandbox(settings: Settings, api: str) -> Iterator[Server]:
     """Start a new sandbox with the credentials in the settings, and point the settings at it."""
-    for tokens in v3._tokens.values():  # A port may be reused, but a new sandbox doesn't know old tokens.
+    for tokens in v3.TOKENS.values():  # A port may be reused, but a new sandbox doesn't know old tokens.
         tokens.token = ""
     with Server(provider()) as server:
         settings.CONSTANT_CONTACT_URL, settings.CONSTANT_CONTACT_TOKEN_URL = server.url, server.token_url

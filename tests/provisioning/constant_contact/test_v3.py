@@ -22,7 +22,7 @@ TOKEN = "canary-jwt"
 
 @pytest.fixture(autouse=True)
 def _no_token_from_another_test() -> None:
-    v3._tokens.clear()
+    v3.TOKENS.clear()
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_waiting_for_a_token_times_out(monkeypatch: pytest.MonkeyPatch, tokens: 
     monkeypatch.setattr(v3, "TOKEN_TIMEOUT", 0.1)
     with peer(answering(201, CREATED)) as api:
         one = client(api, tokens)
-        with v3._tokens[one.credentials].fetching:
+        with v3.TOKENS[one.credentials].fetching:
             answer = one.create(ANNA)
     assert (answer.meaning, tokens.requests, api.requests) == (Meaning.UNSENT, [], [])
 
@@ -277,6 +277,6 @@ def test_no_answer_shows_a_secret(tokens: Peer) -> None:
     answer = ask(tokens, answering(500, json.dumps({"error_key": "k", "error_message": said})))
     assert "canary" not in repr(answer)
     with peer(answering(401, json.dumps({"error_key": "k", "error_message": "canary-secret"}))) as refusing:
-        v3._tokens.clear()
+        v3.TOKENS.clear()
         assert "canary" not in repr(ask(refusing, answering(201, CREATED)))
-    assert "canary" not in repr(v3._tokens)
+    assert "canary" not in repr(v3.TOKENS)

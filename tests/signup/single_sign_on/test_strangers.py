@@ -189,7 +189,7 @@ def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
     settings.OIDC_ISSUER = openid.issuer
     clients = [Client() for _ in range(12)]
     backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: module.AT_ONCE + 1]]
-    module.metadata_cache._known["token_endpoint"] = hanging.issuer
+    module.metadata_cache.of(None)["token_endpoint"] = hanging.issuer
 
     with ThreadPoolExecutor(module.AT_ONCE) as pool:
         stuck = [pool.submit(visit, back, client) for back, client in zip(backs, clients, strict=False)][:-1]
@@ -219,7 +219,7 @@ def test_redirects_of_the_provider_are_not_followed(client: Client, settings: Se
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert client.get("/login/").status_code == 302
-        module.metadata_cache._known["jwks_uri"] = f"http://127.0.0.1:{server.server_port}/jwks"
+        module.metadata_cache.of(None)["jwks_uri"] = f"http://127.0.0.1:{server.server_port}/jwks"
         back = Person(client, "anna").log_in().removeprefix(PAGE)
         assert client.get(back).status_code == 403
         server.shutdown()

@@ -198,9 +198,10 @@ def test_credentials_in_any_script_authenticate() -> None:
 @pytest.mark.parametrize("key", ["канарейка", "canary\r\nkey"])
 def test_a_request_that_cannot_be_sent_was_not_sent(sandbox: Server, key: str) -> None:
     """It has a v3 header that no HTTP library sends."""
-    v3._tokens.clear()
+    v3.TOKENS.clear()
     one = connect("v3", replace(CREDENTIALS, url=sandbox.url, api_key=key), timeout=5)
-    one._tokens.token, one._tokens.until = "token", time.monotonic() + 999  # type: ignore[attr-defined]
+    shared = v3.TOKENS[one.credentials]
+    shared.token, shared.until = "token", time.monotonic() + 999
     assert one.create(ANNA).meaning == Meaning.UNSENT
 
 

@@ -54,7 +54,7 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("netrc")
 def test_a_netrc_file_never_replaces_our_credentials() -> None:
-    v3._tokens.clear()
+    v3.TOKENS.clear()
     token = answering(200, '{"access_token": "canary-jwt"}')
     with peer(token) as tokens, peer(answering(201, '{"id": "1"}')) as provider:
         credentials = replace(CREDENTIALS, url=provider.url, token_url=tokens.url)
