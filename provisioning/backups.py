@@ -17,8 +17,8 @@ from provisioning import gateway
 from provisioning.models import Account, Attempt
 
 RESTORED = (
-    "The database was restored from a backup. Accounts that wait here may have been created since, and newer sign-ups"
-    " are missing; docs/operations.md says what to check before you resume."
+    "The database was restored from a backup. Accounts that are waiting here may have been created since, and newer"
+    " sign-ups are missing. Before you resume, check what docs/operations.md lists."
 )
 
 

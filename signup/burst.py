@@ -139,6 +139,6 @@ def _text(burst: Burst) -> tuple[str, str]:
         return "The burst of sign-ups is over", f"No sign-up has been held for an hour. {waiting}"
     return (
         "Sign-ups are being held",
-        "Many more people than usual signed up within an hour. Sign-ups that look alike are held; all others go on as"
-        f" usual. {waiting}",
+        "Many more people than usual signed up within an hour. Sign-ups that look alike are held; all others continue"
+        f" as usual. {waiting}",
     )

@@ -170,7 +170,7 @@ def _single_sign_on() -> Iterator[checks.CheckMessage]:
         )
     if not ways:
         yield checks.Error(
-            "Nobody could sign up: with single sign-on, customers must prove who they are, and there is no way to.",
+            "Nobody could sign up: single sign-on is on, but customers have no way to log in.",
             hint="Set OIDC_ISSUER for logins at your identity provider, SIGNUP_LINK_KEY for signed links, or both.",
             id="signup.E016",
         )

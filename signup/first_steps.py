@@ -48,7 +48,7 @@ def _test() -> Step:
     if Account.objects.filter(state=Account.State.CREATED).exists():
         return Step(name, True, "Constant Contact has created an account.", accounts)
     if Account.objects.exists():
-        return Step(name, False, "Somebody has signed up, but no account is created yet.", accounts)
+        return Step(name, False, "Somebody has signed up, but no account has been created yet.", accounts)
     return Step(name, False, "Fill out the form as a customer would, and watch the account arrive.", reverse("sign_up"))
 
 
@@ -58,10 +58,10 @@ def _email() -> Step:
         text = "Customers who close the page hear nothing until EMAIL_URL names a mail server."
         return Step(name, False, text, reverse("admin:health"))
     if SentMail.objects.filter(problem="").exists():
-        return Step(name, True, "Your mail server takes emails to customers.", page)
+        return Step(name, True, "Your mail server accepts emails to customers.", page)
     if failed := SentMail.objects.last():
         return Step(name, False, f"The last email may not have been sent: {failed.problem}.", page)
-    return Step(name, True, "A mail server is set. No email was needed yet.", page)
+    return Step(name, True, "A mail server is set. No email has been needed yet.", page)
 
 
 def _team() -> Step:

@@ -30,7 +30,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     """Answer 200 if sign-ups can be stored, and otherwise 503 with the reason. Storing them needs no worker."""
     try:
         if not is_migrated():
-            return _not_ready("Migrations are to be applied: manage.py migrate")
+            return _not_ready("The database is not up to date. Run: manage.py migrate")
         try_to_store()
         return JsonResponse({"status": "ready", "workers": Worker.objects.alive().count()})
     except Error as error:

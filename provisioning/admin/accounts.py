@@ -136,7 +136,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         """
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not all(key.isdecimal() and len(key) < 19 for key in chosen):
-            messages.error(request, "Nothing was done. Choose accounts from the list.")
+            messages.error(request, "Nothing was done. Select one or more accounts in the list first.")
             return redirect(request.get_full_path())
         everything = request.POST.get("select_across") == "1"
         return super().response_action(request, queryset if everything else self.get_queryset(request), *rest, **named)

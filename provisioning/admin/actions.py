@@ -124,7 +124,8 @@ def _assignment(account: Account, values: Mapping[str, Any]) -> str:
 
 DOUBT = (
     "An account marked below may exist at Constant Contact because a call for it was never answered. After this step,"
-    " it is no longer looked up. Check your account list there for its username, and cancel it if you don't want it."
+    " we stop looking for it. Check your account list there for its username, and cancel the account if you don't"
+    " want it."
 )
 
 ACTIONS = (

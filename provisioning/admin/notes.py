@@ -20,7 +20,7 @@ class NoteForm(forms.Form):
         label="Note",
         max_length=AuditEntry._meta.get_field("note").max_length,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 40}),
-        help_text="Only staff read it. It can't be changed, and is erased with the customer's data.",
+        help_text="Only staff can read it. It can't be changed later, and is erased with the customer's data.",
     )
 
 

@@ -40,7 +40,7 @@ CALLS: dict[tuple[str, str], tuple[str, str]] = {
         "",
     ),
     (Kind.CREATE, Outcome.UNUSABLE): (
-        "The call got an answer that creating an account never gives. Nothing was created.",
+        "Constant Contact's answer doesn't fit this call. Nothing was created.",
         "bad",
     ),
     (Kind.CREATE, Outcome.UNKNOWN): (

@@ -168,7 +168,7 @@ def _tasks(workers: list[Worker]) -> list[Task]:
             hindered,
             f"A worker is held up: {hindered}",
             reverse("admin:provisioning_worker_changelist"),
-            "It retries automatically. If this stays, ask whoever runs this installation to look at the database.",
+            "It retries automatically. If it lasts, ask whoever runs this installation to check the database.",
         ),
         (
             failing,

@@ -86,4 +86,4 @@ def confirm(request: HttpRequest) -> HttpResponse:
 def _check_password(request: HttpRequest, password: str) -> None:
     user = request.user
     if authenticate(request, username=user.get_username(), password=password) != user:
-        raise ValidationError("This is not your password. Try again.")
+        raise ValidationError("This password is wrong. Try again.")

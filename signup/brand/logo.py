@@ -39,7 +39,7 @@ def read(content: bytes) -> Logo:
     """Read the logo in a file. ValidationError says what is wrong with it and how to fix it."""
     if len(content) > MOST_BYTES:
         raise ValidationError(
-            "This file has %(size)d KB, which is slow on a phone. Use an SVG, or an image of up to %(most)d KB.",
+            "This file is %(size)d KB, which is slow on a phone. Use an SVG, or an image of up to %(most)d KB.",
             code="large",
             params={"size": len(content) / 1000, "most": MOST_BYTES / 1000},
         )

@@ -115,7 +115,7 @@ def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
 
 def _refused(what: str) -> ValidationError:
     return ValidationError(
-        'A logo may only hold shapes, and this SVG file has %(what)s in it. Export it as "plain" or "optimized" SVG, '
+        'A logo may contain only shapes, but this SVG file contains %(what)s. Export it as "plain" or "optimized" SVG, '
         "or as PNG.",
         code="unsafe",
         params={"what": what},

@@ -29,7 +29,7 @@ def check_database() -> Iterator[Finding]:
     try:
         if health.is_migrated():
             health.try_to_store()
-            yield ok("Database", "It is migrated, and a sign-up can be stored.")
+            yield ok("Database", "All migrations are applied, and a sign-up can be stored.")
         else:
             yield failure("Database", "Migrations are missing.", "Run: python manage.py migrate")
     except Error as error:

@@ -9,13 +9,13 @@ from django.core import mail
 
 from signup.doctor.findings import Finding, failure, ok
 
-TEXT = "This is a test message from the sign-up page's doctor. If you can read it, emails arrive.\n"
+TEXT = "This is a test message from your sign-up page (manage.py doctor). If you can read it, emails arrive.\n"
 
 
 def check(to: str = "") -> Iterator[Finding]:
     """Log in to the mail server, and send a test message if there is an address for it."""
     if not settings.EMAIL_URL:
-        yield ok("Email", "No mail server is set, so customers get no emails.")
+        yield ok("Email", "No mail server is set, so customers get no emails. To send them, set EMAIL_URL.")
         return
     try:
         backend = mail.get_connection()
@@ -26,6 +26,6 @@ def check(to: str = "") -> Iterator[Finding]:
     except Exception as error:
         reason = f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()
         fix = "Check EMAIL_URL and DEFAULT_FROM_EMAIL."
-        yield failure("Email", f"The mail server does not take emails: {reason}.", fix)
+        yield failure("Email", f"The mail server did not accept the email: {reason}.", fix)
     else:
         yield ok("Email", "A test message was sent." if to else "The login works. To send a test message, use --email.")

@@ -42,7 +42,7 @@ def check_connection() -> Iterator[Finding]:
     except OSError:
         yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
     else:
-        yield ok(SUBJECT, f"{host} is reached, and its certificate is valid.")
+        yield ok(SUBJECT, f"Connected to {host}; its certificate is valid.")
         yield _compare_clocks(headers.get("Date", ""))
 
 
@@ -70,7 +70,9 @@ def _compare_clocks(date: str) -> Finding:
 def check_credentials() -> Iterator[Finding]:
     """Read one page of the account list, as one call through the gateway."""
     if pause := gateway.current_pause():
-        yield failure("Credentials", f"No call may be made: {pause.reason}", "See the admin's overview.")
+        yield failure(
+            "Credentials", f"Sending is paused or stopped: {pause.reason}", "The overview in the admin says what to do."
+        )
         return
     answer = inspection.read_list()
     if answer.is_list:
@@ -84,7 +86,7 @@ def check_quota() -> Iterator[Finding]:
     used, quota = gateway.calls_today(), settings.CONSTANT_CONTACT_DAILY_QUOTA
     text = f"{used} of {quota} calls are used today (UTC)."
     if used >= HIGH_USE * quota:
-        yield warning("Quota", text, "If this repeats, ask Constant Contact for a higher quota.")
+        yield warning("Quota", text, "If this happens often, ask Constant Contact for a higher quota.")
     else:
         yield ok("Quota", text)
 
@@ -95,5 +97,5 @@ def check_calibration() -> Iterator[Finding]:
     elif names := gateway.state().list_names:
         yield ok("Account list", f"With v3, it shows {names}s.")
     else:
-        fix = "It is known after the first account. To create one now: python manage.py doctor --create"
+        fix = "The first account will show it. To create one now: python manage.py doctor --create"
         yield warning("Account list", "It is not known yet whether v3's list shows usernames.", fix)

@@ -76,7 +76,7 @@ def check(url: str) -> Iterator[Finding]:
         yield failure(SUBJECT, "The page refuses the host name.", "Pass Host on, and list it in ALLOWED_HOSTS.")
     elif status != 200:
         fix = "Check that the address leads to this installation, with this SECRET_KEY."
-        yield failure(SUBJECT, f"{url} answers {status}, and not as this page does.", fix)
+        yield failure(SUBJECT, f"{url} answers {status}, but not with this page.", fix)
     else:
         yield from _judge(url, json.loads(body), json.loads(_ask(url, PAUSE)[1]))
 
@@ -98,7 +98,7 @@ def _judge(url: str, seen: dict[str, Any], seen_slowly: dict[str, Any]) -> Itera
     if seen_slowly["slow"]:
         fix = "Turn on request buffering: sixteen slow connections can freeze the page."
         problems.append(warning(SUBJECT, "It doesn't buffer requests.", fix))
-    yield from problems or [ok(SUBJECT, f"Requests to {url} arrive as they should.")]
+    yield from problems or [ok(SUBJECT, f"Requests to {url} arrive correctly.")]
 
 
 def _ask(url: str, pause: float = 0) -> tuple[int, bytes]:

@@ -23,7 +23,11 @@ ENDS = (*Account.FINAL, Account.State.REJECTED)
 def create_account() -> Iterator[Finding]:
     """Sign up with an address at nullmailer.com, which is reserved for tests, and look for the account in the list."""
     if settings.CONSTANT_CONTACT_IDP_PROVIDER:
-        yield warning(SUBJECT, "With single sign-on, no account can be made up.", "Sign up once yourself.")
+        yield warning(
+            SUBJECT,
+            "With single sign-on, the doctor can't sign up: only a real customer can log in.",
+            "Sign up once yourself.",
+        )
         return
     if not Worker.objects.alive().exists():
         yield failure(SUBJECT, "No worker is running to create it.", "Start one: python manage.py provision")

@@ -248,7 +248,7 @@ def test_an_accounts_token_is_shown_after_fresh_proof(
     page.get_by_role("link", name="Show access token").click()
     page.get_by_label("Your password").fill("guess")
     page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_text("This is not your password.")).to_be_visible()
+    expect(page.get_by_text("This password is wrong.")).to_be_visible()
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Show access token").click()

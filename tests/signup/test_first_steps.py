@@ -65,7 +65,7 @@ def test_credentials_are_done_once_constant_contact_accepts_them(steps: Steps, s
 
 def test_a_test_is_done_once_an_account_is_created(steps: Steps) -> None:
     account(State.QUEUED)
-    assert steps()["A test sign-up"].text == "Somebody has signed up, but no account is created yet."
+    assert steps()["A test sign-up"].text == "Somebody has signed up, but no account has been created yet."
     account(State.CREATED)
     assert "A test sign-up" in done(steps)
 

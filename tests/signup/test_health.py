@@ -80,7 +80,10 @@ def test_not_ready_while_a_migration_is_missing(client: Client) -> None:
     response = client.get("/readyz")
 
     assert response.status_code == 503
-    assert response.json() == {"status": "not ready", "reason": "Migrations are to be applied: manage.py migrate"}
+    assert response.json() == {
+        "status": "not ready",
+        "reason": "The database is not up to date. Run: manage.py migrate",
+    }
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from provisioning import backups
 
 
 class Command(BaseCommand):
-    help = "Write a backup of the database to a new file. Keep SEALING_KEYS too, in another place."
+    help = "Write a backup of the database to a new file. Also keep SEALING_KEYS, in another place."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="a new file, or - for standard output")
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             if str(path) == "-":
                 write_to_stdout()
             elif path.exists():
-                raise CommandError(f"{path} exists already.")
+                raise CommandError(f"{path} already exists. Choose a new name.")
             else:
                 backups.write(path)
                 self.stdout.write(f"Wrote {path} ({path.stat().st_size:,} bytes).")

@@ -22,7 +22,7 @@ from provisioning import backups
 from provisioning.models import Account
 from provisioning.services import open_newest
 
-NO_RIGHT = "The drill needs a second database. Let the role create one: ALTER ROLE {} CREATEDB"
+NO_RIGHT = "The drill needs a second database. Allow the role to create one: ALTER ROLE {} CREATEDB"
 Environment = dict[str, str]
 
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         code = "from provisioning.models import Account; print(Account.objects.count())"
         restored = int(require(copied, "shell", "--no-imports", "-c", code))
         if not before <= restored <= Account.objects.count():
-            raise CommandError(f"The copy has {restored} accounts, and there were {before}.")
+            raise CommandError(f"The copy has {restored} accounts, but the original had {before}.")
         self.stdout.write(f"Backed up and restored {restored} accounts in {took:.1f} seconds. The keys open them.")
 
     def rotate(self, copied: Environment, before: int, took: float) -> None:

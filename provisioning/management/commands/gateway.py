@@ -16,14 +16,14 @@ class Command(BaseCommand):
     help = "Show the status of the gateway to Constant Contact, or resume it once the cause of a stop is fixed."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("do", nargs="?", choices=["resume"], help="let calls start again after a stop or a pause")
+        parser.add_argument("do", nargs="?", choices=["resume"], help="resume sending after a stop or a pause")
 
     def handle(self, *, do: str | None, **options: Any) -> None:
         if do == "resume":
             gateway.resume()
         pause, row = gateway.current_pause(), gateway.state()
         if pause is None:
-            self.stdout.write("Open: calls are being made.")
+            self.stdout.write("Running: calls are being made.")
         elif pause.until:
             self.stdout.write(f"Paused until {pause.until:{TIME}}: {pause.reason}")
         else:

@@ -43,7 +43,7 @@ SETTLING = 10.0
 
 
 class Command(BaseCommand):
-    help = "Create submitted accounts at Constant Contact. On SIGTERM it settles calls in flight, then ends."
+    help = "Create submitted accounts at Constant Contact. On SIGTERM, finish the calls in progress, then stop."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -21,4 +21,4 @@ class Command(BaseCommand):
         erased = 0
         while some := services.purge(days):
             erased += some
-        self.stdout.write(f"Erased {erased} accounts.")
+        self.stdout.write(f"Accounts erased: {erased}")

@@ -28,4 +28,6 @@ class Command(BaseCommand):
         for session in StaffSession.objects.filter(user=user).select_related("session"):
             session.session.delete()
         log.warning("second factor removed user=%s by=command", user.pk)
-        self.stdout.write("Removed. The password alone is enough now." if removed else "There was no second factor.")
+        self.stdout.write(
+            "Removed. They now log in with their password alone." if removed else "There was no second factor."
+        )

@@ -10,18 +10,21 @@ from provisioning import services
 
 
 class Command(BaseCommand):
-    help = "Seal kept passwords and access tokens with the first of SEALING_KEYS, so that older keys can be destroyed."
+    help = (
+        "Seal all stored passwords and access tokens with the first key in SEALING_KEYS, so that older keys can be"
+        " destroyed."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--discard",
             action="store_true",
-            help="give up secrets whose key is lost, and close accounts that need one",
+            help="discard secrets whose key is lost, and close accounts that need them",
         )
 
     def handle(self, *, discard: bool, **options: Any) -> None:
         if discard:
-            self.stdout.write(f"Gave up {services.discard_lost()} secrets that no key opens.")
+            self.stdout.write(f"Discarded {services.discard_lost()} secrets that no key opens.")
         resealed, lost = services.reseal()
         self.stdout.write(f"Sealed {resealed} secrets with the first of SEALING_KEYS.")
         if lost:

@@ -16,7 +16,7 @@ from provisioning.models import Worker
 
 
 class Command(BaseCommand):
-    help = "Restore a backup, and migrate it. Sending is stopped, until you resume it."
+    help = "Restore a backup, and apply migrations. Sending stays stopped until you resume it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="a backup, or - for standard input")
@@ -35,7 +35,9 @@ class Command(BaseCommand):
             raise CommandError(f"There is no file {path}.")
         if backups.has_accounts():
             if not replace:
-                raise CommandError("The database has accounts. To replace them, back it up, and add --replace.")
+                raise CommandError(
+                    "The database already has accounts. To replace them, back it up first, then add --replace."
+                )
             if Worker.objects.alive().exists():
                 raise CommandError("A worker is running. Stop the page and all workers first.")
         try:
@@ -46,4 +48,4 @@ class Command(BaseCommand):
         Worker.objects.all().delete()
         backups.distrust()
         call_command("check_keys", stdout=self.stdout)
-        self.stdout.write("Restored. Sending is stopped; docs/operations.md says what to check before you resume it.")
+        self.stdout.write("Restored. Sending is stopped. Before you resume it, check what docs/operations.md lists.")

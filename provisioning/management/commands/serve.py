@@ -11,7 +11,10 @@ from provisioning.management.processes import run_together
 
 
 class Command(BaseCommand):
-    help = "Run the web server and a worker until told to end. If one of them ends, this ends too: then restart it."
+    help = (
+        "Run the web server and a worker until stopped. If one of them ends, the other is stopped too, so that a"
+        " service manager can restart both."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--bind", default="127.0.0.1:8000", metavar="ADDRESS", help="(default: %(default)s)")

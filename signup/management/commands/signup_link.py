@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         host = next(iter(named_hosts()), "localhost")
-        parser.add_argument("id", help="your unique ID of the customer")
+        parser.add_argument("id", help="your own unique ID for the customer")
         parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help="values to fill in on the form")
         parser.add_argument("--page", default=f"https://{host}/", help="the sign-up page's address (%(default)s)")
 

@@ -183,7 +183,7 @@ def test_purging_by_hand_erases_every_account_that_is_old_enough(
     for _ in range(5):
         make(State.CLOSED, submitted_at=timezone.now() - timedelta(days=11))
     call_command("purge", days=10)
-    assert capsys.readouterr().out == "Erased 5 accounts.\n"
+    assert capsys.readouterr().out == "Accounts erased: 5\n"
 
 
 def test_purging_requires_an_age(db: None) -> None:

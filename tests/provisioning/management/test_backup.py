@@ -54,7 +54,7 @@ def backup(waiting: Account, tmp_path: Path) -> Iterator[Path]:
 def test_a_backup_is_private_complete_and_never_overwritten(backup: Path) -> None:
     assert backup.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in backup.parent.iterdir()] == [backup.name]
-    with pytest.raises(CommandError, match="exists already"):
+    with pytest.raises(CommandError, match="already exists"):
         run("backup", str(backup))
     assert b"canary-password" not in backup.read_bytes()
 
@@ -74,7 +74,7 @@ def test_a_restored_account_is_as_it_was_and_is_sent_only_after_a_look(backup: P
 
 
 def test_accounts_are_replaced_only_on_request_and_not_under_a_worker(backup: Path) -> None:
-    with pytest.raises(CommandError, match="The database has accounts"):
+    with pytest.raises(CommandError, match="The database already has accounts"):
         run("restore", str(backup))
     Worker.objects.create(name="host:1")
     with pytest.raises(CommandError, match="A worker is running"):

@@ -29,7 +29,7 @@ def told(*arguments: str) -> list[str]:
 
 def test_an_open_gateway_shows_todays_calls_and_the_rate() -> None:
     Gateway.objects.update(day=NOON.date(), calls=12)
-    assert told() == ["Open: calls are being made.", "Calls today: 12 of 10000", "Rate: 4 per second"]
+    assert told() == ["Running: calls are being made.", "Calls today: 12 of 10000", "Rate: 4 per second"]
 
 
 def test_yesterdays_calls_are_not_shown() -> None:
@@ -52,7 +52,7 @@ def test_a_stop_shows_since_when_and_why_and_what_to_do() -> None:
 
 def test_resume_reopens_the_gateway_and_says_so() -> None:
     gateway.stop("for a test")
-    assert told("resume")[0] == "Open: calls are being made."
+    assert told("resume")[0] == "Running: calls are being made."
     assert gateway.current_pause() is None
 
 

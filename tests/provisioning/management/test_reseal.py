@@ -97,7 +97,7 @@ def test_secrets_whose_key_is_lost_for_good_can_be_given_up(three: None, setting
 
     call_command("reseal", "--discard", stdout=out)
 
-    assert out.getvalue().startswith("Gave up 2 secrets that no key opens.\n")
+    assert out.getvalue().startswith("Discarded 2 secrets that no key opens.\n")
     states = dict(Account.objects.values_list("username", "state"))
     assert (states["anna-jones"], states["anna-4"]) == (State.CLOSED, State.QUEUED)
     call_command("check_keys")
