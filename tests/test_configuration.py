@@ -124,7 +124,7 @@ EMAIL_URL=smtp+tls://signup:canary#@mail.example.com
 """
 
 
-def test_what_would_be_misread_is_an_error_without_its_value(checkout: Checkout) -> None:
+def test_a_line_that_would_be_misread_is_reported_without_its_value(checkout: Checkout) -> None:
     (checkout.directory / ".env").write_text(MISREAD)
 
     told = checkout.run("manage.py", "check").stderr
@@ -152,7 +152,7 @@ def test_a_secret_in_another_encoding_is_an_error(checkout: Checkout) -> None:
     assert "SECRET_KEY is not in UTF-8." in checkout.run("manage.py", "check").stderr
 
 
-def test_a_byte_order_mark_changes_nothing(checkout: Checkout) -> None:
+def test_a_byte_order_mark_is_ignored(checkout: Checkout) -> None:
     (checkout.directory / "secret").write_text("\ufeffsigns everything\n")
     (checkout.directory / ".env").write_text("\ufeffBRAND_NAME=Alder\nSECRET_KEY_FILE=secret\n")
 

@@ -121,7 +121,7 @@ def test_a_brand_can_be_previewed_before_customers_see_it(open_admin: OpenAdmin,
     expect(visit("/").get_by_role("heading", level=1)).to_have_text("Bring your regulars back")
 
 
-def test_what_is_typed_is_shown_beside_the_form_on_a_phone_and_on_a_computer(open_admin: OpenAdmin) -> None:
+def test_typed_values_are_previewed_on_a_phone_and_on_a_computer(open_admin: OpenAdmin) -> None:
     page = open_admin(width=1600)
     entries = page.evaluate("history.length")
     phone, computer = (

@@ -102,7 +102,7 @@ def test_a_page_from_a_captive_portal(visit: Open) -> None:
 
 
 @BOTH_ENGINES
-def test_back_and_another_correction_is_never_lost_silently(site: Installation, visit: Open) -> None:
+def test_going_back_and_correcting_again_is_never_lost_silently(site: Installation, visit: Open) -> None:
     page, name = visit("/"), fresh_name()
     fill_in(page, name, email="anna.exmaple@nullmailer.com")
     send(page)

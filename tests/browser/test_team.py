@@ -59,7 +59,7 @@ def tick_both_and_choose(page: Page, action: str) -> None:
     page.locator("select[name=action]").select_option(action)
 
 
-def test_two_staff_share_a_day_in_the_admin(visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
+def test_a_day_of_two_staff_members_in_the_admin(visit: Open, database: PostgreSQL, tmp_path: Path) -> None:
     with Installation(tmp_path, DATABASE_URL=database.url) as site:
         site.manage("shell", "-v0", "-c", TEAM_AND_THEIR_WORK)
         ana, ben = log_in(visit, site, "ana"), log_in(visit, site, "ben")

@@ -264,7 +264,7 @@ class TestInFrontOfThePage:
         return ask(nginx, "/", "POST", urlencode(TYPED | own | hidden), **headers).status
 
 
-def test_the_doctor_finds_nothing_wrong_with_it(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_finds_no_problems(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
     _installation, nginx = behind
     monkeypatch.setenv("SSL_CERT_FILE", str(nginx.certificate))
 

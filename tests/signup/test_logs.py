@@ -50,7 +50,7 @@ def test_every_response_has_an_id_which_only_a_trusted_proxy_may_give(client: Cl
 
 
 @pytest.mark.slow
-def test_all_of_a_worker_s_lines_are_json_if_wanted(checkout: Checkout) -> None:
+def test_all_of_a_workers_lines_can_be_json(checkout: Checkout) -> None:
     checkout.environment |= {"LOG_FORMAT": "json", "DEBUG": "true"}
     code = "import django, logging; django.setup(); logging.getLogger('x').warning('a\\nb')"
     checkout.environment["DJANGO_SETTINGS_MODULE"] = "signup.settings"

@@ -45,7 +45,7 @@ def test_an_installation_without_accounts_has_all_its_states_at_zero(client: Cli
     assert read["signup_workers working"] == 0
 
 
-def test_what_waits_what_was_called_and_who_works_is_counted(client: Client) -> None:
+def test_accounts_calls_and_workers_are_counted(client: Client) -> None:
     account_in(State.CREATED, username="anna-2")
     waiting = account_in(State.QUEUED, due_at=Now() - timedelta(seconds=90))
     for seconds in (1, 3):
@@ -95,7 +95,7 @@ def test_every_alert_is_valid_and_about_metrics_that_exist(client: Client) -> No
     assert named <= {name.partition(" ")[0] for name in scraped(client)}
 
 
-def test_prometheus_finds_nothing_to_improve(client: Client, tmp_path: Path) -> None:
+def test_prometheus_accepts_the_metrics_without_warnings(client: Client, tmp_path: Path) -> None:
     checked = subprocess.run(
         [found("promtool", "prometheus"), "check", "metrics"],
         input=client.get("/metrics").content,

@@ -54,7 +54,9 @@ def test_the_final_page_says_where_to_look_for_the_email(client: Client, page_of
 
 
 @pytest.mark.parametrize("state", sorted(WAITING))
-def test_the_step_is_creating_only_where_that_is_under_way(client: Client, page_of: PageOf, state: State) -> None:
+def test_the_step_is_creating_only_while_an_account_is_being_created(
+    client: Client, page_of: PageOf, state: State
+) -> None:
     page = client.get(page_of(account(state))).content.decode()
 
     assert current_step(page) == ("Received" if state == State.HELD else "Creating")

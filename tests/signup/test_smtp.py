@@ -75,14 +75,14 @@ def real_mail(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     [drip(b"220-wait\r\n"), drip(b"2"), greet_and_drip],
     ids=["line by line", "byte by byte", "after its greeting"],
 )
-def test_a_server_that_drips_its_answer_is_given_up(talk: Talk) -> None:
+def test_a_server_that_drips_its_answer_is_timed_out(talk: Talk) -> None:
     with mail_server(talk) as port, pytest.raises(SMTPException):
         get_connection(port=port).send_messages(
             [EmailMessage("Ready", "Ready", "signup@example.com", ["anna@example.com"])]
         )
 
 
-def test_a_server_that_drips_over_tls_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_drips_over_tls_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certify(tmp_path / "certificate", tmp_path / "key")
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     theirs.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
@@ -100,7 +100,7 @@ def test_a_server_that_drips_over_tls_is_given_up(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.django_db
-def test_an_email_that_a_dripping_server_did_not_take_is_tried_again(settings: Settings) -> None:
+def test_an_email_is_retried_after_a_dripping_server_did_not_take_it(settings: Settings) -> None:
     settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
     settings.DEFAULT_FROM_EMAIL = "signup@example.com"
     told_of(Account.State.CREATED)
@@ -113,7 +113,7 @@ def test_an_email_that_a_dripping_server_did_not_take_is_tried_again(settings: S
 
 
 @pytest.mark.django_db
-def test_a_process_that_is_to_end_begins_no_email(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ending_process_starts_no_email(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
     told_of(Account.State.CREATED)
     monkeypatch.setattr(sending, "ending", SimpleNamespace(is_set=lambda: True))

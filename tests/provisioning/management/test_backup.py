@@ -59,7 +59,7 @@ def test_a_backup_is_private_complete_and_never_overwritten(backup: Path) -> Non
     assert b"canary-password" not in backup.read_bytes()
 
 
-def test_a_restored_account_is_as_it_was_and_is_sent_only_after_a_look(backup: Path, waiting: Account) -> None:
+def test_a_restored_account_is_unchanged_and_looked_up_before_sending(backup: Path, waiting: Account) -> None:
     Account.objects.filter(pk=waiting.pk).update(first_name="Changed")
     account_in(State.QUEUED, username="younger")
 

@@ -21,7 +21,7 @@ def test_browser_hints_match_the_rules(rule: Rule) -> None:
 
 @pytest.mark.parametrize("language", ["en", "fr", "es"])
 @pytest.mark.parametrize("api", ["v2", "v3"])
-def test_no_line_breaks_between_the_signs_that_are_allowed(api: str, language: str) -> None:
+def test_lists_of_allowed_characters_do_not_wrap(api: str, language: str) -> None:
     signs = re.compile(r"(?:[^\w\s]|_) (?:[^\w\s]|_)(?!\S)")
     with translation.override(language):
         told = [text for rule in rules.APIS[api].values() for text in (rule.help(), rule.error_of_characters())]

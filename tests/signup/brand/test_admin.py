@@ -143,7 +143,7 @@ class TestPreview:
         for language in ("en", "es", "xx"):
             assert "<h1>Grow with us</h1>" in shown(language)
 
-    def test_it_may_be_framed_beside_the_form_and_nowhere_else(self, client: Client) -> None:
+    def test_it_may_be_framed_only_beside_the_form(self, client: Client) -> None:
         form = client.get(ADD).headers
         assert "frame-src 'self'" in form["Content-Security-Policy"]
         assert form["X-Frame-Options"] == "DENY"
@@ -152,7 +152,7 @@ class TestPreview:
             assert headers["X-Frame-Options"] == "SAMEORIGIN"
             assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
 
-    def test_beside_the_form_a_problem_is_told_in_short(self, client: Client) -> None:
+    def test_the_preview_reports_a_problem_briefly(self, client: Client) -> None:
         html = client.post(ADD, TYPED | {"_preview": "live", "color": "red", "name": ""}).content.decode()
 
         assert "<li>Color: Enter a color like #2454d6.</li>" in html

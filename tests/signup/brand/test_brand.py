@@ -155,7 +155,7 @@ class TestThePage:
             ("en", "Grow with us", "Cancel anytime"),
         ],
     )
-    def test_it_speaks_the_customers_language_or_else_the_brands(
+    def test_it_uses_the_customers_language_or_else_the_brands(
         self, client: Client, language: str, headline: str, point: str
     ) -> None:
         brand(
@@ -231,7 +231,7 @@ class TestTheLogo:
         assert f'<link rel="icon" href="{made.logo_url}">' in html
         assert "monogram" not in html
 
-    def test_dark_mode_shows_its_own_or_else_the_other_one_on_white(self, client: Client) -> None:
+    def test_dark_mode_shows_its_own_logo_or_the_other_one_on_white(self, client: Client) -> None:
         made = brand(logo=SVG)
         assert 'class="logo on-white"' in page(client)
         made.set_logo(read(PNG), "dark_logo")

@@ -50,7 +50,7 @@ def doctor(*arguments: str) -> int:
     return ended.value.code
 
 
-def test_an_installation_that_works_has_no_failure(
+def test_a_working_installation_has_no_failures(
     sandbox: Server, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.STATIC_ROOT = tmp_path
@@ -65,7 +65,9 @@ def test_an_installation_that_works_has_no_failure(
     assert {each["subject"] for each in findings} >= {"Database", "Workers", "Credentials", "Quota", "Clock"}
 
 
-def test_a_failure_is_told_with_its_fix_and_its_status(sandbox: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_reported_with_its_fix_and_exit_status(
+    sandbox: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert doctor() == 2
 
     assert "FAILURE  Workers: No worker is running.\n         → Start one:" in capsys.readouterr().out
@@ -81,9 +83,7 @@ def test_no_secret_is_in_the_report(sandbox: Server, settings: Settings, capsys:
     assert "canary" not in said + str(Diagnosis.objects.values())
 
 
-def test_wrong_credentials_stop_the_gateway_so_that_no_repeat_locks_the_account(
-    sandbox: Server, settings: Settings
-) -> None:
+def test_wrong_credentials_stop_the_gateway_before_the_account_is_locked(sandbox: Server, settings: Settings) -> None:
     settings.CONSTANT_CONTACT_PASSWORD = "canary-wrong-password"
 
     assert levels(provider.check_credentials()) == [Level.FAILURE]
@@ -93,7 +93,7 @@ def test_wrong_credentials_stop_the_gateway_so_that_no_repeat_locks_the_account(
     assert len(sandbox.provider.calls) == calls
 
 
-def test_an_address_that_nobody_answers_at_is_a_failure(settings: Settings) -> None:
+def test_an_address_without_an_answer_is_a_failure(settings: Settings) -> None:
     for url in (NOWHERE, "https://nowhere.invalid"):
         settings.CONSTANT_CONTACT_URL = url
         assert levels(provider.check_connection()) == [Level.FAILURE]
@@ -106,14 +106,14 @@ def test_a_clock_that_is_off_is_noticed(sandbox: Server, monkeypatch: pytest.Mon
         assert levels(provider.check_connection())[1] == level
 
 
-def test_a_quota_that_is_nearly_used_up_is_a_warning(settings: Settings) -> None:
+def test_a_nearly_used_up_quota_is_a_warning(settings: Settings) -> None:
     assert levels(provider.check_quota()) == [Level.OK]
     settings.CONSTANT_CONTACT_DAILY_QUOTA = 10
     Gateway.objects.update(day=gateway.now().date(), calls=8)
     assert levels(provider.check_quota()) == [Level.WARNING]
 
 
-def test_the_list_of_v3_is_known_once_it_is_calibrated(settings: Settings) -> None:
+def test_the_list_of_v3_passes_once_it_is_calibrated(settings: Settings) -> None:
     settings.CONSTANT_CONTACT_API = "v3"
     assert levels(provider.check_calibration()) == [Level.WARNING]
     gateway.state()
@@ -129,7 +129,7 @@ def test_keys_that_open_nothing_new_are_a_failure(settings: Settings) -> None:
     assert levels(installation.check_sealing_keys()) == [Level.FAILURE]
 
 
-def test_a_worker_that_is_held_up_is_a_failure() -> None:
+def test_a_worker_with_a_problem_is_a_failure() -> None:
     Worker.objects.create(name="host:1", problem="The database is read-only.")
     assert levels(installation.check_workers()) == [Level.FAILURE]
 
@@ -185,12 +185,12 @@ def test_without_a_worker_no_test_account_is_requested(sandbox: Server) -> None:
 # The reverse proxy; a real nginx is in tests/deploy.
 
 
-def test_strangers_are_not_told_how_their_request_arrives(client: Client) -> None:
+def test_strangers_cannot_see_how_their_request_arrives(client: Client) -> None:
     for token in ("", "forged", signing.dumps("reflect", salt="another")):
         assert client.post(public_address.PATH, headers={"X-Doctor": token}).status_code == 404
 
 
-def test_a_proxy_that_does_nothing_is_found_out(settings: Settings, live_server: Any) -> None:
+def test_a_proxy_that_passes_everything_on_is_reported(settings: Settings, live_server: Any) -> None:
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     with quick_pauses():
         texts = [finding.text for finding in public_address.check(live_server.url)]
@@ -208,9 +208,7 @@ def quick_pauses() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("status", "told"), [(301, "redirect to themselves"), (400, "refuses the host name"), (502, "answers 502")]
 )
-def test_an_address_that_does_not_lead_to_the_page_is_a_failure(
-    monkeypatch: pytest.MonkeyPatch, status: int, told: str
-) -> None:
+def test_an_address_that_is_not_the_pages_is_a_failure(monkeypatch: pytest.MonkeyPatch, status: int, told: str) -> None:
     monkeypatch.setattr(public_address, "_ask", lambda url: (status, b""))
 
     (finding,) = public_address.check("https://signup.example.com")
@@ -219,7 +217,7 @@ def test_an_address_that_does_not_lead_to_the_page_is_a_failure(
     assert told in finding.text
 
 
-def test_a_proxy_that_hides_host_address_and_https_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_hides_host_address_and_https_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {"slow": False, "host": "127.0.0.1:8000", "visitor": "10.0.0.7", "has_address": False, "is_secure": False}
     monkeypatch.setattr(public_address, "_ask", lambda *_: (200, json.dumps(seen).encode()))
 

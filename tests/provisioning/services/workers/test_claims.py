@@ -118,7 +118,7 @@ def test_the_customers_and_the_partners_properties_are_sent(settings: Settings, 
     }
 
 
-def test_an_account_is_billed_as_its_brand_says_whatever_the_settings_say(settings: Settings, sandbox: Server) -> None:
+def test_the_brands_billing_currency_overrides_the_settings(settings: Settings, sandbox: Server) -> None:
     settings.CONSTANT_CONTACT_BILLING_LOCALE = "en_GB"
     services.submit(services.prepare(SIGN_UP, uuid.uuid4(), billing_locale="en_US"))
     work()
