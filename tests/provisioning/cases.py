@@ -17,6 +17,24 @@ SIGN_UP: dict[str, Any] = {
 }
 """An account that is valid in both APIs, with only the required properties."""
 
+PASTED: dict[str, str] = {
+    "username": "\tAnna-B ",
+    "first_name": "Zoe\N{COMBINING DIAERESIS}\N{ZERO WIDTH SPACE}",
+    "email": "mailto:Anna@exam\N{ZERO WIDTH SPACE}ple.com.",
+    "phone": "\N{LEFT-TO-RIGHT EMBEDDING}\N{FULLWIDTH DIGIT ONE}-800-FLOWERS\N{POP DIRECTIONAL FORMATTING}",
+    "website": "Exämple.com ",
+}
+"""Values as people paste them, for v2."""
+
+MEANT: dict[str, str] = {
+    "username": "anna-b",
+    "first_name": "Zoë",
+    "email": "Anna@example.com",
+    "phone": "1-800-3569377",
+    "website": "https://xn--exmple-cua.com",
+}
+"""The same values as they are stored."""
+
 
 @dataclass(frozen=True)
 class Case:

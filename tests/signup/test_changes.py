@@ -14,6 +14,7 @@ from pytest_django import Settings
 from provisioning.models import Account
 from signup import mails
 from signup.models import Mail
+from tests.provisioning.cases import MEANT, PASTED
 from tests.signup.accounts import CANARY, TYPED, account
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,12 @@ class TestWaiting:
         assert response.headers["Location"] == f"{address}?changed=email"
         waiting.refresh_from_db()
         assert (waiting.email, waiting.phone, waiting.password.open()) == ("ann@nullmailer.com", TYPED["phone"], CANARY)
+
+    def test_pasted_values_are_stored_as_they_are_meant(self, client: Client, page_of: PageOf) -> None:
+        waiting = account("queued")
+        client.post(f"{page_of(waiting)}?change=all", TYPED | PASTED)
+
+        assert Account.objects.values(*MEANT).get() == MEANT
 
     def test_an_invalid_value_is_reported_at_its_field(self, client: Client, page_of: PageOf) -> None:
         response = client.post(f"{page_of(account('held'))}?change=email", {"email": "ann@"})

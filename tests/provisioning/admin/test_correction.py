@@ -10,6 +10,7 @@ from provisioning.audit import AuditEntry
 from provisioning.models import Account, Attempt
 from provisioning.sealed import Sealed
 from tests.provisioning.admin.conftest import PASSWORD, ROLES, Make, State, attempt, page_of, told
+from tests.provisioning.cases import MEANT, PASTED
 
 AsRole = Callable[[str], Client]
 
@@ -67,6 +68,12 @@ def test_a_correction_changes_what_was_entered_and_sends_again(admin_client: Cli
     assert rejected.password.open() == PASSWORD
     entry = AuditEntry.objects.get()
     assert (entry.what, entry.who, entry.changes) == ("Corrected", "dora", {"phone": ["555 0100", "555 010 0100"]})
+
+
+def test_pasted_values_are_stored_as_they_are_meant(admin_client: Client, rejected: Account) -> None:
+    correct(admin_client, rejected, **PASTED)
+
+    assert Account.objects.values(*MEANT).get() == MEANT
 
 
 def test_a_refused_value_is_not_sent_again_unchanged(admin_client: Client, rejected: Account) -> None:
