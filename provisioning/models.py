@@ -185,13 +185,13 @@ class Account(models.Model):
         permissions = [
             ("approve_account", "Can approve held accounts"),
             ("decline_account", "Can decline held accounts"),
-            ("retry_account", "Can send accounts again"),
-            ("look_up_account", "Can have accounts looked for at Constant Contact"),
+            ("retry_account", "Can retry accounts"),
+            ("look_up_account", "Can look up accounts at Constant Contact"),
             ("correct_account", "Can correct rejected accounts"),
-            ("close_account", "Can give rejected accounts up"),
+            ("close_account", "Can close accounts"),
             ("export_account", "Can export accounts"),
             ("erase_account", "Can erase the personal data of accounts"),
-            ("reveal_oauth2_token", "Can reveal access tokens"),
+            ("reveal_oauth2_token", "Can see access tokens"),
             ("wipe_oauth2_token", "Can wipe access tokens"),
             ("assign_account", "Can assign accounts to staff"),
             ("note_account", "Can write notes on accounts"),
@@ -319,13 +319,13 @@ class Attempt(models.Model):
         REFUSED = "refused", "Values refused"
         TAKEN = "taken", "Username in use"
         UNSENT = "unsent", "Not sent: Constant Contact can't be reached"
-        NOT_DONE = "not_done", "Nothing created, not because of the customer"
+        NOT_DONE = "not_done", "Nothing created: not the customer's fault"
         UNUSABLE = "unusable", "Nothing created: unexpected answer"
         UNKNOWN = "unknown", "Unknown: the account may exist"
-        FOUND = "found", "Found among the partner's accounts"
-        ABSENT = "absent", "Not among the partner's accounts"
+        FOUND = "found", "Found in your account list"
+        ABSENT = "absent", "Not in your account list"
         OTHERS = "others", "Username in use by someone else"
-        DIFFERS = "differs", "In the list, but may be someone else's"
+        DIFFERS = "differs", "In your account list, but may be someone else's"
 
     DOUBTFUL = ("", Outcome.UNKNOWN, Outcome.CREATED)
     """Outcomes of a call that may have created an account, as long as the account here is not created."""

@@ -41,7 +41,7 @@ class Gateway(models.Model):
 
     class Meta:
         verbose_name_plural = "gateway"
-        permissions = [("resume_gateway", "Can resume the gateway")]
+        permissions = [("resume_gateway", "Can resume sending")]
         constraints = [models.CheckConstraint(name="gateway_is_one_row", condition=Q(pk=1))]
 
     def __str__(self) -> str:

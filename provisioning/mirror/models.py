@@ -39,8 +39,8 @@ class ListPass(models.Model):
     """Identifies the claim of the worker that reads a page. Each new claim replaces it, which fences late writes."""
 
     class Meta:
-        verbose_name = "pass over the list"
-        verbose_name_plural = "passes over the list"
+        verbose_name = "read of your list"
+        verbose_name_plural = "reads of your list"
         ordering = ("-pk",)
         indexes = [models.Index(fields=["outcome", "-ended_at"], name="list_pass_outcome_ended")]
         constraints = [

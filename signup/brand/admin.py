@@ -60,9 +60,9 @@ class BrandForm(BrandModelForm):
     file = LogoField(
         label="Logo",
         help_text=f"SVG, PNG, WebP, or JPEG, up to {MOST_BYTES // 1000} KB. "
-        f"Shown at up to {BOX[0]} by {BOX[1]} pixels; an image of twice that size is sharp on every screen.",
+        f"Shown at up to {BOX[0]} by {BOX[1]} pixels; to be sharp on every screen, an image should be twice that size.",
     )
-    dark_file = LogoField(label="Logo for dark mode", help_text="If there is none, the logo is shown on white.")
+    dark_file = LogoField(label="Logo for dark mode", help_text="Without one, the logo is shown on a white background.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -19,7 +19,7 @@ from signup.brand.colors import palette
 from signup.brand.logo import Logo
 
 LOGOS = ("logo", "dark_logo")
-FALLBACK = "If empty: the text above."
+FALLBACK = "If empty, the text above is used."
 
 
 def is_served(host: str) -> None:
@@ -40,7 +40,7 @@ class Brand(models.Model):
         unique=True,
         blank=True,
         validators=[is_served],
-        help_text="Where customers see this brand, like signup.example.com. If empty: on all other hosts.",
+        help_text="Where customers see this brand, like signup.example.com. If empty, on all other hosts.",
     )
     name = models.CharField("name", max_length=80, help_text="Your name, as customers know it.")
     color = models.CharField(
@@ -51,35 +51,38 @@ class Brand(models.Model):
         help_text="For buttons and links, like #2454d6. If it would be hard to read, a readable shade is used.",
     )
     headline = models.CharField(
-        "headline", max_length=120, blank=True, help_text="The first line of the page. If empty: a general one."
+        "headline",
+        max_length=120,
+        blank=True,
+        help_text="The first line of the page. If empty, a general headline is shown.",
     )
     headline_fr = models.CharField("headline in French", max_length=120, blank=True, help_text=FALLBACK)
     headline_es = models.CharField("headline in Spanish", max_length=120, blank=True, help_text=FALLBACK)
     selling_points = models.TextField(
-        "selling points", max_length=600, blank=True, help_text="One per line. If empty: two general ones."
+        "selling points", max_length=600, blank=True, help_text="One per line. If empty, two general ones are shown."
     )
     selling_points_fr = models.TextField("selling points in French", max_length=600, blank=True, help_text=FALLBACK)
     selling_points_es = models.TextField("selling points in Spanish", max_length=600, blank=True, help_text=FALLBACK)
     trial_days = models.PositiveSmallIntegerField(
-        "days of the trial", default=60, help_text="0 doesn't mention how long it lasts."
+        "days of the trial", default=60, help_text="With 0, the page doesn't say how long the trial lasts."
     )
     login_url = models.URLField(
         "login address",
         blank=True,
-        help_text="Where customers log in once their account is ready. If empty: at Constant Contact.",
+        help_text="Where customers log in once their account is ready. If empty, at Constant Contact.",
     )
     billing_locale = models.CharField(
         "billing currency",
         max_length=5,
         blank=True,
         choices=[("en_US", "US dollars"), ("en_GB", "British pounds")],
-        help_text="For accounts that sign up from now on. If empty: CONSTANT_CONTACT_BILLING_LOCALE.",
+        help_text="For accounts that sign up from now on. If empty, CONSTANT_CONTACT_BILLING_LOCALE applies.",
     )
     support_email = models.EmailField("email address", blank=True, help_text="Where customers get help.")
     sender_email = models.EmailField(
         "sender of emails",
         blank=True,
-        help_text="Your mail server must be allowed to send for this address. If empty: DEFAULT_FROM_EMAIL.",
+        help_text="Your mail server must be allowed to send for this address. If empty, DEFAULT_FROM_EMAIL is used.",
     )
     support_url = models.URLField("help page", blank=True)
     terms_url = models.URLField("terms", blank=True)
