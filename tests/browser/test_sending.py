@@ -86,7 +86,10 @@ def test_the_stop_button(visit: Open) -> None:
 @pytest.mark.parametrize("status", [500, 502, 504])
 def test_an_error_of_the_server_or_of_a_proxy(visit: Open, status: int) -> None:
     page = filled_in(visit)
-    on_post(page, lambda route: route.fulfill(status=status, body="<h1>Bad gateway</h1>", content_type="text/html"))
+    on_post(
+        page,
+        lambda route: route.fulfill(status=status, body="<main><h1>Bad gateway</h1></main>", content_type="text/html"),
+    )
     send(page)
 
     expect_to_go_on(page, NO_ANSWER)
