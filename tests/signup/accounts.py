@@ -44,6 +44,7 @@ def account(
             "password": Sealed.of("" if state in Account.FINAL or "idp_provider_id" in values else CANARY),
             "due_at": timezone.now() if state in DUE else None,
             "account_id": str(uuid.uuid4()) if state == Account.State.CREATED else "",
+            "created_at": timezone.now() if state == Account.State.CREATED else None,
             **values,
         }
     )
