@@ -28,14 +28,15 @@ def _brand() -> Step:
     page = reverse("admin:signup_brand_changelist")
     if settings.BRAND_NAME or Brand.objects.exists():
         return Step("Your brand", True, f"Customers see {brand_at('').name or 'your brand'}.", page)
-    text = "Add your name, logo, and color. Until then, the page has a neutral look."
+    text = "Add your name, logo, and color. Until then, the page looks neutral."
     return Step("Your brand", False, text, reverse("admin:signup_brand_add"))
 
 
 def _credentials() -> Step:
     page, name = reverse("admin:health"), "Credentials"
     if missing := [setting for setting in CREDENTIALS if not getattr(settings, setting)]:
-        return Step(name, False, f"Not set yet: {', '.join(missing)}.", page)
+        text = f"Not set yet: {', '.join(missing)}. Ask whoever runs this installation to set them."
+        return Step(name, False, text, page)
     if Attempt.objects.filter(outcome__in=LOGGED_IN).exists() or ListPass.objects.filter(pages__gt=0).exists():
         return Step(name, True, "Constant Contact accepts them.", page)
     if gateway.current_pause():
@@ -48,7 +49,8 @@ def _test() -> Step:
     if Account.objects.filter(state=Account.State.CREATED).exists():
         return Step(name, True, "Constant Contact has created an account.", accounts)
     if Account.objects.exists():
-        return Step(name, False, "Somebody has signed up, but no account has been created yet.", accounts)
+        text = "Somebody has signed up, but no account has been created yet. Open the sign-up to see why."
+        return Step(name, False, text, accounts)
     return Step(name, False, "Fill out the form as a customer would, and watch the account arrive.", reverse("sign_up"))
 
 
@@ -68,7 +70,7 @@ def _team() -> Step:
     page = reverse("admin:auth_user_changelist")
     if (size := User.objects.filter(is_active=True, is_staff=True).count()) > 1:
         return Step("Your team", True, f"{size} people can log in.", page)
-    text = "Only you can log in. Add your colleagues, each with a role."
+    text = "Only you can log in. Add your colleagues, and give each of them a role."
     return Step("Your team", False, text, reverse("admin:auth_user_add"))
 
 

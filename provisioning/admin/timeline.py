@@ -78,7 +78,7 @@ def timeline(account: Account) -> list[Event]:
         for entry in account.audit_entries.select_related("user")
     ]
     if account.state == State.CLOSED:
-        closed = "The sign-up was closed. The password was wiped, and the username is free again."
+        closed = "The sign-up was closed. The password was wiped, and the username is available again."
         why = [account.get_decline_reason_display(), account.decline_note] if account.decline_reason else []
         events.append(Event(account.state_changed_at, closed, said=[words for words in why if words]))
     if account.erased_at:

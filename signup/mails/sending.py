@@ -59,7 +59,7 @@ def send_due() -> None:
         if message.account.erased_at:
             message.delete()
         elif wait := count_or_wait(message, visit := uuid4()):
-            _note(message, due_at=Now() + wait, tries=message.tries - 1, problem="mailbox has had enough")
+            _note(message, due_at=Now() + wait, tries=message.tries - 1, problem="email limit of this mailbox reached")
         else:
             _send(message, visit)
 

@@ -53,7 +53,9 @@ def test_a_brand_is_done_once_it_has_a_name(steps: Steps, settings: Any) -> None
 
 def test_credentials_are_done_once_constant_contact_accepts_them(steps: Steps, settings: Any) -> None:
     settings.CONSTANT_CONTACT_API_KEY = ""
-    assert steps()["Credentials"].text == "Not set yet: CONSTANT_CONTACT_API_KEY."
+    assert steps()["Credentials"].text == (
+        "Not set yet: CONSTANT_CONTACT_API_KEY. Ask whoever runs this installation to set them."
+    )
     settings.CONSTANT_CONTACT_API_KEY = "canary-api-key"
     assert "first call" in steps()["Credentials"].text
     gateway.stop("401")
@@ -65,7 +67,7 @@ def test_credentials_are_done_once_constant_contact_accepts_them(steps: Steps, s
 
 def test_a_test_is_done_once_an_account_is_created(steps: Steps) -> None:
     account(State.QUEUED)
-    assert steps()["A test sign-up"].text == "Somebody has signed up, but no account has been created yet."
+    assert steps()["A test sign-up"].text.endswith("no account has been created yet. Open the sign-up to see why.")
     account(State.CREATED)
     assert "A test sign-up" in done(steps)
 
