@@ -77,7 +77,7 @@ class MailEvent(models.TextChoices):
 
     CREATED = Account.State.CREATED.value, "Account ready"
     REJECTED = Account.State.REJECTED.value, "Correction needed"
-    REMINDER = "reminder", "Reminder to correct"
+    REMINDER = "reminder", "Correction reminder"
     CLOSED = Account.State.CLOSED.value, "Sign-up declined"
 
 
@@ -97,6 +97,7 @@ class Mail(models.Model):
     """Why the last try failed."""
 
     class Meta:
+        verbose_name = "email"
         indexes = [models.Index(fields=["due_at"], name="mail_due", condition=models.Q(due_at__isnull=False))]
 
     def __str__(self) -> str:
@@ -127,7 +128,7 @@ class Diagnosis(models.Model):
     """A list of `signup.doctor.Finding`s."""
 
     class Meta:
-        verbose_name_plural = "diagnosis"
+        verbose_name_plural = "diagnoses"
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} UTC"

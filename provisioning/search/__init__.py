@@ -26,7 +26,7 @@ from provisioning.search.index import COLUMNS as COLUMNS
 from provisioning.search.index import PREFIX_LENGTHS
 from provisioning.search.words import TAIL, spellings, words
 
-HELP = "Search by the beginning of a name, email address, username, account ID, or reference, or by a phone number."
+HELP = "Enter the beginning of a name, email address, username, account ID, or reference, or a phone number."
 LEAST_DIGITS = 5
 """A number with fewer digits is searched for like any other word."""
 MOST_TERMS = 50

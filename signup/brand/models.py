@@ -19,7 +19,7 @@ from signup.brand.colors import palette
 from signup.brand.logo import Logo
 
 LOGOS = ("logo", "dark_logo")
-FALLBACK = "If empty, the text above is used."
+FALLBACK = "If empty, the general text is used."
 
 
 def is_served(host: str) -> None:
