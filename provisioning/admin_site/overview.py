@@ -210,7 +210,7 @@ def _tasks(workers: list[Worker]) -> list[Task]:
             rejected,
             f"{rejected} account{pluralize(rejected, ' needs,s need')} a correction.",
             f"{accounts}?state__exact={State.REJECTED}",
-            "Correct them, or leave it to the customers. They have a week.",
+            "Make the correction, or leave it to the customer, who has a week.",
         ),
     )
     others: list[Task] = [task for _receiver, task in to_do.send(Task) if task]  # type: ignore[misc]
