@@ -190,6 +190,7 @@ def test_strangers_cannot_see_how_their_request_arrives(client: Client) -> None:
         assert client.post(public_address.PATH, headers={"X-Doctor": token}).status_code == 404
 
 
+@pytest.mark.filterwarnings("ignore:No directory at")  # It needs no static files.
 def test_a_proxy_that_passes_everything_on_is_reported(settings: Settings, live_server: Any) -> None:
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     with quick_pauses():

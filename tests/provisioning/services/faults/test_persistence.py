@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from cryptography.fernet import Fernet
 from pytest_django import Settings
@@ -11,7 +13,8 @@ from provisioning.constant_contact import v3
 from provisioning.models import Account, Attempt
 from provisioning.sandbox import Server
 from provisioning.services.settlement import MOST_UNANSWERED
-from tests.provisioning.sandbox.partner import BOTH, until
+from tests.provisioning.sandbox.partner import BOTH
+from tests.provisioning.services.faults.conftest import Advance
 from tests.provisioning.services.faults.outcomes import Outcome, is_created, reopen, take
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import State, again, now, pass_time, sign_up, work
@@ -26,14 +29,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("calibrated")]
     ids=["before it is sent again", "after which it is sent again"],
 )
 def test_an_account_created_after_its_look_up_is_still_found(
-    looks: int, state: State, calls: str, sandbox: Server
+    looks: int, state: State, calls: str, sandbox: Server, advance_sandbox: Advance
 ) -> None:
     account = sign_up()
-    sandbox.provider.delay = 0.5
+    sandbox.provider.delay = 1000
     sandbox.provider.fail_next("create", "later")
     work(jobs=1 + looks)
     assert again(account).state == state
-    until(lambda: sandbox.provider.accounts)
+    advance_sandbox(timedelta(seconds=1000))
 
     work()
 

@@ -13,7 +13,8 @@ from provisioning.sandbox import FAULTS, Server
 from provisioning.sandbox.faults import Fault
 from provisioning.sandbox.messages import Answer
 from provisioning.services import workers
-from tests.provisioning.sandbox.partner import BOTH, partner_of, until
+from tests.provisioning.sandbox.partner import BOTH
+from tests.provisioning.services.faults.conftest import Advance
 from tests.provisioning.services.faults.outcomes import is_created, is_told_by, take
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import State, again, pass_time, sign_up, work
@@ -149,17 +150,17 @@ def die_after_the_call() -> None:
     pass_time(timedelta(hours=1))
 
 
-def test_an_account_listed_late_is_found_after_a_409_for_its_own_name(sandbox: Server) -> None:
+def test_an_account_listed_late_is_found_after_a_409_for_its_own_name(
+    sandbox: Server, advance_sandbox: Advance
+) -> None:
     account = sign_up()
-    sandbox.provider.delay = 0.5
+    sandbox.provider.delay = 1000
     sandbox.provider.fail_next("create", "unlisted")
     die_after_the_call()
 
     work(jobs=2)
     assert again(account).state == State.UNCONFIRMED
-    with partner_of(sandbox.url) as partner:
-        until(partner.names)
-    del sandbox.provider.calls[3:]
+    advance_sandbox(timedelta(seconds=1000))
     work()
 
     account = again(account)
