@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.forms import CheckboxSelectMultiple
@@ -183,7 +185,11 @@ class RoleAdmin(ForSuperusers, ProofRequired, GroupAdmin):
     filter_horizontal = ()
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
-        """Offer checkboxes: the names of permissions say what they are about."""
+        """Offer checkboxes for what the admin has pages for: the names of permissions say what they are about."""
+        models = [model for model in apps.get_models() if self.admin_site.is_registered(model)]
+        options["queryset"] = Permission.objects.filter(
+            content_type__in=ContentType.objects.get_for_models(*models).values()
+        )
         field: Any = super().formfield_for_manytomany(db_field, request, widget=CheckboxSelectMultiple, **options)
         field.label_from_instance = lambda permission: permission.name
         field.help_text = ""

@@ -131,6 +131,14 @@ def test_a_superuser_does_all_that(admin_client: Client, colleague: User) -> Non
     assert admin_client.post(f"{GROUPS}add/", {"name": "More", "permissions": []}).status_code == 302
 
 
+def test_a_role_offers_permissions_for_pages_of_the_admin_only(admin_client: Client) -> None:
+    page = admin_client.get(f"{GROUPS}add/").content.decode()
+
+    assert "Can retry accounts" in page
+    assert "access attempt" not in page
+    assert "content type" not in page
+
+
 def test_no_form_offers_single_permissions(admin_client: Client, colleague: User) -> None:
     for page in (f"{USERS}add/", f"{USERS}{colleague.pk}/change/"):
         assert "user_permissions" not in admin_client.get(page).content.decode()
