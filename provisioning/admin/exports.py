@@ -60,8 +60,12 @@ SENT = {
 REFUSED_STATES = (Account.State.REJECTED, Account.State.CLOSED)
 LABELS = SENT | {"refused": "Refused by Constant Contact"}
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
-"""Characters that can start a formula in a spreadsheet: https://owasp.org/www-community/attacks/CSV_Injection"""
+FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")  # noqa: RUF001
+"""Where a spreadsheet can take a text for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+
+Not only at its beginning: where the list separator is a semicolon, as in French and Spanish, Excel splits there, and
+at the end of a line, even within quotes.
+"""
 PHONE = re.compile(r"\+[0-9][0-9()\-./# ]*((ext|extension|poste|x)\.? ?[0-9]+)?", re.IGNORECASE)
 
 CHUNK = 2000
@@ -192,7 +196,7 @@ def _cell(value: object) -> str:
     text = "" if value is None else str(value)
     if PHONE.fullmatch(text):
         return re.sub(r"[-/.# ]+", " ", text)  # Spreadsheets would calculate +1-800-555.
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return FORMULA.sub(r"\1'", text)
 
 
 class _Echo:

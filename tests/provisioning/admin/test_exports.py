@@ -98,12 +98,22 @@ def cell(value: object) -> str:
     return row[0]
 
 
-FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-1", "-1-800", "@SUM(A1)", "\t=1", "＝1", "=HYPERLINK(1)", "+A1", "+"]  # noqa: RUF001
+FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-1", "-1-800", "@SUM(A1)", "\t =1", "＝1", "=HYPERLINK(1)", "+A1", "+"]  # noqa: RUF001
 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_no_cell_starts_with_a_formula(text: str) -> None:
     assert cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\r", "\n", " a\nb;"])
+def test_no_formula_starts_after_what_may_separate_cells(separator: str) -> None:
+    assert cell(f"Alder{separator}=cmd|' /C calc'!A0;") == f"Alder{separator}'=cmd|' /C calc'!A0;"
+
+
+@pytest.mark.parametrize("text", ["Alder; Birch", "1-2; a=b", "first\n\nsecond", "a;b", ";"])
+def test_a_separator_without_a_formula_stays_as_it_is(text: str) -> None:
+    assert cell(text) == text
 
 
 @pytest.mark.parametrize(
