@@ -32,7 +32,8 @@ class BackupFailed(Exception):
 def write(path: Path) -> None:
     """Write a backup that only its owner can read. If this fails, there is no file."""
     partial = path.with_name(f"{path.name}.partial")
-    os.close(os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    partial.unlink(missing_ok=True)  # In a shared directory, somebody else's file or link may wait for our data.
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         if connection.vendor == "sqlite":
             _copy_sqlite(partial)

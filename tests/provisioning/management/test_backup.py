@@ -104,6 +104,18 @@ def test_a_backup_goes_through_pipes(
     assert again(waiting).first_name == waiting.first_name
 
 
+def test_a_file_prepared_by_somebody_else_gets_nothing_of_a_backup(waiting: Account, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    theirs.chmod(0o666)
+    for prepare in ("hardlink_to", "symlink_to"):
+        getattr(tmp_path / f"{prepare}.partial", prepare)(theirs)
+        run("backup", str(tmp_path / prepare))
+
+        assert theirs.read_text() == "theirs"
+        assert (tmp_path / prepare).stat().st_mode & 0o777 == 0o600
+
+
 def test_a_backup_that_fails_leaves_no_file(waiting: Account, tmp_path: Path) -> None:
     with pytest.raises(CommandError):
         run("backup", str(tmp_path / "missing" / "backup"))
