@@ -33,6 +33,7 @@ FORGED = {
     "X-Forwarded-For": "198.51.100.66",
     "X-Forwarded-Proto": "http",
     "X_Forwarded_For": "198.51.100.67",
+    "X-Request-ID": "198.51.100.68",
 }
 
 
