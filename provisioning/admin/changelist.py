@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
@@ -47,12 +46,6 @@ class Link:
 
 
 class AccountList(ChangeList):
-    def get_filters(self, request: HttpRequest) -> Any:
-        try:
-            return super().get_filters(request)
-        except (ValueError, OverflowError) as error:  # A date that Django can't compute the end of.
-            raise IncorrectLookupParameters(error) from error
-
     def get_results(self, request: HttpRequest) -> None:
         if self.query and not self.get_filters_params():  # Without a filter, only the newest matches are needed.
             found = search.matching(self.root_queryset, self.query, newest=ShortPaginator.MOST)

@@ -1,4 +1,4 @@
-"""An allowlist for the lookups in a list's query string: only those that its filters offer.
+"""What a list's query string may ask for: only lookups that its filters offer, and only what databases can answer.
 
 Django's admin filters by any column, shown or not, so a secret could be read one character at a time.
 """
@@ -9,8 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin import FieldListFilter, ModelAdmin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
 from django.http import HttpRequest
+
+LONGEST_SEARCH = 500
+"""More characters could be more words than SQLite allows conditions in a query."""
 
 
 class OfferedLookups:
@@ -18,6 +24,17 @@ class OfferedLookups:
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup in _offered(self, request)
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        try:
+            changelist: ChangeList = super().get_changelist_instance(request)  # type: ignore[misc]
+        except (ValueError, OverflowError) as error:  # A date that can't be computed, or its end.
+            raise IncorrectLookupParameters(error) from error
+        return changelist
+
+    def get_search_results(self, request: HttpRequest, rows: QuerySet[Any], text: str) -> tuple[QuerySet[Any], bool]:
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, rows, text[:LONGEST_SEARCH])  # type: ignore[misc]
+        return found
 
 
 def _offered(model_admin: Any, request: HttpRequest) -> set[str | None]:

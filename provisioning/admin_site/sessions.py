@@ -104,7 +104,8 @@ def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
     own = user == request.user
     if request.method == "POST":
         which = request.POST.get("session", "")
-        chosen = listed if which == "all" else [get_object_or_404(listed, pk=which if which.isdecimal() else 0)]
+        key = which if which.isdecimal() and len(which) < 19 else 0
+        chosen = listed if which == "all" else [get_object_or_404(listed, pk=key)]
         ends_here = any(each.session_id == request.session.session_key for each in chosen)
         for each in chosen:
             each.session.delete()

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -68,6 +68,10 @@ class Site(admin.AdminSite):
             ours = {"overview": overview(), "steps": steps_for(request), "search_help": search.HELP}
             extra_context = ours | (extra_context or {})
         return super().index(request, extra_context)
+
+    def autocomplete_view(self, request: HttpRequest) -> HttpResponse:
+        """Answer nothing: no form uses it, and it would search all related rows."""
+        raise Http404
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """List accounts first."""

@@ -1,6 +1,7 @@
 """Lists can be filtered only by the lookups that they offer, so no secret can be read one character at a time."""
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from django.contrib import admin
@@ -77,3 +78,32 @@ def test_each_filter_that_a_page_offers_works(admin_client: Client, make: Make, 
         for spec in page.context["cl"].filter_specs:
             for choice in spec.choices(page.context["cl"]):
                 assert admin_client.get(path + choice["query_string"]).status_code == 200, (path, choice)
+
+
+LATEST = "9999-12-31T23:59:59-12:00"
+"""A time that is valid, but beyond the last one in UTC."""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "address",
+    [
+        "provisioning/account/?submitted_at__gte=",
+        "provisioning/account/export.csv?submitted_at__gte=",
+        "provisioning/auditentry/?at__lt=",
+        "provisioning/auditentry/export.csv?at__lt=",
+    ],
+)
+def test_a_time_that_no_database_can_compute_is_not_a_server_error(
+    admin_client: Client, make: Make, address: str
+) -> None:
+    make(State.CREATED)
+    assert admin_client.get(f"/admin/{address}{quote(LATEST)}", follow=True).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_search_for_hundreds_of_words_is_not_a_server_error(admin_client: Client, make: Make) -> None:
+    make(State.CREATED)
+    for model in admin.site._registry:
+        path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        assert admin_client.get(path, {"q": "a " * 1500}).status_code == 200, path
