@@ -108,7 +108,7 @@ def _size(attributes: Mapping[str, str]) -> tuple[float, float]:
             width, height = map(float, read())
         except (KeyError, ValueError):
             continue
-        if 0 < width < 1e6 and 0 < height < 1e6:
+        if 1e-6 < width < 1e6 and 1e-6 < height < 1e6:
             return width, height
     raise ValidationError('This SVG file has no size. Export it with a "viewBox".', code="size")
 

@@ -54,7 +54,15 @@ def test_an_svg_fits_the_page_however_its_size_is_given(attributes: str, size: t
 
 @pytest.mark.parametrize(
     "attributes",
-    ["", 'width="100%" height="100%"', 'viewBox="0 0 0 10"', 'viewBox="0 0 nan inf"', 'viewBox="0 0 1"', 'width="5"'],
+    [
+        "",
+        'width="100%" height="100%"',
+        'viewBox="0 0 0 10"',
+        'viewBox="0 0 nan inf"',
+        'viewBox="0 0 1"',
+        'width="5"',
+        'viewBox="0 0 1e-320 1e-320"',
+    ],
 )
 def test_an_svg_without_a_size_is_refused(attributes: str) -> None:
     assert code(svg(attributes=attributes)) == "size"
