@@ -15,8 +15,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-LONGEST_SEARCH = 500
-"""More characters could be more words than SQLite allows conditions in a query."""
+from provisioning import search
 
 
 class OfferedLookups:
@@ -33,7 +32,7 @@ class OfferedLookups:
         return changelist
 
     def get_search_results(self, request: HttpRequest, rows: QuerySet[Any], text: str) -> tuple[QuerySet[Any], bool]:
-        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, rows, text[:LONGEST_SEARCH])  # type: ignore[misc]
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, rows, text[: search.MOST_CHARACTERS])  # type: ignore[misc]
         return found
 
 

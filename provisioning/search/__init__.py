@@ -29,6 +29,8 @@ from provisioning.search.words import TAIL, spellings, words
 HELP = "Enter the beginning of a name, email address, username, account ID, or reference, or a phone number."
 LEAST_DIGITS = 5
 """A number with fewer digits is searched for like any other word."""
+MOST_CHARACTERS = 500
+"""The rest of a longer query is ignored: databases refuse endless words, and hundreds of conditions."""
 MOST_TERMS = 50
 NUMBER = re.compile(r"[0-9+()\-./#]*[0-9][0-9+()\-./#]*")
 
@@ -38,7 +40,7 @@ Term = list[list[str]]
 
 def matching(accounts: QuerySet[Account], text: str, newest: int = 0) -> QuerySet[Account]:
     """Filter the accounts that match the text. If `newest` is given, only that many of the newest are needed."""
-    parts = text.split()
+    parts = text[:MOST_CHARACTERS].split()
     addresses = [part.lower() for part in parts if re.fullmatch(r"[^@]+@[^@]+\.[^@.]+", part)]
     terms = list(_terms(part for part in parts if part.lower() not in addresses))[:MOST_TERMS]
     if not (terms or addresses):

@@ -156,6 +156,11 @@ def test_a_query_may_be_long(wanted: Account) -> None:
     assert list(search.matching(Account.objects.all(), "bakery " * 1000)) == [wanted]
 
 
+@pytest.mark.parametrize("text", ["0" * 4000, "9-" * 2000, "a@b.example.com " * 250, "😀" * 1000])
+def test_an_endless_query_finds_nothing_and_does_not_fail(wanted: Account, text: str) -> None:
+    assert not search.matching(Account.objects.all(), text, newest=1000)
+
+
 def test_search_follows_corrections_and_deletions(wanted: Account) -> None:
     Account.objects.filter(pk=wanted.pk).update(organization_name="Maple Roastery")
     assert search.matching(Account.objects.all(), "roastery").exists()
