@@ -1,4 +1,5 @@
-/* Refreshes the list of accounts while something is under way, unless staff are choosing accounts or have paused it. */
+/* Refreshes the list of accounts while something is under way, unless staff are choosing accounts or have paused it.
+   It never loads the page again, which would count as activity of staff and keep them logged in. */
 const note = document.querySelector("[data-refresh]");
 const pause = note.querySelector("button");
 const LONGEST = 60000;
@@ -13,6 +14,16 @@ function isBusy() {
   return document.hidden || pause.getAttribute("aria-pressed") === "true" || isChosen || isFocused;
 }
 
+function replace(part, page) {
+  document.querySelector(part)?.replaceWith(page.querySelector(part) ?? "");
+}
+
+function replaceList(page) {
+  [".actions", "#result_list", ".paginator"].forEach((part) => replace(part, page));
+  const boxes = document.querySelectorAll("#result_list .action-select");
+  if (boxes.length) window.Actions(boxes); // Django's script for the new checkboxes.
+}
+
 function update(row, fresh) {
   [...row.cells].forEach((cell, number) => {
     const other = fresh.cells[number];
@@ -25,10 +36,10 @@ async function refresh() {
   const response = await fetch(location.href, { headers: { "X-Background": "refresh" } }).catch(() => null);
   if (!response?.ok || isBusy()) return later();
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  if (response.redirected || keys(page) !== keys(document)) return location.reload();
-  rows(page).forEach((fresh, number) => update(rows(document)[number], fresh));
-  const tabs = page.querySelector(".tabs");
-  if (tabs) document.querySelector(".tabs").replaceWith(tabs);
+  if (response.redirected) return location.reload(); // The session is over.
+  if (keys(page) !== keys(document)) replaceList(page);
+  else rows(page).forEach((fresh, number) => update(rows(document)[number], fresh));
+  replace(".tabs", page);
   if (page.querySelector("[data-refresh]")) later();
   else note.remove();
 }

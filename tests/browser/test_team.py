@@ -38,6 +38,12 @@ for name in ("Iota Inn", "Rho Runners"):
     account("held", name)
 """
 
+SOMEBODY_SIGNS_UP = """
+import uuid
+from provisioning.models import Account
+Account.objects.create(submission=uuid.uuid4(), state="closed", organization_name="Nu Nursery", country_code="DE")
+"""
+
 
 def log_in(visit: Open, site: Installation, username: str) -> Page:
     page = visit(f"{site.url}/admin/")
@@ -91,7 +97,10 @@ def read_and_find(ben: Page, site: Installation) -> None:
 
 
 def correct_while_the_other_watches(ana: Page, ben: Page, site: Installation) -> None:
-    """Ana corrects the account. Ben's list shows what becomes of it without being reloaded."""
+    """Ana corrects the account, and somebody signs up. Ben's list shows both without being reloaded.
+
+    Loading it again would keep him logged in for as long as people sign up.
+    """
     ana.get_by_role("link", name="Correct and retry").click()
     ana.get_by_label("Phone").fill("+49 30 1234567")
     ana.get_by_role("button", name="Correct and retry").click()
@@ -99,9 +108,17 @@ def correct_while_the_other_watches(ana: Page, ben: Page, site: Installation) ->
     ben.goto(f"{site.url}/admin/provisioning/account/")
     row = ben.get_by_role("row", name="Zeta Cycles")
     expect(row.locator(".state")).to_have_text("Queued")
+    ben.evaluate("window.isSamePage = true")
+    site.manage("shell", "-v0", "-c", SOMEBODY_SIGNS_UP)
+    new = ben.get_by_role("row", name="Nu Nursery")
+    new.get_by_role("checkbox").check()
+    expect(ben.locator(".action-counter")).to_have_text("1 of 4 selected")
+    new.get_by_role("checkbox").uncheck()
+    ben.evaluate("document.activeElement.blur()")
     with site.worker():
         expect(row.locator(".state")).to_have_text("Created")
     expect(ben.locator("[data-refresh]")).to_have_count(0)
+    assert ben.evaluate("window.isSamePage")
 
 
 def decide_at_once(ana: Page, ben: Page, site: Installation) -> None:
@@ -129,6 +146,7 @@ def export(ben: Page, directory: Path) -> None:
         "Zeta Cycles": "Created",
         "Iota Inn": "Queued",
         "Rho Runners": "Queued",
+        "Nu Nursery": "Closed",
     }
     assert (rows["Zeta Cycles"]["Phone"], rows["Zeta Cycles"]["Country"]) == ("+49 30 1234567", "Germany")
     ben.get_by_role("link", name="Audit trail").click()
