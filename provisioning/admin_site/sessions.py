@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 SINCE, SEEN, PROVEN = "staff.since", "staff.seen", "staff.proven"
 """Session keys: when staff logged in, were last seen, and last proved who they are."""
 BACKGROUND = "X-Background"
-"""A header of requests that a page makes by itself. They don't count as activity."""
+"""A header of requests that a page makes by itself."""
 PROOF_HOLDS_FOR = timedelta(minutes=10)
 """How long a login or a confirmation counts as proof."""
 NOTICED_AFTER = timedelta(minutes=1)
@@ -130,7 +130,7 @@ def _is_valid(request: HttpRequest) -> bool:
     """Whether the session is still valid. If so, record when it was seen."""
     if SINCE not in request.session or _end(request) <= now():
         return False
-    if BACKGROUND in request.headers:
+    if _is_background(request):
         return True
     idle = timedelta(minutes=settings.STAFF_IDLE_MINUTES)
     if _time(request, SEEN) + min(NOTICED_AFTER, idle / 4) > now():
@@ -138,15 +138,28 @@ def _is_valid(request: HttpRequest) -> bool:
     return _note_seen(request)
 
 
+def _is_background(request: HttpRequest) -> bool:
+    """Whether the page made this request by itself, which is no activity.
+
+    From elsewhere than where the session was last seen, it counts: a thief could hide from the list of sessions.
+    """
+    if request.method != "GET" or BACKGROUND not in request.headers:
+        return False
+    return StaffSession.objects.filter(session=request.session.session_key, **_source(request)).exists()
+
+
+def _source(request: HttpRequest) -> dict[str, str]:
+    return {
+        "network": get_client_ip_address(request) or "",
+        "browser": request.headers.get("User-Agent", "").replace("\0", "")[:255],
+    }
+
+
 def _note_seen(request: HttpRequest) -> bool:
     """Record that the session was seen. Returns False if it was ended at the same moment."""
     request.session[SEEN] = now().timestamp()
     request.session.set_expiry(_end(request))
-    seen = {
-        "seen_at": now(),
-        "network": get_client_ip_address(request) or "",
-        "browser": request.headers.get("User-Agent", "").replace("\0", "")[:255],
-    }
+    seen = {"seen_at": now(), **_source(request)}
     try:
         with transaction.atomic():
             StaffSession.objects.update_or_create(

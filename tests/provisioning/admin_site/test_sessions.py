@@ -79,6 +79,18 @@ def test_a_list_that_refreshes_itself_does_not_keep_staff_logged_in(admin_client
     assert not is_in(admin_client)
 
 
+def test_a_request_from_elsewhere_or_an_action_is_never_background(admin_client: Client, passes: Passes) -> None:
+    assert is_in(admin_client)
+    passes(25 * MINUTE)
+    admin_client.get("/admin/", headers={"X-Background": "refresh"}, REMOTE_ADDR="203.0.113.9")
+    assert StaffSession.objects.get().network == "203.0.113.9"
+    for _ in range(2):
+        passes(25 * MINUTE)
+        admin_client.post("/admin/provisioning/account/columns/", headers={"X-Background": "refresh"})
+    passes(25 * MINUTE)
+    assert is_in(admin_client)
+
+
 def test_public_pages_do_not_keep_staff_logged_in(admin_client: Client, passes: Passes) -> None:
     assert is_in(admin_client)
     for _ in range(3):
