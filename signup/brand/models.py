@@ -119,7 +119,8 @@ class Brand(models.Model):
         )
 
     def clean(self) -> None:
-        """Normalize the host and the color."""
+        """Normalize the name, the host, and the color."""
+        self.name = " ".join(self.name.split())
         self.host = split_domain_port(self.host)[0]
         self.color = self.color.lower()
 

@@ -115,6 +115,10 @@ def test_an_invalid_brand_is_refused(values: dict[str, Any]) -> None:
     assert set(refused.value.message_dict) == set(values)
 
 
+def test_a_name_is_one_line_which_the_sender_of_emails_must_be() -> None:
+    assert brand(name=" Alder\r\nBooks ").name == "Alder Books"
+
+
 @pytest.mark.parametrize("host", ["", "one.example.com", "One.Example.com."])
 def test_a_host_has_one_brand(host: str) -> None:
     brand(host=host.lower().rstrip("."))
