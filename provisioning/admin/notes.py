@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
@@ -29,9 +30,10 @@ def may_note(request: HttpRequest, account: Account) -> bool:
     return account.erased_at is None and request.user.has_perm(PERMISSION)
 
 
+@transaction.atomic
 def add_note(request: HttpRequest, pk: int) -> HttpResponse:
     require_permissions(request, PERMISSION)
-    account = get_object_or_404(Account, pk=pk)
+    account = get_object_or_404(Account.objects.select_for_update(), pk=pk)  # It might be erased at this moment.
     form = NoteForm(request.POST)
     if not may_note(request, account):
         messages.warning(request, "No note was added: the account was erased.")

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from provisioning import services
@@ -54,6 +56,16 @@ def test_an_erased_account_takes_no_notes(admin_client: Client, make: Make) -> N
     assert "the account was erased" in told(add(admin_client, account))
     assert "Add note" not in admin_client.get(page_of(account)).content.decode()
     assert not AuditEntry.objects.filter(what="Note added").exists()
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one transaction write at a time.")
+def test_an_erasure_waits_for_a_note_that_is_being_added(admin_client: Client, make: Make) -> None:
+    account = make(State.CREATED)
+    with CaptureQueriesContext(connection) as captured:
+        add(admin_client, account)
+    queries = [query["sql"] for query in captured]
+    locked = next(number for number, sql in enumerate(queries) if sql.endswith("FOR UPDATE"))
+    assert 'INSERT INTO "provisioning_auditentry"' in " ".join(queries[locked:])
 
 
 @pytest.mark.parametrize(("role", "may"), [("Viewer", False), ("Operator", True)])
