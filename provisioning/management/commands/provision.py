@@ -53,9 +53,9 @@ class Command(BaseCommand):
 
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
         self.ending, self.chores_at, self.pages_at, self.problem = False, 0.0, 0.0, ""
-        call_command("check_keys", verbosity=0)
         sys.setswitchinterval(SWITCH)
-        connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT
+        connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT  # Before the first connection.
+        call_command("check_keys", verbosity=0)
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.end)
