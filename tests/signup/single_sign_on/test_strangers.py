@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -123,7 +124,8 @@ class Hanging:
             each.close()
 
     def end(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # It has ended already.
+            self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self.hang_up()
 
@@ -197,7 +199,7 @@ def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
             assert hanging.asked.acquire(timeout=60)
         assert visit(backs[-1], clients[module.AT_ONCE]).status_code == 403
         assert len(hanging.connections) == module.AT_ONCE
-        hanging.hang_up()
+        hanging.end()
 
 
 class Elsewhere(BaseHTTPRequestHandler):
