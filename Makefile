@@ -31,8 +31,8 @@ coverage: .venv/dev $(NODE)  ## how much of both packages the tests cover; it ma
 test-postgresql: .venv/dev $(NODE)
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack"
 
-test-browser: .venv/dev $(NODE)
-	$(PYTEST) -m browser
+test-browser: .venv/dev $(NODE)  # One process more than cores: they often wait for a page.
+	$(PYTEST) -m browser --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 test-long: .venv/dev  ## the crash matrix, the chaos test, and long sequences of events, on both databases
 	$(PYTEST) -m long

@@ -85,7 +85,7 @@ def test_the_brands_pages_of_the_admin_are_accessible(
     page.get_by_label("Color:").fill("red")
     choose(page, UNSAFE["script"])
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("this SVG file has <script> in it")).to_be_visible()
+    expect(page.get_by_text("this SVG file contains <script>")).to_be_visible()
     accessible(page)
 
     page.goto("/admin/signup/brand/")

@@ -9,7 +9,8 @@ from tests.browser.installation import Installation
 from tests.browser.journey import expect_heading, fill_in, fresh_name, send
 
 PASSWORD = "dora-desk-1"
-LINKED = "links => links.map(link => link.pathname).filter(path => path.startsWith('/admin/'))"
+LINKED = """links => links.map(link => new URL(link.getAttribute("href"), location).pathname)
+    .filter(path => path.startsWith("/admin/"))"""
 
 
 def log_in(page: Page) -> None:
