@@ -64,7 +64,11 @@ def test_an_erasure_waits_for_a_note_that_is_being_added(admin_client: Client, m
     with CaptureQueriesContext(connection) as captured:
         add(admin_client, account)
     queries = [query["sql"] for query in captured]
-    locked = next(number for number, sql in enumerate(queries) if sql.endswith("FOR UPDATE"))
+    locked = next(
+        number
+        for number, sql in enumerate(queries)
+        if 'FROM "provisioning_account"' in sql and sql.endswith("FOR UPDATE")
+    )
     assert 'INSERT INTO "provisioning_auditentry"' in " ".join(queries[locked:])
 
 
