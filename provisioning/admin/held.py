@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -65,7 +67,7 @@ def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) ->
 def _seen(request: HttpRequest, accounts: AccountQuerySet) -> AccountQuerySet:
     """Leave out sign-ups that were held after the page was opened: an attack may have begun since."""
     try:
-        newest = forms.DateTimeField().clean(request.POST.get("seen", "").replace("\0", ""))
-    except ValidationError:
+        newest = forms.DateTimeField().clean(request.POST.get("seen", "").replace("\0", "")).astimezone(UTC)
+    except (ValidationError, OverflowError):
         return accounts.none()
     return accounts.filter(state_changed_at__lte=newest)

@@ -94,7 +94,7 @@ def test_sign_ups_held_after_the_page_was_opened_are_left(
     assert "1 more is still held" in answer.content.decode()
 
 
-@pytest.mark.parametrize("seen", ["", "x", "2026-02-31", "9" * 30, "\0"])
+@pytest.mark.parametrize("seen", ["", "x", "2026-02-31", "9" * 30, "\0", "0001-01-01T00:00+14:00"])
 def test_nothing_is_done_if_the_page_showed_no_held_sign_ups(three: None, as_role: AsRole, seen: str) -> None:
     as_role("Operator").post(PAGE, {"action": "approve", "seen": seen})
 

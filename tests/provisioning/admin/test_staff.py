@@ -139,6 +139,10 @@ def test_a_role_offers_permissions_for_pages_of_the_admin_only(admin_client: Cli
     assert "content type" not in page
 
 
+def test_saving_as_new_which_no_form_offers_is_not_a_server_error(admin_client: Client, colleague: User) -> None:
+    assert admin_client.post(f"{USERS}{colleague.pk}/change/", {"_saveasnew": "1"}).status_code == 200
+
+
 def test_no_form_offers_single_permissions(admin_client: Client, colleague: User) -> None:
     for page in (f"{USERS}add/", f"{USERS}{colleague.pk}/change/"):
         assert "user_permissions" not in admin_client.get(page).content.decode()
