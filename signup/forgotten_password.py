@@ -27,8 +27,11 @@ from signup import abuse, mails, visitors, visits
 
 log = logging.getLogger(__name__)
 
-MOST_A_DAY = {"user": 3, "network": 20}
-"""Links for one user, and requests from one network."""
+MOST = {"user": ("hour", 3), "network": ("day", 20)}
+"""Links for one user within an hour, and requests from one network within a day.
+
+A link works for an hour, so a stranger who asks for a user's links can't keep that user out.
+"""
 
 
 class ForgottenForm(PasswordResetForm):
@@ -67,9 +70,10 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in 
 def _count(kind: str, source: str) -> bool:
     """Count a request. Returns False if there were too many."""
     key, request = abuse.key(f"forgotten.{kind}", source), uuid.uuid4()
+    period, most = MOST[kind]
     with transaction.atomic():
         visits.lock([key])
-        if visits.earlier(request, [key])[key].day >= MOST_A_DAY[kind]:
+        if getattr(visits.earlier(request, [key])[key], period) >= most:
             return False
         visits.add(request, [key])
     return True
