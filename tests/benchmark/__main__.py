@@ -54,7 +54,7 @@ def measure(work: Work, installation: Installation, turns: int, seconds: int) ->
     busy: dict[str, list[float]] = {url: [] for url in loads}
     for _turn in range(turns):
         for url, got in loads.items():
-            bodies = forms(seconds * 1200) if work.posts else ()
+            bodies = forms(seconds * 3000) if work.posts else ()
             headers = HEADERS | {"Host": "plain.example.com"} | work.headers
             address = url
             if work.asks:
