@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -52,10 +54,14 @@ class Program:
 class Checkout:
     """A copy of the product in `directory`, configured only by `environment` and a `.env` file there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, commit: str = "") -> None:
+        """Copy this checkout, or an earlier `commit`. Raises FileNotFoundError if Git's history doesn't have it."""
         self.directory = directory / "checkout"
         self.environment = {name: value for name, value in os.environ.items() if name not in NAMES}
         self._programs: list[Program] = []
+        if commit:
+            extract(commit, self.directory)
+            return
         for name in ("signup", "provisioning", "templates", "static"):
             shutil.copytree(ROOT / name, self.directory / name, ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("manage.py", "gunicorn.conf.py", "pyproject.toml"):
@@ -84,3 +90,12 @@ class Checkout:
         for program in self._programs:
             program.process.terminate()
             program.process.wait(timeout=PATIENCE)
+
+
+def extract(commit: str, directory: Path) -> None:
+    """Write the files of a commit to a new directory."""
+    archive = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode:
+        raise FileNotFoundError(f"Git's history doesn't reach back to {commit}: fetch all of it")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
+        files.extractall(directory, filter="data")
