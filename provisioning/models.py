@@ -1,4 +1,4 @@
-"""★ Start here: accounts and their states, and the evidence of every call made for them.
+"""★ Start here: accounts, their states, and the moves between them, and `Attempt`, the evidence of every call for one.
 
 Each account is created at Constant Contact exactly once, whatever breaks. Three rules ensure that:
 
@@ -15,7 +15,6 @@ After an unanswered call, the account is looked up in the partner's list before 
 from __future__ import annotations
 
 import logging
-import re
 import uuid
 from datetime import timedelta
 from typing import Any, Self
@@ -26,6 +25,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 from django.utils.text import capfirst
 
+from provisioning.attempts import Attempt as Attempt
 from provisioning.audit import AuditEntry as AuditEntry
 from provisioning.mirror.models import ListEntry as ListEntry
 from provisioning.mirror.models import ListPass as ListPass
@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 ONE_LIVING_PER_USERNAME = "account_one_living_per_username"
 """A constraint's name. It is in both databases' error messages, because its index is on an expression."""
+LOST_AFTER = timedelta(hours=1)
+"""How long an account may be unconfirmed before it waits for staff."""
 
 
 class IllegalMove(Exception):
@@ -69,7 +71,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
     def waiting_for_staff(self) -> Self:
         """Return accounts that need staff: held, without a next step, or unconfirmed for an hour."""
         state = Account.State
-        lost = Q(due_at=None) | Q(state_changed_at__lte=Now() - timedelta(hours=1))
+        lost = Q(due_at=None) | Q(state_changed_at__lte=Now() - LOST_AFTER)
         return self.filter(Q(state=state.HELD) | Q(state=state.QUEUED, due_at=None) | Q(lost, state=state.UNCONFIRMED))
 
 
@@ -104,6 +106,8 @@ class Account(models.Model):
     }
     """State → possible next states. Queued → created: the answer to an earlier call arrived late."""
     FINAL = (State.CREATED, State.CLOSED)
+    UNDER_WAY = (State.QUEUED, State.SENDING, State.UNCONFIRMED)
+    """States that a worker will change."""
 
     class SettledBy(models.TextChoices):
         ANSWER = "answer", "Constant Contact's answer"
@@ -301,81 +305,3 @@ class Account(models.Model):
         as_read = Account.objects.filter(pk=self.pk, state=self.state, claim=self.claim)
         if as_read.update(**columns) != 1:
             raise MovedMeanwhile(f"{self.reference} is no longer {self.state}")
-
-
-class Attempt(models.Model):
-    """Evidence: one call to create the account, or what a pass over the partner's list showed. Never edited.
-
-    A call is recorded before it is made, and completed once. A look-up is recorded when it is settled, with the time
-    when its pass started: the calls of a pass serve all accounts.
-    """
-
-    class Kind(models.TextChoices):
-        CREATE = "create", "Create the account"
-        LOOK_UP = "look_up", "Look for the account"
-
-    class Outcome(models.TextChoices):
-        CREATED = "created", "Created"
-        REFUSED = "refused", "Values refused"
-        TAKEN = "taken", "Username in use"
-        UNSENT = "unsent", "Not sent: Constant Contact can't be reached"
-        NOT_DONE = "not_done", "Nothing created: not the customer's fault"
-        UNUSABLE = "unusable", "Nothing created: unexpected answer"
-        UNKNOWN = "unknown", "Unknown: the account may exist"
-        FOUND = "found", "Found in your account list"
-        ABSENT = "absent", "Not in your account list"
-        OTHERS = "others", "Username in use by someone else"
-        DIFFERS = "differs", "In your account list, but may be someone else's"
-
-    DOUBTFUL = ("", Outcome.UNKNOWN, Outcome.CREATED)
-    """Outcomes of a call that may have created an account, as long as the account here is not created."""
-
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="attempts")
-    kind = models.CharField(max_length=7, choices=Kind.choices)
-    username = _text("username", "username")
-    """The username that was sent or looked for; a correction may have changed the account's since."""
-    sent = models.JSONField(default=dict)
-    """What the partner added to a create call: property → value. It shows who pays and who may log in."""
-    outcome = models.CharField(max_length=8, choices=Outcome.choices, blank=True)
-    """Empty while the call is in flight, and forever if its worker died; then it counts as unknown."""
-    started_at = models.DateTimeField(db_default=Now())
-    ended_at = models.DateTimeField(null=True)
-    duration = models.DurationField(null=True)
-    status = models.PositiveSmallIntegerField(null=True)
-    """The HTTP status of the answer; null if there was none."""
-    error_key = models.CharField(max_length=255, blank=True)
-    error_message = models.TextField(blank=True)
-    refused = models.JSONField(default=dict)
-    """What was refused: property → Constant Contact's reason."""
-    refused_keys = models.JSONField(default=dict)
-    """What was refused: property → the key of Constant Contact's error."""
-    answer = models.TextField(blank=True)
-    """The body of the answer, with secrets masked."""
-
-    class Meta:
-        ordering = ("started_at", "pk")
-        indexes = [
-            models.Index(fields=["outcome", "-started_at"], name="attempt_outcome_started"),
-            models.Index(fields=["kind", "-ended_at"], name="attempt_kind_ended"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.get_outcome_display() or '…'}"
-
-    def reasons(self) -> dict[str, str]:
-        """Return what was refused, and Constant Contact's reason for each property."""
-        return {name: _without_pointer(reason) for name, reason in self.refused.items()}
-
-    @property
-    def message(self) -> str:
-        """What Constant Contact said, or what kept it from answering."""
-        return _without_pointer(self.error_message)
-
-    def complete(self, **evidence: Any) -> None:
-        """Record the end of the call. Only the first completion counts; later ones change nothing."""
-        Attempt.objects.filter(pk=self.pk, ended_at__isnull=True).update(ended_at=Now(), **evidence)
-
-
-def _without_pointer(message: str) -> str:
-    """Return a message without the JSON pointer that it begins with: `#/email: Not valid.` → `Not valid.`"""
-    return re.sub(r"^#/\w*:?\s*", "", message)

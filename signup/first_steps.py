@@ -16,7 +16,7 @@ from signup.brand.models import Brand, brand_at
 from signup.models import SentMail
 
 CREDENTIALS = ("CONSTANT_CONTACT_API_KEY", "CONSTANT_CONTACT_USERNAME", "CONSTANT_CONTACT_PASSWORD")
-LOGGED_IN = (Attempt.Outcome.CREATED, Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN)
+LOGGED_IN = (Attempt.Outcome.CREATED, *Attempt.REFUSALS)
 """Outcomes that only calls with accepted credentials have."""
 
 

@@ -23,9 +23,6 @@ else:
     AccountPaginator = Paginator
 
 
-UNDER_WAY = (Account.State.QUEUED, Account.State.SENDING, Account.State.UNCONFIRMED)
-
-
 class ShortPaginator(AccountPaginator):
     """Count and page through the newest accounts only. To see others, staff filter or search.
 
@@ -61,7 +58,7 @@ class AccountList(ChangeList):
     @property
     def is_under_way(self) -> bool:
         """Whether a worker will soon change one of the accounts shown."""
-        return any(account.due_at and account.state in UNDER_WAY for account in self.result_list)
+        return any(account.due_at and account.state in Account.UNDER_WAY for account in self.result_list)
 
     def dates(self) -> list[Link]:
         """Return links to the years, to the months of the chosen year, or to the days of the chosen month, and back.

@@ -136,9 +136,7 @@ def _sent() -> Subquery:
 
 def _refused() -> Subquery:
     """Return what Constant Contact refused last."""
-    refusals = Attempt.objects.filter(
-        account=OuterRef("pk"), outcome__in=(Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN)
-    )
+    refusals = Attempt.objects.filter(account=OuterRef("pk"), outcome__in=Attempt.REFUSALS)
     return Subquery(refusals.order_by("-started_at", "-pk").values("refused")[:1])
 
 

@@ -24,12 +24,12 @@ MINUTE = timedelta(minutes=1)
 
 WAITING = Account.objects.waiting_for_staff().values("pk")
 LATELY = Q(submitted_at__gte=Now() - timedelta(days=30))
-WAITS_LONG = Q(state__in=[State.QUEUED, State.SENDING, State.UNCONFIRMED], submitted_at__lte=Now() - MINUTE)
+WAITS_LONG = Q(state__in=Account.UNDER_WAY, submitted_at__lte=Now() - MINUTE)
 SLOW = LATELY & (Q(created_at__gt=F("submitted_at") + MINUTE) | WAITS_LONG)
 PAID = Attempt.objects.filter(
     account=OuterRef("pk"),
     kind=Attempt.Kind.CREATE,
-    outcome__in=["", Attempt.Outcome.CREATED, Attempt.Outcome.UNKNOWN],
+    outcome__in=Attempt.DOUBTFUL,
     sent__single_billing=True,
 )
 """Calls that created the account, or may have, on the partner's bill. The settings may have changed since."""
@@ -118,7 +118,7 @@ class RefusedFilter(admin.SimpleListFilter):
         if (name := self.value()) not in rules.CUSTOMER_PROPERTIES:
             return queryset
         refusals = Attempt.objects.filter(
-            outcome__in=(Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN),
+            outcome__in=Attempt.REFUSALS,
             started_at__gte=Now() - timedelta(days=30),
             refused__has_key=name,
         )

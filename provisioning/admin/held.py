@@ -25,7 +25,7 @@ def held(request: HttpRequest) -> HttpResponse:
     actions = {
         action.name: action
         for action in ACTIONS
-        if Account.State.HELD in action.states and action.name in {"approve", "decline"}
+        if action.name in {"approve", "decline"}
         if request.user.has_perm(action.permission)
     }
     accounts = Account.objects.filter(state=Account.State.HELD).order_by("submitted_at")

@@ -25,7 +25,7 @@ from django.utils import timezone
 from provisioning import gateway
 from provisioning.admin_site.chart import Chart, Share, shares
 from provisioning.mirror import passes
-from provisioning.models import Account, Attempt, Worker
+from provisioning.models import LOST_AFTER, Account, Attempt, Worker
 from provisioning.signals import to_do
 
 State = Account.State
@@ -37,7 +37,7 @@ NEWEST = 1000
 FRESH_FOR = timedelta(minutes=15)
 """How long numbers about the past are cached."""
 LATE = timedelta(minutes=10)
-UNCONFIRMED_LATE, LOST_AFTER = timedelta(minutes=5), timedelta(hours=1)
+UNCONFIRMED_LATE = timedelta(minutes=5)
 
 UNFINISHED = (State.HELD, State.QUEUED, State.SENDING)
 
@@ -150,7 +150,7 @@ def _tasks(workers: list[Worker]) -> list[Task]:
     unconfirmed = Account.objects.filter(state=State.UNCONFIRMED, state_changed_at__lte=Now() - UNCONFIRMED_LATE)
     unclear = unconfirmed.filter(state_changed_at__gt=Now() - LOST_AFTER, due_at__isnull=False).count()
     failing, unread = gateway.failing_calls(), passes.problem()
-    hindered = next((worker.problem for worker in workers if worker.problem), "")
+    blocked = next((worker.problem for worker in workers if worker.problem), "")
     possible = (
         (
             gateway.current_pause(),
@@ -165,8 +165,8 @@ def _tasks(workers: list[Worker]) -> list[Task]:
             "Ask whoever runs this installation to start one.",
         ),
         (
-            hindered,
-            f"A worker is held up: {hindered}",
+            blocked,
+            f"A worker is held up: {blocked}",
             reverse("admin:provisioning_worker_changelist"),
             "It retries automatically. If it lasts, ask whoever runs this installation to check the database.",
         ),
@@ -232,7 +232,7 @@ def _reasons() -> list[Share]:
     """Count how often each property was refused, by its label, with the URL of its accounts."""
     accounts = reverse("admin:provisioning_account_changelist")
     refused: Counter[tuple[str, str]] = Counter()
-    for outcome in (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN):
+    for outcome in Attempt.REFUSALS:
         newest = Attempt.objects.filter(outcome=outcome, started_at__gte=Now() - timedelta(days=DAYS))
         for properties in newest.order_by("-started_at").values_list("refused", flat=True)[: NEWEST // 2]:
             named = [(Account.label(name), f"{accounts}?refused={name}") for name in properties]

@@ -109,7 +109,7 @@ def claim_account() -> AccountClaim | None:
     due = Account.objects.filter(state=State.QUEUED).due()
     while due.exists():  # Checked first, so that idle workers need no lock.
         if gateway.is_down_to_reserve():
-            due = due.exclude(attempts__outcome__in=(Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN))
+            due = due.exclude(attempts__outcome__in=Attempt.REFUSALS)
         with transaction.atomic():
             account = due.select_for_update(skip_locked=True).first()
             if account is None:

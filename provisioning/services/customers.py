@@ -32,7 +32,7 @@ UNANSWERED = ValidationError(
 UNCHANGED = ValidationError(
     _("Nothing has changed, so Constant Contact would refuse it again. Change what it refused."), code="unchanged"
 )
-REFUSALS = (Attempt.Outcome.REFUSED, Attempt.Outcome.TAKEN, Attempt.Outcome.OTHERS)
+REFUSALS = (*Attempt.REFUSALS, Attempt.Outcome.OTHERS)
 
 
 def prepare(

@@ -47,7 +47,6 @@ UNKNOWN_PROPERTY = "json.field.invalid"
 CUSTOMERS = frozenset({*rules.CUSTOMER_PROPERTIES, "idp_provider_id"})
 """Properties specific to one customer: a refusal of one says nothing about other customers."""
 
-UNDER_WAY = frozenset({State.QUEUED, State.SENDING, State.UNCONFIRMED})
 WAIT_FOR_GATEWAY = frozenset({Meaning.RETRY, Meaning.OVER_QUOTA, Meaning.STOP})
 """These do not count as a failure of the page: it is read once the gateway permits."""
 NO_SUCH_PAGE = frozenset({Meaning.REFUSED, Meaning.NOTHING_CREATED})
@@ -121,7 +120,7 @@ def _deliver_late(account: Account, answer: Answer) -> None:
     token.
     """
     now = Account.objects.select_for_update().get(pk=account.pk)
-    if now.state in UNDER_WAY and now.username == account.username and not _is_attached(answer.account_id):
+    if now.state in Account.UNDER_WAY and now.username == account.username and not _is_attached(answer.account_id):
         _created(now, answer)
         log.info("late answer delivered reference=%s", account.reference)
     elif now.account_id == answer.account_id:

@@ -48,10 +48,10 @@ def check_sealing_keys() -> Iterator[Finding]:
 
 def check_workers() -> Iterator[Finding]:
     workers = list(Worker.objects.alive())
-    hindered = [worker for worker in workers if worker.problem]
+    blocked = [worker for worker in workers if worker.problem]
     if not workers:
         yield failure("Workers", "No worker is running.", "Start one: python manage.py provision (or serve)")
-    for worker in hindered:
+    for worker in blocked:
         yield failure("Workers", f"{worker.name} is held up: {worker.problem}", "Check the database.")
-    if workers and not hindered:
+    if workers and not blocked:
         yield ok("Workers", f"{len(workers)} running.")
