@@ -45,7 +45,7 @@ class Gateway(models.Model):
         constraints = [models.CheckConstraint(name="gateway_is_one_row", condition=Q(pk=1))]
 
     def __str__(self) -> str:
-        return "Gateway to Constant Contact"
+        return "Sending to Constant Contact"
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):

@@ -190,7 +190,7 @@ def _tasks(workers: list[Worker]) -> list[Task]:
         ),
         (
             late,
-            f"{late} account{pluralize(late, ' has,s have')} been queued for more than ten minutes.",
+            f"{late} sign-up{pluralize(late, ' has,s have')} been queued for more than ten minutes.",
             f"{accounts}?state__exact={State.QUEUED}",
             "Open the oldest one to see what is holding it up.",
         ),
@@ -202,13 +202,13 @@ def _tasks(workers: list[Worker]) -> list[Task]:
         ),
         (
             held,
-            f"{held} account{pluralize(held, ' needs,s need')} approval.",
+            f"{held} sign-up{pluralize(held, ' needs,s need')} approval.",
             reverse("admin:provisioning_account_held"),
             "Approve or decline them.",
         ),
         (
             rejected,
-            f"{rejected} account{pluralize(rejected, ' needs,s need')} a correction.",
+            f"{rejected} sign-up{pluralize(rejected, ' needs,s need')} a correction.",
             f"{accounts}?state__exact={State.REJECTED}",
             "Make the correction, or leave it to the customer, who has a week.",
         ),

@@ -19,8 +19,8 @@ from provisioning.admin_site.guessing import remember_browser
 from provisioning.admin_site.health import health
 from provisioning.admin_site.identity import has_second_factor, is_from_identity_provider
 from provisioning.admin_site.lookups import OfferedLookups
+from provisioning.admin_site.navigation import NamedList, navigation
 from provisioning.admin_site.overview import overview
-from provisioning.admin_site.places import NamedList, places
 from provisioning.admin_site.proof import ChangePassword, confirm
 from provisioning.admin_site.sessions import ask_for_proof, own_sessions
 from provisioning.admin_site.steps import steps_for
@@ -58,7 +58,7 @@ class Site(admin.AdminSite):
         context = super().each_context(request) | {"version": settings.VERSION}
         if not context["has_permission"]:
             return context
-        context["places"] = list(places(request, context["available_apps"]))
+        context["navigation"] = list(navigation(request, context["available_apps"]))
         if pause := gateway.current_pause():
             context |= {"pause": pause, "may_resume": request.user.has_perm("provisioning.resume_gateway")}
         return context

@@ -170,7 +170,7 @@ def test_every_place_of_a_role_is_accessible_and_fits_a_phone(
         accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
         seen.add(path)
-        links = page.locator(".places a, tbody tr:first-child th a").all()
+        links = page.locator(".navigation a, tbody tr:first-child th a").all()
         found = {str(link.get_attribute("href")) for link in links}
         left += found - seen - set(left)
     assert len(seen) > 10

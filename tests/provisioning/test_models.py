@@ -176,4 +176,4 @@ def test_str_of_rows_shows_no_secrets() -> None:
     assert str(Attempt(account=account, kind="create")) == "Create the account: …"
     assert str(Attempt(account=account, kind="look_up", outcome="found")).endswith("Found in your account list")
     assert str(Worker(name="host:1")) == "host:1"
-    assert str(Gateway()) == "Gateway to Constant Contact"
+    assert str(Gateway()) == "Sending to Constant Contact"

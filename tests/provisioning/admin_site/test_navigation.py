@@ -20,11 +20,11 @@ ALL = ["Overview", "Sign-ups", "Brands", "Team", "Settings and health"]
         ("Administrator", ALL),
     ],
 )
-def test_the_navigation_shows_the_places_that_a_role_may_use(as_role: AsRole, role: str, names: list[str]) -> None:
+def test_the_navigation_shows_the_sections_that_a_role_may_use(as_role: AsRole, role: str, names: list[str]) -> None:
     client = as_role(role)
-    places = client.get("/admin/").context["places"]
-    assert [place.name for place in places] == names
-    assert {client.get(page.url).status_code for place in places for page in [place, *place.pages]} == {200}
+    sections = client.get("/admin/").context["navigation"]
+    assert [section.name for section in sections] == names
+    assert {client.get(page.url).status_code for section in sections for page in [section, *section.pages]} == {200}
 
 
 def test_staff_without_a_role_are_told_whom_to_ask(as_role: AsRole) -> None:
@@ -33,7 +33,9 @@ def test_staff_without_a_role_are_told_whom_to_ask(as_role: AsRole) -> None:
 
 def test_the_navigation_shows_where_a_page_is_and_leads_back(admin_client: Client, make: Make) -> None:
     page = admin_client.get(page_of(make(State.QUEUED)))
-    current = [(place.name, link.name) for place in page.context["places"] for link in place.pages if link.current]
+    current = [
+        (section.name, link.name) for section in page.context["navigation"] for link in section.pages if link.current
+    ]
     assert current == [("Sign-ups", "Accounts")]
     crumbs = page.content.decode().split('aria-label="Breadcrumbs"')[1].split("</nav>")[0]
     assert '<a href="/admin/provisioning/account/">Accounts</a>' in crumbs
@@ -41,7 +43,7 @@ def test_the_navigation_shows_where_a_page_is_and_leads_back(admin_client: Clien
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("provisioning/gateway", "Gateway"), ("auth/group", "Roles"), ("otp_totp/totpdevice", "Authenticator apps")],
+    [("provisioning/gateway", "Sending"), ("auth/group", "Roles"), ("otp_totp/totpdevice", "Authenticator apps")],
 )
 def test_a_list_has_the_same_name_as_in_the_navigation(admin_client: Client, path: str, name: str) -> None:
     page = admin_client.get(f"/admin/{path}/").content.decode()
@@ -75,11 +77,11 @@ def test_tabs_have_no_counts_while_the_list_is_filtered(admin_client: Client, ma
     assert 'Held <span class="count">1</span>' in page
 
 
-def test_a_model_without_a_place_is_shown_in_the_last_one(
+def test_a_model_without_a_section_is_shown_in_the_last_one(
     admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Worker.objects.create(name="host:1")
-    monkeypatch.setattr("provisioning.admin_site.places.PLACES", {"Settings and health": {}})
-    monkeypatch.setattr("provisioning.admin_site.places.NAMES", {})
-    [_overview, last] = admin_client.get("/admin/").context["places"]
+    monkeypatch.setattr("provisioning.admin_site.navigation.SECTIONS", {"Settings and health": {}})
+    monkeypatch.setattr("provisioning.admin_site.navigation.NAMES", {})
+    [_overview, last] = admin_client.get("/admin/").context["navigation"]
     assert "Workers" in [page.name for page in last.pages]

@@ -1,4 +1,4 @@
-"""The places of the admin, which its navigation shows instead of Django's list of models."""
+"""The admin's navigation: sections with their pages, instead of Django's list of models."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from django.utils.text import capfirst
 from provisioning.admin_site import health
 
 OPERATIONS = "Settings and health"
-PLACES: Mapping[str, Mapping[str, str]] = {
+SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Sign-ups": {"account": "Accounts", "auditentry": "Audit trail", "mail": "Emails"},
     "Brands": {"brand": "Brands"},
     "Team": {"user": "Users", "group": "Roles", "totpdevice": "Authenticator apps"},
     OPERATIONS: {
-        "diagnosis": "Diagnosis",
-        "listentry": "Your list",
+        "diagnosis": "Installation check",
+        "listentry": "Your account list",
         "listpass": "Reads of your list",
         "worker": "Workers",
-        "gateway": "Gateway",
+        "gateway": "Sending",
     },
 }
-"""Place → model → name of its list. Models without a place are in the last one, under their own name."""
-NAMES = {model: name for names in PLACES.values() for model, name in names.items()}
+"""Section → model → name of its list. Models that are not here are in the last section, under their own name."""
+NAMES = {model: name for names in SECTIONS.values() for model, name in names.items()}
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Place(Link):
+class Section(Link):
     pages: list[Link] = field(default_factory=list)
 
 
-def places(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Place]:
-    """Yield the places that have something for this staff member. `apps` is Django's list of what they may see."""
+def navigation(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Section]:
+    """Yield the sections that have a page for this staff member. `apps` is Django's list of what they may see."""
     overview = reverse("admin:index")
-    yield Place("Overview", overview, "page" if request.path == overview else "")
+    yield Section("Overview", overview, "page" if request.path == overview else "")
     lists = {model["object_name"].lower(): model for app in apps for model in app["models"]}
     others = {key: model["name"] for key, model in lists.items() if key not in NAMES}
-    for name, names in PLACES.items():
+    for name, names in SECTIONS.items():
         inside = {**names, **others} if name == OPERATIONS else names
         pages = [_link(request, inside[key], lists[key]["admin_url"]) for key in inside if key in lists]
         if name == OPERATIONS and request.user.has_perm(health.PERMISSION):
             pages.insert(0, _link(request, "Health", reverse("admin:health")))
         if pages:
-            yield Place(name, pages[0].url, next((page.current for page in pages if page.current), ""), pages)
+            yield Section(name, pages[0].url, next((page.current for page in pages if page.current), ""), pages)
 
 
 def _link(request: HttpRequest, name: str, url: str) -> Link:
