@@ -5,8 +5,10 @@ FROM ${PYTHON} AS build
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
 WORKDIR /app
-COPY requirements.txt .
-RUN pip install --no-cache-dir --require-hashes -r requirements.txt
+# requirements-extras.txt also has the packages for Sentry and OpenTelemetry.
+ARG REQUIREMENTS=requirements.txt
+COPY requirements.txt requirements-extras.txt ./
+RUN pip install --no-cache-dir --require-hashes -r ${REQUIREMENTS}
 COPY . .
 RUN python manage.py collectstatic --no-input && python -m compileall -q signup provisioning
 

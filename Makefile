@@ -66,9 +66,12 @@ messages: .venv/run  ## collect customers' texts into the translation catalogs, 
 	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")
 	$(BIN)/python manage.py compilemessages -i .venv
 
+PIN = $(BIN)/uv pip compile pyproject.toml $(UPGRADE) --universal --generate-hashes --no-strip-extras --no-header --no-annotate
+UPGRADE = --upgrade
 requirements: .venv/dev  ## pin the newest versions that pyproject.toml allows
-	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-annotate -qo requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --upgrade --universal --generate-hashes --no-strip-extras --no-header --no-annotate --group dev -qo requirements-dev.txt
+	$(PIN) -qo requirements.txt
+	$(PIN) --all-extras -qo requirements-extras.txt
+	$(PIN) --all-extras --group dev -qo requirements-dev.txt
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or later is needed, and $(PYTHON) is " \

@@ -6,6 +6,8 @@ moved = Signal()
 """An account has moved; sent inside the move's transaction. `account` is as read before it, `to` is the new state."""
 chores = Signal()
 """A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged."""
+worked = Signal()
+"""A worker's job has ended. `job` is its name, `started` a time in nanoseconds, `error` what broke it off, or None."""
 to_do = Signal()
 """The overview is collecting tasks for staff. Receivers return an `admin_site.overview.Task`, or None."""
 setting_up = Signal()

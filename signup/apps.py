@@ -10,7 +10,7 @@ class SignupConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning.signals import chores, moved, setting_up, to_do
-        from signup import abuse, burst, first_steps, mails, overview
+        from signup import abuse, burst, first_steps, mails, overview, telemetry
         from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
@@ -20,6 +20,7 @@ class SignupConfig(AppConfig):
         chores.connect(burst.watch)
         to_do.connect(overview.hidden_visitors)
         setting_up.connect(first_steps.steps)
+        telemetry.start()
         register(check_configuration)
         register(check_files, deploy=True)
         register(check_encryption, deploy=True)

@@ -17,6 +17,7 @@ from django.core import checks
 
 from provisioning import rules
 from provisioning.rules import APIS
+from signup import telemetry
 
 MARGIN = 10
 """Seconds by which a worker's lease must outlast a call, so that the worker can record the result."""
@@ -42,6 +43,7 @@ def check_configuration(**options: Any) -> list[checks.CheckMessage]:
         *_single_sign_on(),
         *_openid(),
         *_links(),
+        *_telemetry(),
     ]
 
 
@@ -212,6 +214,23 @@ def _links() -> Iterator[checks.CheckMessage]:
                 hint="Use a longer secret, or set SIGNUP_LINK_KEY_FILE to a PEM public key (RSA 2048 or P-256).",
                 id="signup.E019",
             )
+
+
+def _telemetry() -> Iterator[checks.CheckMessage]:
+    for name in telemetry.missing():
+        _package, extra = telemetry.PACKAGES[name]
+        yield checks.Error(
+            f"{name} is set, but the packages of the extra `{extra}` are not installed.",
+            hint="Install requirements-extras.txt in place of requirements.txt, or leave the setting empty."
+            " docs/operations.md explains it.",
+            id="signup.E021",
+        )
+    if settings.SENTRY_DSN and not urlsplit(settings.SENTRY_DSN).username:
+        yield checks.Error(
+            "SENTRY_DSN has no key.",
+            hint="Copy it from your project's settings in Sentry: https://key@host/number.",
+            id="signup.E022",
+        )
 
 
 def check_encryption(**options: Any) -> list[checks.CheckMessage]:

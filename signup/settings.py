@@ -209,6 +209,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "signup.request_ids.identify",
+    "signup.telemetry.trace_requests",
     "signup.middleware.trust_proxies_only",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -326,6 +327,8 @@ CSRF_FAILURE_VIEW = "signup.views.csrf_failure"
 
 LOG_FORMAT = read("LOG_FORMAT", "text", one_of("text", "json"))
 METRICS_TOKEN = read("METRICS_TOKEN", "")
+SENTRY_DSN = read("SENTRY_DSN", "", url)
+OTEL_EXPORTER_OTLP_ENDPOINT = read("OTEL_EXPORTER_OTLP_ENDPOINT", "", url)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -345,5 +348,7 @@ LOGGING = {
         # At DEBUG, urllib3 logs each URL with the API key, and authlib logs codes and tokens.
         "urllib3": {"level": "WARNING"},
         "authlib": {"level": "WARNING"},
+        # Its warnings repeat every few seconds while the collector is away. What it sends is no more than a copy.
+        "opentelemetry": {"level": "ERROR"},
     },
 }

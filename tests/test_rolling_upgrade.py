@@ -6,13 +6,9 @@ know must not be required when it stores something.
 
 from __future__ import annotations
 
-import re
-import urllib.request
 from collections.abc import Iterator
-from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -21,10 +17,10 @@ from django.db.models import NOT_PROVIDED, Field
 
 from provisioning.sandbox import Server
 from tests.checkout import Checkout
-from tests.patience import PATIENCE
 from tests.postgresql import PostgreSQL
 from tests.provisioning.sandbox.partner import provider, until
 from tests.signup.accounts import TYPED
+from tests.visitor import Visitor, serve
 
 PREVIOUS = "0ff14fc6b40e"
 """The previous release: its tag, or a commit if it has none. CONTRIBUTING.md says when to change it."""
@@ -108,28 +104,6 @@ def earlier(tmp_path: Path) -> Iterator[Checkout]:
     checkout.end()
 
 
-class Browser:
-    """A browser with cookies, without JavaScript."""
-
-    def __init__(self, site: str) -> None:
-        self.site = site
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
-
-    def open(self, path: str, form: dict[str, str] | None = None) -> str:
-        """Return the page, or what follows the form on it, filled out like this."""
-        data = None
-        if form is not None:
-            hidden = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', self.open(path))
-            data = urlencode(dict(hidden) | form).encode()
-        with self._opener.open(self.site + path, data, timeout=PATIENCE) as response:
-            return str(response.read().decode())
-
-
-def serve(checkout: Checkout) -> Browser:
-    web = checkout.start("-m", "gunicorn", "--bind=127.0.0.1:0", "--workers=1")
-    return Browser(web.find(r"Listening at: (http://127\.0\.0\.1:\d+)")[1])
-
-
 PASSWORD = "correct horse battery staple"
 
 
@@ -163,7 +137,7 @@ def test_the_previous_release_works_on_a_migrated_database(url: str, earlier: Ch
 
         command = ("createsuperuser", "--no-input", "--username=dora", "--email=dora@example.com")
         assert earlier.run("manage.py", *command).returncode == 0
-        staff = Browser(visitor.site)
+        staff = Visitor(visitor.site)
         staff.open("/admin/login/", {"username": "dora", "password": PASSWORD})
         for name in ("anna-before", "berta-after"):
             assert name in staff.open(f"/admin/provisioning/account/?q={name}")

@@ -22,7 +22,7 @@ from django.db import Error, connection
 from provisioning import gateway, services
 from provisioning.database import describe
 from provisioning.management import watchdog
-from provisioning.signals import chores
+from provisioning.signals import chores, worked
 
 log = logging.getLogger(__name__)
 
@@ -138,9 +138,12 @@ def _next_page() -> Callable[[], None] | None:
 
 def run(job: Callable[[], None]) -> None:
     """Do one job on its thread, and close the thread's database connection afterwards."""
+    started, failed = time.time_ns(), None
     try:
         job()
-    except Exception:
+    except Exception as error:
+        failed = error
         log.exception("job failed; its claim is left to expire")
     finally:
         connection.close()
+        worked.send_robust(run, job=getattr(job, "func", job).__name__, started=started, error=failed)
