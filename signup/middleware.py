@@ -3,11 +3,16 @@
 import re
 from collections.abc import Callable
 
+from csp.constants import HEADER
+from csp.middleware import CheckableLazyObject, CSPMiddleware, PolicyParts
+from csp.utils import build_policy
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
+from django.utils.functional import cached_property
 
 from provisioning.admin_site import is_admin
 from signup import errors, visitors
@@ -61,6 +66,21 @@ def _drop_unwanted_languages(request: HttpRequest) -> None:
     wanted = request.META.get("HTTP_ACCEPT_LANGUAGE", "").split(",")
     refused = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*$", re.IGNORECASE)
     request.META["HTTP_ACCEPT_LANGUAGE"] = ",".join(each.strip() for each in wanted if not refused.search(each))
+
+
+class ContentSecurityPolicyMiddleware(CSPMiddleware):
+    """Builds the policy of responses without a nonce only once: redirects and the states that waiting pages ask for."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if settings.DEBUG or self.get_policy_parts(request, response) != PolicyParts():
+            return super().process_response(request, response)
+        response.headers[HEADER] = self.policy
+        request.csp_nonce = CheckableLazyObject(self._csp_nonce_post_response)  # type: ignore[attr-defined]
+        return response
+
+    @cached_property
+    def policy(self) -> str:
+        return build_policy()
 
 
 def policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

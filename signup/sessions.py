@@ -45,11 +45,11 @@ class SessionStore(db.SessionStore):
 
     def _insert(self) -> None:
         """Insert a row. Its key is random and can't collide, so no savepoint is needed."""
-        session = self.create_model_instance(self._get_session(no_load=True))  # type: ignore[attr-defined]
+        data = self._get_session(no_load=True)  # type: ignore[attr-defined]
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (%s, %s, %s)",
-                [session.session_key, session.session_data, _column(session.expire_date)],
+                [self._get_or_create_session_key(), self.encode(data), _column(self.get_expiry_date())],  # type: ignore[attr-defined]
             )
 
     def cycle_key(self) -> None:

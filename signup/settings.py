@@ -213,7 +213,7 @@ MIDDLEWARE = [
     "signup.middleware.trust_proxies_only",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "signup.middleware.ContentSecurityPolicyMiddleware",
     "signup.middleware.policies",
     "signup.middleware.refuse_malformed",
     "whitenoise.middleware.WhiteNoiseMiddleware",

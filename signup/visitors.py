@@ -107,6 +107,7 @@ def _read(name: str) -> Address | None:
     return getattr(read, "ipv4_mapped", None) or read
 
 
+@lru_cache
 def _network(visitor: Address, v4: int, v6: int) -> str:
     bits = v6 if isinstance(visitor, IPv6Address) else v4
     return str(ip_network((visitor.packed, bits), strict=False)).removesuffix("/32")

@@ -1,11 +1,13 @@
 """Which addresses belong to the admin."""
 
+from functools import cache
+
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def is_admin(path: str) -> bool:
-    return path.startswith(reverse("admin:index"))
+    return path.startswith(_index())
 
 
 def page_or_index(address: str) -> str:
@@ -13,4 +15,9 @@ def page_or_index(address: str) -> str:
 
     Use it for an address that a request names: it never leads to another site.
     """
-    return address if url_has_allowed_host_and_scheme(address, None) and is_admin(address) else reverse("admin:index")
+    return address if url_has_allowed_host_and_scheme(address, None) and is_admin(address) else _index()
+
+
+@cache  # Every request asks for it.
+def _index() -> str:
+    return reverse("admin:index")

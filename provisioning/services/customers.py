@@ -20,6 +20,7 @@ from provisioning.mirror import matching
 from provisioning.mirror.models import name_key
 from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, AuditEntry, IllegalMove
 from provisioning.sealed import CannotOpen, Sealed
+from provisioning.services.insertion import insert
 
 log = logging.getLogger(__name__)
 
@@ -69,19 +70,13 @@ def submit(account: Account, *, hold: bool = False) -> Account:
     """
     account.state = Account.State.HELD if hold else Account.State.QUEUED
     account.due_at = None if hold else Now()
-    try:
-        _require_unlisted(account.username)
-        with _unique_username():
-            account.save(force_insert=True)
-    except (ValidationError, IntegrityError):
-        # The form was already sent, or the same person sent another one in another window.
+    if matching.is_listed(account.username) or not insert(account):
+        # The form was already sent, or the same person sent another one in another window, or the username is taken.
         same_form = Account.objects.filter(submission=account.submission)
         if sent := account_of(account.idp_provider_id) or same_form.first():
             return sent
-        raise
+        raise ValidationError({"username": TAKEN})
     log.info("account submitted reference=%s", account.reference)
-    if not hold:
-        del account.due_at  # It is an expression here; the next access reads the time that the database stored.
     return account
 
 
