@@ -50,6 +50,13 @@ class CurrentLogo:
         return "the logo that customers see"
 
 
+def default_currency() -> str:
+    """Say which currency applies to a brand without its own."""
+    names = dict(Brand.billing_locale.field.choices or ())
+    name = names.get(settings.CONSTANT_CONTACT_BILLING_LOCALE, "not set")
+    return f"If empty, the setting CONSTANT_CONTACT_BILLING_LOCALE applies, which is {name}."
+
+
 class LogoField(forms.FileField):
     def __init__(self, **options: Any) -> None:
         widget = AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"})
@@ -59,8 +66,8 @@ class LogoField(forms.FileField):
 class BrandForm(BrandModelForm):
     file = LogoField(
         label="Logo",
-        help_text=f"SVG, PNG, WebP, or JPEG, up to {MOST_BYTES // 1000} KB. "
-        f"Shown at up to {BOX[0]} by {BOX[1]} pixels; to be sharp on every screen, an image should be twice that size.",
+        help_text=f"Use an SVG, PNG, WebP, or JPEG of up to {MOST_BYTES // 1000} KB. It is shown at up to {BOX[0]} by "
+        f"{BOX[1]} pixels; to be sharp on every screen, an image should be twice that size.",
     )
     dark_file = LogoField(label="Logo for dark mode", help_text="Without one, the logo is shown on a white background.")
 
@@ -69,6 +76,7 @@ class BrandForm(BrandModelForm):
         for field, url in (("file", self.instance.logo_url), ("dark_file", self.instance.dark_logo_url)):
             if url:
                 self.fields[field].initial = CurrentLogo(url)
+        self.fields["billing_locale"].help_text += f" {default_currency()}"
 
     def clean_file(self) -> None:
         self._set_logo("file", "logo")
@@ -110,7 +118,7 @@ class BrandAdmin(ModelAdmin):
         ),
         ("Billing", {"fields": ("billing_locale",)}),
         (
-            "Links",
+            "Links and email",
             {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "sender_email", "login_url")},
         ),
     )

@@ -40,26 +40,29 @@ class Brand(models.Model):
         unique=True,
         blank=True,
         validators=[is_served],
-        help_text="Where customers see this brand, like signup.example.com. If empty, on all other hosts.",
+        help_text="Customers see the brand here, like at signup.example.com. If empty, it applies to all other hosts.",
     )
-    name = models.CharField("name", max_length=80, help_text="Your name, as customers know it.")
+    name = models.CharField("name", max_length=80, help_text="Customers see it at the top of every page.")
     color = models.CharField(
         "color",
         max_length=7,
         blank=True,
         validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", "Enter a color like #2454d6.")],
-        help_text="For buttons and links, like #2454d6. If it would be hard to read, a readable shade is used.",
+        help_text="Buttons and links have it, like #2454d6. If it would be hard to read, a readable shade is used.",
     )
     headline = models.CharField(
         "headline",
         max_length=120,
         blank=True,
-        help_text="The first line of the page. If empty, a general headline is shown.",
+        help_text="It is the first line of the page. If empty, a general headline is shown.",
     )
     headline_fr = models.CharField("headline in French", max_length=120, blank=True, help_text=FALLBACK)
     headline_es = models.CharField("headline in Spanish", max_length=120, blank=True, help_text=FALLBACK)
     selling_points = models.TextField(
-        "selling points", max_length=600, blank=True, help_text="One per line. If empty, two general ones are shown."
+        "selling points",
+        max_length=600,
+        blank=True,
+        help_text="Write one per line. If empty, two general ones are shown.",
     )
     selling_points_fr = models.TextField("selling points in French", max_length=600, blank=True, help_text=FALLBACK)
     selling_points_es = models.TextField("selling points in Spanish", max_length=600, blank=True, help_text=FALLBACK)
@@ -69,16 +72,16 @@ class Brand(models.Model):
     login_url = models.URLField(
         "login address",
         blank=True,
-        help_text="Where customers log in once their account is ready. If empty, at Constant Contact.",
+        help_text="Customers log in here once their account is ready. If empty, they log in at Constant Contact.",
     )
     billing_locale = models.CharField(
         "billing currency",
         max_length=5,
         blank=True,
         choices=[("en_US", "US dollars"), ("en_GB", "British pounds")],
-        help_text="For accounts that sign up from now on. If empty, CONSTANT_CONTACT_BILLING_LOCALE applies.",
+        help_text="It applies to customers who sign up from now on.",
     )
-    support_email = models.EmailField("email address", blank=True, help_text="Where customers get help.")
+    support_email = models.EmailField("support email address", blank=True, help_text="Customers write here for help.")
     sender_email = models.EmailField(
         "sender of emails",
         blank=True,

@@ -55,6 +55,17 @@ def test_the_first_brand_starts_with_the_values_of_the_settings(client: Client, 
     assert (form["name"].value(), form["trial_days"].value()) == ("Birch", 45)
 
 
+@pytest.mark.parametrize(("setting", "name"), [("en_GB", "British pounds"), ("", "not set")])
+def test_the_form_says_which_currency_applies_without_one(
+    client: Client, settings: Settings, setting: str, name: str
+) -> None:
+    settings.CONSTANT_CONTACT_BILLING_LOCALE = setting
+
+    form = client.get(ADD).context["adminform"].form
+
+    assert form["billing_locale"].help_text.endswith(f"CONSTANT_CONTACT_BILLING_LOCALE applies, which is {name}.")
+
+
 def test_changes_are_recorded_with_their_author(client: Client) -> None:
     client.post(ADD, TYPED)
     change(client, headline="Anew")
