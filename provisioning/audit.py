@@ -14,7 +14,7 @@ from provisioning.rules import RULES
 
 MASKED = "•••"
 """Replaces secrets, and values that were erased."""
-NOTED, ASSIGNED = "Note added", "Assigned"
+NOTED, ASSIGNED, SIGNED_UP = "Note added", "Assigned", "Signed up through the API"
 
 
 class AuditEntry(models.Model):
@@ -25,7 +25,9 @@ class AuditEntry(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, verbose_name="staff", related_name="+"
     )
-    """The staff member; null if it was the customer."""
+    """The staff member; null if it was the customer or an `agent`."""
+    agent = models.CharField(max_length=120, blank=True, db_default="")
+    """What acted if it was neither staff nor the customer: the name of an API key."""
     at = models.DateTimeField("time", db_default=Now(), db_index=True)
     what = models.CharField(max_length=80, db_index=True)
     detail = models.CharField(max_length=255, blank=True)
@@ -44,7 +46,7 @@ class AuditEntry(models.Model):
 
     @property
     def who(self) -> str:
-        return name_of(self.user) if self.user else "the customer"
+        return name_of(self.user) if self.user else self.agent or "the customer"
 
     def mask(self) -> None:
         """Erase the values, but keep the names of the properties that changed."""

@@ -4,6 +4,8 @@ from django.dispatch import Signal
 
 moved = Signal()
 """An account has moved; sent inside the move's transaction. `account` is as read before it, `to` is the new state."""
+erased = Signal()
+"""An account's personal data was erased; sent inside the transaction, for packages that hold more of it."""
 chores = Signal()
 """A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged."""
 worked = Signal()

@@ -63,6 +63,8 @@ LIMITS = {
     "email": Limit(10, 20, gettext_lazy("There have been too many sign-ups with this email address.")),
     # Each correction is another call to Constant Contact, and all customers share the daily quota.
     "correction": Limit(10, 30, gettext_lazy("You have corrected this sign-up too many times.")),
+    # A system of the partner's may bring many customers, but a mistake in it must not use up everybody's quota.
+    "key": Limit(1000, 4000, gettext_lazy("There have been too many sign-ups through the API with this key.")),
 }
 
 
@@ -172,6 +174,23 @@ def check_correction(account: Account, request: HttpRequest, email: str) -> bool
             return _count(Call(uuid.uuid4(), _keys(sources), _keys(burst.traits(request, email))))
     except ValidationError as stopped:
         log.warning("correction stopped by=%s reference=%s", stopped.code, account.reference)
+        raise
+
+
+def count_of_key(key: str, call: uuid.UUID, email: str, host: str, reference: str = "") -> bool:
+    """Count a call by an API key, or raise ValidationError. Return whether to hold the sign-up for staff.
+
+    `reference` is that of the sign-up to correct. All calls of a key look alike to the burst detection. Runs in the
+    caller's transaction.
+    """
+    if not settings.ABUSE_PROTECTION:
+        return False
+    limited = {"key": key, "email": rules.mailbox(email), "correction": reference}
+    shared = {"area": f"key {key}", "domain": rules.mailbox(email).rpartition("@")[2], "host": host}
+    try:
+        return _count(Call(call, _keys(limited), _keys(shared)))
+    except ValidationError as stopped:
+        log.warning("api sign-up stopped by=%s", stopped.code)
         raise
 
 

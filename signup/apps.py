@@ -9,11 +9,13 @@ class SignupConfig(AppConfig):
     verbose_name = "Sign-up page"
 
     def ready(self) -> None:
-        from provisioning.signals import chores, moved, setting_up, to_do
+        from provisioning.signals import chores, erased, moved, setting_up, to_do
         from signup import abuse, burst, first_steps, mails, overview, telemetry
+        from signup.api import creation
         from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
+        erased.connect(creation.forget)
         chores.connect(mails.send_on_a_thread)
         chores.connect(forget_sessions)
         chores.connect(abuse.forget_visits)

@@ -1,4 +1,4 @@
-"""The error pages, which also work for a request that can't be parsed."""
+"""The error pages, which also work for a request that can't be parsed. The API gets problem documents instead."""
 
 import logging
 import sys
@@ -9,6 +9,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
+from signup.api import problems
+
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = 30
@@ -16,6 +18,8 @@ RETRY_AFTER = 30
 
 
 def _page(status: int, request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if problems.is_api(request):
+        return problems.of_status(status)
     request.POST = QueryDict()  # Reading a broken body again would fail again, and the visitor would get no page.
     return render(request, f"{status}.html", status=status)
 
@@ -27,8 +31,9 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Show the error page: 503 with a Retry-After header if the database can't be reached, 500 otherwise."""
-    page = _page(500, request)
-    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+    is_database = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    page = problems.of_status(503) if is_database and problems.is_api(request) else _page(500, request)
+    if is_database:
         page.status_code = 503
         page.headers["Retry-After"] = str(RETRY_AFTER)
     return page

@@ -1,4 +1,4 @@
-"""The sign-up page's own tables: visits for rate limits, emails to customers, and the state of single sign-on."""
+"""The sign-up page's own tables: visits for rate limits, emails to customers, the state of single sign-on, API keys."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from provisioning.models import Account
+from signup.api.models import ApiKey as ApiKey
+from signup.api.models import ApiSignup as ApiSignup
 from signup.brand.models import Brand as Brand
 
 

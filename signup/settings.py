@@ -210,6 +210,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "signup.request_ids.identify",
     "signup.telemetry.trace_requests",
+    "signup.api.middleware.keep_apart",
     "signup.middleware.trust_proxies_only",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -301,7 +302,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = read("SECURE_HSTS_INCLUDE_SUBDOMAINS", not DEBU
 SECURE_HSTS_PRELOAD = read("SECURE_HSTS_PRELOAD", False, boolean)
 SILENCED_SYSTEM_CHECKS = ["security.W021"]  # It asks for preloading, which can't be undone for months.
 PROBES = r"^(healthz|readyz|metrics)$"
-SECURE_REDIRECT_EXEMPT = [PROBES]
+SECURE_REDIRECT_EXEMPT = [PROBES, "^api/"]  # A redirect would hide that a key was sent unencrypted.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SESSION_ENGINE = "signup.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = not DEBUG

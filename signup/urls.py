@@ -27,6 +27,7 @@ urlpatterns = [
     path("admin/log-in/callback/", single_sign_on.staff_logged_in, name="staff_logged_in"),
     path("admin/password/", include("signup.forgotten_password")),
     path("admin/", admin.site.urls),
+    path("api/", include("signup.api.urls")),
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", metrics, name="metrics"),

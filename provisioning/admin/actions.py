@@ -65,11 +65,15 @@ class Action:
         If `service` raises an exception, it is passed on, and nothing is changed or recorded.
         """
         detail = self.describe(account, values)
+        self.perform(account, values, lambda: record(request, account, self.done, detail))
+        return f"{self.done} {detail}".strip()
+
+    def perform(self, account: Account, values: Mapping[str, Any], record_it: Callable[[], object]) -> None:
+        """Carry out the action and record it in one transaction."""
         with transaction.atomic():
             self.service(account, **values)
             account.refresh_from_db()  # Otherwise, the record of an erasure would hold the erased name.
-            record(request, account, self.done, detail)
-        return f"{self.done} {detail}".strip()
+            record_it()
 
 
 class DeclineForm(forms.Form):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioning import services
-from provisioning.audit import MASKED
+from provisioning.audit import MASKED, SIGNED_UP
 from provisioning.models import Account, Attempt, AuditEntry
 from provisioning.templatetags.times import duration, until
 
@@ -69,13 +69,15 @@ CALLS: dict[tuple[str, str], tuple[str, str]] = {
 
 def timeline(account: Account) -> list[Event]:
     """Return what happened, oldest first."""
-    events = [Event(account.submitted_at, "The customer submitted the form.")]
-    events += [_call(account, attempt) for attempt in account.attempts.all()]
+    events = [_call(account, attempt) for attempt in account.attempts.all()]
+    recorded = list(account.audit_entries.select_related("user"))
+    if not any(entry.what == SIGNED_UP for entry in recorded):
+        events.insert(0, Event(account.submitted_at, "The customer submitted the form."))
     events += [
         Event(
             entry.at, f"{entry}.", said=[entry.note] if entry.note else [], facts=entry.detail, changes=described(entry)
         )
-        for entry in account.audit_entries.select_related("user")
+        for entry in recorded
     ]
     if account.state == State.CLOSED:
         closed = "The sign-up was closed. The password was wiped, and the username is available again."

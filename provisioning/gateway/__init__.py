@@ -28,6 +28,7 @@ from provisioning.gateway.row import (
     resume,
     state,
     stop,
+    until_reset,
 )
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "resume",
     "state",
     "stop",
+    "until_reset",
 ]

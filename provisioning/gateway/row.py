@@ -65,6 +65,12 @@ def is_down_to_reserve() -> bool:
     return calls_today() >= (1 - RESERVE) * quota
 
 
+def until_reset() -> timedelta:
+    """Return how long it takes until the daily quota is reset."""
+    moment = now()
+    return midnight_after(moment) - moment
+
+
 def stop(reason: str) -> None:
     """Stop all calls until staff resume the gateway. If it has already stopped, the first reason is kept."""
     with transaction.atomic():

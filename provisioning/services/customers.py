@@ -119,12 +119,15 @@ def is_changeable(account: Account) -> bool:
     return account.state == Account.State.REJECTED
 
 
-def correct(account: Account, values: Mapping[str, object], *, hold: bool = False, by: int | None = None) -> None:
+def correct(
+    account: Account, values: Mapping[str, object], *, hold: bool = False, by: int | None = None, agent: str = ""
+) -> None:
     """Send a rejected account again, with new values for some properties.
 
     It is sent unchanged only if Constant Contact didn't say what it refused. `by` is the primary key of the staff
-    member who corrects it; None if it is the customer. With `hold`, it waits for staff first. Raises ValidationError
-    like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a race.
+    member who corrects it, `agent` the name of the system; without both, it is the customer. With `hold`, it waits for
+    staff first. Raises ValidationError like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a
+    race.
     """
     account.require_state(Account.State.REJECTED)
     entered = _entered(account, values)
@@ -133,7 +136,7 @@ def correct(account: Account, values: Mapping[str, object], *, hold: bool = Fals
     to, due_in = (Account.State.HELD, None) if hold else (Account.State.QUEUED, timedelta())
     with _unique_username():
         account.move(to, due_in=due_in, **_sealed(entered))
-        _record(account, "Corrected", entered, by)
+        _record(account, "Corrected", entered, by, agent)
 
 
 def refused(account: Account) -> dict[str, str]:
@@ -174,11 +177,11 @@ def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
     return entered
 
 
-def _record(account: Account, what: str, entered: Mapping[str, Any], by: int | None = None) -> None:
+def _record(account: Account, what: str, entered: Mapping[str, Any], by: int | None = None, agent: str = "") -> None:
     """Add an entry to the audit trail, with the new values and those that the account had when it was read."""
     changes = audit.changes(account, differences(account, entered))
     what = what if changes else "Sent again unchanged"
-    AuditEntry.objects.create(account=account, user_id=by, what=what, changes=changes)
+    AuditEntry.objects.create(account=account, user_id=by, agent=agent, what=what, changes=changes)
 
 
 def _kept(account: Account, name: str, otherwise: object) -> object:

@@ -14,6 +14,7 @@ from provisioning.models import Account, Attempt, IllegalMove, ListEntry, MovedM
 from provisioning.sealed import NOTHING
 from provisioning.services.staff import may_exist
 from provisioning.services.workers import expire
+from provisioning.signals import erased
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def erase(account: Account) -> None:
         )
         for entry in account.audit_entries.all():
             entry.mask()
+        erased.send(Account, account=account)
     log.info("account erased reference=%s", account.reference)
     if lives_on:
         log.warning("account erased reference=%s may exist at Constant Contact", account.reference)
@@ -84,12 +86,12 @@ def purge(days: int | None = None) -> int:
     expire()
     age = Now() - timedelta(days=days)
     old = Account.objects.filter(erased_at__isnull=True, submitted_at__lte=age, state__in=ERASABLE)
-    erased = 0
+    done = 0
     for account in old.order_by("submitted_at")[:AT_ONCE]:
         with suppress(MovedMeanwhile):
             erase(account)
-            erased += 1
-    return erased
+            done += 1
+    return done
 
 
 def wipe_token(account: Account) -> None:

@@ -25,10 +25,10 @@ correction before the email about it is due.
 Of closed accounts, only declined ones get an email."""
 
 
-def expect(account: Account, request: HttpRequest) -> None:
-    """Allow emails to a customer who has just signed up, with links to this host."""
+def expect(account: Account, request: HttpRequest, host: str = "") -> None:
+    """Allow emails to a customer who has just signed up, with links to this host, or to another one that is given."""
     if settings.EMAIL_URL:
-        Mail.objects.create(account=account, origin=origin(request))
+        Mail.objects.create(account=account, origin=f"{request.scheme}://{host}/" if host else origin(request))
 
 
 def plan(account: Account, to: str, **kwargs: Any) -> None:

@@ -1,0 +1,123 @@
+"""The way into the API: which key may do what, and how often. Every exception becomes a problem document."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.cache import cache
+from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from signup import errors
+from signup.api import keys, problems
+from signup.api.models import ApiKey, Scope
+from signup.api.problems import Problem
+
+log = logging.getLogger(__name__)
+
+Work = Callable[..., HttpResponse]
+"""What answers a request: called with the request, its key, and what the URL captures."""
+REQUESTS_A_MINUTE = 600
+"""How many requests a key may send to one process of the web server within a minute."""
+MINUTE = 60
+
+
+def endpoint(methods: Mapping[str, tuple[Scope, Work]]) -> Callable[..., HttpResponse]:
+    """Return a view that answers each method with its work, for keys with its scope."""
+    works = {**methods, "HEAD": methods["GET"]} if "GET" in methods else dict(methods)
+
+    @csrf_exempt
+    def view(request: HttpRequest, **captured: object) -> HttpResponse:
+        return _safely(request, lambda: _answer(request, works, captured))
+
+    return view
+
+
+def public(work: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Return a view that answers GET to everybody."""
+
+    @csrf_exempt
+    def view(request: HttpRequest, **captured: object) -> HttpResponse:
+        def answer() -> HttpResponse:
+            _require_method(request, {"GET", "HEAD"})
+            return work(request)
+
+        return _safely(request, answer)
+
+    return view
+
+
+@csrf_exempt
+def nothing_here(request: HttpRequest, **captured: object) -> HttpResponse:
+    return Problem("not_found").response()
+
+
+def _safely(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    try:
+        return answer()
+    except Problem as problem:
+        return problem.response()
+    except (OperationalError, InterfaceError) as error:
+        log.warning("api request failed error=%s", type(error).__name__)
+        return problems.of_status(503, errors.RETRY_AFTER)
+    except Exception:
+        got_request_exception.send(sender=None, request=request)
+        log.exception("api request failed path=%s", quote(request.path))
+        return problems.of_status(500)
+
+
+def _answer(
+    request: HttpRequest, works: Mapping[str, tuple[Scope, Work]], captured: Mapping[str, object]
+) -> HttpResponse:
+    _require_method(request, works)
+    scope, work = works[request.method or ""]
+    key = _key(request)
+    if not keys.allows(key, request):
+        raise Problem("network")
+    if scope not in key.scopes:
+        raise Problem("scope", headers=_challenge(f'error="insufficient_scope", scope="{scope}"'), scope=scope)
+    _count(key)
+    keys.note_use(key)
+    response = work(request, key, **captured)
+    log.info("api request key=%s method=%s path=%s", key.prefix, request.method, quote(request.path))
+    return response
+
+
+def _require_method(request: HttpRequest, allowed: Mapping[str, object] | set[str]) -> None:
+    if settings.SECURE_SSL_REDIRECT and not request.is_secure():
+        raise Problem("https_required")
+    if request.method not in allowed:
+        raise Problem("method", headers={"Allow": ", ".join(sorted(allowed))})
+
+
+def _key(request: HttpRequest) -> ApiKey:
+    """Return the key that the request came with. Raises Problem."""
+    kind, _, whole = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if kind.lower() != "bearer" or not whole.strip():
+        raise Problem("unauthorized", headers=_challenge())
+    if key := keys.find(whole.strip()):
+        return key
+    log.warning("api key refused path=%s", quote(request.path))
+    raise Problem("unauthorized", headers=_challenge('error="invalid_token"'))
+
+
+def _challenge(more: str = "") -> dict[str, str]:
+    """Return the header of RFC 6750, section 3."""
+    return {"WWW-Authenticate": ", ".join(filter(None, ('Bearer realm="api"', more)))}
+
+
+def _count(key: ApiKey) -> None:
+    """Count a request against the limit of its key in this process, which needs no database."""
+    if not settings.ABUSE_PROTECTION:
+        return
+    now = time.time()
+    this_minute = f"api.{key.pk}.{int(now // MINUTE)}"
+    cache.add(this_minute, 0, 2 * MINUTE)
+    if cache.incr(this_minute) > REQUESTS_A_MINUTE:
+        raise Problem("limit", headers={"Retry-After": str(MINUTE - int(now % MINUTE))})

@@ -1,0 +1,100 @@
+"""Reading request bodies: strict JSON, so that two systems never understand the same text differently."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any, NoReturn
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, UnreadablePostError
+
+from signup.api.problems import Problem
+
+MOST_BYTES = 32 * 1024
+"""Ten times what the longest sign-up needs."""
+TYPES = {"application/json", "application/merge-patch+json"}
+
+
+def read(request: HttpRequest, names: Collection[str], *, may_be_empty: bool = False) -> dict[str, Any]:
+    """Return the object in the request's body. Raises Problem, also for a property that is not in `names`."""
+    text = _text(request)
+    if not text.strip():
+        if may_be_empty:
+            return {}
+        raise _bad("It is empty.")
+    if request.content_type not in TYPES or (request.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
+        raise Problem("content_type")
+    body = parse(text)
+    if unknown := sorted(body.keys() - set(names)):
+        errors = [
+            {"property": name[:100], "code": "unknown_property", "message": "There is no such property."}
+            for name in unknown[:20]
+        ]
+        raise Problem("unknown_property", errors=errors)
+    return body
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return the JSON object. Raises Problem for everything that parsers disagree about, or databases refuse."""
+    try:
+        body = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise _bad("It is nested too deeply." if isinstance(error, RecursionError) else _where(error)) from None
+    if not isinstance(body, dict):
+        raise _bad("It must be an object, like {…}.")
+    try:
+        plain = json.dumps(body, ensure_ascii=False)
+        plain.encode()
+    except (UnicodeEncodeError, RecursionError, ValueError):
+        raise _bad("It has half of a surrogate pair, or a number that is too large.") from None
+    if "\\u0000" in plain and _has_nul(body):
+        raise _bad("It has a NUL character.")
+    return body
+
+
+def _text(request: HttpRequest) -> str:
+    if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+        raise Problem("length_required")
+    try:
+        too_large = int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES or len(request.body) > MOST_BYTES
+    except (RequestDataTooBig, ValueError):
+        too_large = True
+    except UnreadablePostError:
+        raise Problem("bad_request") from None
+    if too_large:
+        raise Problem("too_large", headers={"Connection": "close"}, most_bytes=MOST_BYTES)
+    try:
+        return request.body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _bad("It is not in UTF-8.") from None
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    together = dict(pairs)
+    if len(together) != len(pairs):
+        raise ValueError("It has the same name twice in one object.")
+    return together
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_nul(each) for each in (*value, *value.values()))
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
+
+
+def _where(error: ValueError) -> str:
+    """Return what is wrong, without any part of the body: it may hold a password."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"It is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+    return str(error) if str(error).startswith("It has") else "It has a value that is not JSON."
+
+
+def _bad(why: str) -> Problem:
+    return Problem("bad_json", detail=f"The body can't be read. {why}")

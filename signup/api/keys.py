@@ -1,0 +1,88 @@
+"""Making, recognizing, and revoking API keys."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import secrets
+import string
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from django.db import Error
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from signup import visitors
+from signup.api.models import ApiKey
+
+log = logging.getLogger(__name__)
+
+MARK = "ccs"
+"""The beginning of every key, so that scanners of source code can recognize one that was published by mistake."""
+LETTERS = string.ascii_lowercase + string.digits
+FORM = re.compile(rf"({MARK}_[a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}")
+"""How a key is written; its first part is stored."""
+NOTED_AFTER = timedelta(minutes=1)
+"""Uses within this time of the last one that was recorded are not recorded."""
+NOBODYS = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
+"""A digest that no key has, to compare with if a key is unknown: both answers take equally long."""
+
+
+def make(key: ApiKey) -> str:
+    """Store a new key, and return it as its owner needs it. It can't be read again."""
+    key.prefix = f"{MARK}_{''.join(secrets.choice(LETTERS) for _ in range(8))}"
+    whole = f"{key.prefix}_{secrets.token_urlsafe(32)}"
+    key.digest = _digest(whole)
+    key.save(force_insert=True)
+    log.info("api key made key=%s by=%s", key.prefix, key.created_by_id or "command")
+    return whole
+
+
+def find(whole: str) -> ApiKey | None:
+    """Return the key that works now and is written like this; None if there is none."""
+    written = FORM.fullmatch(whole)
+    known = ApiKey.objects.select_related("brand").filter(prefix=written[1], revoked_at=None) if written else ()
+    key = next(iter(known), None)
+    is_right = constant_time_compare(_digest(whole), key.digest if key else NOBODYS)
+    return key if key and is_right and not key.has_expired(timezone.now()) else None
+
+
+def revoke(key: ApiKey) -> bool:
+    """End a key for good, at once and everywhere. Return whether it worked until now."""
+    done = bool(ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now()))
+    if done:
+        log.info("api key revoked key=%s", key.prefix)
+    return done
+
+
+def allows(key: ApiKey, request: HttpRequest) -> bool:
+    """Whether the request comes from a network that may use this key."""
+    if not key.networks.split():
+        return True
+    visitor = visitors.address(request)
+    return visitor is not None and any(visitor in network for network in _networks(key.networks.split()))
+
+
+def note_use(key: ApiKey) -> None:
+    """Record that the key is in use, at most once a minute."""
+    now = timezone.now()
+    if key.last_used_at and abs(now - key.last_used_at) < NOTED_AFTER:
+        return
+    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - NOTED_AFTER) | Q(last_used_at__gt=now + NOTED_AFTER)
+    with suppress(Error):  # Reading works even if nothing can be written.
+        ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=Now())
+
+
+def _networks(written: Iterable[str]) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(each, strict=False) for each in written]
+
+
+def _digest(whole: str) -> str:
+    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,108 @@
+"""Lists of sign-ups, page by page, newest first.
+
+A page continues after the last sign-up of the one before (`cursor`), by when it was submitted, which never changes. So
+sign-ups that are added or that move to another state meanwhile shift nothing: none is listed twice, and none that
+matches the filters all the time is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from django.utils.dateparse import parse_datetime
+
+from provisioning.models import Account
+from signup.api.models import ApiKey
+from signup.api.problems import Problem
+
+PAGE, LARGEST_PAGE = 100, 500
+"""How many sign-ups a page has, by default and at most."""
+
+
+@dataclass(frozen=True)
+class Page:
+    accounts: list[Account]
+    next: str | None
+    """The cursor of the next page; None on the last one."""
+
+
+def page(key: ApiKey, query: QueryDict) -> Page:
+    """Return a page of the sign-ups that the key may see. Raises Problem for an unknown or wrong parameter."""
+    given = _parameters(query)
+    accounts = key.accounts().order_by("-submitted_at", "-pk")
+    if state := given.get("state"):
+        accounts = accounts.filter(state=state)
+    if after := given.get("submitted_after"):
+        accounts = accounts.filter(submitted_at__gte=after)
+    if before := given.get("submitted_before"):
+        accounts = accounts.filter(submitted_at__lt=before)
+    if cursor := given.get("cursor"):
+        accounts = _after(accounts, key, cursor)
+    size = given.get("limit", PAGE)
+    found = list(accounts[: size + 1])
+    return Page(found[:size], str(found[size - 1].reference) if len(found) > size else None)
+
+
+def _after(accounts: QuerySet[Account], key: ApiKey, cursor: UUID) -> QuerySet[Account]:
+    last = key.accounts().filter(reference=cursor).values_list("submitted_at", "pk").first()
+    if last is None:
+        raise _wrong("cursor", "There is no such cursor.")
+    at, pk = last
+    # The first condition is implied by the second one, but only it lets both databases start in the index.
+    return accounts.filter(submitted_at__lte=at).filter(Q(submitted_at__lt=at) | Q(pk__lt=pk))
+
+
+def _parameters(query: QueryDict) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    for name, values in query.lists():
+        if name not in PARAMETERS:
+            raise _wrong(name[:100], "There is no such parameter.")
+        if len(values) > 1:
+            raise _wrong(name, "Send it once.")
+        parse, expected = PARAMETERS[name]
+        try:
+            read[name] = parse(values[0])
+        except ValueError:
+            raise _wrong(name, expected) from None
+    return read
+
+
+def _state(text: str) -> str:
+    return Account.State(text).value
+
+
+def _time(text: str) -> datetime:
+    at = parse_datetime(text.replace(" ", "+"))  # In a query, an unescaped + is a blank.
+    if at is None or at.tzinfo is None:
+        raise ValueError(text)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(text) from None
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LARGEST_PAGE):
+        raise ValueError(text)
+    return int(text)
+
+
+PARAMETERS: dict[str, tuple[Callable[[str], Any], str]] = {
+    "state": (_state, f"Use one of {', '.join(Account.State)}."),
+    "submitted_after": (_time, "Use a time with its offset, like 2027-01-31T09:00:00Z."),
+    "submitted_before": (_time, "Use a time with its offset, like 2027-01-31T09:00:00Z."),
+    "limit": (_limit, f"Use a number from 1 to {LARGEST_PAGE}."),
+    "cursor": (UUID, "Use the `next` of the page before."),
+}
+"""Parameter → how it is read, and what to say if that fails."""
+
+
+def _wrong(name: str, why: str) -> Problem:
+    error = {"property": name, "code": "bad_parameter", "message": why}
+    return Problem("bad_parameter", errors=[error])

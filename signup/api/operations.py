@@ -1,0 +1,66 @@
+"""What can be done with a sign-up through the API: correct it like a customer, or act like staff."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from provisioning import rules, services
+from provisioning.admin.actions import ACTIONS, Action
+from provisioning.models import Account, AuditEntry, IllegalMove, MovedMeanwhile
+from signup import abuse, turn
+from signup.api import creation, problems
+from signup.api.models import ApiKey
+from signup.api.problems import Problem
+
+VERBS: Mapping[str, Action] = {
+    action.name.replace("_", "-"): action
+    for action in ACTIONS
+    if action.name in {"approve", "decline", "retry", "look_up", "close"}
+}
+"""The last part of an address → the action of the admin that it stands for."""
+
+NO_TEXT = ValidationError("Enter text.", code="type")
+
+
+def correctable(account: Account) -> tuple[str, ...]:
+    """Return the properties that a correction can change."""
+    return rules.asked(single_sign_on=bool(account.idp_provider_id))
+
+
+def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:
+    """Send a rejected sign-up again with new values. Raises Problem."""
+    if account.state != Account.State.REJECTED:
+        raise Problem("state", state=account.state)
+    email = values.get("email") or account.email
+    try:
+        with turn.to_write(), transaction.atomic():
+            hold = abuse.count_of_key(str(key.pk), uuid.uuid4(), str(email), account.host, str(account.reference))
+            services.correct(account, values, hold=hold, agent=key.agent)
+    except ValidationError as problem:
+        entered = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
+        raise creation.of_values(problem, entered) from None
+    except (IllegalMove, MovedMeanwhile):
+        raise Problem("moved") from None
+
+
+def act(key: ApiKey, account: Account, verb: str, values: Mapping[str, Any]) -> None:
+    """Do what staff can do, and record which key did it. Raises Problem."""
+    action = VERBS[verb]
+    if wrong := {name: NO_TEXT for name, value in values.items() if not isinstance(value, str | None)}:
+        raise problems.of_values(ValidationError(wrong))
+    form = action.form(values)
+    if not form.is_valid():
+        raise problems.of_values(ValidationError(form.errors.as_data()))
+    detail = action.describe(account, form.cleaned_data)
+    entry = AuditEntry(account=account, agent=key.agent, what=action.done, detail=detail)
+    try:
+        action.perform(account, form.cleaned_data, entry.save)
+    except IllegalMove:
+        raise Problem("state", state=account.state) from None
+    except MovedMeanwhile:
+        raise Problem("moved") from None

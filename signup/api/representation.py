@@ -1,0 +1,78 @@
+"""How a sign-up looks in the API. Never a password, a token, or anything sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from provisioning import rules, services
+from provisioning.models import Account
+from signup import refusals, usernames
+
+State = Account.State
+SHOWN = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
+"""The customer's properties that are shown; null once they are erased."""
+TIMES = ("submitted_at", "state_changed_at", "created_at", "erased_at")
+
+
+def of(account: Account) -> dict[str, Any]:
+    """Return what the API says about a sign-up."""
+    is_erased = account.erased_at is not None
+    return {
+        "reference": str(account.reference),
+        "short_reference": account.short_reference,
+        "state": account.state,
+        "is_final": account.state in Account.FINAL,
+        "account_id": account.account_id or None,
+        "host": account.host,
+        "language": account.language,
+        **{name: _iso(account, name) for name in TIMES},
+        **{name: None if is_erased else getattr(account, name) for name in SHOWN},
+        "idp_provider_id": account.idp_provider_id or None,
+        "declined": _declined(account),
+    }
+
+
+def in_full(account: Account) -> dict[str, Any]:
+    """Return the same, and what takes further queries: what must be corrected, and whether the account may exist."""
+    shown = of(account)
+    shown["may_exist"] = services.may_exist(account)
+    shown["refused"] = _refused(account) if account.state == State.REJECTED else []
+    is_taken = any(each["code"] == "taken" for each in shown["refused"])
+    shown["suggestions"] = usernames.suggestions(_named(account)) if is_taken else []
+    shown["correct_before"] = account.due_at.isoformat() if account.state == State.REJECTED and account.due_at else None
+    return shown
+
+
+def address(request: HttpRequest, account: Account) -> str:
+    """Return where a sign-up can be read."""
+    return request.build_absolute_uri(reverse("api_signup", args=[account.reference]))
+
+
+def _refused(account: Account) -> list[dict[str, str]]:
+    refused = {name: (key or "refused", _explain(name, key)) for name, key in services.refused_keys(account).items()}
+    if services.is_taken(account):
+        refused["username"] = ("taken", " ".join(services.TAKEN.messages))
+    return [{"property": name, "code": code, "message": message} for name, (code, message) in refused.items()]
+
+
+def _explain(name: str, key: str) -> str:
+    """Return the text for the customer; for a property that the partner supplies, nobody has written one."""
+    return refusals.explain(name, key) if name in refusals.REFUSED else ""
+
+
+def _declined(account: Account) -> dict[str, str] | None:
+    if not account.decline_reason:
+        return None
+    return {"reason": account.decline_reason, "note": account.decline_note}
+
+
+def _named(account: Account) -> dict[str, object]:
+    return {name: getattr(account, name) for name in SHOWN}
+
+
+def _iso(account: Account, name: str) -> str | None:
+    at = getattr(account, name)
+    return at.isoformat() if at else None

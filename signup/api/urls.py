@@ -1,0 +1,26 @@
+"""The API's URLs."""
+
+from django.urls import path
+
+from signup.api import operations, views
+from signup.api.access import endpoint, nothing_here
+from signup.api.models import Scope
+
+urlpatterns = [
+    path(
+        "v1/signups",
+        endpoint({"GET": (Scope.READ, views.read_list), "POST": (Scope.CREATE, views.create)}),
+        name="api_signups",
+    ),
+    path(
+        "v1/signups/<uuid:reference>",
+        endpoint({"GET": (Scope.READ, views.read), "PATCH": (Scope.CORRECT, views.correct)}),
+        name="api_signup",
+    ),
+    *(
+        path(f"v1/signups/<uuid:reference>/{verb}", endpoint({"POST": (Scope.STAFF, views.act(verb))}))
+        for verb in operations.VERBS
+    ),
+    path("", nothing_here),
+    path("<path:rest>", nothing_here),
+]

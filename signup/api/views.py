@@ -1,0 +1,61 @@
+"""The API's endpoints. Each calls a function of `provisioning.services`, as the page and the admin do."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.debug import sensitive_variables
+
+from provisioning.models import Account
+from signup.api import bodies, creation, listing, operations, representation
+from signup.api.access import Work
+from signup.api.models import ApiKey
+from signup.api.problems import Problem
+
+
+@sensitive_variables("body")
+def create(request: HttpRequest, key: ApiKey) -> HttpResponse:
+    submission = creation.submission_of(request, key)
+    body = bodies.read(request, creation.properties())
+    account = creation.sent_before(submission, body) or creation.create(request, key, submission, body)
+    return JsonResponse(
+        representation.in_full(account), status=202, headers={"Location": representation.address(request, account)}
+    )
+
+
+def read(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
+    return JsonResponse(representation.in_full(find(key, reference)))
+
+
+def read_list(request: HttpRequest, key: ApiKey) -> HttpResponse:
+    page = listing.page(key, request.GET)
+    return JsonResponse({"items": [representation.of(account) for account in page.accounts], "next": page.next})
+
+
+@sensitive_variables("values")
+def correct(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
+    account = find(key, reference)
+    values = bodies.read(request, operations.correctable(account))
+    operations.correct(key, account, values)
+    return read(request, key, reference)
+
+
+def act(verb: str) -> Work:
+    """Return what answers a verb of staff."""
+
+    def work(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
+        account = find(key, reference)
+        values = bodies.read(request, operations.VERBS[verb].form.base_fields, may_be_empty=True)
+        operations.act(key, account, verb, values)
+        return read(request, key, reference)
+
+    return work
+
+
+def find(key: ApiKey, reference: UUID) -> Account:
+    """Return the sign-up, if this key may see it. Raises Problem."""
+    account = key.accounts().filter(reference=reference).first()
+    if account is None:
+        raise Problem("not_found")
+    return account
