@@ -68,7 +68,7 @@ def _safely(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpRes
         return problems.of_status(503, errors.RETRY_AFTER)
     except Exception:
         got_request_exception.send(sender=None, request=request)
-        log.exception("api request failed path=%s", quote(request.path))
+        log.exception("api request failed path=%s", quote(request.path), extra={"request": request})
         return problems.of_status(500)
 
 
