@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('provisioning', '0021_agent'),
-        ('signup', '0015_emails'),
+        ('signup', '0016_brand_hints'),
         ('auth', '0012_alter_user_first_name_max_length'),
         ('contenttypes', '0002_remove_content_type_name'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
