@@ -121,7 +121,7 @@ def _ask(
         request,
         "confirm",
         original,
-        title=f"{action.label}?" if action.warning else action.label,
+        title=action.title.format(accounts[0].organization_name if len(accounts) == 1 else f"{len(accounts)} accounts"),
         action=action,
         form=form,
         accounts=accounts,

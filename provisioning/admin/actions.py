@@ -23,10 +23,11 @@ State = Account.State
 class Action:
     """One thing that staff can do.
 
-    An action with a `warning` asks for confirmation first. `doubt` is added to the warning if one of the accounts may
-    exist at Constant Contact. `form` asks for what `service` needs besides the account, and `describe` says it in the
-    record. `needs_proof` asks staff to confirm that it's them. `condition` narrows down the accounts in `states` that
-    the action applies to. `codename` is the permission's, if it differs from the name.
+    An action with a `warning` asks for confirmation first, under a `title` that names the account. `doubt` is added to
+    the warning if one of the accounts may exist at Constant Contact. `form` asks for what `service` needs besides the
+    account, and `describe` says it in the record. `needs_proof` asks staff to confirm that it's them. `condition`
+    narrows down the accounts in `states` that the action applies to. `codename` is the permission's, if it differs from
+    the name.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Action:
     form: type[forms.Form] = forms.Form
     condition: Callable[[Account], bool] = lambda account: True
     describe: Callable[[Account, Mapping[str, Any]], str] = lambda account, values: ""
+    title: str = ""
+    """The heading of its page, if it has one; `{}` is the account, or how many there are."""
     warning: str = ""
     doubt: str = ""
     codename: str = ""
@@ -161,6 +164,7 @@ ACTIONS = (
         done=ASSIGNED,
         states=frozenset(State),
         service=services.assign,
+        title="Assign {}",
         form=AssignForm,
         describe=_assignment,
     ),
@@ -171,6 +175,7 @@ ACTIONS = (
         states=frozenset({State.HELD}),
         service=services.decline,
         form=DeclineForm,
+        title="Decline {}?",
         warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
         doubt=DOUBT,
     ),
@@ -180,6 +185,7 @@ ACTIONS = (
         done="Closed",
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         service=services.close,
+        title="Close {}?",
         warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
         doubt=DOUBT,
     ),
@@ -191,6 +197,7 @@ ACTIONS = (
         states=frozenset({State.CREATED}),
         condition=lambda account: bool(account.oauth2_token),
         service=services.wipe_token,
+        title="Wipe the access token of {}?",
         warning="Constant Contact issues the token only once. Once you wipe it here, it is gone for good.",
     ),
     Action(
@@ -200,6 +207,7 @@ ACTIONS = (
         states=services.ERASABLE,
         condition=lambda account: account.erased_at is None,
         service=services.erase,
+        title="Erase the personal data of {}?",
         needs_proof=True,
         warning=(
             "This erases names, addresses, and secrets here for good, and closes a sign-up that has no account yet."

@@ -34,7 +34,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
     list_filter = ("at", "what", ("user", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("account", "user")
     search_fields = ("account__username__startswith", "account__email__startswith", "=account__reference")
-    search_help_text = "The beginning of a username or email address, or a whole reference."
+    search_help_text = "Enter the beginning of a username or email address, or a whole reference."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     fields = readonly_fields = ("when", "what", "who", "subject", "more")

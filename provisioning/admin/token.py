@@ -30,4 +30,4 @@ def token(request: HttpRequest, pk: int) -> HttpResponse:
             messages.error(request, str(problem))
         else:
             record(request, account, "Access token shown")
-    return page(request, "token", account, title="Access token", token=token)
+    return page(request, "token", account, title=f"Access token of {account.organization_name}", token=token)

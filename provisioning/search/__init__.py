@@ -26,7 +26,10 @@ from provisioning.search.index import COLUMNS as COLUMNS
 from provisioning.search.index import PREFIX_LENGTHS
 from provisioning.search.words import TAIL, spellings, words
 
-HELP = "Enter the beginning of a name, email address, username, account ID, or reference, or a phone number."
+HELP = (
+    "Enter the beginning of a name, username, account ID, or reference. You can also search for a phone number, or an"
+    " email address: all of it, or the part before the @."
+)
 LEAST_DIGITS = 5
 """A number with fewer digits is searched for like any other word."""
 MOST_CHARACTERS = 500

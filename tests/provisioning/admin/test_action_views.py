@@ -157,6 +157,14 @@ def test_an_action_that_cannot_be_undone_asks_for_confirmation(
     assert asked == (action.name in {"decline", "close", "wipe_token", "erase", "assign"})
 
 
+def test_the_confirmation_page_names_what_it_is_about(admin_client: Client, make: Make) -> None:
+    one, two = make(State.HELD), make(State.HELD)
+    page = admin_client.get(reverse("admin:provisioning_account_erase", args=[one.pk])).content.decode()
+    assert f"<h1>Erase the personal data of {one.organization_name}?</h1>" in page
+    page = admin_client.post(LIST, {"action": "decline", "_selected_action": [one.pk, two.pk]}).content.decode()
+    assert "<h1>Decline 2 accounts?</h1>" in page
+
+
 def test_closing_an_account_wipes_the_password(admin_client: Client, make: Make) -> None:
     account = make(State.REJECTED)
     act(admin_client, BY_NAME["close"], account)
