@@ -154,6 +154,8 @@ class Account(models.Model):
 
     billing_locale = _text("billing_locale", "billing locale", editable=False)
     """Which currency the account is billed in; empty for that of the settings."""
+    partner_account_id = _text("partner_account_id", "partner account ID", editable=False, default="", db_default="")
+    """The partner's own ID for the account, sent instead of that of the settings; empty if they gave none."""
 
     account_id = models.CharField("account ID", max_length=80, blank=True, editable=False)
     """Constant Contact's ID for the account (v2 `id`, v3 `encoded_account_id`), unique."""

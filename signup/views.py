@@ -124,6 +124,7 @@ def _prepare(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
         host,
         language=language,
         billing_locale=brand_of(request).billing_locale,
+        partner_account_id=proof.partner_account_id,
     )
 
 

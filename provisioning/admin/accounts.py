@@ -69,6 +69,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     fields = readonly_fields = (
         "reference",
         "account_id",
+        "partner_account_id",
         "has_token",
         "username",
         "idp_provider_id",

@@ -16,7 +16,19 @@ from provisioning.models import Account, Preferences
 ALWAYS = "customer"
 """The column that leads to the account's page."""
 USUAL = ("colored_state", "submitted", ALWAYS, "email", "country", "assigned_to")
-COLUMNS = (*USUAL, "last_answer", "owner", "phone", "website", "place", "host", "language", "account_id", "took")
+MORE = (
+    "last_answer",
+    "owner",
+    "phone",
+    "website",
+    "place",
+    "host",
+    "language",
+    "account_id",
+    "partner_account_id",
+    "took",
+)
+COLUMNS = (*USUAL, *MORE)
 
 
 def chosen_columns(request: HttpRequest) -> tuple[str, ...]:

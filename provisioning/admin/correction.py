@@ -17,6 +17,8 @@ from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
 """Without the password, which staff neither see nor choose."""
+PARTNERS = "partner_account_id"
+"""For accounts that have their own."""
 
 
 class CorrectionForm(forms.Form):
@@ -25,15 +27,16 @@ class CorrectionForm(forms.Form):
     seen = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, account: Account, refused: dict[str, str], data: Any = None) -> None:
-        now = {name: getattr(account, name) for name in CORRECTABLE}
+        correctable = (*CORRECTABLE, *([PARTNERS] if account.partner_account_id else []))
+        now = {name: getattr(account, name) for name in correctable}
         super().__init__(data, initial=now | {"seen": stamp(account)})
         self.refused = refused
-        for name in sorted(CORRECTABLE, key=lambda name: name not in refused):
+        for name in sorted(correctable, key=lambda name: name not in refused):
             self.fields[name] = _field(rules.active()[name])
 
     def changes(self) -> dict[str, Any]:
         """Return only what staff changed."""
-        return {name: self.cleaned_data[name] for name in self.changed_data if name in CORRECTABLE}
+        return {name: self.cleaned_data[name] for name in self.changed_data if name != "seen"}
 
     def asked(self) -> list[tuple[forms.BoundField, str]]:
         """Return each field with Constant Contact's reason for refusing it, or an empty string."""

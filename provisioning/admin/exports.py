@@ -56,7 +56,8 @@ SENT = {
     "idp_provider": "Identity provider",
     "partner_account_id": "Partner account ID",
 }
-"""Properties that the partner added, as they were sent. The settings may have changed since."""
+"""Properties that the partner added, as they were sent; an ID of the account's own even before. The settings may have
+changed since."""
 REFUSED_STATES = (Account.State.REJECTED, Account.State.CLOSED)
 LABELS = SENT | {"refused": "Refused by Constant Contact"}
 
@@ -110,13 +111,15 @@ def in_chunks(found: QuerySet[Any], read: Callable[[list[int]], Mapping[int, T]]
 
 def _read(keys: list[int]) -> dict[int, Values]:
     annotated = Account.objects.filter(pk__in=keys).annotate(sent=_sent(), refused=_refused()).order_by()
-    return {key: _values(*row) for key, *row in annotated.values_list("pk", "refused", "sent", *COLUMNS)}
+    own = ("refused", "sent", "partner_account_id")
+    return {key: _values(*row) for key, *row in annotated.values_list("pk", *own, *COLUMNS)}
 
 
-def _values(refused: dict[str, str] | None, sent: dict[str, Any] | None, *columns: Any) -> Values:
+def _values(refused: dict[str, str] | None, sent: dict[str, Any] | None, own_id: str, *columns: Any) -> Values:
     values = dict(zip(COLUMNS, columns, strict=True))
     reasons = Attempt(refused=refused).reasons() if refused and values["state"] in REFUSED_STATES else {}
-    return values | {"refused": reasons} | {name: (sent or {}).get(name) for name in SENT}
+    added = ({"partner_account_id": own_id} if own_id else {}) | (sent or {})
+    return values | {"refused": reasons} | {name: added.get(name) for name in SENT}
 
 
 def _described(kind: str, query: QueryDict) -> str:

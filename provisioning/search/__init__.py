@@ -1,9 +1,9 @@
 """Search for accounts by what a customer says on the phone. Its cost doesn't grow with the number of accounts.
 
 Each word of a query matches the beginning of a word in the names of the organization and the owner, the email address,
-the username, or the account ID. Accents, case, and apostrophes don't matter, and an emoji is a word. A phone number
-matches by its last seven digits, however it is written, or by its beginning or its last four digits. A complete email
-address matches only itself. A query can also be the beginning of a reference.
+the username, the account ID, or the partner's own ID. Accents, case, and apostrophes don't matter, and an emoji is a
+word. A phone number matches by its last seven digits, however it is written, or by its beginning or its last four
+digits. A complete email address matches only itself. A query can also be the beginning of a reference.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from provisioning.search.index import PREFIX_LENGTHS
 from provisioning.search.words import TAIL, spellings, words
 
 HELP = (
-    "Enter the beginning of a name, username, account ID, or reference. You can also search for a phone number, or an"
-    " email address: all of it, or the part before the @."
+    "Enter the beginning of a name, username, account ID, your own ID, or reference. You can also search for a phone"
+    " number, or an email address: all of it, or the part before the @."
 )
 LEAST_DIGITS = 5
 """A number with fewer digits is searched for like any other word."""

@@ -32,7 +32,16 @@ from provisioning.search.words import (
 
 PREFIX_LENGTHS = range(1, 9)
 """Prefixes of these lengths have index entries of their own: collecting all words with a prefix would be slow."""
-COLUMNS = ("phone", "organization_name", "first_name", "last_name", "email", "username", "account_id")
+COLUMNS = (
+    "phone",
+    "organization_name",
+    "first_name",
+    "last_name",
+    "email",
+    "username",
+    "account_id",
+    "partner_account_id",
+)
 
 
 def prepare(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
@@ -61,11 +70,18 @@ def register(connection: Any, **signal: Any) -> None:
 
 
 def add_function(database: sqlite3.Connection) -> None:
-    database.create_function("account_words", len(COLUMNS), index_words, deterministic=True)
+    database.create_function("account_words", len(COLUMNS) - 1, index_words, deterministic=True)
 
 
 def _columns(prefix: str = "") -> str:
     return ", ".join(f"{prefix}{name}" for name in COLUMNS)
+
+
+def _words(prefix: str = "") -> str:
+    """Return SQLite's call of `index_words`. The last two columns are one argument: the previous release gives new
+    connections a function with as many arguments as it has columns."""
+    *most, account_id, partner_account_id = (f"{prefix}{name}" for name in COLUMNS)
+    return f"account_words({', '.join(most)}, {account_id} || ' ' || {partner_account_id})"
 
 
 def _quoted(text: str) -> str:
@@ -132,9 +148,9 @@ POSTGRESQL = (
 
 _delete = f"""
 /* {VERSION} */ INSERT INTO account_search (account_search, rowid, words)
-VALUES ('delete', old.id, account_words({_columns("old.")}));"""  # noqa: S608
+VALUES ('delete', old.id, {_words("old.")});"""  # noqa: S608
 _insert = f"""
-/* {VERSION} */ INSERT INTO account_search (rowid, words) VALUES (new.id, account_words({_columns("new.")}));"""  # noqa: S608
+/* {VERSION} */ INSERT INTO account_search (rowid, words) VALUES (new.id, {_words("new.")});"""  # noqa: S608
 
 # https://www.sqlite.org/fts5.html#contentless_tables
 SQLITE = (
@@ -152,7 +168,7 @@ SQLITE = (
         f"CREATE TRIGGER account_search_delete AFTER DELETE ON provisioning_account BEGIN {_delete} END",
         f"CREATE TRIGGER account_search_update AFTER UPDATE OF {_columns()}"
         f" ON provisioning_account BEGIN {_delete} {_insert} END",
-        f"INSERT INTO account_search (rowid, words) SELECT id, account_words({_columns()})"  # noqa: S608
+        f"INSERT INTO account_search (rowid, words) SELECT id, {_words()}"  # noqa: S608
         " FROM provisioning_account",
     ),
 )

@@ -173,15 +173,16 @@ def _credentials(account: Account, added: dict[str, Any]) -> dict[str, str]:
 
 
 def _partner_properties(account: Account) -> dict[str, Any]:
-    """Return the properties that the partner adds to a sign-up, from its brand and the current settings.
+    """Return the properties that the partner adds to a sign-up: its own, its brand's, or those of the settings.
 
     Empty ones are left out. As documented for v2, `single_billing` implies `managed_site_owner`.
     """
+    own_id = str(account.reference) if settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID else ""
     properties = {
         "billing_locale": account.billing_locale or settings.CONSTANT_CONTACT_BILLING_LOCALE,
         "idp_provider": settings.CONSTANT_CONTACT_IDP_PROVIDER if account.idp_provider_id else "",
         "managed_site_owner": settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING,
-        "partner_account_id": str(account.reference) if settings.CONSTANT_CONTACT_PARTNER_ACCOUNT_ID else "",
+        "partner_account_id": account.partner_account_id or own_id,
         "single_billing": settings.CONSTANT_CONTACT_SINGLE_BILLING,
     }
     return {name: value for name, value in properties.items() if value}

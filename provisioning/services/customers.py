@@ -33,6 +33,8 @@ UNANSWERED = ValidationError(
 UNCHANGED = ValidationError(
     _("Nothing has changed, so Constant Contact would refuse it again. Change what it refused."), code="unchanged"
 )
+PARTNERS = "partner_account_id"
+"""The partner's own ID for the account, which staff can correct, and customers never see."""
 REFUSALS = (*Attempt.REFUSALS, Attempt.Outcome.OTHERS)
 
 
@@ -44,18 +46,22 @@ def prepare(
     *,
     language: str = "",
     billing_locale: str = "",
+    partner_account_id: str = "",
 ) -> Account:
     """Return a sign-up for `submit`: validated, with its password sealed, and not stored yet.
 
     With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value. `host` is the host
     name that the form was sent to, `language` the form's language; `billing_locale` is its brand's, if it has its own.
-    Raises ValidationError with the problems of each property.
+    `partner_account_id` is the partner's own ID for the account, and never a form value either. Raises ValidationError
+    with the problems of each property.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
         raise ValueError("idp_provider_id is required with single sign-on, and not allowed without it.")
     asked = set(rules.asked(single_sign_on=single_sign_on))
     entered = _sealed(rules.clean(values, only=asked))
+    if partner_account_id:
+        entered |= rules.clean({"partner_account_id": partner_account_id}, only={"partner_account_id"})
     if single_sign_on:  # The same form sent by a different person is a different sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
         entered |= rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
@@ -90,7 +96,7 @@ def differences(account: Account, values: Mapping[str, object]) -> dict[str, Any
 
     The password is compared as long as it is stored. After it is wiped, it counts as unchanged.
     """
-    asked = set(values).intersection(rules.asked(single_sign_on=bool(account.idp_provider_id)))
+    asked = set(values) & _changeable(account)
     return {name: values[name] for name in asked if values[name] != _kept(account, name, values[name])}
 
 
@@ -125,12 +131,12 @@ def correct(
     """Send a rejected account again, with new values for some properties.
 
     It is sent unchanged only if Constant Contact didn't say what it refused. `by` is the primary key of the staff
-    member who corrects it, `agent` the name of the system; without both, it is the customer. With `hold`, it waits for
-    staff first. Raises ValidationError like `submit`, IllegalMove if the account is not rejected, MovedMeanwhile in a
-    race.
+    member who corrects it, `agent` the name of the system; without both, it is the customer, who can't correct
+    `partner_account_id`. With `hold`, it waits for staff first. Raises ValidationError like `submit`, IllegalMove if
+    the account is not rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
-    entered = _entered(account, values)
+    entered = _entered(account, values, by_partner=bool(by or agent))
     if refused(account) and not differences(account, entered):
         raise UNCHANGED
     to, due_in = (Account.State.HELD, None) if hold else (Account.State.QUEUED, timedelta())
@@ -161,15 +167,20 @@ def _last_refusal(account: Account) -> Attempt | None:
     return account.attempts.filter(outcome__in=REFUSALS).last()
 
 
-def _entered(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
+def _changeable(account: Account) -> set[str]:
+    """Return the properties that a correction can change."""
+    return {*rules.asked(single_sign_on=bool(account.idp_provider_id)), PARTNERS}
+
+
+def _entered(account: Account, values: Mapping[str, object], *, by_partner: bool = False) -> dict[str, Any]:
     """Return the new values, validated together with those that the account keeps.
 
     The username can't change while a call under it is unanswered: a call under another one could create a second
     account.
     """
     together = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
-    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
-    entered = rules.clean(together, only=set(values).intersection(asked))
+    changeable = _changeable(account) if by_partner else _changeable(account) - {PARTNERS}
+    entered = rules.clean(together, only=set(values) & changeable)
     if name_key(str(together["username"])) != name_key(account.username):
         if account.unanswered().exists():
             raise ValidationError({"username": UNANSWERED})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from provisioning.audit import MASKED
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry, MovedMeanwhile
 from provisioning.sealed import NOTHING
 from provisioning.services.staff import may_exist
@@ -46,6 +48,7 @@ def erase(account: Account) -> None:
             "email",
             "phone",
             "idp_provider_id",
+            "partner_account_id",
             "decline_note",
         )
         blank = dict.fromkeys(names, "")
@@ -63,7 +66,9 @@ def erase(account: Account) -> None:
         account.attempts.filter(ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.UNKNOWN)
         for attempt in account.attempts.all():
             properties = dict.fromkeys(attempt.refused, "")
-            Attempt.objects.filter(pk=attempt.pk).update(username="", error_message="", refused=properties, answer="")
+            Attempt.objects.filter(pk=attempt.pk).update(
+                username="", error_message="", refused=properties, answer="", sent=_without_id(account, attempt.sent)
+            )
         ListEntry.objects.exclude(account_id="").filter(account_id=account.account_id).update(
             username="", username_key="", organization_name="", organization_key=""
         )
@@ -73,6 +78,12 @@ def erase(account: Account) -> None:
     log.info("account erased reference=%s", account.reference)
     if lives_on:
         log.warning("account erased reference=%s may exist at Constant Contact", account.reference)
+
+
+def _without_id(account: Account, sent: dict[str, Any]) -> dict[str, Any]:
+    """Return what was sent, with the partner's own ID for the customer masked. Our reference says nothing of them."""
+    name, reference = "partner_account_id", str(account.reference)
+    return sent | {name: MASKED} if sent.get(name, reference) != reference else sent
 
 
 def purge(days: int | None = None) -> int:

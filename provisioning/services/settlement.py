@@ -68,7 +68,7 @@ OUTCOMES = {
 
 def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
     """Apply the answer to a call that creates an account."""
-    if answer.meaning == Meaning.REFUSED and _is_not_about_customer(answer):
+    if answer.meaning == Meaning.REFUSED and _is_not_about_customer(account, answer):
         answer = replace(answer, meaning=Meaning.STOP)
     with transaction.atomic():
         attempt.complete(outcome=OUTCOMES[answer.meaning], **_evidence(account, answer))
@@ -251,7 +251,8 @@ def describe_answer(answer: Answer) -> str:
 
 
 def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
-    asked = CUSTOMERS if rules.states(account.country_code) else CUSTOMERS - {"state_code"}
+    own = _own(account)
+    asked = own if rules.states(account.country_code) else own - {"state_code"}
     first = answer.problems[0] if answer.problems else Problem("", "")
     refused = {each.property: each.error_message for each in answer.problems if each.property in asked}
     keys = {each.property: each.error_key[:255] for each in answer.problems if each.property in asked}
@@ -268,14 +269,20 @@ def _evidence(account: Account, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _is_not_about_customer(refusal: Answer) -> bool:
-    """Whether something was refused that the customer did not enter: the partner's settings, or a bug of ours.
+def _own(account: Account) -> frozenset[str]:
+    """Return the properties whose refusal says nothing about other accounts."""
+    return CUSTOMERS | {"partner_account_id"} if account.partner_account_id else CUSTOMERS
+
+
+def _is_not_about_customer(account: Account, refusal: Answer) -> bool:
+    """Whether something was refused that is not the account's own: the partner's settings, or a bug of ours.
 
     If in doubt, the answer is no: a refusal of one account must not stop all others.
     """
+    own = _own(account)
     return any(
-        problem.property in rules.RULES.keys() - CUSTOMERS
-        or (problem.error_key == UNKNOWN_PROPERTY and problem.property not in CUSTOMERS)
+        problem.property in rules.RULES.keys() - own
+        or (problem.error_key == UNKNOWN_PROPERTY and problem.property not in own)
         for problem in refusal.problems
     )
 

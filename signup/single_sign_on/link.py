@@ -48,6 +48,8 @@ class Link:
     """The claims of a link that was signed with the right key, is for this page, and has not expired."""
 
     idp_provider_id: str
+    partner_account_id: str
+    """The partner's own ID for the account; empty if the link has none."""
     values: Mapping[str, Any]
     digest: str
     """Identifies the link without revealing anything of it."""
@@ -109,5 +111,9 @@ def read(token: str, page: str) -> Link:
     if not is_id(claims["sub"]):
         log.warning("sign-up link refused: Constant Contact doesn't accept its sub as an ID")
         raise NotProven(BROKEN)
+    own_id = claims.get("partner_account_id")
+    if own_id not in (None, "") and not is_id(own_id, "partner_account_id"):
+        log.warning("sign-up link refused: Constant Contact doesn't accept its partner_account_id")
+        raise NotProven(BROKEN)
     digest = hashlib.sha256(claims["jti"].encode(errors="replace")).hexdigest()
-    return Link(claims["sub"], claims, digest, datetime.fromtimestamp(claims["exp"], UTC))
+    return Link(claims["sub"], own_id or "", claims, digest, datetime.fromtimestamp(claims["exp"], UTC))

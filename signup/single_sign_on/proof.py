@@ -49,22 +49,31 @@ class Proof:
     idp_provider_id: str = ""
     name: str = ""
     """What the customer recognizes their account with the partner by."""
+    partner_account_id: str = ""
+    """The partner's own ID for the account, if the customer's link had one."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Values to fill in the form with, by property, as the partner knows them or as they were typed before."""
 
 
-def is_id(value: object) -> bool:
-    """Whether this is a valid ID without any normalization."""
+def is_id(value: object, name: str = "idp_provider_id") -> bool:
+    """Whether this is a valid ID, for the property `name`, without any normalization."""
     try:
-        return bool(value) and rules.active()["idp_provider_id"].clean(value) == value
+        return bool(value) and rules.active()[name].clean(value) == value
     except ValidationError:
         return False
 
 
-def keep(request: HttpRequest, idp_provider_id: str, values: Mapping[str, Any], *, link: str = "") -> None:
+def keep(
+    request: HttpRequest,
+    idp_provider_id: str,
+    values: Mapping[str, Any],
+    *,
+    link: str = "",
+    partner_account_id: str = "",
+) -> None:
     """Keep a proof for this browser, under a new session key (against session fixation).
 
-    `link` is the digest of the signed link that it came from, if any.
+    `link` is the digest of the signed link that it came from, if any, and `partner_account_id` what the link says.
     """
     kept = request.session.get(PROOF, {})
     if kept and kept["idp_provider_id"] != idp_provider_id:
@@ -73,6 +82,7 @@ def keep(request: HttpRequest, idp_provider_id: str, values: Mapping[str, Any], 
     until = time.time() + LIFETIME
     request.session[PROOF] = {
         "idp_provider_id": idp_provider_id,
+        "partner_account_id": partner_account_id,
         "values": _known(values),
         "link": link,
         "until": until,
@@ -92,7 +102,8 @@ def proven(request: HttpRequest) -> Proof | None:
     if not kept or kept["until"] < time.time():
         return None
     who, known = kept["idp_provider_id"], kept["values"]
-    return Proof(who, known.get("email") or who, {**known, **Carried.by(request).get(TYPED, {})})
+    own_id = kept.get("partner_account_id", "")  # An older release kept none.
+    return Proof(who, known.get("email") or who, own_id, {**known, **Carried.by(request).get(TYPED, {})})
 
 
 def is_somebody_else(request: HttpRequest, idp_provider_id: str) -> bool:
@@ -117,7 +128,7 @@ def forget_values(request: HttpRequest) -> None:
     """Forget what the form was filled in with. Once it is sent, it belongs to the account, and is erased with it."""
     Carried.by(request).pop(TYPED, None)
     if kept := request.session.get(PROOF):
-        request.session[PROOF] = {**kept, "values": {}}
+        request.session[PROOF] = {**kept, "values": {}, "partner_account_id": ""}
 
 
 def forget_sessions(**kwargs: Any) -> None:

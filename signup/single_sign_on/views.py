@@ -94,7 +94,13 @@ def start(request: HttpRequest) -> HttpResponse:
             return ask_first(request, str(read.values.get("email") or read.idp_provider_id))
         if not is_from(request, read.digest):
             read.use_up()
-            keep(request, read.idp_provider_id, read.values, link=read.digest)
+            keep(
+                request,
+                read.idp_provider_id,
+                read.values,
+                link=read.digest,
+                partner_account_id=read.partner_account_id,
+            )
     except NotProven as failure:
         return way_in(request, failure.text, status=403)
     return redirect("sign_up")

@@ -15,6 +15,9 @@ from signup.hosts import named_hosts
 from signup.single_sign_on import link
 from signup.single_sign_on.proof import is_id
 
+OWN_ID = "partner_account_id"
+KNOWN = f"values to fill in on the form, and your own ID for the account ({OWN_ID})"
+
 
 class Command(BaseCommand):
     help = "Print a link that takes the customer with this ID to the form. It works once, within ten minutes."
@@ -22,7 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         host = next(iter(named_hosts()), "localhost")
         parser.add_argument("id", help="your own unique ID for the customer")
-        parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help="values to fill in on the form")
+        parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help=KNOWN)
         parser.add_argument("--page", default=f"https://{host}/", help="the sign-up page's address (%(default)s)")
 
     def handle(self, *, id: str, known: list[str], page: str, **options: Any) -> None:  # noqa: A002
@@ -41,8 +44,10 @@ class Command(BaseCommand):
 
 
 def _values(known: list[str]) -> dict[str, str]:
-    names = rules.asked(single_sign_on=True)
+    names = (*rules.asked(single_sign_on=True), OWN_ID)
     values = dict(each.partition("=")[::2] for each in known)
     if unknown := values.keys() - set(names):
         raise CommandError(f"There is no property {min(unknown)}. Choose from: {', '.join(names)}.")
+    if values.get(OWN_ID) and not is_id(values[OWN_ID], OWN_ID):
+        raise CommandError(f"Constant Contact doesn't accept this {OWN_ID}. Use at most 80 characters on one line.")
     return values

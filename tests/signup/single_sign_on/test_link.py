@@ -62,6 +62,41 @@ def test_the_account_belongs_to_the_links_customer_without_a_password(client: Cl
     assert (account.idp_provider_id, bool(account.password), account.state) == ("4711", False, "queued")
 
 
+def test_the_account_gets_the_partners_own_id_from_the_link_and_never_from_the_form(client: Client) -> None:
+    follow(client, token(partner_account_id="CRM-4711"))
+
+    client.post("/", TYPED | {"partner_account_id": "from-the-form"})
+
+    assert Account.objects.get().partner_account_id == "CRM-4711"
+    assert "CRM-4711" not in str(dict(client.session))  # From now on it belongs to the account, and is erased with it.
+
+
+def test_the_partners_own_id_is_kept_while_the_form_has_errors(client: Client) -> None:
+    follow(client, token(partner_account_id="CRM-4711"))
+
+    client.post("/", TYPED | {"phone": "1"})
+    client.post("/", TYPED)
+
+    assert Account.objects.get().partner_account_id == "CRM-4711"
+
+
+@pytest.mark.parametrize("value", [None, ""], ids=repr)
+def test_a_link_without_the_partners_own_id_opens_the_form(client: Client, value: Any) -> None:
+    follow(client, token(partner_account_id=value))
+
+    client.post("/", TYPED)
+
+    assert Account.objects.get().partner_account_id == ""
+
+
+@pytest.mark.parametrize("value", [4711, "x" * 81, " 4711", "two\nlines", ["4711"]], ids=repr)
+def test_an_own_id_that_constant_contact_would_refuse_is_refused_with_its_reason_in_the_log(
+    client: Client, caplog: pytest.LogCaptureFixture, value: Any
+) -> None:
+    assert BROKEN in told(follow(client, token(partner_account_id=value)))
+    assert "doesn't accept its partner_account_id" in caplog.text
+
+
 @pytest.mark.parametrize("value", [7, None, [], {"a": 1}, "x" * 5000], ids=repr)
 def test_invalid_known_values_are_ignored(client: Client, value: Any) -> None:
     response = follow(client, token(email=value, gdpr_opt_out=value, password="secret", state="created"))

@@ -9,7 +9,9 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django import Settings
 
+from provisioning.models import Account
 from tests.checkout import ROOT
+from tests.signup.accounts import TYPED
 from tests.signup.single_sign_on.conftest import SECRET
 from tests.signup.single_sign_on.links import PAGE
 
@@ -24,6 +26,16 @@ class TestCommand:
         form = client.get(printed.removeprefix("http://testserver"), follow=True).context["form"]
         assert printed.startswith("http://testserver/start/?token=")
         assert form.initial == {"email": "anna@nullmailer.com", "first_name": "Anna=Maria"}
+
+    def test_the_link_carries_your_own_id_for_the_account(
+        self, client: Client, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        call_command("signup_link", "4711", "partner_account_id=CRM-4711", page=PAGE)
+
+        client.get(capsys.readouterr().out.strip().removeprefix("http://testserver"), follow=True)
+        client.post("/", TYPED)
+
+        assert Account.objects.get().partner_account_id == "CRM-4711"
 
     @pytest.mark.parametrize("before", [[], [".example.com"], ["*"]], ids=str)
     def test_the_page_is_the_first_named_host_by_https(
@@ -41,6 +53,7 @@ class TestCommand:
             (["4711", "mail=x"], {}, "There is no property mail"),
             (["4711", "password=x"], {}, "There is no property password"),
             ([" "], {}, "accept this ID"),
+            (["4711", f"partner_account_id={81 * 'x'}"], {}, "accept this partner_account_id"),
             (["4711"], {"CONSTANT_CONTACT_IDP_PROVIDER": ""}, "off"),
             (["4711"], {"SIGNUP_LINK_KEY": ""}, "is not a secret"),
         ],
