@@ -24,7 +24,7 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
     django.setup()
     from tests.browser.installation import Installation
-    from tests.deploy.nginx import Nginx
+    from tests.deploy.proxy import Nginx
 
     with tempfile.TemporaryDirectory() as directory:
         report = Path(directory) / "report.json"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.installation import Installation
-from tests.deploy.nginx import Nginx
+from tests.deploy.proxy import Proxy
 
 pytestmark = pytest.mark.slow
 
@@ -38,10 +38,10 @@ def scanner() -> Path:
     pytest.skip(message)
 
 
-def test_form_admin_and_error_pages_get_an_a_plus(behind: tuple[Installation, Nginx], scanner: Path) -> None:
-    _site, nginx = behind
-    command = ["node", str(scanner), str(nginx.http_port), str(nginx.port), *PAGES]
-    environment = os.environ | {"NODE_EXTRA_CA_CERTS": str(nginx.certificate)}
+def test_form_admin_and_error_pages_get_an_a_plus(behind: tuple[Installation, Proxy], scanner: Path) -> None:
+    _site, proxy = behind
+    command = ["node", str(scanner), str(proxy.http_port), str(proxy.port), *PAGES]
+    environment = os.environ | {"NODE_EXTRA_CA_CERTS": str(proxy.certificate)}
 
     said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 

@@ -19,7 +19,7 @@ from provisioning.models import Account
 from signup import mails, smtp
 from signup.mails import sending
 from signup.models import Mail
-from tests.deploy.nginx import certify
+from tests.certificates import certify
 from tests.signup.mails.conftest import told_of
 
 Talk = Callable[[socket.socket], object]
