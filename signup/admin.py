@@ -1,4 +1,4 @@
-"""The sign-up page's additions to the admin: emails to customers, and a preview of the customer's page."""
+"""The sign-up page's additions to the admin: emails to customers, a preview of the customer's page, API keys."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from provisioning.admin_site import record
 from provisioning.models import Account
 from provisioning.templatetags.times import ago, exact, until
 from signup import mails, views
+from signup.api.admin import ApiKeyAdmin as ApiKeyAdmin
 from signup.brand.admin import BrandAdmin as BrandAdmin
 from signup.brand.models import brand_at
 from signup.doctor import Level

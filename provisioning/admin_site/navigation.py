@@ -17,7 +17,7 @@ OPERATIONS = "Settings and health"
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Sign-ups": {"account": "Accounts", "auditentry": "Audit trail", "mail": "Emails"},
     "Brands": {"brand": "Brands"},
-    "Team": {"user": "Users", "group": "Roles", "totpdevice": "Authenticator apps"},
+    "Team": {"user": "Users", "group": "Roles", "totpdevice": "Authenticator apps", "apikey": "API keys"},
     OPERATIONS: {
         "diagnosis": "Installation check",
         "listentry": "Your account list",

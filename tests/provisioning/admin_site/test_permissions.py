@@ -19,7 +19,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning import gateway
 from provisioning.models import Account, AuditEntry, ListEntry, ListPass, Worker
-from signup.models import Brand, Diagnosis, Mail
+from signup.models import ApiKey, Brand, Diagnosis, Mail
 from tests.provisioning.admin.conftest import Make, State
 
 ROLES = ("nobody", "no group", "Viewer", "Operator", "Administrator", "superuser")
@@ -105,6 +105,12 @@ provisioning_worker_changelist  LF.... LF....
 provisioning_worker_delete      LFFFFF LFFFFF
 provisioning_worker_history     LF.... LF....
 sessions                        L..... LNNNNN
+signup_apikey_add               LFFF.. LFFF..
+signup_apikey_change            LFFF.. LFFF..
+signup_apikey_changelist        LFFF.. LFFF..
+signup_apikey_delete            LFFFFF LFFFFF
+signup_apikey_history           LFFF.. LFFF..
+signup_apikey_revoke            LFFF.. LFFFRR
 signup_brand_add                LFFF.. LFFF..
 signup_brand_change             LFFF.. LFFF..
 signup_brand_changelist         LFFF.. LFFF..
@@ -158,6 +164,7 @@ def there(make: Make) -> dict[str, str]:
         "auth_user": colleague,
         "auth_group": Group.objects.get(name="Viewer"),
         "otp_totp_totpdevice": TOTPDevice.objects.create(user=colleague, name="TOTP", confirmed=True),
+        "signup_apikey": ApiKey.objects.create(name="Website"),
         "signup_brand": Brand.objects.create(name="Alder"),
         "signup_diagnosis": Diagnosis.objects.create(findings=[]),
         "signup_mail": Mail.objects.create(account=account, origin="https://signup.example.com/"),

@@ -1,0 +1,129 @@
+"""The admin for API keys. Administrators make and revoke them, after they confirm that it's them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import ForeignKey
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.urls.resolvers import URLPattern
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.debug import sensitive_variables
+
+from provisioning.admin.readonly import ModelAdmin
+from provisioning.admin.staff import ProofRequired
+from provisioning.admin_site import ask_for_proof, record
+from provisioning.templatetags.times import ago, exact
+from signup.api import keys
+from signup.api.models import ApiKey, Scope
+
+if TYPE_CHECKING:
+    KeyModelForm = forms.ModelForm[ApiKey]
+else:
+    KeyModelForm = forms.ModelForm
+
+COLORS = {"active": "created", "expired": "held", "revoked": "closed"}
+
+
+class KeyForm(KeyModelForm):
+    scopes = forms.MultipleChoiceField(
+        label="It may", choices=Scope.choices, widget=forms.CheckboxSelectMultiple, help_text="Choose what is needed."
+    )
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ProofRequired, ModelAdmin):
+    """API keys. What a key may do never changes: make another one instead, and revoke the old one."""
+
+    form = KeyForm
+    list_display = ("name", "begins_with", "status", "may", "brand", "used", "expires_at")
+    list_select_related = ("brand",)
+    change_form_template = "admin/signup/apikey/change_form.html"
+    fields = ("name", "scopes", "brand", "networks", "expires_at")
+    shown = ("name", "status", "begins_with", "may", "brand", "networks", "expires_at", "made", "used")
+    """The fields of a key that exists."""
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return self.shown if obj else self.fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return [name for name in self.shown if name not in {"name", "networks", "expires_at"}] if obj else []
+
+    def get_form(self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **options: Any) -> Any:
+        return super().get_form(request, obj, change, **({"form": forms.ModelForm} if obj else {}) | options)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
+        return db_field.formfield(**options) if isinstance(db_field, ForeignKey) else None  # No button to add a brand.
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or not obj.revoked_at)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
+        if change:
+            super().save_model(request, obj, form, change)
+        else:
+            obj.created_by_id = request.user.pk
+            request.whole_api_key = keys.make(obj)  # type: ignore[attr-defined]  # for `response_add`
+
+    @sensitive_variables()
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """Show the whole key. This is the only time."""
+        whole = request.whole_api_key  # type: ignore[attr-defined]
+        return self._page(request, obj, "made", f"API key {obj.name}", whole=whole)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.revoke)
+        return [path("<int:pk>/revoke/", view, name="signup_apikey_revoke"), *super().get_urls()]
+
+    def revoke(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask first, then end the key."""
+        if not super().has_change_permission(request):
+            raise PermissionDenied
+        key = get_object_or_404(ApiKey, pk=pk)
+        if asked := ask_for_proof(request):
+            return asked
+        if request.method != "POST":
+            return self._page(request, key, "revoke", "Revoke API key?")
+        if keys.revoke(key):
+            record(request, key, "Revoked")
+            messages.success(request, f"{key}: revoked. Requests with it are refused from now on.")
+        return redirect("admin:signup_apikey_changelist")
+
+    def _page(self, request: HttpRequest, key: ApiKey, template: str, title: str, **more: Any) -> HttpResponse:
+        context = {"opts": self.opts, "original": key, "title": title}
+        return TemplateResponse(
+            request, f"admin/signup/apikey/{template}.html", self.admin_site.each_context(request) | context | more
+        )
+
+    @admin.display(description="Begins with")
+    def begins_with(self, key: ApiKey) -> SafeString:
+        return format_html("<code>{}…</code>", key.prefix)
+
+    @admin.display(description="Status")
+    def status(self, key: ApiKey) -> SafeString:
+        return format_html('<span class="state {}">{}</span>', COLORS[key.state], key.state.capitalize())
+
+    @admin.display(description="It may")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @admin.display(description="Last used", ordering="last_used_at")
+    def used(self, key: ApiKey) -> SafeString | str:
+        if not key.last_used_at:
+            return "Never"
+        return format_html("{}<br><small>{}</small>", ago(key.last_used_at), exact(key.last_used_at))
+
+    @admin.display(description="Made")
+    def made(self, key: ApiKey) -> str:
+        who = key.created_by.get_username() if key.created_by else "the command line"
+        return f"{exact(key.created_at)} by {who}"

@@ -1,0 +1,174 @@
+"""API keys in the admin and on the command line: shown once, and revoked at once."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from provisioning.admin_site import sessions
+from signup.api import keys
+from signup.api.models import Scope
+from signup.models import ApiKey, Brand
+from tests.signup.api.partner import SIGNUPS, Partner
+
+pytestmark = pytest.mark.django_db
+
+KEYS = "/admin/signup/apikey/"
+NEW: dict[str, Any] = {
+    "name": "Website",
+    "scopes": ["create", "read"],
+    "networks": "203.0.113.0/24\n2001:db8::1",
+    "brand": "",
+}
+
+
+@pytest.fixture
+def administrator(client: Client) -> Client:
+    user = User.objects.create_user("ana", is_staff=True)
+    user.groups.set(Group.objects.filter(name="Administrator"))
+    client.force_login(user)
+    return client
+
+
+def make(administrator: Client, **changes: Any) -> str:
+    """Make a key, and return it as the page shows it."""
+    page = administrator.post(f"{KEYS}add/", NEW | {"expires_at_0": "", "expires_at_1": ""} | changes)
+    found = re.search(r"<code>(ccs_[\w-]+)</code>", page.content.decode())
+    assert found, page.content.decode()
+    assert "no-store" in page.headers["Cache-Control"]
+    return found[1]
+
+
+def test_a_new_key_is_shown_once_and_works(administrator: Client) -> None:
+    brand = Brand.objects.create(name="Alder", host="alder.example.com")
+
+    whole = make(administrator, brand=brand.pk)
+
+    key = ApiKey.objects.get()
+    assert keys.find(whole) == key
+    assert (key.name, key.scopes, key.brand, str(key.created_by)) == ("Website", ["create", "read"], brand, "ana")
+    for path in (KEYS, f"{KEYS}{key.pk}/change/", f"{KEYS}{key.pk}/history/", "/admin/"):
+        page = administrator.get(path).content.decode()
+        assert whole.rpartition("_")[2] not in page
+        assert key.digest not in page
+        assert str(key.namespace) not in page
+    assert "Website" in LogEntry.objects.get().object_repr
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"scopes": []}, {"scopes": ["everything"]}, {"networks": "my office"}, {"name": ""}, {"brand": "7"}]
+)
+def test_a_mistake_is_pointed_out_and_no_key_is_made(administrator: Client, wrong: dict[str, Any]) -> None:
+    page = administrator.post(f"{KEYS}add/", NEW | wrong)
+
+    assert "errorlist" in page.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+def test_what_a_key_may_do_cant_be_changed(administrator: Client) -> None:
+    key = Partner("read").key
+
+    administrator.post(f"{KEYS}{key.pk}/change/", NEW | {"name": "CRM", "scopes": Scope.values, "digest": "x"})
+
+    changed = ApiKey.objects.get()
+    assert (changed.name, changed.networks.split()) == ("CRM", NEW["networks"].split())
+    assert (changed.scopes, changed.digest, changed.prefix) == (["read"], key.digest, key.prefix)
+
+
+def test_a_revoked_key_is_refused_at_once_and_cant_be_changed(administrator: Client) -> None:
+    partner = Partner()
+    assert "Revoke" in administrator.get(f"{KEYS}{partner.key.pk}/change/").content.decode()
+    assert "for good" in administrator.get(f"{KEYS}{partner.key.pk}/revoke/").content.decode()
+    assert partner.get(SIGNUPS).status_code == 200
+
+    administrator.post(f"{KEYS}{partner.key.pk}/revoke/")
+
+    assert partner.get(SIGNUPS).status_code == 401
+    assert "Revoked" in administrator.get(KEYS).content.decode()
+    assert "Revoked" in LogEntry.objects.get().get_change_message()
+    assert administrator.post(f"{KEYS}{partner.key.pk}/change/", NEW).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["add/", "{}/change/", "{}/revoke/"])
+def test_staff_confirm_that_its_them_first(administrator: Client, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(sessions, "PROOF_HOLDS_FOR", -sessions.PROOF_HOLDS_FOR)
+    partner = Partner()
+
+    for answer in (
+        administrator.get(KEYS + path.format(partner.key.pk)),
+        administrator.post(KEYS + path.format(partner.key.pk), NEW),
+    ):
+        assert answer.headers["Location"].startswith("/admin/confirm/")
+    assert ApiKey.objects.count() == 1
+    assert partner.get(SIGNUPS).status_code == 200
+
+
+def test_a_brand_with_a_key_cant_be_deleted(administrator: Client) -> None:
+    """Otherwise, its key would see the sign-ups of all brands."""
+    brand = Brand.objects.create(name="Alder", host="alder.example.com")
+    Partner(brand=brand)
+
+    administrator.post(f"/admin/signup/brand/{brand.pk}/delete/", {"post": "yes"})
+
+    assert Brand.objects.exists()
+
+
+def command(*arguments: str) -> str:
+    out = StringIO()
+    call_command("api_key", *arguments, stdout=out, stderr=StringIO())
+    return out.getvalue().strip()
+
+
+def test_the_command_makes_lists_and_revokes_keys() -> None:
+    brand = Brand.objects.create(name="Alder", host="alder.example.com")
+    whole = command(
+        "create",
+        "CRM",
+        "--scope",
+        "read",
+        "--scope",
+        "staff",
+        "--brand",
+        brand.host,
+        "--network",
+        "::1",
+        "--days",
+        "90",
+    )
+    key = keys.find(whole)
+    assert key
+    assert (key.name, key.scopes, key.brand, key.networks) == ("CRM", ["read", "staff"], brand, "::1")
+    assert key.expires_at
+
+    listed = command("list")
+    assert key.prefix in listed
+    assert "active" in listed
+    assert whole not in listed
+
+    assert "revoked" in command("revoke", key.prefix)
+    assert keys.find(whole) is None
+    assert "revoked before" in command("revoke", whole)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["revoke", "ccs_nothing"],
+        ["create", "CRM", "--scope", "read", "--brand", "nowhere.example.com"],
+        ["create", "CRM", "--scope", "read", "--network", "office"],
+        ["create", "CRM", "--scope", "read", "--days", "0"],
+        ["create", "x" * 81, "--scope", "read"],
+        ["create", "", "--scope", "read"],
+    ],
+)
+def test_the_command_explains_mistakes(arguments: list[str]) -> None:
+    with pytest.raises(CommandError, match=r"\w+ \w+"):
+        command(*arguments)
+    assert not ApiKey.objects.exists()
