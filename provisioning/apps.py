@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.backends.signals import connection_created
+from django.db.models import IntegerField
 from django.db.models.signals import post_migrate
 from django_otp.plugins.otp_totp import apps as totp
 
@@ -12,9 +13,11 @@ class ProvisioningConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning.admin_site import guessing, sessions
+        from provisioning.database import IntegerIn
         from provisioning.search import index
         from provisioning.signals import chores
 
+        IntegerField.register_lookup(IntegerIn)
         user_logged_in.connect(sessions.begin)
         user_logged_out.connect(sessions.end)
         chores.connect(guessing.forget_failures)

@@ -1,8 +1,11 @@
-"""What keeps the database from storing something, in words that reveal nothing about the server or the data."""
+"""What keeps the database from storing something, in words that reveal nothing, and what it can compare."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import Error
+from django.db.models.lookups import In
 
 LOCKED = "The database is locked by another session."
 SLOW = "The database took too long: it is overloaded, or locked by another session."
@@ -27,3 +30,21 @@ def describe(error: Error) -> str:
     """Return what is wrong with the database, as far as the error tells."""
     cause = error.__cause__
     return _PROBLEMS.get(type(cause).__name__) or _PROBLEMS.get(str(cause)) or UNREACHABLE
+
+
+class IntegerIn(In):
+    """Django's lookup `in` for integers, without those that no column can hold: SQLite can't even compare them.
+
+    Django's other lookups do the same (`IntegerFieldOverflow`). A form may be sent with any number as its choice.
+    """
+
+    def process_rhs(self, compiler: Any, connection: Any) -> Any:
+        if self.rhs_is_direct_value():
+            kind = self.lhs.output_field.get_internal_type()
+            least, most = connection.ops.integer_field_range(kind)
+            self.rhs = [
+                value
+                for value in self.rhs
+                if not isinstance(value, int) or ((least is None or least <= value) and (most is None or value <= most))
+            ]
+        return super().process_rhs(compiler, connection)

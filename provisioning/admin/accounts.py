@@ -3,8 +3,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib import admin
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -135,10 +134,6 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
         Otherwise, accounts that a colleague has changed meanwhile would be skipped without a message.
         """
-        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
-        if not all(key.isdecimal() and len(key) < 19 for key in chosen):
-            messages.error(request, "Nothing was done. Select one or more accounts in the list first.")
-            return redirect(request.get_full_path())
         everything = request.POST.get("select_across") == "1"
         return super().response_action(request, queryset if everything else self.get_queryset(request), *rest, **named)
 

@@ -1,4 +1,4 @@
-"""What a list's query string may ask for: only lookups that its filters offer, and only what databases can answer.
+"""What a list may be asked for: only lookups that its filters offer, only what databases can answer, only real keys.
 
 Django's admin filters by any column, shown or not, so a secret could be read one character at a time.
 """
@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.admin import FieldListFilter, ModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.shortcuts import redirect
 
 from provisioning import search
 
@@ -34,6 +38,18 @@ class OfferedLookups:
     def get_search_results(self, request: HttpRequest, rows: QuerySet[Any], text: str) -> tuple[QuerySet[Any], bool]:
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, rows, text[: search.MOST_CHARACTERS])  # type: ignore[misc]
         return found
+
+    def response_action(self, request: HttpRequest, *rest: Any, **named: Any) -> Any:
+        """Carry out an action on the selected rows, unless a made-up key was sent for one of them."""
+        model: Any = self.model  # type: ignore[attr-defined]
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                model._meta.pk.to_python(key)
+        except ValidationError:
+            name = model._meta.verbose_name_plural
+            messages.error(request, f"Nothing was done. Select one or more {name} in the list first.")
+            return redirect(request.get_full_path())
+        return super().response_action(request, *rest, **named)  # type: ignore[misc]
 
 
 def _offered(model_admin: Any, request: HttpRequest) -> set[str | None]:
