@@ -3,7 +3,7 @@ from django.contrib.admin import apps as admin
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.backends.signals import connection_created
 from django.db.models import IntegerField
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_delete, post_migrate, post_save
 from django_otp.plugins.otp_totp import apps as totp
 
 
@@ -14,13 +14,24 @@ class ProvisioningConfig(AppConfig):
     def ready(self) -> None:
         from provisioning.admin_site import guessing, sessions
         from provisioning.database import IntegerIn
+        from provisioning.events import outbox, upkeep
+        from provisioning.models import Endpoint
         from provisioning.search import index
-        from provisioning.signals import chores
+        from provisioning.signals import chores, erased, gateway_changed, moved, submitted
 
         IntegerField.register_lookup(IntegerIn)
         user_logged_in.connect(sessions.begin)
         user_logged_out.connect(sessions.end)
         chores.connect(guessing.forget_failures)
+        submitted.connect(outbox.tell_submitted)
+        moved.connect(outbox.tell_moved)
+        gateway_changed.connect(outbox.tell_gateway)
+        chores.connect(outbox.tell_gateway)
+        chores.connect(outbox.tell_waiting)
+        erased.connect(upkeep.forget_answers)
+        chores.connect(upkeep.purge)
+        for changed in (post_save, post_delete):
+            changed.connect(outbox.forget_wanted, sender=Endpoint)
         connection_created.connect(index.register)
         post_migrate.connect(index.prepare, sender=self)
 

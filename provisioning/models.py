@@ -27,6 +27,10 @@ from django.utils.text import capfirst
 
 from provisioning.attempts import Attempt as Attempt
 from provisioning.audit import AuditEntry as AuditEntry
+from provisioning.events.models import Delivery as Delivery
+from provisioning.events.models import DeliveryAttempt as DeliveryAttempt
+from provisioning.events.models import Endpoint as Endpoint
+from provisioning.events.models import Event as Event
 from provisioning.mirror.models import ListEntry as ListEntry
 from provisioning.mirror.models import ListPass as ListPass
 from provisioning.operations import Gateway as Gateway

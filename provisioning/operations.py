@@ -32,6 +32,13 @@ class Gateway(models.Model):
     stop_reason = models.TextField(blank=True)
     """Why calls are stopped until staff resume the gateway; empty if they are not."""
 
+    class Told(models.TextChoices):
+        PAUSED = "paused", "Paused"
+        STOPPED = "stopped", "Stopped"
+
+    told = models.CharField(max_length=7, choices=Told.choices, blank=True, db_default="", editable=False)
+    """The state that the last event about the gateway told; empty if calls may be made."""
+
     class ListNames(models.TextChoices):
         USERNAME = "username", "Usernames: accounts are looked for by username."
         ORGANIZATION = "organization", "No usernames: accounts are looked for by organization."

@@ -1,11 +1,15 @@
-"""Signals for other packages. `provisioning` itself connects only to `chores`."""
+"""Signals: what happened, for packages that the sender doesn't know."""
 
 from django.dispatch import Signal
 
+submitted = Signal()
+"""A sign-up was stored; sent inside its transaction. `account` is the new account."""
 moved = Signal()
 """An account has moved; sent inside the move's transaction. `account` is as read before it, `to` is the new state."""
 erased = Signal()
 """An account's personal data was erased; sent inside the transaction, for packages that hold more of it."""
+gateway_changed = Signal()
+"""The gateway was stopped, paused, or resumed; sent inside the transaction that did it."""
 chores = Signal()
 """A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged."""
 worked = Signal()

@@ -58,7 +58,7 @@ def lengths(text: str) -> dict[str, int]:
         raise ValueError("must look like username=6,password=12") from None
 
 
-def proxies(text: str) -> list[str]:
+def networks(text: str) -> list[str]:
     try:
         return [str(ip_network(word, strict=False)) for word in words(text)]
     except ValueError:

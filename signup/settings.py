@@ -17,7 +17,7 @@ from csp.constants import NONCE
 from django.core.management.utils import get_random_secret_key
 
 from signup import dotenv
-from signup.casts import boolean, color, lengths, number, one_of, proxies, require_quoted, time_zone, url, words
+from signup.casts import boolean, color, lengths, networks, number, one_of, require_quoted, time_zone, url, words
 from signup.sqlite import PrivateConnection
 from signup.version import VERSION as VERSION
 
@@ -73,7 +73,7 @@ if not SECRET_KEY:  # Django raises for an empty one before the system checks ca
 DEBUG = read("DEBUG", False, boolean)
 ALLOWED_HOSTS = read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [], words)
 CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS", [], words)
-TRUSTED_PROXIES = read("TRUSTED_PROXIES", [], proxies)
+TRUSTED_PROXIES = read("TRUSTED_PROXIES", [], networks)
 ABUSE_PROTECTION = read("ABUSE_PROTECTION", True, boolean)
 SECURE_SSL_REDIRECT = read("SECURE_SSL_REDIRECT", not DEBUG, boolean)
 
@@ -146,6 +146,7 @@ PROVISION_THREADS = read("PROVISION_THREADS", 16, number(int, 1))
 PROVISION_LEASE = read("PROVISION_LEASE", 60.0, number(float, 2))
 PROVISION_RECHECK = read("PROVISION_RECHECK", 30.0, number(float, 0))
 
+WEBHOOK_PRIVATE_NETWORKS = read("WEBHOOK_PRIVATE_NETWORKS", [], networks)
 RETENTION_DAYS = read("RETENTION_DAYS", 0, number(int, 0))
 
 # Single sign-on, and staff
@@ -346,8 +347,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # At DEBUG, urllib3 logs each URL with the API key, and authlib logs codes and tokens.
-        "urllib3": {"level": "WARNING"},
+        # Below ERROR, urllib3 logs URLs with the API key, and at DEBUG, authlib logs codes and tokens.
+        "urllib3": {"level": "ERROR"},
         "authlib": {"level": "WARNING"},
         # Its warnings repeat every few seconds while the collector is away. What it sends is no more than a copy.
         "opentelemetry": {"level": "ERROR"},

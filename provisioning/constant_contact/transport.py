@@ -29,10 +29,15 @@ class CallCanceled(Exception):
 class Transport(HTTPAdapter):
     """The transport for one thread's session: at most one connection, and one call at a time."""
 
+    http: type[HTTPConnection] = HTTPConnection
+    https: type[HTTPConnection] = HTTPSConnection
+    """The kinds of connections that it opens."""
+
     def __init__(self) -> None:
         self._connection: HTTPConnection | None = None
+        self._handshake: socket.socket | None = None
         self._start: Callable[[], None] | None = None
-        self._deadline = self._used_at = 0.0
+        self.deadline = self._used_at = 0.0
         self.unsent = True
         """Whether it is certain that no byte of the last call went out to the provider."""
         self.canceled = False
@@ -51,7 +56,7 @@ class Transport(HTTPAdapter):
         if now - self._used_at > IDLE:
             self.close()
         self.unsent, self.canceled, self.timed_out = True, False, False
-        self._deadline, self._start = now + timeout, start
+        self.deadline, self._start = now + timeout, start
         watchdog = threading.Timer(timeout, self._disconnect)
         watchdog.daemon = True
         watchdog.start()
@@ -73,6 +78,15 @@ class Transport(HTTPAdapter):
     def connecting(self, connection: HTTPConnection) -> None:
         self._connection = connection
 
+    def opened(self, sock: socket.socket) -> None:
+        # A duplicate, because the TLS handshake takes the socket away from its connection until it is over.
+        self._handshake = sock.dup()
+
+    def connected(self) -> None:
+        if self._handshake:
+            self._handshake.close()
+            self._handshake = None
+
     def sending(self, connection: HTTPConnection) -> None:
         self._require_time()
         if self._start:
@@ -87,12 +101,12 @@ class Transport(HTTPAdapter):
         self.unsent, self._connection = False, connection
 
     def _require_time(self) -> None:
-        if time.monotonic() >= self._deadline:
+        if time.monotonic() >= self.deadline:
             raise CallCanceled("The call timed out before it was sent.")
 
     def _disconnect(self) -> None:
         self.timed_out = True
-        sock = self._connection and self._connection.sock
+        sock = self._handshake or (self._connection and self._connection.sock)
         if sock:
             with suppress(OSError):  # The peer has already closed it.
                 # The plain socket's method: SSLSocket's would discard state that the reading thread still uses.
@@ -100,8 +114,8 @@ class Transport(HTTPAdapter):
 
     def _watch(self, manager: PoolManager) -> None:
         """Make every connection from `manager` report to this transport."""
-        http = type("Http", (_Reporting, HTTPConnection), {"transport": self})
-        https = type("Https", (_Reporting, HTTPSConnection), {"transport": self})
+        http = type("Http", (_Reporting, self.http), {"transport": self})
+        https = type("Https", (_Reporting, self.https), {"transport": self})
         manager.pool_classes_by_scheme = {
             "http": type("HttpPool", (HTTPConnectionPool,), {"ConnectionCls": http}),
             "https": type("HttpsPool", (HTTPSConnectionPool,), {"ConnectionCls": https}),
@@ -124,6 +138,12 @@ class _Reporting(HTTPConnection):
             super().connect()
         finally:
             self._is_connecting = False
+            self.transport.connected()
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        self.transport.opened(sock)
+        return sock
 
     def send(self, data: Any) -> None:
         if self.sock is None:

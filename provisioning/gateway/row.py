@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from provisioning.models import Gateway
+from provisioning.signals import gateway_changed
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ def stop(reason: str) -> None:
             gateway.stopped_at, gateway.stop_reason = clock(), reason
             gateway.save()
             log.error("gateway stopped reason=%r", reason)
+            gateway_changed.send(Gateway)
 
 
 def resume() -> None:
@@ -88,6 +90,7 @@ def resume() -> None:
         gateway.paused_until, gateway.stopped_at, gateway.stop_reason = None, None, ""
         gateway.outages, gateway.probe_until, gateway.next_call_at = 0, None, clock()
         gateway.save()
+        gateway_changed.send(Gateway)
     log.info("gateway resumed")
 
 
@@ -97,6 +100,7 @@ def pause_until(until: datetime, reason: str) -> None:
     gateway.paused_until = max(until, gateway.paused_until or until)
     gateway.save()
     log.warning("gateway paused until=%s reason=%s", gateway.paused_until.isoformat(), reason)
+    gateway_changed.send(Gateway)
 
 
 def pause_at(gateway: Gateway, at: datetime) -> Pause | None:

@@ -21,6 +21,7 @@ from provisioning.mirror.models import name_key
 from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, AuditEntry, IllegalMove
 from provisioning.sealed import CannotOpen, Sealed
 from provisioning.services.insertion import insert
+from provisioning.signals import submitted
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,10 @@ def submit(account: Account, *, hold: bool = False) -> Account:
     """
     account.state = Account.State.HELD if hold else Account.State.QUEUED
     account.due_at = None if hold else Now()
-    if matching.is_listed(account.username) or not insert(account):
+    with transaction.atomic(savepoint=False):
+        if stored := not matching.is_listed(account.username) and insert(account):
+            submitted.send(Account, account=account)
+    if not stored:
         # The form was already sent, or the same person sent another one in another window, or the username is taken.
         same_form = Account.objects.filter(submission=account.submission)
         if sent := account_of(account.idp_provider_id) or same_form.first():

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
+from provisioning.events import outbox
 from signup import abuse, visits
 from tests.signup.accounts import TYPED, hidden
 
@@ -54,8 +55,9 @@ def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def few_visits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the number of visits for longer than a test takes, so that only the first sign-up counts them."""
+    """Keep what every sign-up asks for longer than a test takes, so that only the first one reads it."""
     monkeypatch.setattr(visits, "KEPT", 60)
+    monkeypatch.setattr(outbox, "FRESH", 60)
 
 
 @pytest.mark.django_db(transaction=True)

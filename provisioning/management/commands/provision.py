@@ -21,6 +21,8 @@ from django.db import Error, connection
 
 from provisioning import gateway, services
 from provisioning.database import describe
+from provisioning.events.calls import DEADLINE
+from provisioning.events.deliverer import delivering
 from provisioning.management import watchdog
 from provisioning.signals import chores, worked
 
@@ -60,7 +62,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.end)
         log.info("worker started name=%s threads=%s", self.name, threads)
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(threads) as pool, delivering(once=once):
             self.work(pool, threads, once)
         with suppress(Error):  # If the database is unreachable, the missing heartbeat will show it.
             services.sign_off(self.name)
@@ -72,7 +74,7 @@ class Command(BaseCommand):
             os._exit(1)
         self.ending = True
         services.workers.ending.set()
-        watchdog.end_in(settings.CONSTANT_CONTACT_TIMEOUT + SETTLING)
+        watchdog.end_in(max(settings.CONSTANT_CONTACT_TIMEOUT, DEADLINE) + SETTLING)
 
     def work(self, pool: ThreadPoolExecutor, threads: int, once: bool) -> None:
         calls: set[Future[None]] = set()

@@ -1,0 +1,66 @@
+"""What an endpoint gets: the body and the signed headers, by the Standard Webhooks specification.
+
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from provisioning.events.models import GRACE, Endpoint, Event
+from provisioning.models import Account
+
+PERSONAL = ("organization_name", "first_name", "last_name", "email", "phone", "website", "username")
+"""The properties that endpoints get only if staff chose so."""
+USER_AGENT = f"constant-contact-signup/{settings.VERSION}"
+
+
+def new_secret() -> str:
+    """Return a new key for an endpoint: `whsec_` and 32 random bytes in base64."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+
+
+def current_fields(event: Event, endpoint: Endpoint) -> dict[str, Any]:
+    """Return what an event leaves out because erasing a sign-up must erase it: the values as they are now."""
+    account: Account | None = event.account
+    if account is None:
+        return {}
+    personal = endpoint.has_personal_fields and not account.erased_at
+    customer = {name: getattr(account, name) for name in PERSONAL} if personal else None
+    return {"partner_account_id": account.partner_account_id, "customer": customer}
+
+
+def body(event: Event, endpoint: Endpoint) -> str:
+    """Return the body for an endpoint: the event as it was, and the customer's personal fields, if it gets them."""
+    timestamp = event.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    data = event.data | current_fields(event, endpoint)
+    return json.dumps({"type": event.type, "timestamp": timestamp, "data": data}, ensure_ascii=False)
+
+
+def headers(event: Event, endpoint: Endpoint, text: str) -> dict[str, str]:
+    """Return the headers that prove who sent this body, now. Raises CannotOpen if the secret can't be read."""
+    at = datetime.now(UTC)
+    signatures = [Webhook(key).sign(event.webhook_id, at, text) for key in signing_keys(endpoint)]
+    return {
+        "Content-Type": "application/json; charset=utf-8",
+        "User-Agent": USER_AGENT,
+        "webhook-id": event.webhook_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def signing_keys(endpoint: Endpoint) -> list[str]:
+    """Return the keys that sign now: the current one, and for a time after a rotation, the previous one."""
+    keys = [endpoint.secret.open()]
+    if endpoint.previous_secret and endpoint.rotated_at and timezone.now() < endpoint.rotated_at + GRACE:
+        keys.append(endpoint.previous_secret.open())
+    return keys

@@ -1,0 +1,34 @@
+"""Deletes events that are too old to be replayed, and secrets that no longer sign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models.functions import Now
+
+from provisioning.events.models import GRACE, Delivery, DeliveryAttempt, Endpoint, Event
+from provisioning.events.outbox import KEPT
+from provisioning.models import Account
+from provisioning.sealed import NOTHING
+
+PAUSE = 10.0
+"""Seconds between two rounds of each process."""
+AT_ONCE = 200
+
+
+def forget_answers(account: Account, **kwargs: Any) -> None:
+    """Delete what receivers answered to events about an erased account: an answer may repeat its data."""
+    DeliveryAttempt.objects.filter(delivery__event__account=account).update(answer="")
+
+
+def purge(**kwargs: Any) -> None:
+    """Delete the oldest events with their deliveries, and previous secrets after their grace. Runs as a chore."""
+    if not cache.add("events.purged", True, PAUSE):
+        return
+    old = Event.objects.filter(at__lt=Now() - KEPT).exclude(deliveries__state=Delivery.State.WAITING)
+    if keys := list(old.order_by("at").values_list("pk", flat=True)[:AT_ONCE]):
+        Event.objects.filter(pk__in=keys).delete()
+    rotated = Endpoint.objects.filter(rotated_at__lt=Now() - GRACE)
+    if rotated.exists():
+        rotated.update(previous_secret=NOTHING, rotated_at=None)
