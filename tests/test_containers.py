@@ -33,6 +33,26 @@ def test_every_container_is_locked_down(name: str) -> None:
     assert "<<: *locked-down" in COMPOSE.partition("x-app:")[2].partition("\n\n")[0]
 
 
+APP = COMPOSE.partition("x-app:")[2].partition("\n\n")[0]
+"""What all containers with our own image have."""
+
+
+@pytest.mark.parametrize("name", ["database", "migrate", "web", "worker"])
+def test_no_container_can_take_all_of_the_machine_or_be_ended_in_mid_work(name: str) -> None:
+    own = service(name) + (APP if "*app" in service(name) else "")
+    for limit in ("mem_limit", "pids_limit", "stop_grace_period"):
+        assert re.search(rf"^ +{limit}: \d", own, re.MULTILINE), limit
+    assert name == "migrate" or re.search(r"^ +cpus: \d", own, re.MULTILINE)
+
+
+def test_every_running_container_has_a_health_check() -> None:
+    for name in ("database", "worker"):
+        assert "healthcheck:\n      test:" in service(name)
+    assert "disable: true" in service("migrate")  # It ends.
+    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()  # The web server's.
+    assert "healthcheck" not in service("web")
+
+
 def test_every_foreign_image_is_pinned_by_its_digest() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     images = [

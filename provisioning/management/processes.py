@@ -11,11 +11,12 @@ from typing import Any
 from django.conf import settings
 
 
-def run_together(*commands: Sequence[str], environment: Mapping[str, str] | None = None) -> bool:
+def run_together(*commands: Sequence[str], environment: Mapping[str, str] | None = None, at_once: bool = False) -> bool:
     """Run the commands until one of them ends, or until SIGTERM or SIGINT; then end the others, last one first.
 
-    Each gets a SIGTERM and is waited for. A second signal is passed on to all of them at once. Returns True if the end
-    was requested by a signal, False if a command ended on its own.
+    Each gets a SIGTERM and is waited for before the next one gets it, or, with `at_once`, all get it at the same time.
+    A second signal is passed on to all of them at once. Returns True if the end was requested by a signal, False if a
+    command ended on its own.
     """
     children: list[subprocess.Popen[bytes]] = []
     requested = False
@@ -38,6 +39,9 @@ def run_together(*commands: Sequence[str], environment: Mapping[str, str] | None
             time.sleep(0.1)
         return requested
     finally:
-        for child in reversed(children):
+        for child in children if at_once else ():
             child.terminate()
+        for child in reversed(children):
+            if not at_once:
+                child.terminate()
             child.wait()

@@ -1,16 +1,21 @@
 """The systemd unit: valid, and with the stop that workers need."""
 
+import re
 import subprocess
 from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from gunicorn.config import Config
 
 from provisioning.management.commands.provision import SETTLING
 from tests.checkout import ROOT
 from tests.installed import found
 
+GUNICORN = Config()
+LONGEST_STOP = 5 + max(settings.CONSTANT_CONTACT_TIMEOUT + SETTLING, GUNICORN.settings["graceful_timeout"].default)
+"""Seconds that `serve` may take to end: its worker and its web server end at the same time."""
 UNIT = ROOT / "deploy" / "signup.service"
 
 
@@ -39,7 +44,18 @@ def test_systemd_understands_all_of_it(tmp_path: Path) -> None:
 
 def test_a_worker_is_told_to_end_once_and_has_the_time_that_it_needs(service: dict[str, str]) -> None:
     assert service["KillMode"] == "mixed"
-    assert int(service["TimeoutStopSec"]) > settings.CONSTANT_CONTACT_TIMEOUT + SETTLING
+    assert int(service["TimeoutStopSec"]) >= LONGEST_STOP
+
+
+def test_containers_have_that_time_too() -> None:
+    compose, production = ((ROOT / name).read_text() for name in ("compose.yaml", "docs/production.md"))
+
+    given = [
+        int(seconds) for seconds in re.findall(r"(?:stop_grace_period: |--stop-timeout )(\d+)", compose + production)
+    ]
+
+    assert len(given) == 3
+    assert min(given) >= LONGEST_STOP
 
 
 def test_it_runs_the_documented_command_and_restarts_it(service: dict[str, str]) -> None:

@@ -22,5 +22,5 @@ class Command(BaseCommand):
     def handle(self, *, bind: str, **options: Any) -> None:
         web = [sys.executable, "-m", "gunicorn", "--bind", bind]
         worker = [sys.executable, "manage.py", "provision"]
-        if not run_together(web, worker):
+        if not run_together(web, worker, at_once=True):
             raise CommandError("The web server or the worker ended unexpectedly. See its output above.")

@@ -76,6 +76,24 @@ def test_on_a_signal_all_processes_are_ended_last_one_first(journal: Path, numbe
     assert journal.read_text().splitlines()[-2:] == ["second ended", "first ended"]
 
 
+def test_processes_can_all_be_told_to_end_at_once(journal: Path) -> None:
+    """One after another, they could take longer than a service manager waits."""
+    first = child(journal, "first", PATIENT)
+    last_out = PATIENT.replace('tell("ended")', 'tell("told"), wait_for("first ended"), tell("ended")')
+    ready, pause = last_out.rsplit("\n", 1)
+    second = child(journal, "second", f'wait_for("first ready")\n{ready}\n{told(signal.SIGTERM)}{pause}')
+
+    assert run_together(first, second, at_once=True) is True
+
+    told_of = [line for line in journal.read_text().splitlines() if "ended" in line or "told" in line]
+    assert sorted(told_of) == [
+        "first ended",
+        "second ended",
+        "second told",
+    ]  # A second signal would leave calls unsettled.
+    assert told_of[-1] == "second ended"
+
+
 def test_a_second_signal_is_passed_on_to_processes_still_ending(journal: Path) -> None:
     impatient = child(
         journal, "impatient", told(signal.SIGTERM) + 'wait_for("refused")\n' + told(signal.SIGTERM) + PATIENT
