@@ -3,7 +3,7 @@
 from django.urls import path
 
 from signup.api import operations, views
-from signup.api.access import endpoint, nothing_here
+from signup.api.access import endpoint, nothing_here, public
 from signup.api.models import Scope
 
 urlpatterns = [
@@ -21,6 +21,7 @@ urlpatterns = [
         path(f"v1/signups/<uuid:reference>/{verb}", endpoint({"POST": (Scope.STAFF, views.act(verb))}))
         for verb in operations.VERBS
     ),
+    path("v1/openapi.json", public(views.openapi), name="api_openapi"),
     path("", nothing_here),
     path("<path:rest>", nothing_here),
 ]

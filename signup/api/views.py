@@ -53,6 +53,12 @@ def act(verb: str) -> Work:
     return work
 
 
+def openapi(request: HttpRequest) -> HttpResponse:
+    from signup.api import document  # Few ask for it.
+
+    return JsonResponse(document.build(), content_type="application/vnd.oai.openapi+json;version=3.1")
+
+
 def find(key: ApiKey, reference: UUID) -> Account:
     """Return the sign-up, if this key may see it. Raises Problem."""
     account = key.accounts().filter(reference=reference).first()
