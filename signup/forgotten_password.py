@@ -18,19 +18,21 @@ from django.contrib import admin
 from django.contrib.auth import views
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.urls import path
 
-from provisioning.admin_site import is_from_identity_provider
+from provisioning import rules
+from provisioning.admin_site import is_from_identity_provider, is_known
 from signup import abuse, mails, visitors, visits
 
 log = logging.getLogger(__name__)
 
-MOST = {"user": ("hour", 3), "network": ("day", 20)}
-"""Links for one user within an hour, and requests from one network within a day.
+MOST = {"mailbox": (3, 6), "network": (20, 20)}
+"""Links for one mailbox, and requests from one network, within an hour and within a day.
 
-A link works for an hour, so a stranger who asks for a user's links can't keep that user out.
+A stranger can use up a mailbox's links, so a browser in which the user has logged in before has links of its own. A
+link works for an hour.
 """
 
 
@@ -40,8 +42,19 @@ class ForgottenForm(PasswordResetForm):
         return (user for user in super().get_users(email) if user.is_staff and not is_from_identity_provider(user))
 
     def save(self, *, request: HttpRequest, **options: Any) -> None:  # type: ignore[override]  # always by keyword
+        """Look for users and email them without making the visitor wait, which would tell whether there is one."""
+        self.is_known = partial(is_known, request)
         if _count("network", visitors.network(request)):
-            super().save(request=request, domain_override=urlsplit(mails.origin(request)).netloc, **options)
+            own_host = urlsplit(mails.origin(request)).netloc
+            Thread(target=partial(self._save, request=request, domain_override=own_host, **options)).start()
+
+    def _save(self, **options: Any) -> None:
+        try:
+            super().save(**options)
+        except Exception as error:
+            log.warning("link for a new password not sent error=%s", type(error).__name__)
+        finally:
+            connection.close()
 
     def send_mail(
         self,
@@ -52,12 +65,11 @@ class ForgottenForm(PasswordResetForm):
         to_email: str,
         html_email_template_name: str | None = None,
     ) -> None:
-        """Send the email without making the visitor wait: how long it takes would tell that there is such a user."""
-        user = str(context["user"].pk)
-        if _count("user", user):
-            log.info("link for a new password requested user=%s", user)
-            send = partial(super().send_mail, subject_template_name, email_template_name, context, from_email, to_email)
-            Thread(target=send).start()
+        user = context["user"]
+        known = "known " if self.is_known(user.get_username()) else ""
+        if _count("mailbox", known + rules.mailbox(to_email)):
+            log.info("link for a new password requested user=%s", user.pk)
+            super().send_mail(subject_template_name, email_template_name, context, from_email, to_email)
 
 
 class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -70,10 +82,11 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in 
 def _count(kind: str, source: str) -> bool:
     """Count a request. Returns False if there were too many."""
     key, request = abuse.key(f"forgotten.{kind}", source), uuid.uuid4()
-    period, most = MOST[kind]
+    an_hour, a_day = MOST[kind]
     with transaction.atomic():
         visits.lock([key])
-        if getattr(visits.earlier(request, [key])[key], period) >= most:
+        earlier = visits.earlier(request, [key])[key]
+        if earlier.hour >= an_hour or earlier.day >= a_day:
             return False
         visits.add(request, [key])
     return True

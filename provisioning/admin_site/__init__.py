@@ -5,6 +5,7 @@ that register with it.
 """
 
 from provisioning.admin_site.addresses import is_admin, page_or_index
+from provisioning.admin_site.guessing import is_known
 from provisioning.admin_site.identity import is_from_identity_provider
 from provisioning.admin_site.sessions import ask_for_proof, note_proof, show_sessions
 from provisioning.admin_site.site import Site, record
@@ -14,6 +15,7 @@ __all__ = [
     "ask_for_proof",
     "is_admin",
     "is_from_identity_provider",
+    "is_known",
     "note_proof",
     "page_or_index",
     "record",

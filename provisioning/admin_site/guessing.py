@@ -71,7 +71,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
         username = _username(credentials)
         with transaction.atomic():
             AccessAttempt.objects.filter(attempt_time__lte=now() - MEMORY).delete()
-            browser = KNOWN if _is_known(request, username) else ""
+            browser = KNOWN if is_known(request, username) else ""
             source = {"username": username, "ip_address": request.axes_ip_address, "user_agent": browser}
             rows = AccessAttempt.objects.filter(**source)
             if not rows.exists():  # In a race, both requests create it, and one is ignored.
@@ -91,13 +91,13 @@ def turn(request: HttpRequest, username: str) -> Iterator[None]:
 
     A browser in which the user has logged in before needs no turn.
     """
-    is_known = _is_known(request, username)
-    if not is_known and not _turns.acquire(blocking=False):
+    needs_turn = not is_known(request, username)
+    if needs_turn and not _turns.acquire(blocking=False):
         raise Busy
     try:
         yield
     finally:
-        if not is_known:
+        if needs_turn:
             _turns.release()
 
 
@@ -133,7 +133,8 @@ def _username(credentials: dict[str, Any] | None) -> str:
     return str((credentials or {}).get("username") or "").replace("\0", "")[:255]
 
 
-def _is_known(request: HttpRequest, username: str) -> bool:
+def is_known(request: HttpRequest, username: str) -> bool:
+    """Whether the user has logged in with this browser before."""
     cookie = request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME, "")
     return constant_time_compare(cookie, _browser_of(username))
 
@@ -143,7 +144,7 @@ def _wait(request: Any, username: str) -> timedelta:
     failures = AccessAttempt.objects.filter(attempt_time__gt=now() - MEMORY)
     of_user = failures.filter(username=username)
     here = Q(ip_address=request.axes_ip_address) if request.axes_ip_address else Q(pk=None)
-    if _is_known(request, username):
+    if is_known(request, username):
         return _block(of_user.filter(user_agent=KNOWN), MOST_OF_ONE)
     return max(
         _block(of_user.filter(here), MOST_OF_ONE), _block(failures.filter(here), MOST_OF_NETWORK), _delay(of_user)

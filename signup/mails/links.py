@@ -6,8 +6,10 @@ from datetime import timedelta
 from urllib.parse import urlencode, urljoin
 from uuid import UUID
 
+from django.conf import settings
 from django.core.signing import TimestampSigner
 from django.http import HttpRequest
+from django.http.request import split_domain_port
 from django.urls import reverse
 
 from provisioning.models import Account
@@ -22,12 +24,24 @@ SALT = "signup.mails"
 
 
 def origin(request: HttpRequest) -> str:
-    """Return the site's address with a host name that the partner has configured, never one that a visitor made up."""
+    """Return the site's address, with a host name and a port that the partner has configured and no visitor made up."""
     host = visitors.host_name(request)
     named = named_hosts()
     if host in named or not named or brand_at(host).host:
-        return request.build_absolute_uri("/")
+        return f"{request.scheme}://{host}{_own_port(request)}/"
     return f"{request.scheme}://{named[0]}/"
+
+
+def _own_port(request: HttpRequest) -> str:
+    """Return the port of the request's address, like `:8000`, if the partner has configured it; otherwise nothing.
+
+    A visitor can make up the port in `Host`. Ours is one in CSRF_TRUSTED_ORIGINS, or, without a proxy, the one that the
+    web server listens on.
+    """
+    host, port = split_domain_port(request.get_host())
+    is_listened_on = port == request.get_port() and not visitors.is_trusted(visitors.peer(request))
+    is_ours = is_listened_on or f"{request.scheme}://{host}:{port}" in settings.CSRF_TRUSTED_ORIGINS
+    return f":{port}" if port and is_ours else ""
 
 
 def link_to(account: Account, origin: str) -> str:

@@ -99,7 +99,7 @@ class TestTheLink:
 @pytest.mark.parametrize(
     ("allowed", "host", "linked"),
     [
-        (["signup.example.com"], "signup.example.com:8000", "https://signup.example.com:8000/"),
+        (["signup.example.com"], "signup.example.com", "https://signup.example.com/"),
         ([".example.com", "signup.example.com"], "made-up.example.com", "https://signup.example.com/"),
         ([".example.com", "signup.example.com"], "brand.example.com", "https://brand.example.com/"),
         ([".example.com"], "any.example.com", "https://any.example.com/"),
@@ -112,3 +112,28 @@ def test_the_link_leads_to_a_configured_host(settings: Settings, allowed: list[s
     mails.expect(account("sending"), RequestFactory().get("/", secure=True, headers={"host": host}))
 
     assert Mail.objects.get().origin == linked
+
+
+@pytest.mark.parametrize(
+    ("meta", "port"),
+    [
+        ({"SERVER_PORT": "8000"}, ":8000"),
+        ({"SERVER_PORT": "443"}, ""),
+        ({"SERVER_PORT": "8000", "REMOTE_ADDR": "192.0.2.1"}, ""),
+    ],
+    ids=["listened on", "made up", "made up, and passed on by a proxy"],
+)
+def test_the_link_leads_to_a_port_only_if_it_is_ours(settings: Settings, meta: dict[str, Any], port: str) -> None:
+    settings.ALLOWED_HOSTS, settings.TRUSTED_PROXIES = ["signup.example.com"], ["192.0.2.1"]
+    request = RequestFactory(**meta).get("/", headers={"host": "signup.example.com:8000"})
+
+    assert mails.origin(request) == f"http://signup.example.com{port}/"
+
+
+def test_the_link_leads_to_the_port_of_a_trusted_origin(settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["signup.example.com"]
+    settings.CSRF_TRUSTED_ORIGINS = ["https://signup.example.com:8443"]
+    factory = RequestFactory(headers={"host": "signup.example.com:8443"})
+
+    assert mails.origin(factory.get("/", secure=True)) == "https://signup.example.com:8443/"
+    assert mails.origin(factory.get("/")) == "http://signup.example.com/"
