@@ -34,6 +34,7 @@ from provisioning.admin.notes import NoteForm, add_note, may_note
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import Event, outlook, timeline
 from provisioning.admin.token import token
+from provisioning.admin_site.sessions import BACKGROUND
 from provisioning.audit import name_of
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
@@ -154,7 +155,12 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         may_export = request.user.has_perm("provisioning.export_account")
-        context = {"may_export": may_export, "columns": column_choices(self, self.get_list_display(request))}
+        context: dict[str, Any] = {
+            "may_export": may_export,
+            "columns": column_choices(self, self.get_list_display(request)),
+        }
+        if BACKGROUND in request.headers:
+            context["messages"] = ()  # Leave them to the page that they are for.
         return super().changelist_view(request, context | (extra_context or {}))
 
     def events(self, account: Account) -> list[Event]:

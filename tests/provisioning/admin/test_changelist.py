@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from provisioning.admin.changelist import ShortPaginator
-from tests.provisioning.admin.conftest import Make, State
+from tests.provisioning.admin.conftest import Make, State, told
 
 LIST = "/admin/provisioning/account/"
 
@@ -157,3 +157,13 @@ def test_a_search_keeps_all_states_that_the_list_is_narrowed_down_to(admin_clien
     actions = page.content.decode().split('<select name="action"')[1].split("</select>")[0]
     assert {"approve", "retry"} <= set(re.findall(r'value="(\w+)"', actions))
     assert "wipe_token" not in actions
+
+
+def test_a_list_that_refreshes_itself_leaves_messages_to_the_page_they_are_for(
+    admin_client: Client, make: Make
+) -> None:
+    make(State.HELD)
+    admin_client.post(LIST, {"action": "approve", "index": 0})  # Nothing was selected.
+    admin_client.get(LIST, headers={"X-Background": "refresh"})
+
+    assert told(admin_client.get(LIST))
