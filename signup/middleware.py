@@ -20,6 +20,8 @@ from signup.single_sign_on.carried import Carried
 
 LONGEST_HOST = 190
 """The longest `Host`, in characters. No partner's page has a longer name, and a made-up one must fit the columns."""
+MOST_BACKSLASHES = 500
+"""In all of a request's cookies. Ours have none, and others escape a few characters at most."""
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -94,9 +96,15 @@ def policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
 
 
 def refuse_malformed(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer 400 to NUL characters and overlong host names: no browser sends them, and PostgreSQL refuses them."""
+    """Answer 400 to NUL characters and overlong host names: no browser sends them, and PostgreSQL refuses them.
+
+    The same goes for cookies full of backslashes, which Python took very long to read before 3.12.6 (CVE-2024-7592).
+    """
 
     def answer(request: HttpRequest) -> HttpResponse:
+        if request.META.get("HTTP_COOKIE", "").count("\\") > MOST_BACKSLASHES:
+            del request.META["HTTP_COOKIE"]  # The error page must not read it either.
+            return errors.bad_request(request)
         texts = (request.path_info, *request.COOKIES.values())
         has_nul = "%00" in request.META.get("QUERY_STRING", "") or any("\0" in text for text in texts)
         if has_nul or len(request.META.get("HTTP_HOST", "")) > LONGEST_HOST:

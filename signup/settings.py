@@ -294,6 +294,9 @@ STORAGES = {
     },
 }
 
+DATA_UPLOAD_MAX_MEMORY_SIZE = 200_000
+"""Bytes of a form, without files. Reading the 2.5 MB that Django allows would take long."""
+
 WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 
 # HTTPS everywhere except on a developer's own machine

@@ -31,7 +31,9 @@ ATTRIBUTES = f"""
     {XLINK}|href {XML}|space {XML}|lang
 """
 MOST_USES = 20
-"""Copies of copies grow exponentially. This few can't keep a browser busy."""
+"""Copies of parts, which can't be copies themselves: copies of copies grow exponentially and keep a browser busy."""
+MOST_LEVELS = 50
+"""How deeply elements may be nested. Programs that read a drawing call themselves for each level."""
 
 _ELEMENTS, _ATTRIBUTES = set(ELEMENTS.split()), set(ATTRIBUTES.split())
 # url() may only refer to a part of the same drawing. No external style sheet or font, and no escape that hides one.
@@ -63,7 +65,12 @@ class _Drawing:
     def __init__(self) -> None:
         self.size = (0.0, 0.0)
         self.open: list[str] = []
-        self.uses = 0
+        self.ids: list[str] = []
+        """The IDs of the open elements, some of them empty."""
+        self.copied: list[str] = []
+        """The IDs of the elements that are copied."""
+        self.copying: set[str] = set()
+        """The IDs of the elements that are, or contain, copies of others."""
         self.style = ""
 
     def declare(self, name: str, system: str | None, public: str | None, has_internal_subset: bool) -> None:
@@ -77,16 +84,21 @@ class _Drawing:
         namespace, _bar, tag = name.rpartition("|")
         if namespace != NAMESPACE or tag not in _ELEMENTS or (not self.open and tag != "svg"):
             raise _refused(f"<{tag}>")
+        if len(self.open) == MOST_LEVELS or "style" in self.open:
+            raise _refused(f"<{tag}>")
         for attribute, value in attributes.items():
             is_link = attribute.endswith("href")
             if attribute not in _ATTRIBUTES or _REACHES_OUT.search(value) or (is_link and not value.startswith("#")):
                 raise _refused(f'{attribute.rpartition(" ")[2]}="{value[:40]}"')
-        self.uses += tag == "use"
-        if self.uses > MOST_USES:
-            raise _refused("<use>")
         if not self.open:
             self.size = _size(attributes)
         self.open.append(tag)
+        self.ids.append(attributes.get("id", ""))
+        if tag == "use":
+            self.copied += [value.removeprefix("#") for name, value in attributes.items() if name.endswith("href")]
+            self.copying.update(self.ids)
+        if len(self.copied) > MOST_USES or self.copying.intersection(self.copied):
+            raise _refused("<use>")
 
     def text(self, text: str) -> None:
         if self.open[-1] == "style":
@@ -94,8 +106,10 @@ class _Drawing:
 
     def end(self, name: str) -> None:
         self.open.pop()
+        self.ids.pop()
         if _REACHES_OUT.search(self.style):
             raise _refused("<style>")
+        self.style = ""
 
 
 def _size(attributes: Mapping[str, str]) -> tuple[float, float]:

@@ -17,7 +17,7 @@ MULTIPART = "multipart/form-data; boundary=b"
 BODIES = {
     "charset": [(f"{FORM}; charset={name}", b"a=1") for name in ("utf-16", "utf-7", "idna", "punycode", "hex")],
     "fields": [(FORM, b"&".join(b"a=1" for _ in range(1001)))],
-    "size": [(FORM, b"a=" + b"x" * 3_000_000)],
+    "size": [(FORM, b"a=" + b"%C3%A9" * 34_000)],
     "multipart": [
         ("multipart/form-data", b""),
         ("multipart/form-data; boundary=\xe9", b""),
@@ -91,6 +91,18 @@ def test_a_character_that_databases_refuse_is_a_400_with_our_page(path: str, hea
     assert answer.status_code == 400
     assert 'rel="stylesheet"' in answer.content.decode()
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/admin/login/"])
+def test_a_cookie_that_takes_long_to_read_is_not_read(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(raise_request_exception=False)
+    few, many = ('ours=1; theirs="' + "\\" * number + '"' for number in (500, 501))
+    assert client.get(path, headers={"cookie": few}).status_code == 200
+    monkeypatch.setattr("django.http.cookie.cookies._unquote", None)
+    answer = client.get(path, headers={"cookie": many})
+
+    assert answer.status_code == 400
+    assert 'rel="stylesheet"' in answer.content.decode()
 
 
 LISTS = [

@@ -64,7 +64,12 @@ UNSAFE = {
         "<title>&a;</title>", before='<!DOCTYPE svg [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
     ),
     "billion laughs": svg("<title>&b;</title>", before='<!DOCTYPE svg [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'),
-    "copies of copies": svg('<g id="a"/>' + '<use href="#a"/>' * 21),
+    "many copies": svg('<g id="a"/>' + '<use href="#a"/>' * 21),
+    "copies of copies": svg('<g id="a"/><use id="b" href="#a"/><use href="#b"/>'),
+    "copies of what contains copies": svg('<use href="#b"/><g id="b"><g><use href="#a"/></g></g><g id="a"/>'),
+    "copies with two addresses": svg('<g id="a"/><use id="b" href="#a"/><use href="#c" xlink:href="#b"/>', LINK),
+    "endless levels": svg("<g>" * 50 + "</g>" * 50),
+    "style sheet in a style sheet": svg("<style>@im<style/>port '//example.com/a.css';</style>"),
     "page": b"<html><body onload='alert(1)'></body></html>",
     "page in the name of a drawing": b'<html xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>',
     "drawing in a drawing's part": b'<g xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>',

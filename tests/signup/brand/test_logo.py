@@ -5,6 +5,7 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from signup.brand import svg as svg_files
 from signup.brand.logo import MOST_BYTES, read
 from tests.signup.brand.pictures import EXTENDED, JPEG, LOSSLESS, LOSSY, PNG, SVG, UNSAFE, svg
 
@@ -108,6 +109,23 @@ def test_an_image_with_no_or_too_many_pixels_is_refused(size: bytes) -> None:
 def test_a_file_that_is_too_large_is_refused() -> None:
     assert read(PNG.ljust(MOST_BYTES, b"\0"))
     assert code(PNG.ljust(MOST_BYTES + 1, b"\0")) == "large"
+
+
+def test_an_svg_may_be_nested_and_copy_parts_as_deeply_as_programs_export_it() -> None:
+    assert read(svg("<g>" * 49 + "</g>" * 49)).type
+    assert read(svg('<g id="a"><path/></g><g id="b"/>' + '<g><use href="#a"/><use href="#b"/></g>' * 10)).type
+
+
+def test_a_style_sheet_is_checked_once_however_many_elements_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Spy:
+        def search(self, text: str) -> None:
+            seen.append(len(text))
+
+    monkeypatch.setattr(svg_files, "_REACHES_OUT", Spy())
+    assert read(svg(f"<style>{'a' * 9000}</style>" + "<g/>" * 2000)).type
+    assert sum(seen) < 20_000
 
 
 @given(st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF....WEBP", b"<svg", b""]), st.binary(max_size=200))
