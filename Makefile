@@ -48,7 +48,7 @@ test-nightly: test-pace test coverage test-long  ## everything, then `test` thre
 		$(BIN)/python -m tests.stress $(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack" || exit 1; \
 	done
 
-test-attack: .venv/dev tests/naughty/node_modules/.package-lock.json  ## the Big List of Naughty Strings, and Wapiti against a real installation
+test-attack: .venv/dev tests/naughty/node_modules/.package-lock.json  ## the Big List of Naughty Strings, schemathesis at length, and Wapiti against a real installation
 	$(PYTEST) -m attack
 	$(BIN)/python -m tests.wapiti
 

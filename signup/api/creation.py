@@ -23,6 +23,8 @@ from signup.api.models import ApiKey, ApiSignup
 from signup.api.problems import Problem
 from signup.brand.models import brand_at
 
+PARTNERS = "partner_account_id"
+"""The partner's own ID for the account."""
 LIMIT_RETRY = 3600
 """Seconds after which a limit on sign-ups may allow another one."""
 
@@ -30,7 +32,12 @@ LIMIT_RETRY = 3600
 def properties() -> tuple[str, ...]:
     """Return what the body may contain: what customers are asked for, and what only the partner's system knows."""
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
-    return (*rules.asked(single_sign_on=single_sign_on), *(["idp_provider_id"] if single_sign_on else []), "language")
+    return (*rules.asked(single_sign_on=single_sign_on), *own_properties(), "language")
+
+
+def own_properties() -> tuple[str, ...]:
+    """Return the properties that only the partner's system knows."""
+    return ("idp_provider_id", PARTNERS) if settings.CONSTANT_CONTACT_IDP_PROVIDER else (PARTNERS,)
 
 
 def submission_of(request: HttpRequest, key: ApiKey) -> uuid.UUID:
@@ -89,15 +96,35 @@ def _require_quota() -> None:
 def _prepare(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapping[str, Any]) -> Account:
     host = key.brand.host if key.brand and key.brand.host else visitors.host_name(request)
     try:
-        language = _language(body.get("language"))
-        idp_provider_id = _idp_provider_id(body)
+        _require_valid(body)
         new = services.prepare(
-            body, submission, idp_provider_id, host, language=language, billing_locale=brand_at(host).billing_locale
+            body,
+            submission,
+            str(body.get("idp_provider_id") or ""),
+            host,
+            language=str(body.get("language") or ""),
+            billing_locale=brand_at(host).billing_locale,
+            partner_account_id=str(body.get(PARTNERS) or ""),
         )
     except ValidationError as problem:
         raise problems.of_values(problem) from None
     new.submission = submission  # Also with single sign-on: the partner's system says what is the same, not the person.
     return new
+
+
+def _require_valid(body: Mapping[str, Any]) -> None:
+    """Raise ValidationError with the problems of all properties, the customer's and the partner's."""
+    wrong: dict[str, Any] = {}
+    try:
+        cleaned = rules.clean(body, only={*properties()} - {"language"})
+    except ValidationError as problem:
+        wrong, cleaned = problem.error_dict, rules.Cleaned(idp_provider_id="unknown")
+    if not cleaned.get("idp_provider_id", "none"):
+        wrong["idp_provider_id"] = ValidationError("Enter a value.", code="required")
+    if body.get("language") not in (None, "", *dict(settings.LANGUAGES)):
+        wrong["language"] = ValidationError("Choose one from the list.", code="choice")
+    if wrong:
+        raise ValidationError(wrong)
 
 
 def _store(request: HttpRequest, key: ApiKey, new: Account, body: Mapping[str, Any]) -> Account:
@@ -136,7 +163,7 @@ def _is_same(account: Account, body: Mapping[str, Any]) -> bool:
     if kept.partition(":")[0] == now.partition(":")[0]:
         return kept == now
     try:
-        entered = rules.clean(body, only=set(rules.asked(single_sign_on=bool(account.idp_provider_id))))
+        entered = rules.clean(body, only={*properties()} - {"language"})
     except ValidationError:
         return False
     return not services.differences(account, entered)
@@ -149,23 +176,6 @@ def _fingerprint(body: Mapping[str, Any]) -> str:
         salted_hmac("signup.api.fingerprint", text, algorithm="sha256").hexdigest() for text in (same, "made with")
     )
     return f"{made_with[:8]}:{made}"
-
-
-def _language(given: object) -> str:
-    if given is None or given == "":
-        return ""
-    if given not in dict(settings.LANGUAGES):
-        raise ValidationError({"language": ValidationError("Choose one from the list.", code="choice")})
-    return str(given)
-
-
-def _idp_provider_id(body: Mapping[str, Any]) -> str:
-    if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
-        return ""
-    cleaned = rules.clean(body, only={"idp_provider_id"})
-    if not cleaned["idp_provider_id"]:
-        raise ValidationError({"idp_provider_id": ValidationError("Enter a value.", code="required")})
-    return str(cleaned["idp_provider_id"])
 
 
 def _signed_up() -> dict[str, str]:

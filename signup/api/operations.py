@@ -29,7 +29,7 @@ NO_TEXT = ValidationError("Enter text.", code="type")
 
 def correctable(account: Account) -> tuple[str, ...]:
     """Return the properties that a correction can change."""
-    return rules.asked(single_sign_on=bool(account.idp_provider_id))
+    return (*rules.asked(single_sign_on=bool(account.idp_provider_id)), creation.PARTNERS)
 
 
 def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:

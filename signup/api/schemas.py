@@ -27,8 +27,16 @@ EXAMPLE: Mapping[str, object] = {
     "password": "blue-Lemon.41",
     "gdpr_opt_out": False,
     "idp_provider_id": "customer-4711",
+    "partner_account_id": "crm-4711",
     "language": "en",
 }
+
+
+OWN = {
+    "idp_provider_id": "Your own ID for the customer, as your identity provider says it",
+    "partner_account_id": "Your own ID for the account, which Constant Contact stores too",
+}
+"""The words for what only the partner's system knows."""
 
 
 def build() -> dict[str, Schema]:
@@ -70,7 +78,7 @@ def _property(rule: rules.Rule, *, required: bool) -> Schema:
     """Return a rule as a schema. What a schema can't say is in its words, and in the error for a wrong value."""
     kind = "boolean" if rule.kind is bool else "string"
     made: Schema = {"type": kind if required else [kind, "null"]}
-    words = [str(LABELS.get(rule.name, "Your own ID for the customer")), rule.help()]
+    words = [str(LABELS.get(rule.name) or OWN[rule.name]), rule.help()]
     made["description"] = ". ".join(text.rstrip(".") for text in words if text) + "."
     if rule.kind is bool:
         return made
@@ -111,6 +119,7 @@ def _signup() -> Schema:
         **dict.fromkeys(representation.TIMES, time),
         **{name: _shown(rules.RULES[name]) for name in representation.SHOWN},
         "idp_provider_id": maybe,
+        "partner_account_id": maybe,
         "declined": {"anyOf": [_object({"reason": text, "note": text}, ["reason", "note"]), {"type": "null"}]},
     }
     return _object(made, list(made))

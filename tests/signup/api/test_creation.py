@@ -220,6 +220,21 @@ def test_with_single_sign_on_the_partner_says_who_the_customer_is(partner: Partn
     assert Account.objects.count() == 1
 
 
+def test_the_partners_own_id_is_kept_and_shown(partner: Partner) -> None:
+    answer = partner.sign_up("order-1", partner_account_id="crm-4711")
+
+    assert Account.objects.get().partner_account_id == answer.json()["partner_account_id"] == "crm-4711"
+    assert partner.sign_up("order-1", partner_account_id="crm-4712").json()["code"] == "idempotency_key_reused"
+
+
+@pytest.mark.parametrize("own_id", ["x" * 81, 7, ["crm"], "a\u202eb"])
+def test_an_own_id_that_constant_contact_would_refuse_is_an_error(partner: Partner, own_id: Any) -> None:
+    answer = partner.sign_up(partner_account_id=own_id, email="anna", language="xx")
+
+    assert answer.status_code == 422
+    assert set(errors(answer)) == {"partner_account_id", "email", "language"}
+
+
 def test_the_one_time_id_cant_be_guessed_from_the_idempotency_key(partner: Partner) -> None:
     partner.sign_up("order-1")
 

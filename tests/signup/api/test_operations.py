@@ -71,6 +71,14 @@ def test_a_taken_username_is_corrected_to_another_one(partner: Partner) -> None:
     assert correct(partner, of, username=answer.json()["suggestions"][0]).status_code == 200
 
 
+def test_the_partners_own_id_is_corrected_too(partner: Partner) -> None:
+    of = account("rejected", {"partner_account_id": "Wrong."}, partner_account_id="crm-4711")
+    shown = partner.get(f"{SIGNUPS}/{of.reference}").json()["refused"]
+    assert [each["property"] for each in shown] == ["partner_account_id"]
+
+    assert correct(partner, of, partner_account_id="crm-4712").json()["partner_account_id"] == "crm-4712"
+
+
 def test_corrections_are_limited(partner: Partner, settings: Settings) -> None:
     settings.ABUSE_PROTECTION = True
     of = account("rejected", {"phone": "Wrong."})
