@@ -21,11 +21,12 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower, Now
 from django.utils.text import capfirst
 
 from provisioning.attempts import Attempt as Attempt
+from provisioning.attribution import NAMES, ValueOf, is_given
 from provisioning.audit import AuditEntry as AuditEntry
 from provisioning.events.models import Delivery as Delivery
 from provisioning.events.models import DeliveryAttempt as DeliveryAttempt
@@ -160,6 +161,8 @@ class Account(models.Model):
     """Which currency the account is billed in; empty for that of the settings."""
     partner_account_id = _text("partner_account_id", "partner account ID", editable=False, default="", db_default="")
     """The partner's own ID for the account, sent instead of that of the settings; empty if they gave none."""
+    attribution = models.JSONField(default=dict, db_default={}, editable=False)
+    """Where the sign-up came from: name → value, as `provisioning.attribution` cleans them."""
 
     account_id = models.CharField("account ID", max_length=80, blank=True, editable=False)
     """Constant Contact's ID for the account (v2 `id`, v3 `encoded_account_id`), unique."""
@@ -216,6 +219,10 @@ class Account(models.Model):
             models.Index(fields=["country_code", "-submitted_at"], name="account_country_submitted"),
             models.Index(fields=["host", "-submitted_at"], name="account_host_submitted"),
             models.Index(fields=["submitted_at"], name="account_unerased", condition=Q(erased_at__isnull=True)),
+            *(
+                models.Index(ValueOf(name), F("submitted_at").desc(), name=f"account_{name}", condition=is_given(name))
+                for name in NAMES
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -19,27 +19,29 @@ from django.urls import reverse
 from django.utils.translation import get_language, override
 
 from provisioning import rules
-from signup import abuse, kept_password
+from signup import abuse, attribution, kept_password
 from signup.brand.context_processors import brand_of
 from signup.brand.models import Brand
 from signup.forms import SignupForm, new_submission
 from signup.single_sign_on import Proof
 
 TEMPLATE = "signup/form.html"
-CSRF_TOKEN, SHOWN, NONCE = (secrets.token_hex(16) for _ in range(3))
+CSRF_TOKEN, SHOWN, ATTRIBUTION, NONCE = (secrets.token_hex(16) for _ in range(4))
 SUBMISSION = uuid.uuid4()
 """The placeholders. They are random, so nothing in a brand's texts can match one."""
 
 
 def filled_in(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:
     kept_password.settle(request, form)
-    return render(request, TEMPLATE, context(form) | {"proof": proof}, status=status)
+    came_from = attribution.sign(attribution.of_form(request, proof.attribution))
+    return render(request, TEMPLATE, context(form) | {"proof": proof, "attribution": came_from}, status=status)
 
 
 def blank(request: HttpRequest) -> HttpResponse:
     """Return the blank form, for a visitor without a proof of identity."""
     brand, submission = brand_of(request), new_submission()
-    own = {CSRF_TOKEN: get_token(request), str(SUBMISSION): str(submission)}
+    came_from = attribution.sign(attribution.of_visit(request))
+    own = {CSRF_TOKEN: get_token(request), str(SUBMISSION): str(submission), ATTRIBUTION: came_from}
     cache_key = f"{brand.digest()}-{get_language()}"
     page: str = caches["pages"].get_or_set(cache_key, lambda: _with_placeholders(brand))  # type: ignore[assignment]
     if SHOWN in page:
@@ -76,7 +78,7 @@ def _with_placeholders(brand: Brand) -> str:
     request.path, request.csp_nonce = reverse("sign_up"), NONCE  # type: ignore[attr-defined]
     form = SignupForm()
     form.submission = SUBMISSION
-    values = context(form) | {"brand": brand, "csrf_token": CSRF_TOKEN}
+    values = context(form) | {"brand": brand, "csrf_token": CSRF_TOKEN, "attribution": ATTRIBUTION}
     if values["guard"]:
         values["guard"] = abuse.Guard(SHOWN)
     return render_to_string(TEMPLATE, values, request)

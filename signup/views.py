@@ -29,6 +29,7 @@ from provisioning import rules, services
 from provisioning.models import Account, MovedMeanwhile
 from signup import (
     abuse,
+    attribution,
     csrf,
     errors,
     form_page,
@@ -125,6 +126,7 @@ def _prepare(request: HttpRequest, form: SignupForm, proof: Proof) -> Account:
         language=language,
         billing_locale=brand_of(request).billing_locale,
         partner_account_id=proof.partner_account_id,
+        attribution=attribution.of_form(request, proof.attribution),
     )
 
 

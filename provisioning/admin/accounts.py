@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action, require_permissions, stamp
 from provisioning.admin.actions import ACTIONS, offered
+from provisioning.admin.attribution import ATTRIBUTION_FILTERS, came_from
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
 from provisioning.admin.correction import correct, is_correctable
@@ -57,6 +58,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         RefusedFilter,
         BrandFilter,
         CountryFilter,
+        *ATTRIBUTION_FILTERS,
         "submitted_at",
     )
     search_fields = search.COLUMNS
@@ -181,6 +183,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             "subtitle": None,
             "timeline": self.events(obj),
             "outlook": outlook(obj),
+            "attribution": came_from(obj),
             "actions": offered(obj, request),
             "may_correct": request.user.has_perm("provisioning.correct_account") and is_correctable(obj),
             "may_decide": request.user.has_perm("provisioning.correct_account") and obj.state == State.UNCONFIRMED,

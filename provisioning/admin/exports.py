@@ -20,7 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase, QueryDict, Strea
 from django.shortcuts import redirect
 from django.utils.timezone import localdate, localtime
 
-from provisioning import rules
+from provisioning import attribution, rules
 from provisioning.admin.action_views import require_permissions
 from provisioning.admin_site import record
 from provisioning.models import Account, Attempt
@@ -59,7 +59,7 @@ SENT = {
 """Properties that the partner added, as they were sent; an ID of the account's own even before. The settings may have
 changed since."""
 REFUSED_STATES = (Account.State.REJECTED, Account.State.CLOSED)
-LABELS = SENT | {"refused": "Refused by Constant Contact"}
+LABELS = SENT | {"refused": "Refused by Constant Contact"} | attribution.NAMES
 
 FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")  # noqa: RUF001
 """Where a spreadsheet can take a text for a formula: https://owasp.org/www-community/attacks/CSV_Injection
@@ -111,20 +111,28 @@ def in_chunks(found: QuerySet[Any], read: Callable[[list[int]], Mapping[int, T]]
 
 def _read(keys: list[int]) -> dict[int, Values]:
     annotated = Account.objects.filter(pk__in=keys).annotate(sent=_sent(), refused=_refused()).order_by()
-    own = ("refused", "sent", "partner_account_id")
+    own = ("refused", "sent", "partner_account_id", "attribution")
     return {key: _values(*row) for key, *row in annotated.values_list("pk", *own, *COLUMNS)}
 
 
-def _values(refused: dict[str, str] | None, sent: dict[str, Any] | None, own_id: str, *columns: Any) -> Values:
+def _values(
+    refused: dict[str, str] | None, sent: dict[str, Any] | None, own_id: str, came_from: dict[str, str], *columns: Any
+) -> Values:
     values = dict(zip(COLUMNS, columns, strict=True))
     reasons = Attempt(refused=refused).reasons() if refused and values["state"] in REFUSED_STATES else {}
     added = ({"partner_account_id": own_id} if own_id else {}) | (sent or {})
-    return values | {"refused": reasons} | {name: added.get(name) for name in SENT}
+    added |= came_from
+    return values | {"refused": reasons} | {name: added.get(name) for name in (*SENT, *attribution.NAMES)}
 
 
 def _described(kind: str, query: QueryDict) -> str:
-    """Describe an export: its format and filters, but not the search term, which may be personal data."""
-    filters = [f"{name}={value}" for name, value in query.items() if name != SEARCH_VAR]
+    """Describe an export: its format and filters, but neither the search term nor where sign-ups came from.
+
+    Both may be personal data, which would outlive the account.
+    """
+    filters = [
+        name if name in attribution.NAMES else f"{name}={value}" for name, value in query.items() if name != SEARCH_VAR
+    ]
     searched = ["after a search"] if query.get(SEARCH_VAR) else []
     return ", ".join([kind.upper(), *filters, *searched])[:255]
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import audit, rules
+from provisioning.attribution import clean
 from provisioning.mirror import matching
 from provisioning.mirror.models import name_key
 from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, AuditEntry, IllegalMove
@@ -48,13 +50,15 @@ def prepare(
     language: str = "",
     billing_locale: str = "",
     partner_account_id: str = "",
+    attribution: Mapping[str, object] = MappingProxyType({}),
 ) -> Account:
     """Return a sign-up for `submit`: validated, with its password sealed, and not stored yet.
 
     With single sign-on, `idp_provider_id` is the customer's proven identity, never a form value. `host` is the host
     name that the form was sent to, `language` the form's language; `billing_locale` is its brand's, if it has its own.
-    `partner_account_id` is the partner's own ID for the account, and never a form value either. Raises ValidationError
-    with the problems of each property.
+    `partner_account_id` is the partner's own ID for the account, and never a form value either. `attribution` is where
+    the sign-up came from; what can't be stored of it is left out. Raises ValidationError with the problems of each
+    property.
     """
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
@@ -66,7 +70,15 @@ def prepare(
     if single_sign_on:  # The same form sent by a different person is a different sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
         entered |= rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
-    return Account(submission=submission, host=host, language=language, billing_locale=billing_locale, **entered)
+    came_from = clean(attribution) if attribution else {}
+    return Account(
+        submission=submission,
+        host=host,
+        language=language,
+        billing_locale=billing_locale,
+        attribution=came_from,
+        **entered,
+    )
 
 
 def submit(account: Account, *, hold: bool = False) -> Account:

@@ -58,6 +58,7 @@ def erase(account: Account) -> None:
             username=f"erased-{account.reference}",
             gdpr_opt_out=False,
             oauth2_token=NOTHING,
+            attribution={},
             **blank,
         )
         if not gone:

@@ -18,10 +18,12 @@ from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.rules.rule import Text
+from signup import attribution
 from signup.single_sign_on.carried import Carried
 
-PROOF, TYPED = "proof", "typed"
-"""The key of a proof in the session, and the key of a form's values in the sealed cookie (see `Carried`)."""
+PROOF, TYPED, CAME_FROM = "proof", "typed", "attribution"
+"""The key of a proof in the session, and the keys of a form's values, and of where its visitor came from, in the sealed
+cookie (see `Carried`)."""
 LIFETIME = 60 * 60
 """Seconds: enough to fill in a form, but hardly enough for somebody else to use the same computer."""
 AT_ONCE = 500
@@ -51,6 +53,8 @@ class Proof:
     """What the customer recognizes their account with the partner by."""
     partner_account_id: str = ""
     """The partner's own ID for the account, if the customer's link had one."""
+    attribution: Mapping[str, str] = field(default_factory=dict)
+    """Where the customer came from before they logged in."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Values to fill in the form with, by property, as the partner knows them or as they were typed before."""
 
@@ -77,7 +81,7 @@ def keep(
     """
     kept = request.session.get(PROOF, {})
     if kept and kept["idp_provider_id"] != idp_provider_id:
-        forget_values(request)
+        _forget_typed(request)
     request.session.cycle_key()
     until = time.time() + LIFETIME
     request.session[PROOF] = {
@@ -103,7 +107,14 @@ def proven(request: HttpRequest) -> Proof | None:
         return None
     who, known = kept["idp_provider_id"], kept["values"]
     own_id = kept.get("partner_account_id", "")  # An older release kept none.
-    return Proof(who, known.get("email") or who, own_id, {**known, **Carried.by(request).get(TYPED, {})})
+    carried = Carried.by(request)
+    return Proof(
+        idp_provider_id=who,
+        name=known.get("email") or who,
+        partner_account_id=own_id,
+        attribution=carried.get(CAME_FROM, {}),
+        values={**known, **carried.get(TYPED, {})},
+    )
 
 
 def is_somebody_else(request: HttpRequest, idp_provider_id: str) -> bool:
@@ -120,12 +131,24 @@ def ask_first(request: HttpRequest, name: str) -> HttpResponse:
 
 def keep_typed(request: HttpRequest) -> None:
     """Keep what was typed while the customer signs in again."""
+    keep_attribution(request, attribution.of_form(request))
     typed = request.POST.dict()
     Carried.by(request)[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
 
 
+def keep_attribution(request: HttpRequest, came_from: Mapping[str, str]) -> None:
+    """Keep where the customer came from while they log in."""
+    if came_from:
+        Carried.by(request)[CAME_FROM] = dict(came_from)
+
+
 def forget_values(request: HttpRequest) -> None:
     """Forget what the form was filled in with. Once it is sent, it belongs to the account, and is erased with it."""
+    Carried.by(request).pop(CAME_FROM, None)
+    _forget_typed(request)
+
+
+def _forget_typed(request: HttpRequest) -> None:
     Carried.by(request).pop(TYPED, None)
     if kept := request.session.get(PROOF):
         request.session[PROOF] = {**kept, "values": {}, "partner_account_id": ""}
@@ -164,7 +187,8 @@ def offered(request: HttpRequest) -> dict[str, object]:
 
 def way_in(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpResponse:
     """Show how to log in; with a `problem`, also why it hasn't worked."""
-    return render(request, "signup/way_in.html", {"problem": problem}, status=status)
+    came_from = attribution.sign(attribution.of_visit(request)) if request.method != "POST" else ""
+    return render(request, "signup/way_in.html", {"problem": problem, "attribution": came_from}, status=status)
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

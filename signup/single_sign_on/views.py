@@ -16,8 +16,18 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from provisioning.admin_site import note_proof, page_or_index
+from signup import attribution
 from signup.single_sign_on import link, openid, staff
-from signup.single_sign_on.proof import NotProven, ask_first, is_from, is_id, is_somebody_else, keep, way_in
+from signup.single_sign_on.proof import (
+    NotProven,
+    ask_first,
+    is_from,
+    is_id,
+    is_somebody_else,
+    keep,
+    keep_attribution,
+    way_in,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +72,7 @@ def is_from_elsewhere(request: HttpRequest) -> bool:
 def log_in(request: HttpRequest) -> HttpResponse:
     if is_from_elsewhere(request):
         return way_in(request)
+    keep_attribution(request, attribution.of_visit(request))
     try:
         return openid.redirect_to_provider(request, "logged_in")
     except NotProven as failure:
@@ -94,6 +105,7 @@ def start(request: HttpRequest) -> HttpResponse:
             return ask_first(request, str(read.values.get("email") or read.idp_provider_id))
         if not is_from(request, read.digest):
             read.use_up()
+            keep_attribution(request, attribution.of_visit(request))
             keep(
                 request,
                 read.idp_provider_id,
