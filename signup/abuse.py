@@ -67,6 +67,11 @@ LIMITS = {
     "key": Limit(1000, 4000, gettext_lazy("There have been too many sign-ups through the API with this key.")),
 }
 
+OPENINGS = (20, 60)
+"""How many browsers may open one sign-up within an hour and a day: each gets a session, which is kept for two weeks."""
+OPENED_TOO_OFTEN = gettext_lazy("This sign-up was opened too often")
+LATER = gettext_lazy("Please try again later.")
+
 
 @dataclass(frozen=True)
 class Guard:
@@ -192,6 +197,21 @@ def count_of_key(key: str, call: uuid.UUID, email: str, host: str, reference: st
     except ValidationError as stopped:
         log.warning("api sign-up stopped by=%s", stopped.code)
         raise
+
+
+def count_opening(account: Account) -> None:
+    """Count another browser that opens a sign-up, or raise ValidationError."""
+    if not settings.ABUSE_PROTECTION:
+        return
+    opening, name = key("opening", str(account.reference)), uuid.uuid4()
+    an_hour, a_day = OPENINGS
+    with transaction.atomic():
+        visits.lock([opening])
+        earlier = visits.earlier(name, [opening])[opening]
+        if earlier.hour >= an_hour or earlier.day >= a_day:
+            log.warning("opening stopped reference=%s", account.reference)
+            raise ValidationError(f"{OPENED_TOO_OFTEN}. {LATER}", code="limit")
+        visits.add(name, [opening])
 
 
 def status(form: PropertiesForm | None) -> int:

@@ -19,6 +19,11 @@ def claim(request: HttpRequest, account: Account) -> None:
     request.session.cycle_key()
 
 
+def need_a_session(request: HttpRequest) -> bool:
+    """Whether this browser has no session yet, so that `claim` stores a new one."""
+    return not (_references(request) or request.session.session_key)
+
+
 def are_there(request: HttpRequest) -> bool:
     """Whether this browser has any. Most browsers that send the form have none, and then no query is needed."""
     return bool(_references(request))

@@ -98,6 +98,7 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
         try:
             account = known or services.submit(new, hold=abuse.count(form, call))
             if account is not new:
+                _count_opening(request, account)
                 return _hand_over(request, account, resubmission.answer(request, form, account))
             mails.expect(account, request)
             return _hand_over(request, account)
@@ -222,6 +223,11 @@ def reopen(request: HttpRequest) -> HttpResponse:
         return render(request, "signup/link_expired.html", status=404)
     if account.idp_provider_id and single_sign_on.is_somebody_else(request, account.idp_provider_id):
         return single_sign_on.ask_first(request, account.email)
+    try:
+        _count_opening(request, account)
+    except ValidationError:
+        more = {"problem": abuse.OPENED_TOO_OFTEN, "advice": abuse.LATER}
+        return render(request, "signup/opened_too_often.html", more, status=429)
     return _hand_over(request, account)
 
 
@@ -284,6 +290,12 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
         form.add_error(None, problems)
         return None
     return page
+
+
+def _count_opening(request: HttpRequest, account: Account) -> None:
+    """Count a browser that opens an account again without its session. Raises ValidationError if there are too many."""
+    if own_accounts.need_a_session(request):
+        abuse.count_opening(account)
 
 
 def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:

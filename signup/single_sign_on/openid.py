@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from authlib.integrations.base_client import OAuthError
+from authlib.integrations.base_client import MismatchingStateError, OAuthError
 from authlib.integrations.django_client import OAuth
 from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from signup import visitors
 from signup.single_sign_on.carried import Carried
 from signup.single_sign_on.proof import NotProven
 
@@ -33,6 +35,9 @@ AT_ONCE = 4
 """The number of this process's threads that may wait for the provider at once. The others keep serving pages."""
 PATIENCE = 0.5
 """How long one more thread waits for another one to finish, in seconds."""
+MOST_FAILURES = 10
+"""How many failures of one network each process passes on to the provider within a minute: anybody can make up codes,
+and a provider that gets too many may refuse all of ours."""
 LONGEST_SUBJECT = 255
 """Characters, by OpenID Connect Core, 2."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
@@ -78,7 +83,10 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         "iss": {"essential": True, "value": settings.OIDC_ISSUER},
         "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
     }
+    failures = f"openid.failures.{visitors.network(request)}"
     try:
+        if cache.get(failures, 0) >= MOST_FAILURES:
+            raise Busy
         provider = _provider(name)
         with _turn():
             token = provider.authorize_access_token(_Visit(request), claims_options=required_claims)
@@ -88,6 +96,8 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         if not 0 < len(signed["sub"]) <= LONGEST_SUBJECT or more["sub"] != signed["sub"]:
             raise ValueError("Nobody, or the user info is about somebody else.")
     except Exception as error:
+        if not isinstance(error, Busy | MismatchingStateError):  # With a made-up state, the provider is not asked.
+            cache.set(failures, cache.get(failures, 0) + 1, 60)
         raise _failure(error) from None
     return {**more, **signed}
 

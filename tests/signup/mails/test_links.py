@@ -125,7 +125,7 @@ def test_the_link_leads_to_a_configured_host(settings: Settings, allowed: list[s
 )
 def test_the_link_leads_to_a_port_only_if_it_is_ours(settings: Settings, meta: dict[str, Any], port: str) -> None:
     settings.ALLOWED_HOSTS, settings.TRUSTED_PROXIES = ["signup.example.com"], ["192.0.2.1"]
-    request = RequestFactory(**meta).get("/", headers={"host": "signup.example.com:8000"})
+    request = RequestFactory().get("/", headers={"host": "signup.example.com:8000"}, **meta)
 
     assert mails.origin(request) == f"http://signup.example.com{port}/"
 

@@ -4,17 +4,20 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from django.conf import settings as own
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
+from signup.cookies import Messages
 from signup.single_sign_on import openid as module
 from signup.single_sign_on.carried import LARGEST, Carried
 from tests.openid import OpenIdProvider
@@ -200,6 +203,42 @@ def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
         assert visit(backs[-1], clients[module.AT_ONCE]).status_code == 403
         assert len(hanging.connections) == module.AT_ONCE
         hanging.end()
+
+
+@pytest.mark.parametrize(("start", "callback"), [("/login/", "logged_in"), ("/admin/log-in/", "staff_logged_in")])
+def test_made_up_codes_reach_the_provider_a_few_times_a_minute(
+    start: str, callback: str, monkeypatch: pytest.MonkeyPatch, openid: OpenIdProvider
+) -> None:
+    asked: list[str] = []
+
+    def turn() -> Any:
+        asked.append(callback)
+        return nullcontext()
+
+    monkeypatch.setattr(module, "_turn", turn)
+    client, neighbor = Client(), Client(REMOTE_ADDR="203.0.113.7")
+
+    def come_back(client: Client) -> Any:
+        state = parse_qs(client.get(start).headers["Location"])["state"][0]
+        return client.get(reverse(callback), {"code": "made-up", "state": state})
+
+    for _ in range(module.MOST_FAILURES + 3):
+        come_back(client)
+    assert len(asked) == module.MOST_FAILURES
+    come_back(neighbor)
+    assert len(asked) == module.MOST_FAILURES + 1
+
+
+def test_a_made_up_state_keeps_nobody_from_logging_in(client: Client) -> None:
+    for _ in range(module.MOST_FAILURES + 1):
+        client.get("/login/callback/?code=a&state=b")
+    assert Person(client, "anna").come_back().status_code == 200
+
+
+def test_messages_that_nobody_reads_do_not_pile_up(client: Client) -> None:
+    for _ in range(Messages.MOST + 5):
+        client.get("/admin/log-in/callback/?code=a&state=b")
+    assert len(client.get("/admin/login/").context["messages"]) == Messages.MOST
 
 
 class Elsewhere(BaseHTTPRequestHandler):
