@@ -4,7 +4,7 @@ BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=15
 EVERY_TIME = not browser and not long and not pace and not attack
 
-.PHONY: run test test-quick coverage test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack check style messages requirements
+.PHONY: run test test-quick coverage test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack test-image check style messages requirements
 .DELETE_ON_ERROR:
 
 run: .venv/run  ## the page, a worker, and a Constant Contact sandbox on this machine
@@ -51,6 +51,9 @@ test-nightly: test-pace test coverage test-long  ## everything, then `test` thre
 test-attack: .venv/dev tests/naughty/node_modules/.package-lock.json  ## the Big List of Naughty Strings, schemathesis at length, and Wapiti against a real installation
 	$(PYTEST) -m attack
 	$(BIN)/python -m tests.wapiti
+
+test-image: .venv/dev  ## build the image with buildah, start it, and use it; needs root on Debian
+	$(BIN)/python -m tests.image
 
 check: style test  ## everything that a change must pass
 

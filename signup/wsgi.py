@@ -1,13 +1,12 @@
 """The web application, as gunicorn loads it: `gunicorn signup.wsgi`."""
 
 import os
-import sys
 
 from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import CommandError, SystemCheckError
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
+
+from provisioning.management import start_up
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
 # Each thread keeps its connection for many requests, and checks it before each. Provisioning workers don't: they hold
@@ -18,11 +17,7 @@ settings.DATABASES["default"] = {
     "STATEMENT_TIMEOUT": settings.STATEMENT_TIMEOUT,
 } | settings.DATABASES["default"]
 application = get_wsgi_application()
-try:
-    call_command("check", deploy=not settings.DEBUG)
-    call_command("check_keys", verbosity=0)
-except (SystemCheckError, CommandError) as error:
-    sys.exit(str(error))
+start_up.check(deploy=not settings.DEBUG)
 connections.close_all()  # Before the server forks.
 if not settings.DEBUG:
     from signup import form_page  # It imports models, which are not loaded before.

@@ -98,7 +98,8 @@ def _judge(url: str, seen: dict[str, Any], seen_slowly: dict[str, Any]) -> Itera
     if seen_slowly["slow"]:
         fix = "Turn on request buffering: sixteen slow connections can freeze the page."
         problems.append(warning(SUBJECT, "It doesn't buffer requests.", fix))
-    yield from problems or [ok(SUBJECT, f"Requests to {url} arrive correctly.")]
+    unseen = "Whether responses are buffered, too, can't be seen from here."
+    yield from problems or [ok(SUBJECT, f"Requests to {url} arrive correctly. {unseen}")]
 
 
 def _ask(url: str, pause: float = 0) -> tuple[int, bytes]:

@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from signup.logs import JsonFormatter, request_id
 from tests.checkout import Checkout
+from tests.patience import PATIENCE
 
 REFERENCE = str(uuid.uuid4())
 
@@ -47,6 +48,26 @@ def test_every_response_has_an_id_which_only_a_trusted_proxy_may_give(client: Cl
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     assert client.get("/healthz", headers={"x-request-id": "theirs"})["X-Request-ID"] == "theirs"
     assert client.get("/healthz", headers={"x-request-id": "no id"})["X-Request-ID"] != "no id"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_ready", [True, False], ids=["ready", "with mistakes"])
+@pytest.mark.parametrize("command", [["manage.py", "serve", "--bind=127.0.0.1:0"], ["manage.py", "provision"]])
+def test_every_line_of_a_start_is_json(checkout: Checkout, command: list[str], is_ready: bool) -> None:
+    checkout.environment |= {"LOG_FORMAT": "json", "DEBUG": "true"}
+    if is_ready:
+        (checkout.directory / ".env").write_text(checkout.run("manage.py", "generate_secrets").stdout)
+        checkout.environment |= {f"CONSTANT_CONTACT_{name}": "given" for name in ("API_KEY", "USERNAME", "PASSWORD")}
+        assert checkout.run("manage.py", "migrate", "-v0").returncode == 0
+
+    started = checkout.start(*command)
+    if is_ready:
+        started.find("worker started")
+        started.process.terminate()
+
+    assert (started.process.wait(PATIENCE) == 0) is is_ready
+    messages = [json.loads(line)["message"] for line in started.said.splitlines()]
+    assert any("System check identified" in message for message in messages)
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, connection
 
@@ -23,7 +22,7 @@ from provisioning import gateway, services
 from provisioning.database import describe
 from provisioning.events.calls import DEADLINE
 from provisioning.events.deliverer import delivering
-from provisioning.management import watchdog
+from provisioning.management import start_up, watchdog
 from provisioning.signals import chores, worked
 
 log = logging.getLogger(__name__)
@@ -45,6 +44,7 @@ SETTLING = 10.0
 
 
 class Command(BaseCommand):
+    requires_system_checks = []  # `start_up` runs them.
     help = "Create submitted accounts at Constant Contact. On SIGTERM, finish the calls in progress, then stop."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         self.ending, self.chores_at, self.pages_at, self.problem = False, 0.0, 0.0, ""
         sys.setswitchinterval(SWITCH)
         connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT  # Before the first connection.
-        call_command("check_keys", verbosity=0)
+        start_up.check()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.end)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from provisioning.management.processes import run_together
 
+log = logging.getLogger(__name__)
+
 
 class Command(BaseCommand):
+    requires_system_checks = []  # Both processes run them.
     help = (
         "Run the web server and a worker until stopped. If one of them ends, the other is stopped too, so that a"
         " service manager can restart both."
@@ -23,4 +27,5 @@ class Command(BaseCommand):
         web = [sys.executable, "-m", "gunicorn", "--bind", bind]
         worker = [sys.executable, "manage.py", "provision"]
         if not run_together(web, worker, at_once=True):
-            raise CommandError("The web server or the worker ended unexpectedly. See its output above.")
+            log.critical("The web server or the worker ended unexpectedly. See its output above.")
+            sys.exit(1)

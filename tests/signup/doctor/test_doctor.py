@@ -26,6 +26,7 @@ from provisioning.sealed import Sealed
 from signup import smtp
 from signup.doctor import Finding, Level, installation, mail_server, provider, public_address, trial
 from signup.models import Diagnosis
+from tests.checkout import ROOT
 from tests.provisioning.work import account_in, work
 
 pytestmark = pytest.mark.django_db
@@ -127,6 +128,17 @@ def test_keys_that_open_nothing_new_are_a_failure(settings: Settings) -> None:
     assert levels(installation.check_sealing_keys()) == [Level.OK]
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
     assert levels(installation.check_sealing_keys()) == [Level.FAILURE]
+
+
+def test_placeholders_of_compose_are_never_sent(sandbox: Server, settings: Settings) -> None:
+    """A refused login would stop the gateway for all workers."""
+    assert f"CONSTANT_CONTACT_PASSWORD: {provider.NOT_HERE}\n" in (ROOT / "compose.yaml").read_text()
+    settings.CONSTANT_CONTACT_API_KEY = settings.CONSTANT_CONTACT_PASSWORD = provider.NOT_HERE
+
+    (finding,) = provider.check_credentials()
+
+    assert (finding.level, "docker compose exec worker" in finding.fix) == (Level.WARNING, True)
+    assert not sandbox.provider.calls
 
 
 def test_a_worker_with_a_problem_is_a_failure() -> None:
