@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from provisioning import gateway
 from provisioning.database import describe
 from provisioning.mirror import passes
-from provisioning.models import Account, Attempt, Worker
+from provisioning.models import Account, Attempt, Delivery, Endpoint, Worker
 from signup.models import Mail, SentMail
 
 RECENT = timedelta(minutes=5)
@@ -69,10 +69,20 @@ class Metrics(Collector):
         yield _number("signup_emails_due", "Emails due", Mail.objects.filter(due_at__lte=Now()).count())
         failed = SentMail.objects.filter(at__gte=Now() - timedelta(days=1)).exclude(problem="").count()
         yield _number("signup_emails_failed", "Emails of the last day that may not have been sent", failed)
+        yield from _events()
         yield _number("signup_list_failing", "Whether your account list can't be read", bool(passes.problem()))
         if newest := passes.newest_complete():
             age = (gateway.now() - newest.started_at).total_seconds()
             yield _number("signup_list_age_seconds", "Since the last complete reading of the list began", age)
+
+
+def _events() -> Iterator[GaugeMetricFamily]:
+    due = Delivery.objects.filter(due_at__lte=Now()).count()
+    yield _number("signup_events_due", "Deliveries of events that are due", due)
+    failed = Delivery.objects.filter(state=Delivery.State.FAILED, done_at__gte=Now() - timedelta(days=1)).count()
+    yield _number("signup_events_failed", "Deliveries of the last day that were given up", failed)
+    off = Endpoint.objects.filter(is_on=False).exclude(off_reason="").count()
+    yield _number("signup_endpoints_off", "Endpoints that were switched off because they failed", off)
 
 
 def _number(name: str, text: str, value: float) -> GaugeMetricFamily:

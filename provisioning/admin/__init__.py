@@ -5,7 +5,18 @@ Nothing here writes a state. Staff actions call `provisioning.services`.
 
 from provisioning.admin.accounts import AccountAdmin
 from provisioning.admin.audit import AuditAdmin
+from provisioning.admin.endpoints import DeliveryAdmin, EndpointAdmin
 from provisioning.admin.operations import GatewayAdmin, WorkerAdmin
 from provisioning.admin.staff import RoleAdmin, SecondFactorAdmin, StaffAdmin
 
-__all__ = ["AccountAdmin", "AuditAdmin", "GatewayAdmin", "RoleAdmin", "SecondFactorAdmin", "StaffAdmin", "WorkerAdmin"]
+__all__ = [
+    "AccountAdmin",
+    "AuditAdmin",
+    "DeliveryAdmin",
+    "EndpointAdmin",
+    "GatewayAdmin",
+    "RoleAdmin",
+    "SecondFactorAdmin",
+    "StaffAdmin",
+    "WorkerAdmin",
+]

@@ -24,6 +24,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "listpass": "Reads of your list",
         "worker": "Workers",
         "gateway": "Sending",
+        "endpoint": "Event endpoints",
+        "delivery": "Event deliveries",
     },
 }
 """Section → model → name of its list. Models that are not here are in the last section, under their own name."""

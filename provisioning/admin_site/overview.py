@@ -25,7 +25,7 @@ from django.utils import timezone
 from provisioning import gateway
 from provisioning.admin_site.chart import Chart, Share, shares
 from provisioning.mirror import passes
-from provisioning.models import LOST_AFTER, Account, Attempt, Worker
+from provisioning.models import LOST_AFTER, Account, Attempt, Endpoint, Worker
 from provisioning.signals import to_do
 
 State = Account.State
@@ -149,6 +149,7 @@ def _tasks(workers: list[Worker]) -> list[Task]:
     late = Account.objects.filter(state=State.QUEUED, submitted_at__lte=Now() - LATE).count()
     unconfirmed = Account.objects.filter(state=State.UNCONFIRMED, state_changed_at__lte=Now() - UNCONFIRMED_LATE)
     unclear = unconfirmed.filter(state_changed_at__gt=Now() - LOST_AFTER, due_at__isnull=False).count()
+    off = Endpoint.objects.filter(is_on=False).exclude(off_reason="").count()
     failing, unread = gateway.failing_calls(), passes.problem()
     blocked = next((worker.problem for worker in workers if worker.problem), "")
     possible = (
@@ -181,6 +182,12 @@ def _tasks(workers: list[Worker]) -> list[Task]:
             f"Your account list at Constant Contact could not be read: {unread}",
             reverse("admin:provisioning_listpass_changelist"),
             "Unconfirmed accounts wait until it can be read. The worker retries automatically.",
+        ),
+        (
+            off,
+            f"{off} event endpoint{pluralize(off, ' was,s were')} switched off, because deliveries failed.",
+            reverse("admin:provisioning_endpoint_changelist"),
+            "An administrator can fix the receiver or the URL, and then switch it on again.",
         ),
         (
             unclear,

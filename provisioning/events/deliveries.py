@@ -164,8 +164,8 @@ def _note_failure(endpoint: Endpoint, result: Result) -> None:
         switch_off(endpoint, f"It has been failing for {OFF_AFTER.days} days.")
 
 
-def switch_off(endpoint: Endpoint, reason: str) -> None:
-    """Switch an endpoint off. What waits for it is not tried again, but staff can replay it."""
+def switch_off(endpoint: Endpoint, reason: str = "") -> None:
+    """Switch an endpoint off; without a reason, staff did it. What waits is not sent, except what staff replay."""
     with transaction.atomic():
         if Endpoint.objects.on().filter(pk=endpoint.pk).update(is_on=False, off_reason=reason):
             waiting: dict[str, Any] = {"endpoint": endpoint, "state": State.WAITING}

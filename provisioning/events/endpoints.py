@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from provisioning.events import payload
 from provisioning.events.deliveries import RETRIED_FOR
+from provisioning.events.deliveries import switch_off as switch_off
 from provisioning.events.models import TEST, Delivery, Endpoint, Event
 from provisioning.events.outbox import forget_wanted
 from provisioning.sealed import Sealed

@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from provisioning.events.models import GRACE, Endpoint, Event
 from provisioning.models import Account
+from provisioning.sealed import CannotOpen
 
 PERSONAL = ("organization_name", "first_name", "last_name", "email", "phone", "website", "username")
 """The properties that endpoints get only if staff chose so."""
@@ -59,7 +60,12 @@ def headers(event: Event, endpoint: Endpoint, text: str) -> dict[str, str]:
 
 
 def signing_keys(endpoint: Endpoint) -> list[str]:
-    """Return the keys that sign now: the current one, and for a time after a rotation, the previous one."""
+    """Return the keys that sign now: the current one, and for a time after a rotation, the previous one.
+
+    Raises CannotOpen if there is none, or it can't be read.
+    """
+    if not endpoint.secret:
+        raise CannotOpen("This endpoint has no signing secret. Replace it.")
     keys = [endpoint.secret.open()]
     if endpoint.previous_secret and endpoint.rotated_at and timezone.now() < endpoint.rotated_at + GRACE:
         keys.append(endpoint.previous_secret.open())

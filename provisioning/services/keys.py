@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from provisioning.models import Account, IllegalMove, MovedMeanwhile
+from provisioning.models import Account, Endpoint, IllegalMove, MovedMeanwhile
 from provisioning.sealed import NOTHING, CannotOpen, Sealed
 
-FIELDS = ("password", "oauth2_token")
+FIELDS: tuple[tuple[type[Account] | type[Endpoint], str], ...] = (
+    (Account, "password"),
+    (Account, "oauth2_token"),
+    (Endpoint, "secret"),
+    (Endpoint, "previous_secret"),
+)
+LOST = "The key that sealed its signing secret is lost. Replace the secret."
 AT_ONCE = 25
 """How many rows are read at a time."""
 
 
 def open_newest() -> int:
     """Open the newest of the secrets of each kind, and return how many there are. Raises CannotOpen if no key fits."""
-    newest = [Account.objects.exclude(**{name: NOTHING}).order_by("-pk").first() for name in FIELDS]
-    sealed = [getattr(account, name) for account, name in zip(newest, FIELDS, strict=True) if account]
+    newest = [(model.objects.exclude(**{name: NOTHING}).order_by("-pk").first(), name) for model, name in FIELDS]
+    sealed: list[Sealed] = [getattr(row, name) for row, name in newest if row]
     for secret in sealed:
         secret.open()
     return len(sealed)
 
 
 def discard_lost() -> int:
-    """Give up the secrets that no key opens, and return how many. Accounts that need such a password are closed."""
+    """Give up the secrets that no key opens, and return how many.
+
+    Accounts that need such a password are closed. Endpoints whose deliveries can't be signed are switched off.
+    """
     discarded = 0
     for account in Account.objects.exclude(password=NOTHING, oauth2_token=NOTHING).order_by("pk").iterator():
         if _is_lost(account.oauth2_token):
@@ -31,6 +40,12 @@ def discard_lost() -> int:
             with suppress(MovedMeanwhile, IllegalMove):
                 account.move(Account.State.CLOSED)
                 discarded += 1
+    for endpoint in Endpoint.objects.all():
+        row = Endpoint.objects.filter(pk=endpoint.pk)
+        if _is_lost(endpoint.previous_secret):
+            discarded += row.update(previous_secret=NOTHING)
+        if _is_lost(endpoint.secret):
+            discarded += row.update(secret=NOTHING, is_on=False, off_reason=LOST)
     return discarded
 
 
@@ -49,9 +64,9 @@ def reseal() -> tuple[int, int]:
     again, and how many were left because none of the keys opens them.
     """
     resealed = lost = 0
-    for name in FIELDS:
+    for model, name in FIELDS:
         last = 0
-        kept = Account.objects.exclude(**{name: NOTHING}).order_by("pk").values_list("pk", name)
+        kept = model.objects.exclude(**{name: NOTHING}).order_by("pk").values_list("pk", name)
         while some := list(kept.filter(pk__gt=last)[:AT_ONCE]):
             for last, sealed in some:
                 try:
@@ -60,5 +75,5 @@ def reseal() -> tuple[int, int]:
                     lost += 1
                 else:
                     if again != sealed:
-                        resealed += Account.objects.filter(pk=last, **{name: sealed}).update(**{name: again})
+                        resealed += model.objects.filter(pk=last, **{name: sealed}).update(**{name: again})
     return resealed, lost

@@ -7,14 +7,23 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from provisioning.models import AuditEntry, ListEntry, ListPass
+from provisioning.models import AuditEntry, Delivery, Endpoint, Event, ListEntry, ListPass
 from signup.models import Brand, Mail
 from tests.provisioning.admin.conftest import Make, State
+
+
+def a_delivery(make: Make, number: int) -> object:
+    crm = Endpoint.objects.create(name="CRM", url="https://crm.example.com/")
+    event = Event.objects.create(type="signup.held", account=make(State.HELD), is_routed=True)
+    return Delivery.objects.create(event=event, endpoint=crm)
+
 
 ROWS: dict[str, Callable[[Make, int], object]] = {
     "provisioning/auditentry": lambda make, number: AuditEntry.objects.create(
         account=make(State.HELD), what="Approved"
     ),
+    "provisioning/delivery": a_delivery,
+    "provisioning/endpoint": a_delivery,
     "provisioning/listentry": lambda make, number: ListEntry.objects.create(account_id=str(number)),
     "provisioning/listpass": lambda make, number: ListPass.objects.create(source="s", outcome="failed"),
     "signup/mail": lambda make, number: Mail.objects.create(account=make(State.HELD), origin="https://a.example/"),

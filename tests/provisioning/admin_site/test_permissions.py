@@ -18,7 +18,8 @@ from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning import gateway
-from provisioning.models import Account, AuditEntry, ListEntry, ListPass, Worker
+from provisioning.models import Account, AuditEntry, Delivery, Endpoint, Event, ListEntry, ListPass, Worker
+from provisioning.sealed import Sealed
 from signup.models import ApiKey, Brand, Diagnosis, Mail
 from tests.provisioning.admin.conftest import Make, State
 
@@ -83,6 +84,20 @@ provisioning_auditentry_changelist LF.... LF....
 provisioning_auditentry_delete  LFFFFF LFFFFF
 provisioning_auditentry_export  LFF... LFF...
 provisioning_auditentry_history LF.... LF....
+provisioning_delivery_add       LFFFFF LFFFFF
+provisioning_delivery_change    LF.... LFFFFF
+provisioning_delivery_changelist LF.... LF....
+provisioning_delivery_delete    LFFFFF LFFFFF
+provisioning_delivery_history   LF.... LF....
+provisioning_delivery_replay    LMMMMM LFFRRR
+provisioning_endpoint_add       LFFF.. LFFF..
+provisioning_endpoint_change    LF.... LFFF..
+provisioning_endpoint_changelist LF.... LF....
+provisioning_endpoint_delete    LFFF.. LFFF..
+provisioning_endpoint_history   LF.... LF....
+provisioning_endpoint_secret    LFFF.. LFFF..
+provisioning_endpoint_switch    LMMMMM LFFFRR
+provisioning_endpoint_test      LMMMMM LFFFRR
 provisioning_gateway_add        LFFFFF LFFFFF
 provisioning_gateway_change     LF.... LFFFFF
 provisioning_gateway_changelist LF.... LF....
@@ -154,9 +169,13 @@ def there(make: Make) -> dict[str, str]:
     """Create one object of each kind, for the URLs' arguments."""
     account = make(State.CREATED)
     colleague = User.objects.create_user("colleague", is_staff=True)
+    crm = Endpoint.objects.create(name="CRM", url="https://crm.example.com/", secret=Sealed.of("whsec_AAAA"))
+    event = Event.objects.create(type="gateway.stopped", is_routed=True)
     rows = {
         "provisioning_account": account,
         "provisioning_auditentry": AuditEntry.objects.create(account=account, what="Approved"),
+        "provisioning_delivery": Delivery.objects.create(event=event, endpoint=crm),
+        "provisioning_endpoint": crm,
         "provisioning_gateway": gateway.state(),
         "provisioning_listentry": ListEntry.objects.create(account_id="1"),
         "provisioning_listpass": ListPass.objects.create(source="sandbox"),

@@ -1,0 +1,245 @@
+"""Admins for events: the endpoints that are told of them, and every delivery with its calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.urls.resolvers import URLPattern
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+
+from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.staff import ProofRequired
+from provisioning.admin_site import ask_for_proof, record
+from provisioning.events import endpoints, payload
+from provisioning.events.models import EventType
+from provisioning.models import Delivery, DeliveryAttempt, Endpoint
+from provisioning.sealed import CannotOpen
+from provisioning.templatetags.times import ago, exact, until
+
+if TYPE_CHECKING:
+    EndpointModelForm = forms.ModelForm[Endpoint]
+else:
+    EndpointModelForm = forms.ModelForm
+
+SWITCH_ON_FIRST = "Nothing was sent. Switch the endpoint on first."
+
+
+class EndpointForm(EndpointModelForm):
+    events = forms.MultipleChoiceField(
+        choices=[(event.value, f"{event.label} ({event.value})") for event in EventType],
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ProofRequired, ModelAdmin):
+    """The partner's systems that are told of events. Where data goes is decided only with fresh proof."""
+
+    form = EndpointForm
+    change_form_template = "admin/endpoint.html"
+    list_display = ("name", "address", "status", "last")
+    editable = ("name", "url", "events", "host", "has_personal_fields")
+
+    @admin.display(description="Host")
+    def address(self, endpoint: Endpoint) -> str:
+        return endpoint.address
+
+    @admin.display(description="Events")
+    def wanted(self, endpoint: Endpoint) -> str:
+        return ", ".join(endpoint.events)
+
+    @admin.display(description="Status", ordering="is_on")
+    def status(self, endpoint: Endpoint) -> SafeString:
+        state, word, more = "created", "On", ""
+        if not endpoint.is_on:
+            state, word, more = "closed", "Off", endpoint.off_reason
+        elif endpoint.failing_since:
+            state, word, more = "rejected", "Failing", f"since {exact(endpoint.failing_since)}"
+        return format_html('<span class="state {}">{}</span> <small>{}</small>', state, word, more)
+
+    @admin.display(description="Last delivered")
+    def last(self, endpoint: Any) -> str:
+        return ago(endpoint.last_done) if endpoint.last_done else "Never"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
+        done = Delivery.objects.filter(endpoint=OuterRef("pk"), state=Delivery.State.DELIVERED).order_by("-pk")
+        rows: QuerySet[Endpoint] = super().get_queryset(request).defer("secret", "previous_secret")
+        return rows.annotate(last_done=Subquery(done.values("done_at")[:1]))
+
+    def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
+        """Show the whole URL only to those who may change it: it may hold a token."""
+        if self.has_change_permission(request, obj):
+            return self.editable if obj is None else (*self.editable, "status")
+        return ("name", "address", "wanted", "host", "has_personal_fields", "status")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
+        return ("address", "wanted", "status")
+
+    def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
+        if not change:
+            endpoints.give_secret(obj)
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request: HttpRequest, obj: Endpoint, *rest: Any, **named: Any) -> HttpResponse:
+        messages.success(
+            request, f"{obj} was added. Its receiver needs the signing secret to know that events are yours."
+        )
+        return redirect("admin:provisioning_endpoint_secret", obj.pk)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        context["may_reveal"] = request.user.has_perm("provisioning.reveal_secret_endpoint")
+        return super().render_change_form(request, context, *rest, **named)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/secret/", view(self.secret), name="provisioning_endpoint_secret"),
+            path("<int:pk>/test/", view(self.test), name="provisioning_endpoint_test"),
+            path("<int:pk>/switch/", view(self.switch), name="provisioning_endpoint_switch"),
+            *super().get_urls(),
+        ]
+
+    @method_decorator(sensitive_variables("shown"))
+    def secret(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the signing secret, or replace it, and record that."""
+        if not request.user.has_perm("provisioning.reveal_secret_endpoint"):
+            raise PermissionDenied
+        endpoint = get_object_or_404(Endpoint, pk=pk)
+        if asked := ask_for_proof(request):
+            return asked
+        shown: list[str] = []
+        if request.method == "POST":
+            if "rotate" in request.POST:
+                endpoints.rotate(endpoint)
+                record(request, endpoint, "Signing secret rotated")
+                endpoint.refresh_from_db()
+            try:
+                shown = payload.signing_keys(endpoint)
+            except CannotOpen as problem:
+                messages.error(request, str(problem))
+            else:
+                record(request, endpoint, "Signing secret shown")
+        context = {"title": "Signing secret", "opts": Endpoint._meta, "original": endpoint, "secrets": shown}
+        return TemplateResponse(request, "admin/endpoint_secret.html", admin.site.each_context(request) | context)
+
+    @method_decorator(require_POST)
+    def test(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send a test event, and show its delivery."""
+        endpoint = self._changeable(request, pk)
+        if not endpoint.is_on:
+            messages.error(request, SWITCH_ON_FIRST)
+            return redirect("admin:provisioning_endpoint_change", pk)
+        delivery = endpoints.send_test(endpoint)
+        record(request, endpoint, "Test event sent")
+        messages.success(request, "A worker sends the test event now. Reload this page to see the answer.")
+        return redirect("admin:provisioning_delivery_change", delivery.pk)
+
+    @method_decorator(require_POST)
+    def switch(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Switch an endpoint on or off."""
+        endpoint = self._changeable(request, pk)
+        with transaction.atomic():
+            (endpoints.switch_off if endpoint.is_on else endpoints.switch_on)(endpoint)
+            word = "off" if endpoint.is_on else "on"
+            record(request, endpoint, f"Switched {word}")
+        messages.success(request, f"{endpoint} was switched {word}.")
+        return redirect("admin:provisioning_endpoint_change", pk)
+
+    def _changeable(self, request: HttpRequest, pk: int) -> Endpoint:
+        endpoint = get_object_or_404(Endpoint, pk=pk)
+        if not self.has_change_permission(request, endpoint):
+            raise PermissionDenied
+        return endpoint
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, ModelAdmin):
+    """Deliveries, and what each receiver answered."""
+
+    change_form_template = "admin/delivery.html"
+    list_display = ("what", "endpoint", "result", "answer", "when")
+    list_filter = ("state", ("endpoint", admin.RelatedOnlyFieldListFilter), "event__type")
+    list_select_related = ("event", "event__account", "endpoint")
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ("=event__uid", "=event__account__reference")
+    search_help_text = "A whole event ID without msg_, or a whole reference."
+    fields = ("what", "webhook_id", "about", "endpoint", "result", "when")
+
+    @admin.display(description="Event")
+    def what(self, delivery: Delivery) -> str:
+        return delivery.event.type
+
+    @admin.display(description="Event ID")
+    def webhook_id(self, delivery: Delivery) -> str:
+        return delivery.event.webhook_id
+
+    @admin.display(description="Account")
+    def about(self, delivery: Delivery) -> SafeString | str:
+        account = delivery.event.account
+        if account is None:
+            return ""
+        url = reverse("admin:provisioning_account_change", args=[account.pk])
+        return format_html('<a href="{}">{}</a>', url, account)
+
+    @admin.display(description="State", ordering="state")
+    def result(self, delivery: Delivery) -> SafeString:
+        colors: dict[str, str] = {Delivery.State.DELIVERED: "created", Delivery.State.FAILED: "rejected"}
+        more = f"next try {until(delivery.due_at)}" if delivery.due_at and delivery.tries else ""
+        words = delivery.get_state_display()
+        color = colors.get(delivery.state, "queued")
+        return format_html('<span class="state {}">{}</span> <small>{}</small>', color, words, more)
+
+    @admin.display(description="Last answer")
+    def answer(self, delivery: Any) -> str:
+        return delivery.last_status or delivery.last_problem or ""
+
+    @admin.display(description="Happened", ordering="pk")
+    def when(self, delivery: Delivery) -> SafeString:
+        return format_html("{}<br><small>{}</small>", ago(delivery.event.at), exact(delivery.event.at))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        calls = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"), ended_at__isnull=False).order_by("-pk")
+        rows: QuerySet[Delivery] = super().get_queryset(request)
+        return rows.annotate(
+            last_status=Subquery(calls.values("status")[:1]), last_problem=Subquery(calls.values("problem")[:1])
+        )
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        delivery: Delivery = named["obj"]
+        context["attempts"] = delivery.attempts.all()
+        is_over = delivery.state != Delivery.State.WAITING
+        context["may_replay"] = is_over and request.user.has_perm("provisioning.replay_delivery")
+        return super().render_change_form(request, context, *rest, **named)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.replay)
+        return [path("<int:pk>/replay/", view, name="provisioning_delivery_replay"), *super().get_urls()]
+
+    @method_decorator(require_POST)
+    def replay(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send a delivery again."""
+        if not request.user.has_perms(["provisioning.view_delivery", "provisioning.replay_delivery"]):
+            raise PermissionDenied
+        delivery = get_object_or_404(Delivery.objects.select_related("endpoint", "event"), pk=pk)
+        if not delivery.endpoint.is_on:
+            messages.error(request, SWITCH_ON_FIRST)
+        elif endpoints.replay(delivery):
+            record(request, delivery, "Sent again")
+            messages.success(request, "A worker sends it again now. Reload this page to see the answer.")
+        else:
+            messages.warning(request, "It is waiting to be sent anyway.")
+        return redirect("admin:provisioning_delivery_change", pk)

@@ -1,0 +1,185 @@
+"""Endpoints and deliveries in the admin: who may do what, and what is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
+
+from provisioning.admin_site.sessions import PROVEN
+from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
+from provisioning.sealed import Sealed
+from tests.provisioning.admin.conftest import told
+
+AsRole = Callable[[str], Client]
+SECRET = "whsec_" + "goldfinch" * 4
+URL = "https://crm.example.com/events?token=canary-token"
+ENTERED = {"name": "CRM", "url": URL, "events": ["signup.created"], "host": ""}
+ADD = "/admin/provisioning/endpoint/add/"
+
+
+@pytest.fixture
+def administrator(as_role: AsRole) -> Client:
+    return as_role("Administrator")
+
+
+@pytest.fixture
+def crm(db: None) -> Endpoint:
+    return Endpoint.objects.create(name="CRM", url=URL, events=["signup.created"], secret=Sealed.of(SECRET))
+
+
+@pytest.fixture
+def delivery(crm: Endpoint) -> Delivery:
+    event = Event.objects.create(type="gateway.stopped", is_routed=True)
+    return Delivery.objects.create(event=event, endpoint=crm, due_at=None, state=Delivery.State.FAILED)
+
+
+def page(name: str, row: Any) -> str:
+    return reverse(f"admin:provisioning_{name}", args=[row.pk])
+
+
+def log_of(row: Any) -> list[str]:
+    return list(LogEntry.objects.filter(object_id=row.pk).order_by("pk").values_list("change_message", flat=True))
+
+
+def age_proof(client: Client) -> None:
+    session = client.session
+    session[PROVEN] -= 601
+    session.save()
+
+
+class TestAnEndpoint:
+    def test_is_added_with_a_secret_of_its_own(self, administrator: Client) -> None:
+        response = administrator.post(ADD, ENTERED)
+        added = Endpoint.objects.get()
+        assert response.headers["Location"] == page("endpoint_secret", added)
+        assert (added.events, added.is_on, added.has_personal_fields) == (["signup.created"], True, False)
+        assert added.secret.open().startswith("whsec_")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            ("url", "http://crm.example.com/", "https://"),
+            ("url", "https://10.0.0.1/", "WEBHOOK_PRIVATE_NETWORKS"),
+            ("url", "https://anna:secret@crm.example.com/", "signature"),
+            ("events", [], "required"),
+            ("events", ["signup.forged"], "valid choice"),
+            ("name", "", "required"),
+        ],
+    )
+    def test_with_a_wrong_value_is_not_added(self, administrator: Client, name: str, value: Any, problem: str) -> None:
+        response = administrator.post(ADD, ENTERED | {name: value})
+        assert problem in response.content.decode()
+        assert not Endpoint.objects.exists()
+
+    def test_is_added_and_changed_only_with_fresh_proof(self, administrator: Client, crm: Endpoint) -> None:
+        age_proof(administrator)
+        for address in (ADD, page("endpoint_change", crm)):
+            assert administrator.post(address, ENTERED | {"name": "Other"}).status_code == 302
+        assert list(Endpoint.objects.values_list("name", flat=True)) == ["CRM"]
+
+    def test_shows_its_url_only_to_those_who_may_change_it(self, as_role: AsRole, crm: Endpoint) -> None:
+        for role, may in (("Viewer", False), ("Operator", False), ("Administrator", True)):
+            shown = as_role(role).get(page("endpoint_change", crm)).content.decode()
+            assert ("canary-token" in shown, "crm.example.com" in shown) == (may, True)
+
+    def test_shows_its_secret_on_no_page_but_one(self, administrator: Client, crm: Endpoint) -> None:
+        for address in ("endpoint_change", "endpoint_history", "endpoint_delete", "endpoint_secret"):
+            assert SECRET not in administrator.get(page(address, crm)).content.decode()
+        assert SECRET not in administrator.get("/admin/provisioning/endpoint/").content.decode()
+
+    def test_can_be_switched_off_and_on(self, administrator: Client, crm: Endpoint) -> None:
+        for is_on in (False, True):
+            administrator.post(page("endpoint_switch", crm))
+            crm.refresh_from_db()
+            assert (crm.is_on, crm.off_reason) == (is_on, "")
+        assert log_of(crm) == ["Switched off", "Switched on"]
+
+    def test_that_was_switched_off_for_failing_is_a_task(self, administrator: Client, crm: Endpoint) -> None:
+        assert "switched off" not in administrator.get("/admin/").content.decode()
+        Endpoint.objects.update(is_on=False, off_reason="It answered 410: it is gone.")
+        assert "1 event endpoint was switched off" in administrator.get("/admin/").content.decode()
+        assert "It answered 410" in administrator.get("/admin/provisioning/endpoint/").content.decode()
+
+    def test_gets_a_test_event(self, administrator: Client, crm: Endpoint) -> None:
+        response = administrator.post(page("endpoint_test", crm))
+        sent = Delivery.objects.get()
+        assert response.headers["Location"] == page("delivery_change", sent)
+        assert (sent.event.type, sent.endpoint, sent.state) == ("endpoint.test", crm, "waiting")
+        assert log_of(crm) == ["Test event sent"]
+
+    def test_that_is_off_gets_nothing(self, administrator: Client, crm: Endpoint, delivery: Delivery) -> None:
+        Endpoint.objects.update(is_on=False)
+        for address in (page("endpoint_test", crm), page("delivery_replay", delivery)):
+            assert "Switch the endpoint on first" in told(administrator.post(address, follow=True))
+        assert not Delivery.objects.filter(state="waiting").exists()
+
+
+class TestTheSecret:
+    def test_is_shown_and_that_is_recorded(self, administrator: Client, crm: Endpoint) -> None:
+        response = administrator.post(page("endpoint_secret", crm), {"show": "1"})
+        assert SECRET in response.content.decode()
+        assert "no-store" in response.headers["Cache-Control"]
+        assert log_of(crm) == ["Signing secret shown"]
+
+    def test_is_shown_only_with_fresh_proof(self, administrator: Client, crm: Endpoint) -> None:
+        age_proof(administrator)
+        response = administrator.post(page("endpoint_secret", crm), {"show": "1"}, follow=True)
+        assert response.redirect_chain[0][0].startswith("/admin/confirm/")
+        assert log_of(crm) == []
+
+    def test_can_be_replaced(self, administrator: Client, crm: Endpoint) -> None:
+        shown = administrator.post(page("endpoint_secret", crm), {"rotate": "1"}).content.decode()
+        crm.refresh_from_db()
+        assert crm.secret.open() in shown
+        assert SECRET not in shown
+        assert crm.previous_secret.open() == SECRET
+        assert log_of(crm) == ["Signing secret rotated", "Signing secret shown"]
+
+    def test_that_cannot_be_opened_is_explained(self, administrator: Client, crm: Endpoint, settings: Any) -> None:
+        settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+        response = administrator.post(page("endpoint_secret", crm), {"show": "1"})
+        assert "Add the old key back" in response.content.decode()
+        assert log_of(crm) == []
+
+
+class TestADelivery:
+    def test_shows_every_call_and_its_answer(self, administrator: Client, delivery: Delivery) -> None:
+        DeliveryAttempt.objects.create(
+            delivery=delivery,
+            status=503,
+            answer="<b>Down</b> for now",
+            duration=timedelta(seconds=1.5),
+            ended_at=delivery.event.at,
+        )
+        DeliveryAttempt.objects.create(delivery=delivery)
+        shown = administrator.get(page("delivery_change", delivery)).content.decode()
+        for text in ("503", "&lt;b&gt;Down&lt;/b&gt; for now", "1.5", "In progress", delivery.event.webhook_id):
+            assert text in shown
+
+    def test_can_be_sent_again(self, as_role: AsRole, delivery: Delivery) -> None:
+        operator = as_role("Operator")
+        assert "Send again" in operator.get(page("delivery_change", delivery)).content.decode()
+        operator.post(page("delivery_replay", delivery))
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.due_at is None) == ("waiting", False)
+        assert log_of(delivery) == ["Sent again"]
+        assert "waiting" in told(operator.post(page("delivery_replay", delivery), follow=True))
+
+    @pytest.mark.parametrize(
+        "query", ["?state__exact=failed", "?event__type__exact=gateway.stopped", "?q=msg_1", "?q=1"]
+    )
+    def test_can_be_found(self, administrator: Client, delivery: Delivery, query: str) -> None:
+        address = "/admin/provisioning/delivery/"
+        assert administrator.get(f"{address}{query}").status_code == 200
+        assert "gateway.stopped" in administrator.get(f"{address}?q={delivery.event.uid}").content.decode()
+        assert (
+            "gateway.stopped"
+            in administrator.get(f"{address}?endpoint__id__exact={delivery.endpoint_id}").content.decode()
+        )
