@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 
@@ -37,7 +38,7 @@ def page(key: ApiKey, query: QueryDict) -> Page:
     given = _parameters(query)
     accounts = key.accounts().order_by("-submitted_at", "-pk")
     if state := given.get("state"):
-        accounts = accounts.filter(state=state)
+        accounts = _in_state(accounts, key, state)
     if after := given.get("submitted_after"):
         accounts = accounts.filter(submitted_at__gte=after)
     if before := given.get("submitted_before"):
@@ -47,6 +48,16 @@ def page(key: ApiKey, query: QueryDict) -> Page:
     size = given.get("limit", PAGE)
     found = list(accounts[: size + 1])
     return Page(found[:size], str(found[size - 1].reference) if len(found) > size else None)
+
+
+def _in_state(accounts: QuerySet[Account], key: ApiKey, state: str) -> QuerySet[Account]:
+    """Filter by state, so that both databases use the index that narrows down most.
+
+    Nearly all accounts are created, so for one brand its own index is better, which an expression makes them use.
+    """
+    if state == Account.State.CREATED and key.brand and key.brand.host:
+        return accounts.alias(in_state=Coalesce("state", Value(""))).filter(in_state=state)
+    return accounts.filter(state=state)
 
 
 def _after(accounts: QuerySet[Account], key: ApiKey, cursor: UUID) -> QuerySet[Account]:

@@ -91,6 +91,8 @@ def go_round(page: Page, look: Callable[[Page], None]) -> None:
         "/admin/provisioning/gateway/",
         "/admin/provisioning/worker/",
         "/admin/auth/user/add/",
+        "/admin/signup/apikey/",
+        "/admin/signup/apikey/add/",
         "/admin/signup/brand/add/",
         "/admin/password_change/",
         "/admin/two-factor/",
