@@ -14,7 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from provisioning import gateway, rules, services
+from provisioning import attribution, gateway, rules, services
 from provisioning.audit import SIGNED_UP
 from provisioning.models import Account, AuditEntry
 from signup import abuse, mails, turn, usernames, visitors
@@ -25,6 +25,8 @@ from signup.brand.models import brand_at
 
 PARTNERS = "partner_account_id"
 """The partner's own ID for the account."""
+NOT_SENT = ("language", "attribution")
+"""Properties that stay here: Constant Contact doesn't get them."""
 LIMIT_RETRY = 3600
 """Seconds after which a limit on sign-ups may allow another one."""
 
@@ -32,7 +34,7 @@ LIMIT_RETRY = 3600
 def properties() -> tuple[str, ...]:
     """Return what the body may contain: what customers are asked for, and what only the partner's system knows."""
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
-    return (*rules.asked(single_sign_on=single_sign_on), *own_properties(), "language")
+    return (*rules.asked(single_sign_on=single_sign_on), *own_properties(), *NOT_SENT)
 
 
 def own_properties() -> tuple[str, ...]:
@@ -105,6 +107,7 @@ def _prepare(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Map
             language=str(body.get("language") or ""),
             billing_locale=brand_at(host).billing_locale,
             partner_account_id=str(body.get(PARTNERS) or ""),
+            attribution=body.get("attribution") or {},
         )
     except ValidationError as problem:
         raise problems.of_values(problem) from None
@@ -116,15 +119,34 @@ def _require_valid(body: Mapping[str, Any]) -> None:
     """Raise ValidationError with the problems of all properties, the customer's and the partner's."""
     wrong: dict[str, Any] = {}
     try:
-        cleaned = rules.clean(body, only={*properties()} - {"language"})
+        cleaned = rules.clean(body, only={*properties()} - {*NOT_SENT})
     except ValidationError as problem:
         wrong, cleaned = problem.error_dict, rules.Cleaned(idp_provider_id="unknown")
     if not cleaned.get("idp_provider_id", "none"):
         wrong["idp_provider_id"] = ValidationError("Enter a value.", code="required")
     if body.get("language") not in (None, "", *dict(settings.LANGUAGES)):
         wrong["language"] = ValidationError("Choose one from the list.", code="choice")
+    wrong |= _wrong_attribution(body.get("attribution"))
     if wrong:
         raise ValidationError(wrong)
+
+
+def _wrong_attribution(given: object) -> dict[str, ValidationError]:
+    """Return what is wrong with where a sign-up came from. A form drops that; a system can be told."""
+    if not isinstance(given, dict | None):
+        return {"attribution": ValidationError("Enter an object.", code="type")}
+    wrong: dict[str, ValidationError] = {}
+    for name, value in (given or {}).items():
+        if name not in attribution.NAMES:
+            problem = ValidationError("There is no such property.", code="unknown_property")
+        elif not isinstance(value, str | None):
+            problem = ValidationError("Enter text.", code="type")
+        elif value and len(value) > attribution.LONGEST:
+            problem = ValidationError(f"Use at most {attribution.LONGEST} characters.", code="max_length")
+        else:
+            continue
+        wrong[f"attribution.{name[:100]}"] = problem
+    return wrong
 
 
 def _store(request: HttpRequest, key: ApiKey, new: Account, body: Mapping[str, Any]) -> Account:
@@ -163,7 +185,7 @@ def _is_same(account: Account, body: Mapping[str, Any]) -> bool:
     if kept.partition(":")[0] == now.partition(":")[0]:
         return kept == now
     try:
-        entered = rules.clean(body, only={*properties()} - {"language"})
+        entered = rules.clean(body, only={*properties()} - {*NOT_SENT})
     except ValidationError:
         return False
     return not services.differences(account, entered)

@@ -32,6 +32,7 @@ def of(account: Account) -> dict[str, Any]:
         **{name: None if is_erased else getattr(account, name) for name in SHOWN},
         "idp_provider_id": account.idp_provider_id or None,
         "partner_account_id": account.partner_account_id or None,
+        "attribution": account.attribution,
         "declined": _declined(account),
     }
 

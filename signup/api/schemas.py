@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from provisioning import rules
+from provisioning import attribution, rules
 from provisioning.models import Account
 from signup.api import creation, problems, representation
 from signup.forms import LABELS
@@ -29,6 +29,7 @@ EXAMPLE: Mapping[str, object] = {
     "idp_provider_id": "customer-4711",
     "partner_account_id": "crm-4711",
     "language": "en",
+    "attribution": {"utm_source": "newsletter", "promo": "SPRING"},
 }
 
 
@@ -63,6 +64,7 @@ def _new() -> Schema:
     required = [name for name in names if name in active and (active[name].required or name == "idp_provider_id")]
     made = {name: _property(active[name], required=name in required) for name in names if name in active}
     made["language"] = {"enum": [*dict(settings.LANGUAGES), "", None], "description": "The language of our emails."}
+    made["attribution"] = _attribution() | {"type": ["object", "null"], "additionalProperties": False}
     example = {name: value for name, value in EXAMPLE.items() if name in names}
     return _object(made, required) | {"additionalProperties": False, "examples": [example]}
 
@@ -120,9 +122,18 @@ def _signup() -> Schema:
         **{name: _shown(rules.RULES[name]) for name in representation.SHOWN},
         "idp_provider_id": maybe,
         "partner_account_id": maybe,
+        "attribution": _attribution(),
         "declined": {"anyOf": [_object({"reason": text, "note": text}, ["reason", "note"]), {"type": "null"}]},
     }
     return _object(made, list(made))
+
+
+def _attribution() -> Schema:
+    values = {
+        name: {"type": ["string", "null"], "maxLength": attribution.LONGEST, "description": f"{words}."}
+        for name, words in attribution.NAMES.items()
+    }
+    return _object(values, []) | {"description": "Where the sign-up came from. Only your staff see it."}
 
 
 def _shown(rule: rules.Rule) -> Schema:

@@ -235,6 +235,37 @@ def test_an_own_id_that_constant_contact_would_refuse_is_an_error(partner: Partn
     assert set(errors(answer)) == {"partner_account_id", "email", "language"}
 
 
+def test_where_a_sign_up_came_from_is_kept_and_shown(partner: Partner) -> None:
+    came_from = {"utm_source": "newsletter", "promo": "SPRING"}
+
+    answer = partner.sign_up(attribution=came_from | {"ref": None})
+
+    assert Account.objects.get().attribution == answer.json()["attribution"] == came_from
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ("newsletter", {"attribution": "type"}),
+        ({"utm_sauce": "newsletter"}, {"attribution.utm_sauce": "unknown_property"}),
+        ({"ref": 7, "promo": "x" * 101}, {"attribution.ref": "type", "attribution.promo": "max_length"}),
+    ],
+)
+def test_a_wrong_attribution_is_told_and_not_dropped(partner: Partner, given: object, wrong: dict[str, str]) -> None:
+    answer = partner.sign_up(attribution=given)
+
+    assert (answer.status_code, errors(answer)) == (422, wrong)
+
+
+def test_erasure_leaves_nothing_of_the_dossier(partner: Partner) -> None:
+    partner.sign_up("order-1", attribution={"ref": "canary"}, partner_account_id="canary-1")
+    services.erase(Account.objects.get())
+
+    again = partner.sign_up("order-1", attribution={"ref": "canary"}, partner_account_id="canary-1")
+
+    assert "canary" not in again.content.decode()
+
+
 def test_the_one_time_id_cant_be_guessed_from_the_idempotency_key(partner: Partner) -> None:
     partner.sign_up("order-1")
 
