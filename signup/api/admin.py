@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -23,19 +23,41 @@ from provisioning.admin_site import ask_for_proof, record
 from provisioning.templatetags.times import ago, exact
 from signup.api import keys
 from signup.api.models import ApiKey, Scope
+from signup.api.operations import VERBS
 
 if TYPE_CHECKING:
     KeyModelForm = forms.ModelForm[ApiKey]
 else:
     KeyModelForm = forms.ModelForm
 
+NEEDED = {
+    Scope.CREATE: (),
+    Scope.READ: ("provisioning.view_account",),
+    Scope.CORRECT: ("provisioning.view_account", "provisioning.correct_account"),
+    Scope.STAFF: ("provisioning.view_account", *(action.permission for action in VERBS.values())),
+}
+"""Scope → the permissions that staff need to give it to a key: nobody can make a key that may do more than they."""
 COLORS = {"active": "created", "expired": "held", "revoked": "closed"}
 
 
 class KeyForm(KeyModelForm):
+    maker: ClassVar[Any]
+    """The staff member who makes the key; `for_maker` sets it."""
     scopes = forms.MultipleChoiceField(
         label="It may", choices=Scope.choices, widget=forms.CheckboxSelectMultiple, help_text="Choose what is needed."
     )
+
+    @classmethod
+    def for_maker(cls, maker: Any) -> type[KeyForm]:
+        return type("KeyForm", (cls,), {"maker": maker})
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        offered: Any = self.fields["scopes"]
+        offered.choices = [(scope, label) for scope, label in Scope.choices if self._may_give(Scope(scope))]
+
+    def _may_give(self, scope: Scope) -> bool:
+        return bool(self.maker.has_perms(NEEDED[scope]))
 
 
 @admin.register(ApiKey)
@@ -57,7 +79,8 @@ class ApiKeyAdmin(ProofRequired, ModelAdmin):
         return [name for name in self.shown if name not in {"name", "networks", "expires_at"}] if obj else []
 
     def get_form(self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **options: Any) -> Any:
-        return super().get_form(request, obj, change, **({"form": forms.ModelForm} if obj else {}) | options)
+        form = forms.ModelForm if obj else KeyForm.for_maker(request.user)
+        return super().get_form(request, obj, change, **{"form": form} | options)
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
         return db_field.formfield(**options) if isinstance(db_field, ForeignKey) else None  # No button to add a brand.

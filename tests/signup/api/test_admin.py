@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
@@ -70,6 +70,26 @@ def test_a_mistake_is_pointed_out_and_no_key_is_made(administrator: Client, wron
 
     assert "errorlist" in page.content.decode()
     assert not ApiKey.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("codenames", "scopes"),
+    [
+        ([], ["create"]),
+        (["view_account"], ["create", "read"]),
+        (["view_account", "correct_account", "approve_account"], ["create", "read", "correct"]),
+        (["correct_account"], ["create"]),
+    ],
+)
+def test_nobody_makes_a_key_that_may_do_more_than_they(client: Client, codenames: list[str], scopes: list[str]) -> None:
+    user = User.objects.create_user("ben", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["add_apikey", "view_apikey", *codenames]))
+    client.force_login(user)
+
+    for scope in Scope.values:
+        client.post(f"{KEYS}add/", NEW | {"name": scope, "scopes": ["create", scope]})
+
+    assert sorted(ApiKey.objects.values_list("name", flat=True)) == sorted(scopes)
 
 
 def test_what_a_key_may_do_cant_be_changed(administrator: Client) -> None:
