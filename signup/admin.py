@@ -120,6 +120,7 @@ class MailAdmin(ReadOnly, ModelAdmin):
     """Emails to customers: the next one to each, or the last one."""
 
     list_display = ("account", "event", "result")
+    nothing_yet = "No email to a customer has been planned or sent yet."
     list_filter = ("event", "problem")
     list_select_related = ("account",)
     ordering = ("-pk",)
@@ -144,6 +145,8 @@ class DiagnosisAdmin(ReadOnly, ModelAdmin):
     """The last result of the doctor, for administrators."""
 
     list_display = ("when", "failures", "warnings")
+    one = "check"
+    nothing_yet = "This installation has not been checked yet. Whoever runs it can check it with: manage.py doctor"
     fields = readonly_fields = ("when", "found")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

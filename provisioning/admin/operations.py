@@ -34,6 +34,7 @@ class GatewayAdmin(ReadOnly, ModelAdmin):
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly, ModelAdmin):
     list_display = fields = ("name", "started_at", "seen_at", "problem")
+    nothing_yet = "No worker is running, so nothing is sent. Ask whoever runs this installation to start one."
 
 
 class MirrorAdmin(ReadOnly, ModelAdmin):
@@ -49,6 +50,7 @@ class MirrorAdmin(ReadOnly, ModelAdmin):
 @admin.register(ListPass)
 class ListPassAdmin(MirrorAdmin):
     list_display = ("when", "result", "read", "problem")
+    nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
     fields = ("started_at", "ended_at", "outcome", "pages", "entries", "skipped", "failures", "problem", "due_at")
 
     @admin.display(description="Started", ordering="started_at")
@@ -71,6 +73,7 @@ class ListPassAdmin(MirrorAdmin):
 @admin.register(ListEntry)
 class ListEntryAdmin(MirrorAdmin):
     list_display = ("account_id", "username", "organization_name", "status", "since", "seen")
+    nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
     fields = ("account_id", "username", "organization_name", "status", "first_seen_at", "last_seen_at")
     search_fields = ("=account_id", "username_key__startswith", "organization_key__startswith")
 

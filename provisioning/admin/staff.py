@@ -21,7 +21,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.urls.resolvers import URLPattern
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa: F401
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -65,7 +65,7 @@ class ProofRequired:
 class RoleFilter(admin.RelatedFieldListFilter):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title = "role"
+        self.title, self.empty_value_display = "role", mark_safe("No role")
 
 
 @admin.register(User)
@@ -74,13 +74,13 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
 
     list_display = ("name", "email", "role", "access", "seen")
     list_filter = ("is_active", ("groups", RoleFilter))
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("seen", "date_joined")
     change_form_template = "admin/staff_user.html"
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("Access", {"fields": ("groups", "is_active", "is_superuser")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        ("Dates", {"fields": ("seen", "date_joined")}),
     )
     add_fieldsets = (
         (None, {"fields": ("username", "password1", "password2")}),
@@ -183,6 +183,7 @@ class RoleAdmin(ForSuperusers, ProofRequired, GroupAdmin):
     """Groups. Only superusers change them, because a group could be given any permission."""
 
     filter_horizontal = ()
+    one = "role"
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
         """Offer checkboxes for what the admin has pages for: the names of permissions say what they are about."""
@@ -206,6 +207,7 @@ class SecondFactorAdmin(ReadOnly, ProofRequired, ModelAdmin):
     search_fields = ("user__username", "user__email")
     list_select_related = ("user",)
     fields = ("user", "confirmed", "created_at", "last_used_at")
+    one, nothing_yet = "authenticator app", "Nobody has set up two-factor authentication yet."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TOTPDevice]:
         devices: QuerySet[TOTPDevice] = super().get_queryset(request).defer("key")

@@ -44,3 +44,25 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(admin_client: Client,
     for number in range(1, 6):
         ROWS[path](make, number)
     assert queries() == few
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/admin/provisioning/worker/", "No worker is running"),
+        ("/admin/signup/mail/", "No email to a customer has been planned"),
+        ("/admin/signup/diagnosis/", "manage.py doctor"),
+        ("/admin/otp_totp/totpdevice/", "Nobody has set up two-factor authentication yet."),
+        ("/admin/auth/user/?is_active__exact=0", "Nothing matches these filters."),
+        ("/admin/signup/brand/", "There is nothing here yet."),
+    ],
+)
+def test_an_empty_list_says_why(admin_client: Client, path: str, text: str) -> None:
+    assert text in admin_client.get(path).content.decode()
+
+
+def test_lists_count_what_their_titles_name(admin_client: Client) -> None:
+    page = admin_client.get("/admin/auth/group/").content.decode()
+
+    assert "3 roles" in page
+    assert "Add role" in page
