@@ -4,7 +4,7 @@ BIN = .venv/bin
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=15
 EVERY_TIME = not browser and not long and not pace and not attack
 
-.PHONY: run test test-quick coverage test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack test-image check style messages requirements
+.PHONY: run test test-quick coverage test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack test-image release-files check style messages requirements
 .DELETE_ON_ERROR:
 
 run: .venv/run  ## the page, a worker, and a Constant Contact sandbox on this machine
@@ -68,6 +68,14 @@ UNTRANSLATED = provisioning/admin/* provisioning/admin_site/* provisioning/manag
 messages: .venv/run  ## collect customers' texts into the translation catalogs, and compile them (needs GNU gettext)
 	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")
 	$(BIN)/python manage.py compilemessages -i .venv
+
+DIST = dist
+RELEASE = constant-contact-signup-$(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+release-files: .venv/dev  ## what a release consists of besides the image: the source, the list of components (SBOM), checksums
+	rm -rf $(DIST) && mkdir $(DIST)
+	git archive --prefix=$(RELEASE)/ HEAD | gzip -n > $(DIST)/$(RELEASE).tar.gz
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --validate -o $(DIST)/sbom.cdx.json
+	cd $(DIST) && sha256sum * > SHA256SUMS
 
 PIN = $(BIN)/uv pip compile pyproject.toml $(UPGRADE) --universal --generate-hashes --no-strip-extras --no-header --no-annotate
 UPGRADE = --upgrade

@@ -1,0 +1,65 @@
+"""What a release consists of: made on this machine as the release workflow makes it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import ROOT
+from tests.signup.test_version import VERSION
+
+WORKFLOW = (ROOT / ".github/workflows/release.yml").read_text()
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not (ROOT / ".git").exists():
+        pytest.skip("This is no clone, so there is nothing to release.")
+    dist = tmp_path_factory.mktemp("release") / "dist"
+    subprocess.run(["make", "--silent", "-o", ".venv/dev", "release-files", f"DIST={dist}"], cwd=ROOT, check=True)
+    return dist
+
+
+@pytest.mark.slow
+def test_the_source_archive_holds_what_is_committed_under_its_version(dist: Path) -> None:
+    with tarfile.open(dist / f"constant-contact-signup-{VERSION}.tar.gz") as archive:
+        names = archive.getnames()
+
+    assert {name.partition("/")[0] for name in names} == {f"constant-contact-signup-{VERSION}"}
+    assert f"constant-contact-signup-{VERSION}/manage.py" in names
+
+
+@pytest.mark.slow
+def test_the_list_of_components_is_that_of_the_image(dist: Path) -> None:
+    listed = json.loads((dist / "sbom.cdx.json").read_text())
+    pinned = re.findall(r"^([\w.-]+)(?:\[.*\])?==([\w.]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+
+    assert (listed["bomFormat"], listed["metadata"]["component"]["version"]) == ("CycloneDX", VERSION)
+    assert {(each["name"], each["version"]) for each in listed["components"]} == set(pinned)
+
+
+@pytest.mark.slow
+def test_every_file_has_its_checksum(dist: Path) -> None:
+    checked = subprocess.run(
+        ["sha256sum", "--check", "SHA256SUMS"], cwd=dist, capture_output=True, check=True, text=True
+    )
+
+    assert len(checked.stdout.splitlines()) == len(list(dist.iterdir())) - 1
+
+
+def test_the_workflow_pins_foreign_actions_and_has_no_right_that_it_does_not_need() -> None:
+    used = re.findall(r"uses: (\S+)(.*)", WORKFLOW)
+
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name) and " # v" in version for name, version in used)
+    assert "\npermissions: {}\n" in WORKFLOW
+    assert "make release-files" in WORKFLOW
+
+
+def test_the_supported_versions_name_this_one() -> None:
+    assert f"| {VERSION.partition('.')[0]}.x, the newest release | yes" in (ROOT / "SECURITY.md").read_text()
