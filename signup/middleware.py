@@ -71,10 +71,14 @@ def _drop_unwanted_languages(request: HttpRequest) -> None:
 
 
 class ContentSecurityPolicyMiddleware(CSPMiddleware):
-    """Builds the policy of responses without a nonce only once: redirects and the states that waiting pages ask for."""
+    """Builds the policy of responses without a nonce only once: redirects and the states that waiting pages ask for.
+
+    A view that sets its own policy, like that of logos, keeps it.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if settings.DEBUG or self.get_policy_parts(request, response) != PolicyParts():
+        has_own = HEADER in response or self.get_policy_parts(request, response) != PolicyParts()
+        if settings.DEBUG or has_own:
             return super().process_response(request, response)
         response.headers[HEADER] = self.policy
         request.csp_nonce = CheckableLazyObject(self._csp_nonce_post_response)  # type: ignore[attr-defined]
