@@ -139,8 +139,8 @@ class BrandAdmin(ModelAdmin):
         )
         return format_html_join(
             " ",
-            '<svg class="swatch" width="136" height="36" role="img" aria-label="{}: {}"><rect width="136" height="36"'
-            ' rx="6" fill="{}"/><text x="68" y="23" text-anchor="middle" fill="{}">{}</text></svg>',
+            '<svg class="swatch" width="152" height="36" role="img" aria-label="{}: {}"><rect width="152" height="36"'
+            ' rx="6" fill="{}"/><text x="76" y="23" text-anchor="middle" fill="{}">{}</text></svg>',
             ((name, text, ground, text, name) for ground, text, name in samples),
         )
 
