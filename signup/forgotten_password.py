@@ -9,7 +9,8 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator
 from functools import partial
-from threading import Thread
+from random import uniform
+from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +37,10 @@ link works for an hour.
 """
 
 
+LATER = (1.0, 3.0)
+"""Seconds after which users are looked for: at the same time, it would slow the response down."""
+
+
 class ForgottenForm(PasswordResetForm):
     def get_users(self, email: str) -> Iterator[User]:
         """Yield staff with this address who log in with a password."""
@@ -46,7 +51,10 @@ class ForgottenForm(PasswordResetForm):
         self.is_known = partial(is_known, request)
         if _count("network", visitors.network(request)):
             own_host = urlsplit(mails.origin(request)).netloc
-            Thread(target=partial(self._save, request=request, domain_override=own_host, **options)).start()
+            Timer(
+                uniform(*LATER),  # noqa: S311  # Not for a key.
+                partial(self._save, request=request, domain_override=own_host, **options),
+            ).start()
 
     def _save(self, **options: Any) -> None:
         try:

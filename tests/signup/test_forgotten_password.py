@@ -23,11 +23,12 @@ OLD, NEW = "staff-word-1", "a-new-word-1"
 
 
 class Deferred:
-    """A thread that does nothing until the response is there. It keeps the test's connection to the database open."""
+    """A timer that is over when the test says so. It keeps the test's connection to the database open."""
 
     waiting: ClassVar[list[Callable[[], None]]] = []
 
-    def __init__(self, target: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, target: Callable[[], None]) -> None:
+        assert seconds >= 1
         self.target = target
 
     def start(self) -> None:
@@ -44,7 +45,7 @@ def mail_server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EMAIL_URL = {"EMAIL_HOST": "mail.example.com"}
     settings.DEFAULT_FROM_EMAIL = "signup@example.com"
     Deferred.waiting.clear()
-    monkeypatch.setattr(forgotten_password, "Thread", Deferred)
+    monkeypatch.setattr(forgotten_password, "Timer", Deferred)
     monkeypatch.setattr(forgotten_password, "connection", mock.Mock())
 
 
