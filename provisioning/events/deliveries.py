@@ -99,7 +99,8 @@ def _claim(delivery: Delivery, attempt: DeliveryAttempt, endpoint: Endpoint) -> 
     except CannotOpen as error:
         return Claim(delivery, attempt, endpoint, None, str(error))
     current = payload.current_fields(event, endpoint)
-    personal = [current.get("partner_account_id", ""), *(current.get("customer") or {}).values()]
+    known = [current.get("attribution") or {}, current.get("customer") or {}]
+    personal = [current.get("partner_account_id", ""), *(value for each in known for value in each.values())]
     secret = [*keys, *(key.partition("_")[2] for key in keys), headers["webhook-signature"]]
     return Claim(delivery, attempt, endpoint, Call(endpoint.url, headers, text.encode(), [*secret, *personal]))
 

@@ -36,7 +36,11 @@ def current_fields(event: Event, endpoint: Endpoint) -> dict[str, Any]:
         return {}
     personal = endpoint.has_personal_fields and not account.erased_at
     customer = {name: getattr(account, name) for name in PERSONAL} if personal else None
-    return {"partner_account_id": account.partner_account_id, "customer": customer}
+    return {
+        "partner_account_id": account.partner_account_id,
+        "attribution": account.attribution,
+        "customer": customer,
+    }
 
 
 def body(event: Event, endpoint: Endpoint) -> str:

@@ -19,7 +19,7 @@ from provisioning.events import deliveries, endpoints, upkeep
 from provisioning.events.calls import Result
 from provisioning.events.deliveries import OFF_AFTER, back_off
 from provisioning.events.models import EventType
-from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
+from provisioning.models import Account, Delivery, DeliveryAttempt, Endpoint, Event
 from provisioning.sealed import Sealed
 from tests.provisioning.events.queue import SECRET, an_event, deliver, deliver_and_disconnect, endpoint, pass_time
 from tests.provisioning.events.receiver import Answer, Receiver
@@ -79,12 +79,15 @@ class TestAReceiver:
         assert (customer["email"], customer["first_name"]) == (account.email, account.first_name)
         assert not {"password", "oauth2_token", "idp_provider_id"} & customer.keys()
 
-    def test_gets_the_partners_own_id_for_the_account_always(self, receiver: Receiver) -> None:
+    def test_gets_the_partners_own_id_and_where_the_sign_up_came_from(self, receiver: Receiver) -> None:
         endpoint(receiver.url)
-        services.submit(services.prepare(SIGN_UP, uuid.uuid4(), partner_account_id="crm-7"))
+        account = services.submit(services.prepare(SIGN_UP, uuid.uuid4(), partner_account_id="crm-7"))
+        Account.objects.filter(pk=account.pk).update(attribution={"utm_source": "canary-letter"})
         deliver()
-        assert receiver.received[0].event["data"]["partner_account_id"] == "crm-7"
-        assert "crm-7" not in str(Event.objects.values())
+        data = receiver.received[0].event["data"]
+        assert (data["partner_account_id"], data["attribution"]) == ("crm-7", {"utm_source": "canary-letter"})
+        for value in ("crm-7", "canary-letter"):
+            assert value not in str(Event.objects.values())
 
     def test_gets_no_personal_fields_of_an_erased_account(self, receiver: Receiver) -> None:
         endpoint(receiver.url, has_personal_fields=True)
