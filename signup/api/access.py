@@ -118,6 +118,12 @@ def _count(key: ApiKey) -> None:
         return
     now = time.time()
     this_minute = f"api.{key.pk}.{int(now // MINUTE)}"
-    cache.add(this_minute, 0, 2 * MINUTE)
-    if cache.incr(this_minute) > REQUESTS_A_MINUTE:
+    if not cache.add(this_minute, 1, 2 * MINUTE) and _increased(this_minute) > REQUESTS_A_MINUTE:
         raise Problem("limit", headers={"Retry-After": str(MINUTE - int(now % MINUTE))})
+
+
+def _increased(counter: str) -> int:
+    try:
+        return cache.incr(counter)
+    except ValueError:  # The cache has just dropped it.
+        return 1

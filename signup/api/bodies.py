@@ -18,14 +18,15 @@ TYPES = {"application/json", "application/merge-patch+json"}
 
 def read(request: HttpRequest, names: Collection[str], *, may_be_empty: bool = False) -> dict[str, Any]:
     """Return the object in the request's body. Raises Problem, also for a property that is not in `names`."""
-    text = _text(request)
-    if not text.strip():
+    sent = _bytes(request)
+    if not sent.strip():
         if may_be_empty:
             return {}
         raise _bad("It is empty.")
-    if request.content_type not in TYPES or (request.content_params or {}).get("charset", "utf-8").lower() != "utf-8":
+    charset = (request.content_params or {}).get("charset", "utf-8").lower()
+    if "Content-Encoding" in request.headers or request.content_type not in TYPES or charset != "utf-8":
         raise Problem("content_type")
-    body = parse(text)
+    body = parse(_decoded(sent))
     if unknown := sorted(body.keys() - set(names)):
         errors = [
             {"property": name[:100], "code": "unknown_property", "message": "There is no such property."}
@@ -53,7 +54,7 @@ def parse(text: str) -> dict[str, Any]:
     return body
 
 
-def _text(request: HttpRequest) -> str:
+def _bytes(request: HttpRequest) -> bytes:
     if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
         raise Problem("length_required")
     try:
@@ -64,8 +65,12 @@ def _text(request: HttpRequest) -> str:
         raise Problem("bad_request") from None
     if too_large:
         raise Problem("too_large", headers={"Connection": "close"}, most_bytes=MOST_BYTES)
+    return request.body
+
+
+def _decoded(sent: bytes) -> str:
     try:
-        return request.body.decode("utf-8")
+        return sent.decode("utf-8")
     except UnicodeDecodeError:
         raise _bad("It is not in UTF-8.") from None
 

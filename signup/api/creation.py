@@ -96,7 +96,7 @@ def _require_quota() -> None:
 
 
 def _prepare(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapping[str, Any]) -> Account:
-    host = key.brand.host if key.brand and key.brand.host else visitors.host_name(request)
+    host = _host(request, key)
     try:
         _require_valid(body)
         new = services.prepare(
@@ -113,6 +113,16 @@ def _prepare(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Map
         raise problems.of_values(problem) from None
     new.submission = submission  # Also with single sign-on: the partner's system says what is the same, not the person.
     return new
+
+
+def _host(request: HttpRequest, key: ApiKey) -> str:
+    """Return the host name of the brand that the customer sees. Raises Problem if it isn't the key's."""
+    if key.brand and key.brand.host:
+        return key.brand.host
+    host = visitors.host_name(request)
+    if key.brand and brand_at(host).host:
+        raise Problem("brand")
+    return host
 
 
 def _require_valid(body: Mapping[str, Any]) -> None:

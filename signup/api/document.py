@@ -81,7 +81,7 @@ def _paths() -> Schema:
         "Create a sign-up",
         Scope.CREATE,
         created,
-        ["idempotency_key", "taken", "signed_up", "idempotency_key_reused", "quota", *BODY],
+        ["idempotency_key", "taken", "signed_up", "idempotency_key_reused", "brand", "quota", *BODY],
         body="NewSignup",
         parameters=[_idempotency_key()],
         status=202,

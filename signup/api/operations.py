@@ -36,14 +36,16 @@ def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:
     """Send a rejected sign-up again with new values. Raises Problem."""
     if account.state != Account.State.REJECTED:
         raise Problem("state", state=account.state)
-    email = values.get("email") or account.email
+    together = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
     try:
-        with turn.to_write(), transaction.atomic():
-            hold = abuse.count_of_key(str(key.pk), uuid.uuid4(), str(email), account.host, str(account.reference))
+        cleaned = rules.clean(together, only=set(values))
+        email = str(cleaned.get("email", account.email))
+        with turn.to_write(), transaction.atomic():  # It stays counted if the username is taken.
+            hold = abuse.count_of_key(str(key.pk), uuid.uuid4(), email, account.host, str(account.reference))
+        with turn.to_write():
             services.correct(account, values, hold=hold, agent=key.agent)
     except ValidationError as problem:
-        entered = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
-        raise creation.of_values(problem, entered) from None
+        raise creation.of_values(problem, together) from None
     except (IllegalMove, MovedMeanwhile):
         raise Problem("moved") from None
 

@@ -113,6 +113,21 @@ def test_a_brands_key_sees_only_its_brand(db: None) -> None:
         assert partner.get(SIGNUPS, cursor=foreign.reference).status_code == 400
 
 
+def test_a_key_of_the_default_brand_creates_nothing_for_another_one(db: None) -> None:
+    Brand.objects.create(name="Alder", host="testserver")
+    partner = Partner(brand=Brand.objects.create(name="Others", host=""))
+
+    answer = partner.sign_up()
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "brand")
+    assert (
+        partner.client.post(
+            SIGNUPS, BODY, "application/json", headers=partner.headers | {"Idempotency-Key": "1", "Host": "localhost"}
+        ).status_code
+        == 202
+    )
+
+
 def test_the_last_use_is_written_once_a_minute(partner: Partner, django_assert_num_queries: Any) -> None:
     partner.get(SIGNUPS)
     first = ApiKey.objects.get().last_used_at

@@ -90,6 +90,24 @@ def test_corrections_are_limited(partner: Partner, settings: Settings) -> None:
     assert correct(partner, of, phone="+1 555 010 7799").status_code == 429
 
 
+def test_usernames_that_turn_out_to_be_taken_count_too(partner: Partner, settings: Settings) -> None:
+    """Otherwise, anybody with a key could find out who has an account."""
+    settings.ABUSE_PROTECTION = True
+    of, other = account("rejected", {"phone": "Wrong."}), account("queued")
+
+    answers = [correct(partner, of, username=other.username).status_code for _ in range(11)]
+
+    assert answers == [409] * 10 + [429]
+
+
+def test_wrong_values_dont_count(partner: Partner, settings: Settings) -> None:
+    settings.ABUSE_PROTECTION = True
+    of = account("rejected", {"phone": "Wrong."})
+
+    assert {correct(partner, of, phone="no phone").status_code for _ in range(11)} == {422}
+    assert correct(partner, of, phone="+1 555 010 7777").status_code == 200
+
+
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("state", Account.State)
 def test_a_verb_does_what_staff_can_do_in_this_state(partner: Partner, verb: str, state: str) -> None:

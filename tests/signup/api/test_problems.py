@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pytest_django import Settings
 
 from provisioning import gateway
 from provisioning.models import Account, Gateway
+from signup import burst, visits
 from signup.api import bodies, listing
 from signup.api.problems import CODES
 from tests.signup.api.partner import BODY, SIGNUPS, Partner, errors
@@ -81,6 +83,12 @@ def test_another_type_of_body_is_refused(partner: Partner, kind: str) -> None:
 
 def test_a_body_may_name_its_charset(partner: Partner) -> None:
     assert partner.send(SIGNUPS, BODY, content_type="application/json; charset=UTF-8", **KEY).status_code == 202
+
+
+def test_a_compressed_body_is_refused(partner: Partner) -> None:
+    headers = KEY | {"Content-Encoding": "gzip"}
+
+    check(partner.send(SIGNUPS, gzip.compress(b"{}"), **headers), 415, "content_type")
 
 
 @pytest.mark.parametrize("size", [bodies.MOST_BYTES, 3_000_000])
@@ -172,6 +180,19 @@ def test_a_limit_says_when_to_come_again(partner: Partner, settings: Settings) -
     assert errors(answers[10]) == {None: "limit"}
     assert int(answers[10].headers["Retry-After"]) > 0
     assert Account.objects.count() == 10
+
+
+def test_an_unusual_number_of_sign_ups_by_one_key_is_held_for_staff(
+    partner: Partner, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ABUSE_PROTECTION = True
+    monkeypatch.setattr(burst, "NEVER_ABNORMAL", 12)
+    monkeypatch.setattr(visits, "KEPT", 0.0)
+
+    answers = [partner.sign_up(username=f"anna.{number}", email=f"anna@{number}.example.com") for number in range(14)]
+
+    assert [answer.json()["state"] for answer in answers] == ["queued"] * 12 + ["held"] * 2
+    assert {answer.status_code for answer in answers} == {202}
 
 
 def test_what_was_sent_before_is_answered_even_at_the_limit(partner: Partner, settings: Settings) -> None:
