@@ -1,4 +1,4 @@
-"""Backups: one file with everything that the database holds, written while everything works on, and read back.
+"""Backups: one file with everything in the database, written while the installation keeps running, and read back.
 
 SQLite's is a database file, PostgreSQL's an archive of pg_dump. Either needs SEALING_KEYS to be of use.
 """
@@ -60,7 +60,7 @@ def read(path: Path) -> None:
         _run("pg_restore", *options, f"--dbname={connection.settings_dict['NAME']}", str(path))
 
 
-def distrust() -> None:
+def mark_as_restored() -> None:
     """Stop sending, and note that what waits to be sent may have been sent since the backup.
 
     Because of the note, an account whose username turns out to be in use is looked for before its customer is asked.

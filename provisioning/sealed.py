@@ -43,7 +43,7 @@ class Sealed:
             raise CannotOpen(LOST) from None
 
     def again(self) -> Sealed:
-        """Return the secret sealed with the first key: this, if it is so already. Raises CannotOpen if no key fits."""
+        """Return the secret sealed with the first key: itself if it already is. Raises CannotOpen if no key fits."""
         try:
             Fernet(settings.SEALING_KEYS[0]).decrypt(self.ciphertext.encode())
             return self

@@ -32,8 +32,6 @@ from signup.brand.models import brand_at
 from signup.doctor import Level
 from signup.models import Diagnosis, Mail, SentMail
 
-admin.site.unregister(Account)
-
 
 class NamedBrandFilter(BrandFilter):
     """Brands, by name; host names tell apart those with the same name."""

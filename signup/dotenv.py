@@ -45,5 +45,5 @@ def _problem(line: str) -> str:
     if re.fullmatch(r"(?:export )?\w+=\s*", line):
         return ""
     if named := re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", line):
-        return f"{named[1]} has blanks around it or its =. Remove them."
+        return f"{named[1]} has spaces around it or its =. Remove them."
     return "This is not a setting. Write NAME=value, on one line."

@@ -45,7 +45,7 @@ def fill_in(request: HttpRequest) -> Mapping[str, Any]:
     return filled_in
 
 
-def settle(request: HttpRequest, form: SignupForm) -> None:
+def keep_or_ask_again(request: HttpRequest, form: SignupForm) -> None:
     """Before a form is shown again, keep its password if possible; otherwise, ask for it again."""
     if not _is_lost(form):
         return

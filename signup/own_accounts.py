@@ -12,7 +12,7 @@ OWN = "accounts"
 """The session key for the references of a browser's accounts."""
 
 
-def claim(request: HttpRequest, account: Account) -> None:
+def add(request: HttpRequest, account: Account) -> None:
     """Make the account this browser's own, under a new session key (against session fixation)."""
     reference = str(account.reference)
     request.session[OWN] = [*(own for own in _references(request) if own != reference), reference]
@@ -20,11 +20,11 @@ def claim(request: HttpRequest, account: Account) -> None:
 
 
 def need_a_session(request: HttpRequest) -> bool:
-    """Whether this browser has no session yet, so that `claim` stores a new one."""
+    """Whether this browser has no session yet, so that `add` stores a new one."""
     return not (_references(request) or request.session.session_key)
 
 
-def are_there(request: HttpRequest) -> bool:
+def has_any(request: HttpRequest) -> bool:
     """Whether this browser has any. Most browsers that send the form have none, and then no query is needed."""
     return bool(_references(request))
 

@@ -101,7 +101,7 @@ if DATABASES["default"]["ENGINE"].endswith("postgresql"):
         "tcp_user_timeout": 20_000,
     } | DATABASES["default"].get("OPTIONS", {})
 STATEMENT_TIMEOUT = 15.0
-"""Seconds that a statement of the web server or a worker may take on PostgreSQL, or about that wait for a lock."""
+"""Seconds that a statement of the web server or a worker may take on PostgreSQL; to wait for a lock, 60% of them."""
 
 _MEMORY = "django.core.cache.backends.locmem.LocMemCache"
 CACHES = {

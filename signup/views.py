@@ -109,7 +109,7 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
 
 def _sent_before(request: HttpRequest, form: SignupForm, proof: Proof) -> Account | None:
     """Return the account that this browser signed up before. With single sign-on, the proof identifies it instead."""
-    if proof.idp_provider_id or not own_accounts.are_there(request):
+    if proof.idp_provider_id or not own_accounts.has_any(request):
         return None
     if sent_before := resubmission.sent_before(request, form):
         return sent_before
@@ -172,7 +172,7 @@ def language(request: HttpRequest) -> HttpResponse:
 def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
     account = own_accounts.find(request, reference)
     if account is None:
-        return render(request, "signup/not_yours.html", status=404)
+        return render(request, "signup/unavailable.html", status=404)
     chosen = _choose_language(request) if "language" in request.POST else None
     form = correction(request, account)
     if chosen:
@@ -302,5 +302,5 @@ def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | 
     """Make the account this browser's own, and redirect to its page unless there is another response."""
     kept_password.forget(request)
     single_sign_on.forget_values(request)
-    own_accounts.claim(request, account)
+    own_accounts.add(request, account)
     return response or redirect("progress", account.reference)

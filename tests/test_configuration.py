@@ -130,7 +130,7 @@ def test_a_line_that_would_be_misread_is_reported_without_its_value(checkout: Ch
     told = checkout.run("manage.py", "check").stderr
 
     for line in (2, 3, 4):
-        assert f".env, line {line}: CONSTANT_CONTACT_PASSWORD has blanks around" in told
+        assert f".env, line {line}: CONSTANT_CONTACT_PASSWORD has spaces around" in told
     for line in (5, 6):
         assert f".env, line {line}: This is not a setting." in told
     for name in ("DATABASE_URL", "EMAIL_URL"):

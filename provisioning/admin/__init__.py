@@ -6,7 +6,7 @@ Nothing here writes a state. Staff actions call `provisioning.services`.
 from provisioning.admin.accounts import AccountAdmin
 from provisioning.admin.audit import AuditAdmin
 from provisioning.admin.endpoints import DeliveryAdmin, EndpointAdmin
-from provisioning.admin.operations import GatewayAdmin, WorkerAdmin
+from provisioning.admin.operations import GatewayAdmin, ListEntryAdmin, ListPassAdmin, WorkerAdmin
 from provisioning.admin.staff import RoleAdmin, SecondFactorAdmin, StaffAdmin
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "DeliveryAdmin",
     "EndpointAdmin",
     "GatewayAdmin",
+    "ListEntryAdmin",
+    "ListPassAdmin",
     "RoleAdmin",
     "SecondFactorAdmin",
     "StaffAdmin",

@@ -44,9 +44,11 @@ from provisioning.templatetags.times import ago, duration, exact
 State = Account.State
 
 
-@admin.register(Account)
 class AccountAdmin(ReadOnly, ModelAdmin):
-    """Accounts, read-only. Only actions change them, by calling `services`."""
+    """Accounts, read-only. Only actions change them, by calling `services`.
+
+    `signup.admin` adds the customer's side, and registers it.
+    """
 
     list_display = USUAL
     list_display_links = ("customer",)

@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from provisioning import services
 from provisioning.admin.actions import Action
-from provisioning.admin.meanwhile import tell_meanwhile, tell_unchanged
+from provisioning.admin.conflicts import report_conflict, report_unchanged
 from provisioning.admin_site import ask_for_proof
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
@@ -62,7 +62,7 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
             raise MovedMeanwhile
         done = action.carry_out(account, request, form.cleaned_data)
     except (IllegalMove, MovedMeanwhile):
-        tell_meanwhile(request, account)
+        report_conflict(request, account)
     else:
         messages.success(request, f"{account}: {done}.")
     return redirect("admin:provisioning_account_change", pk)
@@ -95,7 +95,7 @@ def carry_out_each(request: HttpRequest, accounts: list[Account], action: Action
     if done := len(accounts) - len(left):
         messages.success(request, f"{action.done}: {done} account{pluralize(done)}.")
     if left:
-        tell_unchanged(request, left, len(accounts))
+        report_unchanged(request, left, len(accounts))
 
 
 def _done(account: Account, request: HttpRequest, action: Action, values: Mapping[str, Any]) -> bool:
@@ -113,7 +113,7 @@ def _ask(
     """Ask for confirmation for the chosen accounts that the action applies to; if there are none, go back."""
     accounts = [account for account in chosen if action.is_for(account)]
     if left := [account for account in chosen if account not in accounts]:
-        tell_unchanged(request, left, len(chosen), "changes" if accounts else "changed")
+        report_unchanged(request, left, len(chosen), "changes" if accounts else "changed")
     if not accounts:
         return redirect(back)
     original = accounts[0] if "seen" in fields else None

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import rules, services
 from provisioning.admin.action_views import page, require_permissions, stamp
-from provisioning.admin.meanwhile import tell_meanwhile
+from provisioning.admin.conflicts import report_conflict
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
@@ -54,7 +54,7 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(Account, pk=pk)
     back = redirect("admin:provisioning_account_change", pk)
     if account.state != Account.State.REJECTED:
-        tell_meanwhile(request, account)
+        report_conflict(request, account)
         return back
     form = CorrectionForm(account, services.refused(account), request.POST or None)
     if form.is_valid():
@@ -63,7 +63,7 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
         except ValidationError as problems:
             form.add_error(None, problems)
         except (IllegalMove, MovedMeanwhile):
-            tell_meanwhile(request, account)
+            report_conflict(request, account)
             return back
         else:
             messages.success(request, f"{account}: Corrected and queued for retry.")

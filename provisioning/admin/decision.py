@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import services
 from provisioning.admin.action_views import page, require_permissions, stamp
-from provisioning.admin.meanwhile import tell_meanwhile
+from provisioning.admin.conflicts import report_conflict
 from provisioning.admin_site import record
 from provisioning.mirror import matching, passes
 from provisioning.models import Account, IllegalMove, ListEntry, MovedMeanwhile
@@ -41,7 +41,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(Account, pk=pk)
     back = redirect("admin:provisioning_account_change", pk)
     if account.state != Account.State.UNCONFIRMED:
-        tell_meanwhile(request, account)
+        report_conflict(request, account)
         return back
     related = list(matching.related(account))
     owners = {each.account_id: each for each in Account.objects.filter(account_id__in=[e.account_id for e in related])}
@@ -51,7 +51,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         try:
             done = _decide(request, account, form, free)
         except (IllegalMove, MovedMeanwhile):
-            tell_meanwhile(request, account)
+            report_conflict(request, account)
         else:
             messages.success(request, f"{account}: {done}.")
         return back

@@ -62,7 +62,7 @@ REFUSED_STATES = (Account.State.REJECTED, Account.State.CLOSED)
 LABELS = SENT | {"refused": "Refused by Constant Contact"} | attribution.NAMES
 
 FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")  # noqa: RUF001
-"""Where a spreadsheet can take a text for a formula: https://owasp.org/www-community/attacks/CSV_Injection
+"""Where a spreadsheet can mistake a text for a formula: https://owasp.org/www-community/attacks/CSV_Injection
 
 Not only at its beginning: where the list separator is a semicolon, as in French and Spanish, Excel splits there, and
 at the end of a line, even within quotes.
@@ -197,7 +197,7 @@ FORMATS = {"csv": ("text/csv; charset=utf-8", accounts_as_csv), "json": ("applic
 
 
 def _cell(value: object) -> str:
-    """Return the text for a value. None starts a formula, and a phone number is still one that can be dialed."""
+    """Return the text for a value. No text starts a formula, and phone numbers can still be dialed."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):

@@ -16,7 +16,7 @@ from provisioning.admin.actions import ACTIONS, Action, DeclineForm
 from provisioning.models import Account, AccountQuerySet
 
 MOST_SHOWN = 10
-"""Of the accounts that the buttons are for, the oldest are shown."""
+"""How many of the accounts that the buttons are for are shown, oldest first."""
 
 
 def held(request: HttpRequest) -> HttpResponse:

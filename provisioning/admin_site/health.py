@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 
 from provisioning import gateway
 from provisioning.mirror import passes
-from provisioning.models import ListPass, Worker
+from provisioning.models import Worker
 
 PERMISSION = "provisioning.view_gateway"
 SHOWN = {
@@ -38,7 +38,7 @@ SECRETS = (
     "OIDC_CLIENT_SECRET",
     "SIGNUP_LINK_KEY",
 )
-"""Settings of which only is shown whether they are set."""
+"""Settings for which the page shows only whether they are set."""
 
 
 def health(request: HttpRequest) -> HttpResponse:
@@ -50,7 +50,7 @@ def health(request: HttpRequest) -> HttpResponse:
         "calls": gateway.calls_today(),
         "workers": Worker.objects.alive().order_by("name"),
         "complete": passes.newest_complete(),
-        "reading": ListPass.objects.filter(outcome="").first(),
+        "reading": passes.in_progress(),
         "unread": passes.problem(),
         "quota": settings.CONSTANT_CONTACT_DAILY_QUOTA,
         "database": connection.display_name,

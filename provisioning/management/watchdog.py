@@ -1,4 +1,4 @@
-"""A watchdog that ends this process if it hangs: restarted, it works again, and others take over what it claimed.
+"""A watchdog that ends this process if it hangs. A service manager restarts it, and others take over its claims.
 
 It is Python's `faulthandler`, whose timer works even if no other thread runs. It writes to stderr where each thread
 was, without any values.

@@ -139,11 +139,11 @@ def _verdict(
 
     `is_provable` means that a complete pass ended before our call, so it would have shown an older account.
     """
-    is_elder = entry.first_seen_at <= since
+    was_listed_before = entry.first_seen_at <= since
     has_name = names() != Gateway.ListNames.ORGANIZATION and entry.username_key == name_key(account.username)
     has_organization = entry.organization_key == organization_key(account.organization_name)
     has_username = has_name and names() == Gateway.ListNames.USERNAME
-    if is_attached or is_elder:
+    if is_attached or was_listed_before:
         return Verdict.OTHERS if has_username else None
     if not has_name and not names():
         return None

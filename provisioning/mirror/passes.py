@@ -39,7 +39,7 @@ class PassLost(Exception):
 
 def is_page_due() -> bool:
     """Whether to read a page now, of the current pass or of a new one."""
-    current = ListPass.objects.filter(outcome="").first()
+    current = in_progress()
     if current is None:
         return _is_pass_due() and _is_in_budget()
     is_free = ListPass.objects.filter(pk=current.pk, due_at__lte=Now()).exists()
@@ -128,6 +128,11 @@ def discard_impossible_times() -> None:
     if future.update(**failed, started_at=Now(), ended_at=Now()):
         log.warning("clock went back: the list is read again")
     ListPass.objects.filter(outcome="", due_at__gt=Now() + gateway.MAX_PAUSE).update(due_at=Now())
+
+
+def in_progress() -> ListPass | None:
+    """Return the pass that is being read now, if any."""
+    return ListPass.objects.filter(outcome="").first()
 
 
 def newest_complete() -> ListPass | None:

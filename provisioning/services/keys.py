@@ -58,9 +58,9 @@ def _is_lost(secret: Sealed) -> bool:
 
 
 def reseal() -> tuple[int, int]:
-    """Seal every stored secret with the first of SEALING_KEYS, row by row, while everything else works on.
+    """Seal every stored secret with the first of SEALING_KEYS, row by row, while everything else keeps running.
 
-    What is sealed with it already is left alone, so an interrupted run can be continued. Returns how many were sealed
+    Secrets that already are stay as they are, so an interrupted run can be continued. Returns how many were sealed
     again, and how many were left because none of the keys opens them.
     """
     resealed = lost = 0

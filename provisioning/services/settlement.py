@@ -178,14 +178,14 @@ def _settle_look_up(account: Account, list_pass: ListPass, finding: Finding | No
         with transaction.atomic():
             match finding:
                 case Finding(Verdict.OURS, entry):
-                    _note(account, list_pass, Outcome.FOUND, entry)
+                    _record_look_up(account, list_pass, Outcome.FOUND, entry)
                     settled_by = Account.SettledBy.LIST
                     account.move(State.CREATED, account_id=entry.account_id, settled_by=settled_by)
                 case Finding(Verdict.OTHERS, entry):
-                    _note(account, list_pass, Outcome.OTHERS, entry)
+                    _record_look_up(account, list_pass, Outcome.OTHERS, entry)
                     account.move(State.REJECTED, due_in=CORRECTION_TIME)
                 case Finding(Verdict.DIFFERS, entry):
-                    _note(account, list_pass, Outcome.DIFFERS, entry)
+                    _record_look_up(account, list_pass, Outcome.DIFFERS, entry)
                     _ask_staff(account)
                 case _:
                     _settle_absence(account, list_pass)
@@ -197,7 +197,7 @@ def _settle_absence(account: Account, list_pass: ListPass) -> None:
     """Handle an account that is not in the list: send it again, look again, or ask staff."""
     last = account.attempts.filter(kind=Kind.CREATE).last()
     proves = passes.is_calibrated()
-    _note(account, list_pass, Outcome.ABSENT if proves else Outcome.UNKNOWN)
+    _record_look_up(account, list_pass, Outcome.ABSENT if proves else Outcome.UNKNOWN)
     may_be_late = not proves or (last and last.outcome == Outcome.TAKEN)
     if may_be_late and last and last.started_at <= gateway.now() - LOOK_UP_TIME:
         _ask_staff(account)
@@ -222,7 +222,7 @@ def _log_needs_staff(account: Account) -> None:
     log.error("account needs staff reference=%s", account.reference)
 
 
-def _note(account: Account, list_pass: ListPass, outcome: str, entry: ListEntry | None = None) -> None:
+def _record_look_up(account: Account, list_pass: ListPass, outcome: str, entry: ListEntry | None = None) -> None:
     """Record the evidence of a look-up."""
     listed = f"Listed with the organization {entry.organization_name!r}, ID {entry.account_id}" if entry else ""
     if outcome == Outcome.UNKNOWN:

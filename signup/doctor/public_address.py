@@ -1,6 +1,6 @@
-"""The check of the reverse proxy: a request through the public address tells how it arrives here.
+"""The check of the reverse proxy: a request through the public address shows how requests arrive here.
 
-The page answers how it saw the request (`reflect`) only to a token that it has signed itself a minute ago.
+The page (`reflect`) says how it saw a request only if the request has a token that it signed within the last minute.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Carried(SessionStore):
             return
         self.save()
         while self.session_key and len(self.session_key) > LARGEST and (names := list(self.keys())):
-            del self[names[0]]  # The oldest. No browser needs as much as doesn't fit.
+            del self[names[0]]  # The oldest. No form needs as much as this.
             self.save()
         secure = settings.SESSION_COOKIE_SECURE
         options = {"secure": secure, "httponly": True, "samesite": "Lax"}

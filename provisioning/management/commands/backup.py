@@ -1,4 +1,4 @@
-"""`manage.py backup`: write a backup while everything works on."""
+"""`manage.py backup`: write a backup while the installation keeps running."""
 
 from __future__ import annotations
 

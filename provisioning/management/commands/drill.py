@@ -1,4 +1,4 @@
-"""`manage.py drill`: practice on a copy what must not fail when it matters."""
+"""`manage.py drill`: practice, on a copy, what must not fail in an emergency."""
 
 from __future__ import annotations
 

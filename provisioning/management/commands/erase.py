@@ -1,3 +1,5 @@
+"""`manage.py erase`: erase a customer's personal data."""
+
 from argparse import ArgumentParser
 from typing import Any
 from uuid import UUID

@@ -1,3 +1,5 @@
+"""`manage.py purge`: erase the personal data of old accounts."""
+
 from argparse import ArgumentParser
 from typing import Any
 

@@ -46,6 +46,6 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         call_command("migrate", verbosity=0)
         Worker.objects.all().delete()
-        backups.distrust()
+        backups.mark_as_restored()
         call_command("check_keys", stdout=self.stdout)
         self.stdout.write("Restored. Sending is stopped. Before you resume it, check what docs/operations.md lists.")

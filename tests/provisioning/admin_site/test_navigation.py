@@ -54,7 +54,7 @@ def test_a_list_has_the_same_name_as_in_the_navigation(admin_client: Client, pat
 def test_the_header_shows_the_brand_of_the_host(admin_client: Client) -> None:
     Brand.objects.create(name="Harbor Marketing", color="#0b7a75")
     page = admin_client.get("/admin/").content.decode()
-    assert "Harbor Marketing</a>" in page
+    assert "Harbor Marketing</span></a>" in page
     assert "--accent:#0b7a75;" in page
 
 

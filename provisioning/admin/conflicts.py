@@ -19,14 +19,14 @@ LATELY = timedelta(days=1)
 """Older actions can't be the reason why an account has changed since its page or list was opened."""
 
 
-def tell_unchanged(request: HttpRequest, left: Collection[Account], chosen: int, verb: str = "changed") -> None:
+def report_unchanged(request: HttpRequest, left: Collection[Account], chosen: int, verb: str = "changed") -> None:
     """Tell staff that nothing changed for the accounts `left`, of `chosen` in all, and why, grouped by reason."""
     groups = Counter(_what_happened(left))
     parts = "; ".join(f"{count} {pluralize(count, 'is,are')} {what}" for what, count in groups.most_common())
     messages.warning(request, f"Nothing {verb} for {len(left)} of {chosen} account{pluralize(chosen)}: {parts}.")
 
 
-def tell_meanwhile(request: HttpRequest, account: Account) -> None:
+def report_conflict(request: HttpRequest, account: Account) -> None:
     """Tell staff that an account has changed since its page was opened, and who changed it."""
     account.refresh_from_db()
     [now] = _what_happened([account])
