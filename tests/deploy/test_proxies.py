@@ -16,10 +16,12 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from django.contrib.messages.storage.cookie import CookieStorage
 
 from signup import abuse
 from signup.abuse import LIMITS
 from signup.doctor import Level, public_address
+from signup.single_sign_on.carried import LARGEST
 from tests.browser.installation import Installation
 from tests.certificates import HOST
 from tests.deploy.proxy import Proxy
@@ -36,6 +38,10 @@ FORGED = {
     "X_Forwarded_For": "198.51.100.67",
     "X-Request-ID": "198.51.100.68",
 }
+
+
+LARGE_COOKIES = {"__Host-carried": LARGEST, "__Host-messages": CookieStorage.max_cookie_size, "others": 1000}
+"""All that one response of ours may set, with their sizes."""
 
 
 class Upstream:
@@ -56,6 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
         names = {name.lower() for name in self.headers}
         self.seen.append({name: self.headers.get_all(name, []) for name in names})
         self.send_response(204)
+        if self.path == "/cookies":
+            for name, size in LARGE_COOKIES.items():
+                self.send_header("Set-Cookie", f"{name}={'x' * size}; Secure; HttpOnly")
         self.end_headers()
 
     do_GET = do_POST  # noqa: N815
@@ -111,6 +120,14 @@ def test_forwarded_headers_from_visitors_are_replaced(proxy: Proxy, upstream: Up
     assert seen["x-forwarded-proto"] == ["https"]
     assert seen["host"] == [HOST]
     assert not [values for values in seen.values() if any("198.51.100" in value for value in values)]
+
+
+def test_all_our_cookies_get_through_together(proxy: Proxy) -> None:
+    """The buffers for headers must hold them, or the visitor gets a 502."""
+    answer = ask(proxy, "/cookies")
+
+    assert answer.status == 204
+    assert len(answer.headers.get_all("Set-Cookie", [])) == len(LARGE_COOKIES)
 
 
 def test_a_request_arrives_only_once_it_is_whole(proxy: Proxy, upstream: Upstream) -> None:
