@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 else:
     EndpointModelForm = forms.ModelForm
 
+MAY_SEND_PERSONAL_FIELDS = "provisioning.export_account"
+"""An endpoint with personal fields is an export of all new sign-ups, so it needs that permission too."""
 SWITCH_ON_FIRST = "Nothing was sent. Switch the endpoint on first."
 
 
@@ -86,7 +88,14 @@ class EndpointAdmin(ProofRequired, ModelAdmin):
         return ("name", "address", "wanted", "host", "has_personal_fields", "status")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
-        return ("address", "wanted", "status")
+        may = request.user.has_perm(MAY_SEND_PERSONAL_FIELDS)
+        return ("address", "wanted", "status", *(() if may else ("has_personal_fields",)))
+
+    def has_change_permission(self, request: HttpRequest, obj: Endpoint | None = None) -> bool:
+        """Whether staff may change an endpoint, also where its personal fields go if it gets any."""
+        is_export = obj is not None and obj.has_personal_fields
+        may = not is_export or request.user.has_perm(MAY_SEND_PERSONAL_FIELDS)
+        return may and super().has_change_permission(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         if not change:

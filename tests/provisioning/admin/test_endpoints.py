@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -52,6 +53,36 @@ def age_proof(client: Client) -> None:
     session = client.session
     session[PROVEN] -= 601
     session.save()
+
+
+class TestSomebodyWhoMayNotExport:
+    """Somebody in a group of the partner's own, for endpoints only."""
+
+    @pytest.fixture
+    def keeper(self, db: None, client: Client) -> Client:
+        user = User.objects.create_user("ben", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=["add_endpoint", "change_endpoint"]))
+        client.force_login(user)
+        return client
+
+    def test_adds_endpoints_without_personal_fields(self, keeper: Client) -> None:
+        keeper.post(ADD, ENTERED | {"has_personal_fields": "on"})
+        assert not Endpoint.objects.get().has_personal_fields
+
+    def test_cannot_give_an_endpoint_personal_fields(self, keeper: Client, crm: Endpoint) -> None:
+        entered = ENTERED | {"name": "Shop", "has_personal_fields": "on"}
+        keeper.post(page("endpoint_change", crm), entered)
+        crm.refresh_from_db()
+        assert (crm.name, crm.has_personal_fields) == ("Shop", False)
+
+    def test_cannot_lead_personal_fields_elsewhere(self, keeper: Client, crm: Endpoint) -> None:
+        Endpoint.objects.update(has_personal_fields=True)
+        elsewhere = ENTERED | {"url": "https://elsewhere.example.com/", "has_personal_fields": "on"}
+        assert keeper.post(page("endpoint_change", crm), elsewhere).status_code == 403
+        for view in ("switch", "test"):
+            assert keeper.post(page(f"endpoint_{view}", crm)).status_code == 403
+        crm.refresh_from_db()
+        assert (crm.url, crm.is_on) == (URL, True)
 
 
 class TestAnEndpoint:
