@@ -209,7 +209,7 @@ class CorrectionForm(PropertiesForm):
         names = [name for name in rules.CUSTOMER_PROPERTIES if name in refused]
         if "country_code" in refused and "state_code" not in refused:
             names.insert(names.index("country_code") + 1, "state_code")
-        kept = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES if name != "password"}
+        kept = {name: getattr(account, name) for name in rules.SHOWN_PROPERTIES}
         super().__init__(
             names, kept if data is None else data, single_sign_on=bool(account.idp_provider_id), known=kept
         )
@@ -243,7 +243,7 @@ class ChangeForm(PropertiesForm):
         names: Iterable[str] = (),
         with_password: bool = False,
     ) -> None:
-        kept = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES if name != "password"}
+        kept = {name: getattr(account, name) for name in rules.SHOWN_PROPERTIES}
         shown = [*kept, *(["password"] if with_password else [])]
         super().__init__(
             names or [name for name in rules.CUSTOMER_PROPERTIES if name in shown],

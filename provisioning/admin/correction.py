@@ -15,8 +15,6 @@ from provisioning.admin.action_views import page, require_permissions, stamp
 from provisioning.admin.conflicts import report_conflict
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
-CORRECTABLE = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
-"""Without the password, which staff neither see nor choose."""
 PARTNERS = "partner_account_id"
 """For accounts that have their own."""
 
@@ -27,7 +25,7 @@ class CorrectionForm(forms.Form):
     seen = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, account: Account, refused: dict[str, str], data: Any = None) -> None:
-        correctable = (*CORRECTABLE, *([PARTNERS] if account.partner_account_id else []))
+        correctable = (*rules.SHOWN_PROPERTIES, *([PARTNERS] if account.partner_account_id else []))
         now = {name: getattr(account, name) for name in correctable}
         super().__init__(data, initial=now | {"seen": stamp(account)})
         self.refused = refused

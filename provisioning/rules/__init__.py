@@ -7,7 +7,7 @@ in `document`, so they cannot disagree. Names, limits and reasons are those of t
 """
 
 from provisioning.rules.account import TEST_DOMAIN, Cleaned, active, asked, clean
-from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES
+from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, SHOWN_PROPERTIES
 from provisioning.rules.mailboxes import likely as likely_email
 from provisioning.rules.mailboxes import mailbox
 from provisioning.rules.passwords import is_weak
@@ -18,6 +18,7 @@ __all__ = [
     "APIS",
     "CUSTOMER_PROPERTIES",
     "RULES",
+    "SHOWN_PROPERTIES",
     "TEST_DOMAIN",
     "Choices",
     "Cleaned",

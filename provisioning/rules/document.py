@@ -172,3 +172,6 @@ WITH_KOSOVO = replace(RULES["country_code"], choices=country_choices_with_kosovo
 
 CUSTOMER_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER)
 """The properties that the customer enters, in the order of the form; the partner supplies all others."""
+
+SHOWN_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER if not rule.is_secret)
+"""Those of them that may be shown, corrected by staff, and exported: all but the password."""

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from provisioning.audit import MASKED
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry, MovedMeanwhile
+from provisioning.rules import RULES, SHOWN_PROPERTIES
 from provisioning.sealed import NOTHING
 from provisioning.services.staff import may_exist
 from provisioning.services.workers import expire
@@ -24,6 +25,12 @@ State = Account.State
 
 ERASABLE = frozenset(State) - {State.SENDING}
 """All but `sending`: a call for such an account may be in flight."""
+PERSONAL = {*SHOWN_PROPERTIES, "idp_provider_id", "partner_account_id"} - {
+    "organization_name",
+    "username",
+    "country_code",
+}
+"""The properties that are emptied. Two others are replaced, and the country is kept, for statistics."""
 AT_ONCE = 25
 """How many accounts one round handles, so that a worker's chores stay short."""
 
@@ -40,26 +47,14 @@ def erase(account: Account) -> None:
     with transaction.atomic():
         if account.state not in Account.FINAL:
             account.move(State.CLOSED)
-        names = (
-            "website",
-            "state_code",
-            "first_name",
-            "last_name",
-            "email",
-            "phone",
-            "idp_provider_id",
-            "partner_account_id",
-            "decline_note",
-        )
-        blank = dict.fromkeys(names, "")
         gone = Account.objects.filter(pk=account.pk, state__in=Account.FINAL, erased_at__isnull=True).update(
             erased_at=Now(),
+            **{name: RULES[name].kind() for name in PERSONAL},
             organization_name="Erased",
             username=f"erased-{account.reference}",
-            gdpr_opt_out=False,
+            decline_note="",
             oauth2_token=NOTHING,
             attribution={},
-            **blank,
         )
         if not gone:
             raise MovedMeanwhile(f"{account.reference} was erased meanwhile")

@@ -12,8 +12,6 @@ from provisioning.models import Account
 from signup import refusals, usernames
 
 State = Account.State
-SHOWN = tuple(name for name in rules.CUSTOMER_PROPERTIES if not rules.RULES[name].is_secret)
-"""The customer's properties that are shown; null once they are erased."""
 TIMES = ("submitted_at", "state_changed_at", "created_at", "erased_at")
 
 
@@ -29,7 +27,7 @@ def of(account: Account) -> dict[str, Any]:
         "host": account.host,
         "language": account.language,
         **{name: _iso(account, name) for name in TIMES},
-        **{name: None if is_erased else getattr(account, name) for name in SHOWN},
+        **{name: None if is_erased else getattr(account, name) for name in rules.SHOWN_PROPERTIES},
         "idp_provider_id": account.idp_provider_id or None,
         "partner_account_id": account.partner_account_id or None,
         "attribution": account.attribution,
@@ -72,7 +70,7 @@ def _declined(account: Account) -> dict[str, str] | None:
 
 
 def _named(account: Account) -> dict[str, object]:
-    return {name: getattr(account, name) for name in SHOWN}
+    return {name: getattr(account, name) for name in rules.SHOWN_PROPERTIES}
 
 
 def _iso(account: Account, name: str) -> str | None:

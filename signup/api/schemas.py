@@ -119,7 +119,7 @@ def _signup() -> Schema:
         "host": text | {"description": "The host name of the brand that the customer sees."},
         "language": text,
         **dict.fromkeys(representation.TIMES, time),
-        **{name: _shown(rules.RULES[name]) for name in representation.SHOWN},
+        **{name: _shown(rules.RULES[name]) for name in rules.SHOWN_PROPERTIES},
         "idp_provider_id": maybe,
         "partner_account_id": maybe,
         "attribution": _attribution(),

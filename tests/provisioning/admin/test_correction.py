@@ -5,7 +5,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from provisioning.admin.correction import CORRECTABLE
+from provisioning import rules
 from provisioning.audit import AuditEntry
 from provisioning.models import Account, Attempt
 from provisioning.sealed import Sealed
@@ -17,7 +17,7 @@ AsRole = Callable[[str], Client]
 
 def correct(client: Client, account: Account, **values: str) -> Any:
     """Send the correction page like a browser: every field unchanged, except for `values`."""
-    fields = {name: getattr(account, name) for name in CORRECTABLE if name != "gdpr_opt_out"}
+    fields = {name: getattr(account, name) for name in rules.SHOWN_PROPERTIES if name != "gdpr_opt_out"}
     seen = {"seen": account.state_changed_at.isoformat()}
     return client.post(
         reverse("admin:provisioning_account_correct", args=[account.pk]), fields | seen | values, follow=True

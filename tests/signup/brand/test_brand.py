@@ -222,7 +222,10 @@ class TestTheLogo:
         ("logo", "image"),
         [
             (SVG, 'width="240" height="40" alt="Alder &amp; Co"></span>'),
-            (svg(attributes='viewBox="0 0 32 32"'), 'width="40" height="40" alt="">Alder &amp; Co</span>'),
+            (
+                svg(attributes='viewBox="0 0 32 32"'),
+                'width="40" height="40" alt=""><span class="name">Alder &amp; Co</span>',
+            ),
         ],
         ids=["that spells the name", "that is a mere emblem"],
     )
