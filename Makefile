@@ -67,6 +67,7 @@ UNTRANSLATED = provisioning/admin/* provisioning/admin_site/* provisioning/manag
 	provisioning/search/* signup/admin.py signup/brand/* signup/single_sign_on/staff.py templates/admin/* tests/*
 messages: .venv/run  ## collect customers' texts into the translation catalogs, and compile them (needs GNU gettext)
 	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")
+	perl -ni -e 'print unless /^"(POT-Creation-Date|Report-Msgid-Bugs-To):/' */locale/*/LC_MESSAGES/django.po  # These change each time.
 	$(BIN)/python manage.py compilemessages -i .venv
 
 DIST = dist

@@ -4,33 +4,15 @@ import provisioning.sealed
 import uuid
 from django.db import migrations, models
 
+from provisioning.roles import ADMINISTRATOR, ALL, OPERATOR, grant
 
-PERMISSIONS = {
-    "endpoint": {
-        "add": "Can add endpoint",
-        "change": "Can change endpoint",
-        "delete": "Can delete endpoint",
-        "view": "Can view endpoint",
-        "reveal_secret": "Can see the signing secrets of endpoints",
-    },
-    "delivery": {"view": "Can view delivery", "replay": "Can send deliveries again"},
+
+ENDPOINT = {
+    "add_endpoint": "Can add endpoint",
+    "change_endpoint": "Can change endpoint",
+    "delete_endpoint": "Can delete endpoint",
+    "reveal_secret_endpoint": "Can see the signing secrets of endpoints",
 }
-ROLES = {"view": ("Viewer", "Operator", "Administrator"), "replay": ("Operator", "Administrator")}
-
-
-def permit(apps, schema_editor):
-    # Django creates permissions only after all migrations.
-    for model, permissions in PERMISSIONS.items():
-        kind, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
-            app_label="provisioning", model=model
-        )
-        for verb, name in permissions.items():
-            permission, _ = apps.get_model("auth", "Permission").objects.get_or_create(
-                content_type=kind, codename=f"{verb}_{model}", defaults={"name": name}
-            )
-            roles = ROLES.get(verb, ("Administrator",))
-            for group in apps.get_model("auth", "Group").objects.filter(name__in=roles):
-                group.permissions.add(permission)
 
 
 class Migration(migrations.Migration):
@@ -146,5 +128,8 @@ class Migration(migrations.Migration):
             model_name='delivery',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('due_at__isnull', False), ('state', 'waiting')), models.Q(models.Q(('state', 'waiting'), _negated=True), ('due_at', None)), _connector='OR'), name='delivery_waiting_is_due'),
         ),
-        migrations.RunPython(permit, migrations.RunPython.noop),
+        grant("provisioning.endpoint", ENDPOINT, (ADMINISTRATOR,)),
+        grant("provisioning.endpoint", {"view_endpoint": "Can view endpoint"}, ALL),
+        grant("provisioning.delivery", {"view_delivery": "Can view delivery"}, ALL),
+        grant("provisioning.delivery", {"replay_delivery": "Can send deliveries again"}, (OPERATOR, ADMINISTRATOR)),
     ]

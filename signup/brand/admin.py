@@ -25,7 +25,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from provisioning.admin.readonly import ModelAdmin
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
 from signup.brand.logo import BOX, MOST_BYTES, NO_LOGO, read
-from signup.brand.models import LOGOS, Brand
+from signup.brand.models import LOGOS, Brand, in_each_language
 from signup.form_page import context
 from signup.forms import SignupForm
 
@@ -102,20 +102,7 @@ class BrandAdmin(ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "host")}),
         ("Look", {"fields": ("file", "dark_file", "color", "swatches")}),
-        (
-            "Texts",
-            {
-                "fields": (
-                    "headline",
-                    "headline_fr",
-                    "headline_es",
-                    "selling_points",
-                    "selling_points_fr",
-                    "selling_points_es",
-                    "trial_days",
-                )
-            },
-        ),
+        ("Texts", {"fields": (*in_each_language("headline"), *in_each_language("selling_points"), "trial_days")}),
         ("Billing", {"fields": ("billing_locale",)}),
         (
             "Links and email",

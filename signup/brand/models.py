@@ -22,6 +22,11 @@ LOGOS = ("logo", "dark_logo")
 FALLBACK = "If empty, the general text is used."
 
 
+def in_each_language(name: str) -> list[str]:
+    """Return the names of a text's columns: the general one, and one for each language but English."""
+    return [name, *(f"{name}_{code}" for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE)]
+
+
 def is_served(host: str) -> None:
     """Raise ValidationError unless this is a host name, without a port, that this installation answers to."""
     domain, port = split_domain_port(host)

@@ -7,18 +7,9 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
-CODENAMES = ["add_apikey", "change_apikey", "view_apikey"]
+from provisioning.roles import ADMINISTRATOR, grant
 
-
-def permit(apps, schema_editor):
-    # Django creates permissions only after all migrations.
-    kind, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(app_label="signup", model="apikey")
-    for codename in CODENAMES:
-        permission, _ = apps.get_model("auth", "Permission").objects.get_or_create(
-            content_type=kind, codename=codename, defaults={"name": f"Can {codename.split('_')[0]} API key"}
-        )
-        for group in apps.get_model("auth", "Group").objects.filter(name="Administrator"):
-            group.permissions.add(permission)
+PERMISSIONS = {f"{verb}_apikey": f"Can {verb} API key" for verb in ("add", "change", "view")}
 
 
 class Migration(migrations.Migration):
@@ -63,5 +54,5 @@ class Migration(migrations.Migration):
                 ('key', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='signups', to='signup.apikey')),
             ],
         ),
-        migrations.RunPython(permit, migrations.RunPython.noop),
+        grant("signup.apikey", PERMISSIONS, (ADMINISTRATOR,)),
     ]

@@ -1,4 +1,4 @@
-"""English, French, and Spanish: the browser's language, or the one that the customer chose."""
+"""Customers' languages: the browser's, or the one that the customer chose."""
 
 import re
 import uuid
@@ -6,15 +6,32 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.conf import settings as configuration
 from django.test import Client
 from django.utils import timezone
 
 from provisioning.models import Account, Gateway
+from signup.brand.models import Brand
 from tests.signup.accounts import TYPED, account
 
 pytestmark = pytest.mark.django_db
 
 WORDS = {"en": "Create my account", "fr": "Créer mon compte", "es": "Crear mi cuenta"}
+"""Language → the form's button."""
+
+
+def test_every_language_has_its_page(client: Client) -> None:
+    assert WORDS.keys() == dict(configuration.LANGUAGES).keys()
+
+    for language, button in WORDS.items():
+        assert button in client.get("/", headers={"Accept-Language": language}).content.decode(), language
+
+
+@pytest.mark.parametrize("language", [code for code, _ in configuration.LANGUAGES if code != "en"])
+def test_a_brand_has_its_own_texts_in_every_language(language: str) -> None:
+    columns = {field.name for field in Brand._meta.fields}
+
+    assert {f"headline_{language}", f"selling_points_{language}"} <= columns
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 
 from provisioning.admin.actions import ACTIONS, Action
 from provisioning.audit import AuditEntry
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import ROLES, Make, State, attempt, page_of, told
+from tests.provisioning.states.choices import VERBS
 
 LIST = "/admin/provisioning/account/"
 AsRole = Callable[[str], Client]
@@ -38,10 +41,14 @@ LEADS_TO = {
 BY_NAME = {action.name: action for action in ACTIONS}
 ONCE = {"approve", "decline", "close", "wipe_token", "erase"}
 """Actions that have nothing to do a second time."""
+ASKS = {"decline", "close", "wipe_token", "erase", "assign"}
+"""Actions with a page of their own, for confirmation or for what they need."""
+ADMINISTRATORS = {"erase", "wipe_token"}
+"""Actions that operators may not take."""
 
 
 def may(role: str, action: Action) -> bool:
-    return role == "Administrator" or (role == "Operator" and action.name not in {"erase", "wipe_token"})
+    return role == "Administrator" or (role == "Operator" and action.name not in ADMINISTRATORS)
 
 
 actions = pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.name)
@@ -77,6 +84,30 @@ def act_in_bulk(client: Client, action: Action, *accounts: Account, **fields: st
 
 def due_at(account: Account) -> Any:
     return Account.objects.values_list("state", "due_at", "password").get(pk=account.pk)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("role", ["Operator", "Administrator"])
+@actions
+def test_a_migration_gives_its_permission_to_the_roles(action: Action, role: str) -> None:
+    """Use `provisioning.roles.grant` in the migration that adds the permission."""
+    app_label, codename = action.permission.split(".")
+    has_it = Permission.objects.filter(content_type__app_label=app_label, codename=codename, group__name=role).exists()
+    assert has_it == may(role, action), f"{role} and {action.permission}"
+
+
+@actions
+def test_an_action_leads_only_where_accounts_may_move(action: Action) -> None:
+    """Add the move to `Account.MOVES`, and to the diagram in docs/architecture.md."""
+    leads = {state: to for (name, state), to in LEADS_TO.items() if name == action.name}
+    assert leads.keys() == action.states, "complete LEADS_TO"
+    assert [f"{state} → {to}" for state, to in leads.items() if to != state and to not in Account.MOVES[state]] == []
+
+
+def test_every_action_that_moves_accounts_is_tried_in_any_order() -> None:
+    """Hypothesis finds what an action does to an account whose call was never answered: two accounts, or none."""
+    moving = {name for (name, state), to in LEADS_TO.items() if to != state}
+    assert moving - set(VERBS) == set(), "add it to VERBS in tests/provisioning/states/choices.py"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -152,9 +183,9 @@ def test_an_action_that_cannot_be_undone_asks_for_confirmation(
     account = made(make, next(state for name, state in LEADS_TO if name == action.name))
     data = {"seen": account.state_changed_at.isoformat()}
     response = admin_client.post(reverse(f"admin:provisioning_account_{action.name}", args=[account.pk]), data)
-    asked = response.status_code == 200 and str(action.warning) in response.content.decode()
+    asked = response.status_code == 200 and escape(action.warning) in response.content.decode()
     assert asked == action.asks
-    assert asked == (action.name in {"decline", "close", "wipe_token", "erase", "assign"})
+    assert asked == (action.name in ASKS)
 
 
 def test_the_confirmation_page_names_what_it_is_about(admin_client: Client, make: Make) -> None:

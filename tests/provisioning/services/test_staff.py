@@ -39,7 +39,7 @@ def test_each_action_works_in_its_states_only(name: str, state: State) -> None:
     after = again(account)
     assert after.state == leads.get(state, state)
     assert bool(after.password) == (after.state not in Account.FINAL)
-    sent_or_looked_for_now = state in leads and after.state not in Account.FINAL
+    sent_or_looked_for_now = state in leads and after.state in Account.UNDER_WAY
     assert (after.due_at is not None and after.due_at <= now()) == sent_or_looked_for_now
 
 
