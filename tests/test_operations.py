@@ -1,0 +1,230 @@
+"""docs/operations.md is enough for a night shift: a broken installation says what the table there says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from io import StringIO
+from uuid import uuid4
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
+from django.db.models.functions import Now
+from django.test import Client, RequestFactory
+from pytest_django import Settings
+
+from provisioning import gateway
+from provisioning.gateway import permits
+from provisioning.models import Account, Worker
+from provisioning.sandbox import Server
+from signup import health, smtp
+from signup.doctor import installation, mail_server, provider
+from signup.visitors import network
+from tests.checkout import ROOT
+from tests.provisioning.conftest import sandbox as sandbox
+from tests.provisioning.work import State, account_in, again, now, pass_time, sign_up, work
+from tests.signup.test_health import locked_database, read_only_database, unreachable_database
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TABLE = (ROOT / "docs/operations.md").read_text().partition("\n## Health\n")[0]
+ROWS = re.findall(r"^\| `([^`]+)` \|", TABLE, re.MULTILINE)
+SEEN: dict[str, Callable[..., None]] = {}
+"""What you see → the test that breaks an installation so that you see it."""
+
+
+def symptom(text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Name what is seen in a test. The table must say so, too."""
+
+    def register(test: Callable[..., None]) -> Callable[..., None]:
+        SEEN[text] = test
+        return test
+
+    return register
+
+
+def test_each_row_of_the_table_is_tried() -> None:
+    assert list(SEEN) == ROWS
+
+
+@pytest.fixture(autouse=True)
+def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CONSTANT_CONTACT_RATE = 1000.0
+    monkeypatch.setattr(permits, "LATE", 60.0)
+    monkeypatch.setattr(health, "LONGEST_WAIT", 1)
+
+
+def banner() -> str:
+    page = Client()
+    page.force_login(User.objects.get_or_create(username="dora", is_staff=True, is_superuser=True)[0])
+    return page.get("/admin/").content.decode().replace("&#x27;", "'")
+
+
+def said(*command: str) -> str:
+    out = StringIO()
+    call_command(*command, stdout=out)
+    return out.getvalue()
+
+
+def not_ready() -> str:
+    response = Client().get("/readyz")
+    assert response.status_code == 503
+    return str(response.json()["reason"])
+
+
+@symptom("Constant Contact answered 401")
+def test_a_refused_login_stops_sending_until_it_is_resumed(sandbox: Server, settings: Settings) -> None:
+    account, right = sign_up(), settings.CONSTANT_CONTACT_PASSWORD
+    settings.CONSTANT_CONTACT_PASSWORD = "canary-wrong"
+    work()
+    assert "Constant Contact answered 401" in banner()
+    assert "Constant Contact answered 401" in said("gateway")
+    assert again(account).state == State.QUEUED
+
+    settings.CONSTANT_CONTACT_PASSWORD = right
+    call_command("gateway", "resume")
+    work()
+    assert again(account).state == State.CREATED
+
+
+@symptom("Constant Contact is unreachable or not giving clear answers")
+def test_a_provider_that_hangs_pauses_sending_until_it_is_back(sandbox: Server, settings: Settings) -> None:
+    accounts = [sign_up(username=f"anna-{number}") for number in range(5)]
+    sandbox.provider.fail_next("create", "hang-before", times=5)
+    settings.CONSTANT_CONTACT_TIMEOUT = 0.3
+    work(5)
+    settings.CONSTANT_CONTACT_TIMEOUT = 30.0
+    assert "Constant Contact is unreachable or not giving clear answers" in banner()
+    assert "Constant Contact is unreachable or not giving clear answers" in said("gateway")
+
+    for _ in range(3):
+        pass_time(timedelta(minutes=11))
+        work()
+    assert {again(account).state for account in accounts} == {State.CREATED}
+
+
+@symptom("has no address")
+def test_a_failing_dns_is_named_by_the_doctor(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_URL = "https://nowhere.invalid"
+
+    (finding,) = provider.check_connection()
+
+    assert finding.text == "nowhere.invalid has no address."
+
+
+@symptom("The database is read-only.")
+def test_a_read_only_database_is_not_ready_and_then_is_again() -> None:
+    with read_only_database():
+        assert not_ready() == "The database is read-only."
+    assert Client().get("/readyz").status_code == 200
+
+
+@symptom("The database is locked by another session.")
+def test_a_locked_database_is_not_ready_and_then_is_again() -> None:
+    with locked_database():
+        assert not_ready() == "The database is locked by another session."
+    assert Client().get("/readyz").status_code == 200
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let SQLite's file grow no further, which SQLite reports like a full disk."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA page_count")
+        (pages,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA max_page_count = {pages}")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA max_page_count = 1073741823")
+
+
+def fill_up() -> None:
+    """Fill the pages that are not full yet."""
+    while True:
+        Account.objects.create(submission=uuid4(), state=State.CLOSED)
+
+
+@symptom("The database's disk is full.")
+def test_a_full_disk_is_not_ready_and_what_was_stored_is_kept() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL's disk can't be filled here; tests/crash has its errors.")
+    account = sign_up()
+    with full_disk():
+        with pytest.raises(OperationalError):
+            fill_up()
+        assert not_ready() == "The database's disk is full."
+    assert Client().get("/readyz").status_code == 200
+    assert again(account).state == State.QUEUED
+
+
+@symptom("The database can't be reached.")
+def test_an_unreachable_database_is_not_ready() -> None:
+    with unreachable_database():
+        assert not_ready() == "The database can't be reached."
+
+
+@symptom("No worker is running.")
+def test_a_killed_worker_is_missed_and_its_account_taken_over(sandbox: Server) -> None:
+    Worker.objects.create(name="killed:1", seen_at=Now() - timedelta(minutes=2))
+    account = account_in(State.SENDING)
+    assert "No worker is running." in banner()
+    assert [finding.text for finding in installation.check_workers()] == ["No worker is running."]
+
+    for _ in range(3):
+        work()
+        pass_time(timedelta(minutes=2))
+    assert again(account).state == State.CREATED
+    assert len([call for call in sandbox.provider.calls if call.method == "POST"]) == 1
+
+
+@symptom("No key in SEALING_KEYS opens the newest sealed secret.")
+def test_a_wrong_sealing_key_is_refused_until_the_right_one_is_added(settings: Settings) -> None:
+    sign_up()
+    right, wrong = settings.SEALING_KEYS, Fernet.generate_key().decode()
+    settings.SEALING_KEYS = [wrong]
+    with pytest.raises(CommandError, match="No key in SEALING_KEYS opens the newest sealed secret"):
+        call_command("check_keys")
+    assert [finding.text for finding in installation.check_sealing_keys()] == [
+        "No key in SEALING_KEYS opens the newest sealed secret."
+    ]
+
+    settings.SEALING_KEYS = [wrong, *right]
+    call_command("check_keys", verbosity=0)
+
+
+@symptom("The mail server did not accept the email")
+def test_a_mail_server_that_refuses_is_named_by_the_doctor(settings: Settings) -> None:
+    settings.EMAIL_URL, settings.EMAIL_BACKEND = {"EMAIL_BACKEND": "any"}, f"{smtp.__name__}.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+    (finding,) = mail_server.check()
+
+    assert finding.text.startswith("The mail server did not accept the email")
+
+
+@symptom("The reverse proxy hides visitors' addresses.")
+def test_a_proxy_without_forwarded_addresses_is_seen_on_the_overview(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.TRUSTED_PROXIES = ["10.0.0.0/8"]
+
+    network(RequestFactory(REMOTE_ADDR="10.0.0.1").get("/"))
+
+    assert "X-Forwarded-For" in caplog.text
+    assert "The reverse proxy hides visitors' addresses." in banner()
+
+
+@symptom("seconds off Constant Contact's")
+def test_a_wrong_clock_is_named_by_the_doctor(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = now() + timedelta(hours=1)
+    monkeypatch.setattr(gateway, "now", lambda: wrong)
+
+    texts = [finding.text for finding in provider.check_connection()]
+
+    assert any("seconds off Constant Contact's" in text for text in texts)
