@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import ForeignKey
+from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -68,6 +68,13 @@ class ApiKeyAdmin(ProofRequired, ModelAdmin):
     list_display = ("name", "begins_with", "status", "may", "brand", "used", "expires_at")
     list_select_related = ("brand",)
     change_form_template = "admin/signup/apikey/change_form.html"
+    # One field with a label. Django's own has two without.
+    formfield_overrides = {
+        models.DateTimeField: {
+            "form_class": forms.DateTimeField,
+            "widget": forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        }
+    }
     fields = ("name", "scopes", "brand", "networks", "expires_at")
     shown = ("name", "status", "begins_with", "may", "brand", "networks", "expires_at", "made", "used")
     """The fields of a key that exists."""
@@ -83,7 +90,9 @@ class ApiKeyAdmin(ProofRequired, ModelAdmin):
         return super().get_form(request, obj, change, **{"form": form} | options)
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
-        return db_field.formfield(**options) if isinstance(db_field, ForeignKey) else None  # No button to add a brand.
+        return (
+            db_field.formfield(**options) if isinstance(db_field, models.ForeignKey) else None
+        )  # No button to add a brand.
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or not obj.revoked_at)

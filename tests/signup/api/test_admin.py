@@ -39,7 +39,7 @@ def administrator(client: Client) -> Client:
 
 def make(administrator: Client, **changes: Any) -> str:
     """Make a key, and return it as the page shows it."""
-    page = administrator.post(f"{KEYS}add/", NEW | {"expires_at_0": "", "expires_at_1": ""} | changes)
+    page = administrator.post(f"{KEYS}add/", NEW | changes)
     found = re.search(r"<code>(ccs_[\w-]+)</code>", page.content.decode())
     assert found, page.content.decode()
     assert "no-store" in page.headers["Cache-Control"]
@@ -90,6 +90,14 @@ def test_nobody_makes_a_key_that_may_do_more_than_they(client: Client, codenames
         client.post(f"{KEYS}add/", NEW | {"name": scope, "scopes": ["create", scope]})
 
     assert sorted(ApiKey.objects.values_list("name", flat=True)) == sorted(scopes)
+
+
+def test_a_key_may_expire(administrator: Client) -> None:
+    make(administrator, expires_at="2030-01-31T09:30")
+    key = ApiKey.objects.get()
+
+    assert str(key.expires_at) == "2030-01-31 09:30:00+00:00"
+    assert 'value="2030-01-31T09:30"' in administrator.get(f"{KEYS}{key.pk}/change/").content.decode()
 
 
 def test_what_a_key_may_do_cant_be_changed(administrator: Client) -> None:
