@@ -15,7 +15,10 @@ def test_the_state_diagram_shows_every_move_and_no_other() -> None:
     moves = {(origin, to) for origin, targets in Account.MOVES.items() for to in targets}
 
     assert len(arrows) == len(set(arrows))
-    assert {(origin, to) for origin, to in arrows if "[*]" not in (origin, to)} == moves
+    drawn = {(origin, to) for origin, to in arrows if "[*]" not in (origin, to)}
+    assert drawn == moves, "differ from Account.MOVES: " + ", ".join(
+        f"{origin} --> {to}" for origin, to in drawn ^ moves
+    )
     assert {origin for origin, to in arrows if to == "[*]"} == set(Account.FINAL)
     assert {to for origin, to in arrows if origin == "[*]"} == {Account.State.QUEUED, Account.State.HELD}
 
@@ -47,5 +50,6 @@ def test_the_floor_plan_shows_which_package_uses_which() -> None:
                 "",
                 place(module),
             }
-    assert [(origin, to) for origin in used for to in used[origin] - below[origin]] == []
+    missing = "\n".join(f"{origin} --> {to}" for origin in used for to in used[origin] - below[origin])
+    assert not missing, f"imports without an arrow in docs/architecture.md:\n{missing}"
     assert [(origin, to) for origin in below for to in below[origin] if origin in below[to]] == []
