@@ -196,4 +196,4 @@ def test_the_readable_shades_of_a_color_are_shown(client: Client) -> None:
     html = client.get(f"/admin/signup/brand/{Brand.objects.get().pk}/change/").content.decode()
 
     assert html.count('<svg class="swatch"') == 3
-    assert 'fill="#ffe000"/><text x="68" y="23" text-anchor="middle" fill="#000000">Button' in html
+    assert 'fill="#ffe000"/><text x="76" y="23" text-anchor="middle" fill="#000000">Button' in html
