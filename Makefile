@@ -19,7 +19,7 @@ tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
 test: test-sqlite test-postgresql test-browser  ## all tests that a change must pass: on SQLite, on PostgreSQL, and in a browser
 
 test-quick: .venv/dev  ## one minute of tests, on SQLite, to run often
-	$(PYTEST) -m "not slow and not browser and not long and not pace and not attack"
+	$(PYTEST) -m "not slow and $(EVERY_TIME)"
 
 test-sqlite: .venv/dev $(NODE)
 	$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov --cov-report=term
@@ -32,11 +32,11 @@ test-postgresql: .venv/dev $(NODE)
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack"
 
 test-browser: .venv/dev $(NODE)  # One process more than cores: they often wait for a page.
-	$(PYTEST) -m browser --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))
+	$(PYTEST) -m "browser and not long" --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
-test-long: .venv/dev  ## the crash matrix, the chaos test, and long sequences of events, on both databases
+test-long: .venv/dev $(NODE)  ## the crash matrix, the chaos test, and long sequences of events, on both databases
 	$(PYTEST) -m long
-	$(BIN)/python -m tests.postgresql $(PYTEST) -m long
+	$(BIN)/python -m tests.postgresql $(PYTEST) -m "long and not browser"
 
 test-pace: .venv/dev  ## whether workers use the rate limit fully and never exceed it; needs an idle machine
 	$(BIN)/python -m pytest -m pace

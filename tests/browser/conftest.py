@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ NAMES = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "firefox": ("firefox-esr", "firefox"),
 }
-BOTH_ENGINES = pytest.mark.parametrize("browser", list(NAMES), indirect=True, scope="module")
+BOTH_ENGINES = pytest.mark.parametrize("browser", list(NAMES), indirect=True)
 """For tests of behavior that may differ between engines. All others run in Chromium."""
 QUIET = [
     "--no-sandbox",
@@ -61,21 +61,39 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
         yield installation
 
 
-@pytest.fixture(scope="module")
-def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Start Chromium, or the other engine of `BOTH_ENGINES`.
+def no_loop() -> None:
+    raise RuntimeError
 
-    It ends with the module: while Playwright runs, Django takes the thread for an asynchronous one.
-    """
-    engine = getattr(request, "param", "chromium")
-    program = installed(engine)
+
+@pytest.fixture(scope="session")
+def start_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Browser]]:
+    """Return a function that starts an engine, once for all tests."""
     expect.set_options(timeout=PATIENCE * 1000)
-    with sync_playwright() as playwright:
-        if engine == "firefox":
-            program = str(firefox.starter(program, tmp_path_factory.mktemp("firefox")))
-            yield playwright.firefox.launch(channel="moz-firefox", executable_path=program)
-        else:
-            yield playwright.chromium.launch(executable_path=program, args=QUIET)
+    started: dict[str, Browser] = {}
+    with pytest.MonkeyPatch.context() as django, sync_playwright() as playwright:
+        # While Playwright runs, Django takes this thread for an asynchronous one, and would refuse to use the database.
+        django.setattr("django.utils.asyncio.get_running_loop", no_loop)
+
+        def start(engine: str) -> Browser:
+            program = installed(engine)
+            if engine not in started or not started[engine].is_connected():
+                started[engine] = (
+                    playwright.firefox.launch(
+                        channel="moz-firefox",
+                        executable_path=str(firefox.starter(program, tmp_path_factory.mktemp("firefox"))),
+                    )
+                    if engine == "firefox"
+                    else playwright.chromium.launch(executable_path=program, args=QUIET)
+                )
+            return started[engine]
+
+        yield start
+
+
+@pytest.fixture
+def browser(request: pytest.FixtureRequest, start_browser: Callable[[str], Browser]) -> Browser:
+    """Return Chromium, or the other engine of `BOTH_ENGINES`."""
+    return start_browser(getattr(request, "param", "chromium"))
 
 
 @pytest.fixture
@@ -83,12 +101,14 @@ def visit(browser: Browser, site: Installation) -> Iterator[Open]:
     """Return a function that opens a page in a new browser context: `visit("/", width=320, javascript=False)`.
 
     The test fails if a script raises an error, or if the page violates a policy in its headers. `script=False` blocks
-    only the page's own script, for axe, which is a script itself.
+    only the page's own script, for axe, which is a script itself. `session` is the key of a staff member's session.
     """
     faults: list[str] = []
     contexts: list[BrowserContext] = []
 
-    def to(path: str, width: int = 1280, javascript: bool = True, script: bool = True, **options: Any) -> Page:
+    def to(
+        path: str, width: int = 1280, javascript: bool = True, script: bool = True, session: str = "", **options: Any
+    ) -> Page:
         context = browser.new_context(
             base_url=site.url,
             viewport={"width": width, "height": 800},
@@ -99,6 +119,9 @@ def visit(browser: Browser, site: Installation) -> Iterator[Open]:
         if not script:
             context.route("**/*.js", lambda route: route.abort())
         contexts.append(context)
+        if session:
+            address = site.url.replace("http:", "https:")  # Browsers send secure cookies to this machine by HTTP, too.
+            context.add_cookies([{"name": "__Host-sessionid", "value": session, "url": address, "secure": True}])
         page = context.new_page()
         page.set_default_timeout(PATIENCE * 1000)
         page.on("pageerror", lambda error: faults.append(str(error)))
@@ -112,13 +135,21 @@ def visit(browser: Browser, site: Installation) -> Iterator[Open]:
     assert not faults
 
 
+COLORS = ["color-contrast", "link-in-text-block"]
+"""Axe's rules whose result depends on the color scheme."""
+
+
 @pytest.fixture
 def accessible() -> Callable[[Page], None]:
     """Return a function that fails if axe finds a problem on a page."""
+    return check_accessibility
 
-    def check(page: Page) -> None:
-        page.locator("h1").first.wait_for()  # A slow machine may still be on its way to the page.
-        violations = Axe().run(page).response["violations"]
-        assert not violations, [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]
 
-    return check
+def check_accessibility(page: Page, rules: Sequence[str] = ()) -> None:
+    """Fail if axe finds a problem on a page, by all its rules or only by these."""
+    page.locator("h1").first.wait_for()  # A slow machine may still be on its way to the page.
+    options: dict[str, Any] = {"preload": False}  # It would add inline styles, which our policy forbids.
+    if rules:
+        options["runOnly"] = list(rules)
+    violations = Axe().run(page, options=options).response["violations"]
+    assert not violations, [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]

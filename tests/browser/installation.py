@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import cache
@@ -26,6 +27,19 @@ from tests.provisioning.sandbox.partner import partner_of, provider
 ROOT = Path(__file__).parent.parent.parent
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 GUNICORN = [sys.executable, "-m", "gunicorn", "signup.wsgi", "--bind=127.0.0.1:0", "--threads=4", "--no-control-socket"]
+
+LOG_IN = """
+import json
+from collections import defaultdict
+from django.contrib.auth.models import User
+from django.test import Client
+sessions = defaultdict(list)
+for user in list(User.objects.all()) * {each}:
+    client = Client()
+    client.force_login(user)
+    sessions[user.username].append(client.session.session_key)
+print(json.dumps(sessions))
+"""
 
 
 class Installation:
@@ -47,12 +61,18 @@ class Installation:
             **settings,
         }
         self.directory = directory
+        self._has_own_database = "DATABASE_URL" not in settings
         self.log = directory / "log"
         self.url = ""
 
     def __enter__(self) -> Self:
         collect_static_files()
-        self.manage("migrate", "-v0")
+        if self._has_own_database:
+            file = self.directory / "db.sqlite3"
+            file.touch(0o600)
+            file.write_bytes(migrated_database())
+        else:
+            self.manage("migrate", "-v0")
         self.sandbox.__enter__()
         self.web = self._start(GUNICORN)
         self.url = self._address()
@@ -62,10 +82,17 @@ class Installation:
         _end(self.web)
         self.sandbox.__exit__()
 
-    def manage(self, *arguments: str) -> str:
+    def manage(self, *arguments: str, **settings: str) -> str:
+        """Run a command, with settings that only it has, and return its output."""
+        environment = self.environment | settings
         return subprocess.run(
-            [*MANAGE, *arguments], cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True
+            [*MANAGE, *arguments], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
         ).stdout
+
+    def staff_sessions(self, each: int) -> dict[str, list[str]]:
+        """Log every user in `each` times, and return the keys of their sessions by username."""
+        found: dict[str, list[str]] = json.loads(self.manage("shell", "-v0", "-c", LOG_IN.format(each=each)))
+        return found
 
     @contextmanager
     def worker(self) -> Iterator[None]:
@@ -111,6 +138,16 @@ class Installation:
             if found := re.search(r"Listening at: (http://127\.0\.0\.1:\d+)", self.log.read_text()):
                 return found[1]
         raise RuntimeError(self.log.read_text())
+
+
+@cache
+def migrated_database() -> bytes:
+    """Return a new SQLite database, for all installations that need one."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "db.sqlite3"
+        environment = os.environ | {"DATABASE_URL": f"sqlite:///{path}"}
+        subprocess.run([*MANAGE, "migrate", "-v0"], cwd=ROOT, env=environment, check=True)
+        return path.read_bytes()
 
 
 @cache

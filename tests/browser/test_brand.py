@@ -1,7 +1,6 @@
 """An administrator brands the page in a real Chromium, and customers see it."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,9 @@ from tests.browser.installation import Installation
 from tests.browser.test_form import SHIFTS
 from tests.signup.brand.pictures import UNSAFE
 
-PASSWORD = "staff-word-1"
-ADMINISTRATOR = f"""
+ADMINISTRATOR = """
 from django.contrib.auth.models import Group, User
-ada = User.objects.create_user("ada", password={PASSWORD!r}, is_staff=True)
+ada = User.objects.create_user("ada", is_staff=True)
 ada.groups.add(Group.objects.get(name="Administrator"))
 """
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 150 36">
@@ -36,16 +34,18 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
         yield installation
 
 
+@pytest.fixture(scope="module")
+def sessions(site: Installation) -> list[str]:
+    """Return the keys of the administrator's sessions, one for each test."""
+    return site.staff_sessions(each=20)["ada"]
+
+
 @pytest.fixture
-def open_admin(visit: Open) -> OpenAdmin:
-    """Return a function that logs the administrator in and opens the page of the first brand."""
+def open_admin(visit: Open, sessions: list[str]) -> OpenAdmin:
+    """Return a function that opens the page of the first brand as the administrator, who is logged in already."""
 
     def opened(**options: Any) -> Page:
-        page = visit("/admin/", **options)
-        page.get_by_label("Username").fill("ada")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.goto("/admin/signup/brand/")
+        page = visit("/admin/signup/brand/", session=sessions.pop(), **options)
         listed = page.locator("#result_list").get_by_role("link", name="Alder & Co")
         if not listed.count():
             page.goto("/admin/signup/brand/add/")
@@ -55,6 +55,13 @@ def open_admin(visit: Open) -> OpenAdmin:
         return page
 
     return opened
+
+
+@pytest.fixture
+def brand(request: pytest.FixtureRequest, visit: Open) -> None:
+    """Make sure that there is a brand."""
+    if not visit("/").get_by_role("img", name="Alder & Co").count():
+        request.getfixturevalue("open_admin")()
 
 
 def fill_in(page: Page) -> None:
@@ -78,7 +85,7 @@ def fits(page: Page) -> bool:
 def test_the_brands_pages_of_the_admin_are_accessible(
     open_admin: OpenAdmin, accessible: Callable[[Page], None], look: dict[str, Any]
 ) -> None:
-    page = open_admin(bypass_csp=True, **look)
+    page = open_admin(**look)
     accessible(page)
     assert fits(page)
 
@@ -96,10 +103,9 @@ def test_the_brands_pages_of_the_admin_are_accessible(
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_the_page_with_the_brand_is_accessible(
-    open_admin: OpenAdmin, visit: Open, accessible: Callable[[Page], None], look: dict[str, Any]
+    brand: None, visit: Open, accessible: Callable[[Page], None], look: dict[str, Any]
 ) -> None:
-    open_admin()
-    page = visit("/", bypass_csp=True, **look)
+    page = visit("/", **look)
 
     expect(page.get_by_role("img", name="Alder & Co")).to_be_visible()
     accessible(page)
@@ -147,8 +153,7 @@ def test_typed_values_are_previewed_on_a_phone_and_on_a_computer(open_admin: Ope
     assert page.evaluate("history.length") == entries
 
 
-def test_the_page_has_the_brands_color_and_logo(open_admin: OpenAdmin, visit: Open) -> None:
-    open_admin()
+def test_the_page_has_the_brands_color_and_logo(brand: None, visit: Open) -> None:
     page = visit("/")
 
     button = page.get_by_role("button", name="Create my account")
@@ -157,8 +162,7 @@ def test_the_page_has_the_brands_color_and_logo(open_admin: OpenAdmin, visit: Op
     expect(page.get_by_role("listitem").nth(1)).to_have_text("Free onboarding by our own people")
 
 
-def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(open_admin: OpenAdmin, visit: Open) -> None:
-    open_admin()
+def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(brand: None, visit: Open) -> None:
     page = visit("about:blank")
     loaded: list[Request] = []
     page.on("requestfinished", lambda request: loaded.append(request))
@@ -172,8 +176,7 @@ def test_the_page_with_a_brand_is_light_and_nothing_on_it_jumps(open_admin: Open
     assert page.evaluate(SHIFTS) == 0
 
 
-def test_a_logo_opened_on_its_own_runs_no_scripts(open_admin: OpenAdmin, visit: Open, tmp_path: Path) -> None:
-    open_admin()
+def test_a_logo_opened_on_its_own_runs_no_scripts(brand: None, visit: Open) -> None:
     page = visit("/")
     address = page.get_by_role("img", name="Alder & Co").get_attribute("src")
     response = page.goto(str(address))

@@ -12,7 +12,6 @@ from tests.browser.installation import Installation
 from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, reference_of, send
 from tests.environment import CANARIES
 from tests.postgresql import PostgreSQL
-from tests.provisioning.sandbox.partner import BOTH
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with JavaScript", "without"])
@@ -33,7 +32,8 @@ def test_a_customer_fills_in_the_form_and_watches_the_account_being_created(
     assert name in site.provider.accounts
 
 
-@BOTH
+# The API and the database don't depend on each other, and v3 has a journey of its own below.
+@pytest.mark.parametrize("api", ["v2", pytest.param("v3", marks=pytest.mark.long)], indirect=True)
 def test_the_journey_on_postgresql_with_two_workers(
     api: str, visit: Open, database: PostgreSQL, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_both_kinds_on_postgresql(openid: OpenIdProvider, visit: Open, database:
         both_ways(site, visit)
 
 
+@pytest.mark.long  # Each of the two is tested above.
 def test_both_kinds_on_postgresql_with_v3(
     openid: OpenIdProvider, visit: Open, database: PostgreSQL, tmp_path: Path, settings: Settings
 ) -> None:
@@ -252,7 +253,7 @@ class TestStaff:
     def test_a_member_of_a_group_gets_its_permissions(
         self, in_the_admin: Callable[..., Page], accessible: Callable[[Page], None]
     ) -> None:
-        page = in_the_admin(fresh_name("operator"), bypass_csp=True)
+        page = in_the_admin(fresh_name("operator"))
         expect_heading(page, "Overview")
         expect(page.locator("#user-tools")).to_contain_text("Olga")
         expect(page.get_by_role("link", name="Users")).to_have_count(0)
@@ -262,7 +263,7 @@ class TestStaff:
     def test_staff_without_a_group_are_told_so(
         self, in_the_admin: Callable[..., Page], accessible: Callable[[Page], None]
     ) -> None:
-        page = in_the_admin(fresh_name("nobody"), bypass_csp=True)
+        page = in_the_admin(fresh_name("nobody"))
         expect(page.get_by_text("none of your groups has a role here")).to_be_visible()
         expect(page.get_by_label("Password")).to_be_visible()
         accessible(page)

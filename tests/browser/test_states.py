@@ -16,13 +16,12 @@ Check = Callable[[Page], None]
 
 LOOKS: list[dict[str, Any]] = [
     {"width": 1280},
-    {"width": 320},
-    {"width": 1280, "color_scheme": "dark"},
+    {"width": 320, "color_scheme": "dark"},
     {"width": 1280, "script": False},
-    {"width": 640, "device_scale_factor": 2},  # 1280 at 200 %
     {"width": 320, "locale": "fr-CA"},
-    {"width": 1280, "locale": "es-MX"},
+    {"width": 640, "device_scale_factor": 2, "locale": "es-MX"},  # 1280 at 200%
 ]
+"""Each width, color scheme, and language once: they don't depend on each other."""
 
 FORCED: dict[str, Any] = {"width": 375, "forced_colors": "active"}
 
