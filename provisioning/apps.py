@@ -37,10 +37,15 @@ class ProvisioningConfig(AppConfig):
 
 
 class TwoFactorConfig(totp.DefaultConfig):  # type: ignore[misc]  # untyped
-    """Gives django-otp's app a name that staff know."""
+    """Gives django-otp's app and its devices names that staff know."""
 
     default = False
     verbose_name = "Two-factor authentication"
+
+    def ready(self) -> None:
+        super().ready()
+        device = self.get_model("totpdevice")._meta
+        device.verbose_name, device.verbose_name_plural = "authenticator app", "authenticator apps"
 
 
 class AdminConfig(admin.AdminConfig):

@@ -106,7 +106,7 @@ def _device_of(user: Any) -> TOTPDevice:
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         own = TOTPDevice.objects.filter(user=user).order_by("-confirmed", "pk")
-        return own.first() or TOTPDevice.objects.create(user=user, name="TOTP", confirmed=False)
+        return own.first() or TOTPDevice.objects.create(user=user, name="Authenticator app", confirmed=False)
 
 
 def _qr_code(url: str) -> str:

@@ -170,5 +170,6 @@ def test_an_administrator_can_reset_a_lost_second_factor(as_role: AsRole, phone:
     administrator = as_role("Administrator")
     assert b32encode(phone.bin_key).decode() not in administrator.get(f"{page}change/").content.decode()
     assert phone.key not in administrator.get(f"{page}change/").content.decode()
+    assert "delete the authenticator app" in administrator.get(f"{page}delete/").content.decode()
     administrator.post(f"{page}delete/", {"post": "yes"})
     assert not TOTPDevice.objects.exists()
