@@ -16,6 +16,7 @@ class ProvisioningConfig(AppConfig):
         from provisioning.database import IntegerIn
         from provisioning.events import outbox, upkeep
         from provisioning.models import Endpoint
+        from provisioning.notices import incidents, sending
         from provisioning.search import index
         from provisioning.signals import chores, erased, gateway_changed, moved, submitted
 
@@ -30,6 +31,8 @@ class ProvisioningConfig(AppConfig):
         chores.connect(outbox.tell_waiting)
         erased.connect(upkeep.forget_answers)
         chores.connect(upkeep.purge)
+        chores.connect(incidents.watch)
+        chores.connect(sending.send_on_a_thread)
         for changed in (post_save, post_delete):
             changed.connect(outbox.forget_wanted, sender=Endpoint)
         connection_created.connect(index.register)

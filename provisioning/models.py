@@ -34,6 +34,9 @@ from provisioning.events.models import Endpoint as Endpoint
 from provisioning.events.models import Event as Event
 from provisioning.mirror.models import ListEntry as ListEntry
 from provisioning.mirror.models import ListPass as ListPass
+from provisioning.notices.models import Incident as Incident
+from provisioning.notices.models import Notice as Notice
+from provisioning.notices.models import NoticeRule as NoticeRule
 from provisioning.operations import Gateway as Gateway
 from provisioning.operations import StaffSession as StaffSession
 from provisioning.operations import Worker as Worker

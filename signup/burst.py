@@ -25,7 +25,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from provisioning import rules
-from provisioning.models import Account
+from provisioning.models import Account, Incident
+from provisioning.notices.rules import are_told_of
 from signup import visitors
 from signup.hosts import named_hosts
 from signup.models import Burst
@@ -97,7 +98,8 @@ def watch(**kwargs: Any) -> None:
     for burst in Burst.objects.filter(Q(is_beginning_told=False) | Q(is_over=True, is_end_told=False)):
         told = {"is_beginning_told": True, "is_end_told": burst.is_over}
         as_read = {"is_beginning_told": burst.is_beginning_told, "is_end_told": burst.is_end_told}
-        if Burst.objects.filter(pk=burst.pk, **as_read).update(**told):
+        is_mine = Burst.objects.filter(pk=burst.pk, **as_read).update(**told)
+        if is_mine and not are_told_of(Incident.Kind.APPROVAL):  # A rule for it replaces these emails.
             threading.Thread(target=_email_staff, args=(burst,), name="burst").start()
 
 

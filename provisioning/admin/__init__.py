@@ -6,6 +6,7 @@ Nothing here writes a state. Staff actions call `provisioning.services`.
 from provisioning.admin.accounts import AccountAdmin
 from provisioning.admin.audit import AuditAdmin
 from provisioning.admin.endpoints import DeliveryAdmin, EndpointAdmin
+from provisioning.admin.notices import IncidentAdmin, NoticeRuleAdmin
 from provisioning.admin.operations import GatewayAdmin, ListEntryAdmin, ListPassAdmin, WorkerAdmin
 from provisioning.admin.staff import RoleAdmin, SecondFactorAdmin, StaffAdmin
 
@@ -15,8 +16,10 @@ __all__ = [
     "DeliveryAdmin",
     "EndpointAdmin",
     "GatewayAdmin",
+    "IncidentAdmin",
     "ListEntryAdmin",
     "ListPassAdmin",
+    "NoticeRuleAdmin",
     "RoleAdmin",
     "SecondFactorAdmin",
     "StaffAdmin",

@@ -26,6 +26,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "gateway": "Sending",
         "endpoint": "Event endpoints",
         "delivery": "Event deliveries",
+        "noticerule": "Notices",
+        "incident": "Incidents",
     },
 }
 """Section → model → name of its list. Models that are not here are in the last section, under their own name."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -105,14 +105,18 @@ def _claim(delivery: Delivery, attempt: DeliveryAttempt, endpoint: Endpoint) -> 
     return Claim(delivery, attempt, endpoint, Call(endpoint.url, headers, text.encode(), [*secret, *personal]))
 
 
-def settle(results: Iterable[tuple[Claim, Result]]) -> None:
+def settle(results: Collection[tuple[Claim, Result]]) -> None:
     """Store what became of calls, in one transaction."""
     with transaction.atomic():
         for each, result in results:
-            _settle(each, result)
+            _complete(each, result)
+        _settle_delivered([each for each, result in results if result.is_delivered])
+        for each, result in results:
+            if not result.is_delivered:
+                _settle_failed(each, result)
 
 
-def _settle(claim: Claim, result: Result) -> None:
+def _complete(claim: Claim, result: Result) -> None:
     DeliveryAttempt.objects.filter(pk=claim.attempt.pk, ended_at=None).update(
         ended_at=Now(),
         duration=result.duration,
@@ -120,20 +124,28 @@ def _settle(claim: Claim, result: Result) -> None:
         problem=result.problem,
         answer=result.answer,
     )
-    waiting = Delivery.objects.filter(pk=claim.delivery.pk, state=State.WAITING)
-    if result.is_delivered:  # However late: the receiver has it.
-        waiting.update(state=State.DELIVERED, due_at=None, claim=None, done_at=Now())
-        _note_success(claim.endpoint)
-    else:
-        wait = back_off(claim.delivery.tries, result.retry_after)
-        mine = waiting.filter(claim=claim.delivery.claim)
-        was_last = mine.filter(retried_until__lte=Now())
-        if not was_last.update(state=State.FAILED, due_at=None, claim=None, done_at=Now()):
-            mine.update(due_at=Least(Now() + wait, F("retried_until")), claim=None)
-        _note_failure(claim.endpoint, result)
     log.info(
         "event sent id=%s endpoint=%s status=%s", claim.delivery.event.webhook_id, claim.endpoint.pk, result.status
     )
+
+
+def _settle_delivered(claims: Collection[Claim]) -> None:
+    """Record that receivers have these events, however late we learn it."""
+    keys = [claim.delivery.pk for claim in claims]
+    waiting = Delivery.objects.filter(pk__in=keys, state=State.WAITING)
+    waiting.update(state=State.DELIVERED, due_at=None, claim=None, done_at=Now())
+    for endpoint in {claim.endpoint.pk: claim.endpoint for claim in claims}.values():
+        _note_success(endpoint)
+
+
+def _settle_failed(claim: Claim, result: Result) -> None:
+    """Plan the next try, unless this was the last one. A claim that was lost changes nothing."""
+    wait = back_off(claim.delivery.tries, result.retry_after)
+    mine = Delivery.objects.filter(pk=claim.delivery.pk, state=State.WAITING, claim=claim.delivery.claim)
+    was_last = mine.filter(retried_until__lte=Now())
+    if not was_last.update(state=State.FAILED, due_at=None, claim=None, done_at=Now()):
+        mine.update(due_at=Least(Now() + wait, F("retried_until")), claim=None)
+    _note_failure(claim.endpoint, result)
 
 
 def back_off(tries: int, retry_after: timedelta | None = None) -> timedelta:
@@ -145,12 +157,13 @@ def back_off(tries: int, retry_after: timedelta | None = None) -> timedelta:
 
 def _note_success(endpoint: Endpoint) -> None:
     """Record that an endpoint works. If it has failed for long, let it catch up at once."""
-    row = Endpoint.objects.filter(pk=endpoint.pk)
-    if row.filter(failing_since__lte=Now() - LONG_FAILING).update(failing_since=None):
+    failing = Endpoint.objects.filter(pk=endpoint.pk, failing_since__isnull=False)
+    if not failing.exists():
+        return
+    if failing.filter(failing_since__lte=Now() - LONG_FAILING).exists():
         waiting = Delivery.objects.filter(endpoint=endpoint, state=State.WAITING, claim=None, due_at__gt=Now())
         waiting.update(due_at=Now())
-    else:
-        row.filter(failing_since__isnull=False).update(failing_since=None)
+    failing.update(failing_since=None)
 
 
 def _note_failure(endpoint: Endpoint, result: Result) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from provisioning.models import Account, Endpoint, IllegalMove, MovedMeanwhile
+from provisioning.models import Account, Endpoint, IllegalMove, MovedMeanwhile, NoticeRule
 from provisioning.sealed import NOTHING, CannotOpen, Sealed
 
-FIELDS: tuple[tuple[type[Account] | type[Endpoint], str], ...] = (
+FIELDS: tuple[tuple[type[Account] | type[Endpoint] | type[NoticeRule], str], ...] = (
     (Account, "password"),
     (Account, "oauth2_token"),
     (Endpoint, "secret"),
     (Endpoint, "previous_secret"),
+    (NoticeRule, "url"),
 )
+LOST_URL = "The key that sealed the webhook URL is lost. Enter the URL again."
 LOST = "The key that sealed its signing secret is lost. Replace the secret."
 AT_ONCE = 25
 """How many rows are read at a time."""
@@ -46,6 +48,9 @@ def discard_lost() -> int:
             discarded += row.update(previous_secret=NOTHING)
         if _is_lost(endpoint.secret):
             discarded += row.update(secret=NOTHING, is_on=False, off_reason=LOST)
+    for rule in NoticeRule.objects.all():
+        if _is_lost(rule.url):
+            discarded += NoticeRule.objects.filter(pk=rule.pk).update(url=NOTHING, problem=LOST_URL)
     return discarded
 
 

@@ -25,7 +25,7 @@ from tests.provisioning.events.queue import an_event, endpoint
 from tests.provisioning.events.receiver import Receiver
 
 EVENTS = int(os.environ.get("EVENTS") or 10_000)
-PER_SECOND = float(os.environ.get("EVENTS_PER_SECOND") or 40)
+PER_SECOND = float(os.environ.get("EVENTS_PER_SECOND") or 16)
 """The provider allows four accounts a second, with two or three events each."""
 SOON = 2.0
 """Seconds within which 95 of 100 events arrive."""

@@ -15,7 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning import services
-from provisioning.models import Account
+from provisioning.models import Account, NoticeRule
 from provisioning.signals import chores
 from signup import abuse, burst, visits
 from signup.abuse import VERDICTS
@@ -284,6 +284,16 @@ class TestNotificationOfStaff:
         self.do_chores()
 
         assert "could not be emailed" in caplog.text
+
+    def test_by_a_rule_instead_if_there_is_one_for_approvals(self, send: Send) -> None:
+        NoticeRule.objects.create(name="Support", incidents=["approval"])
+        came(NEVER_ABNORMAL, area="203.0.113.0/24")
+        send("203.0.113.7")
+
+        self.do_chores()
+
+        assert mail.outbox == []
+        assert Burst.objects.get().is_beginning_told
 
     def test_without_a_mail_server_it_is_in_the_log(
         self, send: Send, settings: Settings, caplog: pytest.LogCaptureFixture

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from provisioning.models import AuditEntry, Delivery, Endpoint, Event, ListEntry, ListPass
+from provisioning.models import AuditEntry, Delivery, Endpoint, Event, Incident, ListEntry, ListPass, NoticeRule
 from signup.models import Brand, Mail
 from tests.provisioning.admin.conftest import Make, State
 
@@ -24,6 +25,8 @@ ROWS: dict[str, Callable[[Make, int], object]] = {
     ),
     "provisioning/delivery": a_delivery,
     "provisioning/endpoint": a_delivery,
+    "provisioning/incident": lambda make, number: Incident.objects.create(kind="worker", ended_at=Now()),
+    "provisioning/noticerule": lambda make, number: NoticeRule.objects.create(name=str(number), incidents=["worker"]),
     "provisioning/listentry": lambda make, number: ListEntry.objects.create(account_id=str(number)),
     "provisioning/listpass": lambda make, number: ListPass.objects.create(source="s", outcome="failed"),
     "signup/mail": lambda make, number: Mail.objects.create(account=make(State.HELD), origin="https://a.example/"),

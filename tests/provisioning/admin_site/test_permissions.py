@@ -18,7 +18,18 @@ from django.urls import reverse
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning import gateway
-from provisioning.models import Account, AuditEntry, Delivery, Endpoint, Event, ListEntry, ListPass, Worker
+from provisioning.models import (
+    Account,
+    AuditEntry,
+    Delivery,
+    Endpoint,
+    Event,
+    Incident,
+    ListEntry,
+    ListPass,
+    NoticeRule,
+    Worker,
+)
 from provisioning.sealed import Sealed
 from signup.models import ApiKey, Brand, Diagnosis, Mail
 from tests.provisioning.admin.conftest import Make, State
@@ -104,6 +115,11 @@ provisioning_gateway_changelist LF.... LF....
 provisioning_gateway_delete     LFFFFF LFFFFF
 provisioning_gateway_history    LF.... LF....
 provisioning_gateway_resume     LMMMMM LFFRRR
+provisioning_incident_add       LFFFFF LFFFFF
+provisioning_incident_change    LF.... LFFFFF
+provisioning_incident_changelist LF.... LF....
+provisioning_incident_delete    LFFFFF LFFFFF
+provisioning_incident_history   LF.... LF....
 provisioning_listentry_add      LFFFFF LFFFFF
 provisioning_listentry_change   LF.... LFFFFF
 provisioning_listentry_changelist LF.... LF....
@@ -114,6 +130,11 @@ provisioning_listpass_change    LF.... LFFFFF
 provisioning_listpass_changelist LF.... LF....
 provisioning_listpass_delete    LFFFFF LFFFFF
 provisioning_listpass_history   LF.... LF....
+provisioning_noticerule_add     LFFF.. LFFF..
+provisioning_noticerule_change  LFFF.. LFFF..
+provisioning_noticerule_changelist LFFF.. LFFF..
+provisioning_noticerule_delete  LFFF.. LFFF..
+provisioning_noticerule_history LFFF.. LFFF..
 provisioning_worker_add         LFFFFF LFFFFF
 provisioning_worker_change      LF.... LFFFFF
 provisioning_worker_changelist  LF.... LF....
@@ -177,6 +198,8 @@ def there(make: Make) -> dict[str, str]:
         "provisioning_delivery": Delivery.objects.create(event=event, endpoint=crm),
         "provisioning_endpoint": crm,
         "provisioning_gateway": gateway.state(),
+        "provisioning_incident": Incident.objects.create(kind="worker"),
+        "provisioning_noticerule": NoticeRule.objects.create(name="Support"),
         "provisioning_listentry": ListEntry.objects.create(account_id="1"),
         "provisioning_listpass": ListPass.objects.create(source="sandbox"),
         "provisioning_worker": Worker.objects.create(name="one"),

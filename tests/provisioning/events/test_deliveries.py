@@ -355,7 +355,7 @@ class TestWhenAWorkerDies:
         late = deliveries.claim(told, 1)
         pass_time(deliveries.LEASE)
         deliver()
-        deliveries.settle((each, Result(timedelta(), 500)) for each in late)
+        deliveries.settle([(each, Result(timedelta(), 500)) for each in late])
         assert Delivery.objects.get().state == Delivery.State.DELIVERED
 
     def test_a_late_success_counts(self) -> None:
@@ -365,7 +365,7 @@ class TestWhenAWorkerDies:
         late = deliveries.claim(told, 1)
         pass_time(deliveries.LEASE)
         deliveries.claim(told, 1)
-        deliveries.settle((each, Result(timedelta(), 200)) for each in late)
+        deliveries.settle([(each, Result(timedelta(), 200)) for each in late])
         assert Delivery.objects.get().state == Delivery.State.DELIVERED
 
 

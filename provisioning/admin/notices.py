@@ -1,0 +1,105 @@
+"""Admins for notices: rules about who hears of what, and the incidents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from provisioning.admin.actions import StaffField
+from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.staff import ProofRequired
+from provisioning.events.addresses import check_url
+from provisioning.models import Incident, NoticeRule
+from provisioning.sealed import NOTHING, Sealed
+from provisioning.templatetags.times import ago, exact
+
+if TYPE_CHECKING:
+    RuleModelForm = forms.ModelForm[NoticeRule]
+else:
+    RuleModelForm = forms.ModelForm
+
+Channel = NoticeRule.Channel
+
+
+class RuleForm(RuleModelForm):
+    incidents = forms.MultipleChoiceField(
+        label="Tell of", choices=Incident.Kind.choices, widget=forms.CheckboxSelectMultiple
+    )
+    user = StaffField(
+        label="Person",
+        queryset=User.objects.filter(is_active=True, is_staff=True).order_by("first_name", "last_name", "username"),
+        required=False,
+        help_text="For email. They need an email address.",
+    )
+    webhook = forms.CharField(
+        label="Webhook URL",
+        required=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="For Slack or Teams: the URL of the channel's incoming webhook. It is stored sealed and never shown "
+        "again. If empty, the present one is kept.",
+    )
+
+    def clean_webhook(self) -> str:
+        url: str = self.cleaned_data["webhook"].strip()
+        if url:
+            try:
+                check_url(url)
+            except ValidationError as error:
+                raise ValidationError(error.messages) from None
+        return url
+
+    def clean(self) -> None:
+        channel, user = self.cleaned_data.get("channel"), self.cleaned_data.get("user")
+        if channel == Channel.EMAIL and not (user and user.email):
+            self.add_error("user", "Choose a person who has an email address.")
+        if channel != Channel.EMAIL and not (self.cleaned_data.get("webhook") or self.instance.url):
+            self.add_error("webhook", "Enter the URL of the channel's incoming webhook.")
+
+
+@admin.register(NoticeRule)
+class NoticeRuleAdmin(ProofRequired, ModelAdmin):
+    """Who hears of what. Where notices go is decided only with fresh proof."""
+
+    form = RuleForm
+    list_display = ("name", "channel", "when", "kinds", "result")
+    fields = ("name", "incidents", "when", "channel", "user", "webhook", "result")
+    readonly_fields = ("result", "kinds")
+
+    @admin.display(description="Tells of")
+    def kinds(self, rule: NoticeRule) -> str:
+        return "; ".join(Incident.Kind(kind).label for kind in rule.incidents)
+
+    @admin.display(description="Last notice")
+    def result(self, rule: NoticeRule) -> SafeString | str:
+        if rule.problem:
+            return format_html('<span class="state rejected">Failed</span> <small>{}</small>', rule.problem)
+        return f"{ago(rule.told_at)} ({exact(rule.told_at)})" if rule.told_at else "None yet"
+
+    def save_model(self, request: HttpRequest, obj: NoticeRule, form: Any, change: bool) -> None:
+        if obj.channel == Channel.EMAIL:
+            obj.url = NOTHING
+        elif url := form.cleaned_data["webhook"]:
+            obj.url = Sealed.of(url)
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnly, ModelAdmin):
+    """What needed staff, and when, for everyone who may view the gateway."""
+
+    list_display = fields = ("kind", "detail", "begun_at", "ended_at")
+    list_filter = ("kind",)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("provisioning.view_gateway")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)

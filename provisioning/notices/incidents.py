@@ -1,0 +1,124 @@
+"""Notices what needs staff, and when it is over. Runs as a worker's chore."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import IntegrityError, transaction
+from django.db.models import Min
+from django.db.models.functions import Now
+from django.template.defaultfilters import pluralize
+
+from provisioning import gateway
+from provisioning.models import Account, Endpoint, Incident, NoticeRule, Worker
+from provisioning.notices import rules
+
+Kind, State = Incident.Kind, Account.State
+
+PAUSE = 5.0
+"""Seconds between two looks of each process."""
+CALM = timedelta(minutes=10)
+"""How long a cause must be absent before its incident is over. What comes and goes is one incident."""
+QUOTA = 0.8
+KEPT = timedelta(days=30)
+
+
+def watch(**kwargs: Any) -> None:
+    """Begin and end incidents, and plan the notices about them. Without a rule, nothing is looked at."""
+    if not cache.add("incidents.watched", True, PAUSE) or not NoticeRule.objects.exists():
+        return
+    present = {kind: detail for kind, look in LOOKS.items() if (detail := look())}
+    under_way = {incident.kind: incident for incident in Incident.objects.filter(ended_at=None)}
+    for kind in present.keys() - under_way.keys():
+        _begin(kind, present[kind])
+    for kind, incident in under_way.items():
+        _follow(incident, present.get(Kind(kind), ""))
+    rules.plan_digests()
+    old = Incident.objects.filter(ended_at__lt=Now() - KEPT)
+    if old.exists():
+        old.delete()
+
+
+def _begin(kind: str, detail: str) -> None:
+    try:
+        with transaction.atomic():
+            incident = Incident.objects.create(kind=kind, detail=detail)
+            rules.plan(incident, rules.Phase.BEGINNING)
+    except IntegrityError:
+        return  # Another worker was faster.
+
+
+def _follow(incident: Incident, detail: str) -> None:
+    """Note whether the cause is still there. End the incident once it has been absent for a while."""
+    row = Incident.objects.filter(pk=incident.pk, ended_at=None)
+    if detail:
+        if detail != incident.detail or incident.absent_since:
+            row.update(detail=detail, absent_since=None)
+    elif incident.absent_since is None:
+        row.update(absent_since=Now())
+    elif row.filter(absent_since__lte=Now() - CALM).exists():
+        with transaction.atomic():
+            if row.update(ended_at=Now()):
+                rules.plan(incident, rules.Phase.END)
+
+
+def _stopped() -> str:
+    pause = gateway.current_pause()
+    return pause.reason if pause and pause.until is None else ""
+
+
+def _counted(number: int) -> str:
+    return f"{number} sign-up{pluralize(number)}." if number else ""
+
+
+def _held() -> str:
+    return _counted(Account.objects.filter(state=State.HELD).count())
+
+
+def _rejected() -> str:
+    return _counted(Account.objects.filter(state=State.REJECTED).count())
+
+
+def _lost() -> str:
+    return _counted(Account.objects.waiting_for_staff().exclude(state=State.HELD).count())
+
+
+def _gone() -> str:
+    """Describe workers that stopped reporting within the last hour and were not replaced since. One that was told to
+    end has signed off."""
+    silent = Worker.objects.exclude(pk__in=Worker.objects.alive()).filter(seen_at__gte=Now() - timedelta(hours=1))
+    since = silent.aggregate(at=Min("seen_at"))["at"]
+    if since is None:
+        return ""
+    number = silent.count() - Worker.objects.alive().filter(started_at__gt=since).count()
+    return f"{number} worker{pluralize(number)} stopped reporting." if number > 0 else ""
+
+
+def _off() -> str:
+    off = Endpoint.objects.filter(is_on=False).exclude(off_reason="")
+    return " ".join(f"{endpoint.name}: {endpoint.off_reason}" for endpoint in off[:10])
+
+
+def _quota() -> str:
+    quota: int = settings.CONSTANT_CONTACT_DAILY_QUOTA
+    if gateway.calls_today() < QUOTA * quota:
+        return ""
+    return (
+        f"{gateway.calls_today()} of {quota} calls are used. Until 00:00 UTC, corrections wait, so that sign-ups don't."
+    )
+
+
+LOOKS: dict[str, Callable[[], str]] = {
+    Kind.STOPPED: _stopped,
+    Kind.APPROVAL: _held,
+    Kind.CORRECTION: _rejected,
+    Kind.DECISION: _lost,
+    Kind.WORKER: _gone,
+    Kind.ENDPOINT: _off,
+    Kind.QUOTA: _quota,
+}
+"""Kind → a function that says what is wrong; empty if nothing is."""

@@ -1,0 +1,171 @@
+"""Sends due notices: by email, or to an incoming webhook of Slack or Microsoft Teams."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import connection
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from django.urls import reverse
+
+from provisioning.events import calls
+from provisioning.events.calls import Call
+from provisioning.events.deliveries import back_off
+from provisioning.models import Incident, Notice, NoticeRule
+from provisioning.notices import rules
+from provisioning.sealed import CannotOpen
+
+log = logging.getLogger(__name__)
+
+MOST_TRIES = 10
+LEASE = timedelta(minutes=2)
+"""How long sending one notice may take before another worker may send it."""
+NO_MAIL_SERVER = "There is no mail server: set EMAIL_URL."
+NO_ADDRESS = "This person has no email address, or is not active."
+_sending = threading.Lock()
+
+Kind, Phase, Channel = Incident.Kind, Notice.Phase, NoticeRule.Channel
+
+PAGES = {
+    Kind.STOPPED: "admin:index",
+    Kind.APPROVAL: "admin:provisioning_account_held",
+    Kind.CORRECTION: "admin:provisioning_account_changelist",
+    Kind.DECISION: "admin:provisioning_account_changelist",
+    Kind.WORKER: "admin:provisioning_worker_changelist",
+    Kind.ENDPOINT: "admin:provisioning_endpoint_changelist",
+    Kind.QUOTA: "admin:provisioning_gateway_changelist",
+}
+"""Kind of incident → the page on which staff see to it."""
+
+
+def send_on_a_thread(**kwargs: Any) -> None:
+    """Send due notices, unless another thread is already doing so. Runs as a worker's chore."""
+    if not _sending.locked() and _due().exists():
+        threading.Thread(target=_send_and_disconnect, name="notices").start()
+
+
+def send_due() -> None:
+    """Send notices until none is due."""
+    while notice := _claim():
+        _send(notice)
+
+
+def _send_and_disconnect() -> None:
+    with _sending:
+        try:
+            send_due()
+        except Exception:
+            log.exception("sending notices failed; due ones stay planned")
+        finally:
+            connection.close()
+
+
+def _due() -> QuerySet[Notice]:
+    return Notice.objects.filter(due_at__lte=Now()).order_by("due_at", "pk")
+
+
+def _claim() -> Notice | None:
+    while due := _due().select_related("rule__user", "incident").first():
+        as_read = Notice.objects.filter(pk=due.pk, tries=due.tries, due_at__lte=Now())
+        if as_read.update(due_at=Now() + LEASE, tries=F("tries") + 1):
+            due.tries += 1
+            return due
+    return None
+
+
+def _send(notice: Notice) -> None:
+    """Send a claimed notice, and record the outcome."""
+    subject, text = compose(notice)
+    problem = ""
+    if text:
+        send = _email if notice.rule.channel == Channel.EMAIL else _post
+        problem = send(notice, subject, text)
+    mine = Notice.objects.filter(pk=notice.pk, tries=notice.tries, sent_at=None)
+    if not problem:
+        mine.update(due_at=None, sent_at=Now())
+        NoticeRule.objects.filter(pk=notice.rule_id).update(problem="", told_at=Now())
+        log.info("notice sent rule=%s notice=%s", notice.rule_id, notice)
+        return
+    mine.update(due_at=None if notice.tries >= MOST_TRIES else Now() + back_off(notice.tries))
+    NoticeRule.objects.filter(pk=notice.rule_id).update(problem=problem)
+    log.warning("notice could not be sent rule=%s problem=%r", notice.rule_id, problem)
+
+
+def compose(notice: Notice) -> tuple[str, str]:
+    """Return the subject and the text of a notice; empty if there is nothing to tell any more."""
+    if notice.incident is None:
+        incidents = rules.under_way(notice.rule)
+        lines = [f"{incident}: {incident.detail}\n{_link(incident)}" for incident in incidents]
+        return "What needs you today", "\n\n".join(lines)
+    subject = str(notice.incident)
+    if notice.phase == Phase.END:
+        return f"Over: {subject}", f"This is over: {subject}."
+    return subject, f"{notice.incident.detail}\n{_link(notice.incident)}"
+
+
+def _host() -> str:
+    return next((name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))), "localhost")
+
+
+def _link(incident: Incident) -> str:
+    return f"https://{_host()}{reverse(PAGES[Kind(incident.kind)])}"
+
+
+def _email(notice: Notice, subject: str, text: str) -> str:
+    """Send an email, and return the problem. Emails about one incident are one thread."""
+    user = notice.rule.user
+    if not settings.EMAIL_URL:
+        return NO_MAIL_SERVER
+    if user is None or not (user.email and user.is_active and user.is_staff):
+        return NO_ADDRESS
+    headers = {"Auto-Submitted": "auto-generated"}
+    if notice.incident:
+        first = f"<incident-{notice.incident.pk}-{notice.rule_id}@{_host()}>"
+        is_first = notice.phase == Phase.BEGINNING
+        headers |= {"Message-ID": first} if is_first else {"In-Reply-To": first, "References": first}
+    try:
+        EmailMessage(subject, f"{text}\n", to=[user.email], headers=headers).send()
+    except Exception as error:
+        return type(error).__name__
+    return ""
+
+
+def _post(notice: Notice, subject: str, text: str) -> str:
+    """Post to an incoming webhook, and return the problem."""
+    try:
+        url = notice.rule.url.open()
+    except CannotOpen as error:
+        return str(error)
+    body = _slack(subject, text) if notice.rule.channel == Channel.SLACK else _teams(subject, text)
+    result = calls.make(Call(url, {"Content-Type": "application/json"}, json.dumps(body).encode()))
+    if result.is_delivered:
+        return ""
+    return result.problem or f"The channel answered {result.status}."
+
+
+def _slack(subject: str, text: str) -> dict[str, Any]:
+    """https://docs.slack.dev/messaging/formatting-message-text#escaping"""
+    for sign, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        subject, text = subject.replace(sign, escaped), text.replace(sign, escaped)
+    return {"text": f"*{subject}*\n{text}"}
+
+
+def _teams(subject: str, text: str) -> dict[str, Any]:
+    """https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using"""
+    blocks = [{"type": "TextBlock", "text": subject, "weight": "Bolder", "wrap": True}]
+    blocks += [{"type": "TextBlock", "text": line, "wrap": True} for line in text.splitlines() if line]
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": blocks,
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+    return {"type": "message", "attachments": [attachment]}

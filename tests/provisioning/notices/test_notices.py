@@ -1,0 +1,292 @@
+"""Staff hear of each incident once when it begins and once when it ends, however many accounts it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db.models.functions import Now
+from django.utils import timezone
+from pytest_django import Settings
+
+from provisioning import gateway
+from provisioning.models import Account, Endpoint, Incident, Notice, NoticeRule, Worker
+from provisioning.notices import incidents, rules
+from provisioning.notices.incidents import CALM
+from provisioning.sealed import Sealed
+from tests.provisioning.events.receiver import Answer, Receiver
+from tests.provisioning.notices.conftest import Look, MakeRule, pass_time
+from tests.provisioning.work import State, account_in
+
+pytestmark = pytest.mark.django_db
+
+Kind = Incident.Kind
+
+
+def subjects() -> list[str]:
+    return [str(message.subject) for message in mail.outbox]
+
+
+def end(look: Look) -> None:
+    """Let an incident whose cause is gone end."""
+    look()
+    pass_time(CALM)
+    look()
+
+
+def hold(number: int) -> None:
+    for each in range(number):
+        account_in(State.HELD, username=f"anna-{each}")
+
+
+class TestAnIncident:
+    def test_is_told_once_when_it_begins_and_once_when_it_ends(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        gateway.stop("The key is inactive.")
+        for _ in range(3):
+            look()
+        assert subjects() == ["Sending stopped"]
+        assert "The key is inactive." in mail.outbox[0].body
+        gateway.resume()
+        end(look)
+        end(look)
+        assert subjects() == ["Sending stopped", "Over: Sending stopped"]
+
+    def test_is_one_thread_of_emails(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        gateway.stop("The key is inactive.")
+        look()
+        gateway.resume()
+        end(look)
+        first, last = (message.extra_headers for message in mail.outbox)
+        assert last["In-Reply-To"] == last["References"] == first["Message-ID"]
+
+    def test_of_many_accounts_is_told_once(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        hold(5)
+        look()
+        account_in(State.HELD, username="bert")
+        look()
+        assert subjects() == ["Sign-ups wait for approval"]
+        assert "5 sign-ups." in mail.outbox[0].body
+        assert "https://signup.example.com/admin/provisioning/account/held/" in mail.outbox[0].body
+        assert Incident.objects.get().detail == "6 sign-ups."
+
+    def test_that_comes_and_goes_is_one(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        for _ in range(3):
+            hold(1)
+            look()
+            Account.objects.all().delete()
+            look()
+            pass_time(CALM / 2)
+        assert subjects() == ["Sign-ups wait for approval"]
+
+    def test_names_nobody(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        account = account_in(State.HELD)
+        look()
+        for name in ("organization_name", "email", "username", "first_name"):
+            assert getattr(account, name) not in mail.outbox[0].body
+
+    def test_is_begun_once_by_several_workers(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        gateway.stop("The key is inactive.")
+        look()
+        incidents._begin(Kind.STOPPED, "The key is inactive.")
+        assert (Incident.objects.count(), Notice.objects.count()) == (1, 1)
+
+    def test_without_a_rule_is_not_looked_for(self, look: Look) -> None:
+        gateway.stop("The key is inactive.")
+        look()
+        assert not Incident.objects.exists()
+
+
+def stop(settings: Settings) -> None:
+    gateway.stop("The key is inactive.")
+
+
+def use_quota(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_DAILY_QUOTA = 1
+    gateway.acquire_permit()
+
+
+def lose_worker(settings: Settings) -> None:
+    Worker.objects.create(name="host:1", seen_at=Now() - timedelta(minutes=2))
+
+
+def lose_endpoint(settings: Settings) -> None:
+    Endpoint.objects.create(name="CRM", url="https://crm.example.com/", is_on=False, off_reason="It answered 410.")
+
+
+@pytest.mark.parametrize(
+    ("happen", "kind", "detail"),
+    [
+        (stop, Kind.STOPPED, "inactive"),
+        (lambda settings: account_in(State.HELD), Kind.APPROVAL, "1 sign-up."),
+        (lambda settings: account_in(State.REJECTED), Kind.CORRECTION, "1 sign-up."),
+        (lambda settings: account_in(State.UNCONFIRMED, due_at=None), Kind.DECISION, "1 sign-up."),
+        (lose_worker, Kind.WORKER, "1 worker stopped reporting."),
+        (lose_endpoint, Kind.ENDPOINT, "CRM: It answered 410."),
+        (use_quota, Kind.QUOTA, "1 of 1 calls"),
+    ],
+)
+def test_each_kind_is_told_to_those_whose_rule_says_so(
+    happen: Callable[[Settings], object], kind: str, detail: str, settings: Settings, rule: MakeRule, look: Look
+) -> None:
+    rule(incidents=[kind])
+    look()
+    assert subjects() == []
+    happen(settings)
+    look()
+    [message] = mail.outbox
+    assert detail in message.body
+    assert message.to == ["dora@example.com"]
+
+
+def test_other_kinds_are_not_told(rule: MakeRule, look: Look) -> None:
+    rule(incidents=[Kind.QUOTA])
+    gateway.stop("The key is inactive.")
+    look()
+    assert subjects() == []
+
+
+class TestAWorkerThatIsGone:
+    def test_is_no_incident_once_another_has_started(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        lose_worker(Settings)  # type: ignore[arg-type]
+        Worker.objects.create(name="host:2")
+        look()
+        assert subjects() == []
+
+    def test_is_one_if_only_others_go_on(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        Worker.objects.create(name="host:2", started_at=Now() - timedelta(hours=1))
+        lose_worker(Settings)  # type: ignore[arg-type]
+        look()
+        assert subjects() == ["A worker is gone"]
+
+
+class TestADigest:
+    @pytest.fixture(autouse=True)
+    def at_nine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = timezone.localtime().replace(hour=9)
+        monkeypatch.setattr(rules, "localtime", lambda: self.now)
+
+    def test_comes_once_a_day_with_all_that_needs_staff(self, rule: MakeRule, look: Look) -> None:
+        rule(when="daily")
+        gateway.stop("The key is inactive.")
+        hold(2)
+        for _ in range(2):
+            look()
+        [message] = mail.outbox
+        assert message.subject == "What needs you today"
+        assert "Sending stopped: The key is inactive." in message.body
+        assert "Sign-ups wait for approval: 2 sign-ups." in message.body
+        self.now += timedelta(days=1)
+        look()
+        assert len(mail.outbox) == 2
+
+    def test_comes_not_before_eight(self, rule: MakeRule, look: Look) -> None:
+        self.now = self.now.replace(hour=7)
+        rule(when="daily")
+        hold(1)
+        look()
+        assert subjects() == []
+
+    def test_does_not_come_if_there_is_nothing_to_tell(self, rule: MakeRule, look: Look) -> None:
+        rule(when="daily")
+        look()
+        assert not Notice.objects.exists()
+
+
+class TestAChannel:
+    @pytest.fixture(autouse=True)
+    def opted_in(self, settings: Settings) -> None:
+        settings.WEBHOOK_PRIVATE_NETWORKS = ["127.0.0.1"]
+
+    def test_in_slack_gets_a_text(self, rule: MakeRule, look: Look) -> None:
+        with Receiver() as slack:
+            rule(channel="slack", user=None, url=Sealed.of(slack.url))
+            gateway.stop("<b>Inactive</b> & locked.")
+            look()
+        text = slack.received[0].event["text"]
+        assert text.startswith("*Sending stopped*\n&lt;b&gt;Inactive&lt;/b&gt; &amp; locked.")
+
+    def test_in_teams_gets_a_card(self, rule: MakeRule, look: Look) -> None:
+        with Receiver() as teams:
+            rule(channel="teams", user=None, url=Sealed.of(teams.url))
+            gateway.stop("The key is inactive.")
+            look()
+        [attachment] = teams.received[0].event["attachments"]
+        assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+        assert [block["text"] for block in attachment["content"]["body"][:2]] == [
+            "Sending stopped",
+            "The key is inactive.",
+        ]
+
+    def test_that_fails_is_tried_again(self, rule: MakeRule, look: Look) -> None:
+        with Receiver(lambda received: Answer(500)) as slack:
+            rule(channel="slack", user=None, url=Sealed.of(slack.url))
+            gateway.stop("The key is inactive.")
+            look()
+            assert NoticeRule.objects.get().problem == "The channel answered 500."
+            look()
+            slack.answer = lambda received: Answer(200)
+            pass_time(timedelta(minutes=1))
+            look()
+            assert len(slack.received) == 2
+        told = NoticeRule.objects.get()
+        assert (told.problem, told.told_at is None) == ("", False)
+
+    def test_in_a_private_network_is_not_reached(self, rule: MakeRule, look: Look, settings: Settings) -> None:
+        settings.WEBHOOK_PRIVATE_NETWORKS = []
+        with Receiver() as inside:
+            rule(channel="slack", user=None, url=Sealed.of(inside.url))
+            gateway.stop("The key is inactive.")
+            look()
+        assert inside.received == []
+        assert "private network" in NoticeRule.objects.get().problem
+
+
+class TestAnEmail:
+    @pytest.mark.parametrize(
+        ("change", "problem"),
+        [
+            ({"is_active": False}, "not active"),
+            ({"email": ""}, "no email address"),
+            ({"is_staff": False}, "not active"),
+        ],
+    )
+    def test_goes_only_to_staff(self, rule: MakeRule, look: Look, change: dict[str, Any], problem: str) -> None:
+        rule()
+        User.objects.update(**change)
+        gateway.stop("The key is inactive.")
+        look()
+        assert subjects() == []
+        assert problem in NoticeRule.objects.get().problem
+
+    def test_needs_a_mail_server(self, rule: MakeRule, look: Look, settings: Settings) -> None:
+        settings.EMAIL_URL = {}
+        rule()
+        gateway.stop("The key is inactive.")
+        look()
+        assert "EMAIL_URL" in NoticeRule.objects.get().problem
+
+    def test_is_given_up_after_some_tries(self, rule: MakeRule, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: Any) -> None:
+            raise OSError
+
+        monkeypatch.setattr("provisioning.notices.sending.EmailMessage.send", fail)
+        rule()
+        gateway.stop("The key is inactive.")
+        for _ in range(15):
+            look()
+            pass_time(timedelta(days=1))
+        notice = Notice.objects.get()
+        assert (notice.tries, notice.due_at, notice.sent_at) == (10, None, None)
+        assert NoticeRule.objects.get().problem == "OSError"
