@@ -61,5 +61,14 @@ def test_the_workflow_pins_foreign_actions_and_has_no_right_that_it_does_not_nee
     assert "make release-files" in WORKFLOW
 
 
+def pins(name: str) -> set[str]:
+    return set(re.findall(r"^([\w.-]+)(?:\[.*\])?(==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
+def test_all_lists_of_requirements_pin_the_same_versions() -> None:
+    """What is tested is what is released, with and without extras."""
+    assert pins("requirements.txt") <= pins("requirements-extras.txt") <= pins("requirements-dev.txt")
+
+
 def test_the_supported_versions_name_this_one() -> None:
     assert f"| {VERSION.partition('.')[0]}.x, the newest release | yes" in (ROOT / "SECURITY.md").read_text()
