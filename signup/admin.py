@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from provisioning.admin import AccountAdmin
 from provisioning.admin.action_views import page, require_permissions
+from provisioning.admin.exports import More
 from provisioning.admin.filters import BrandFilter
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import Event
@@ -30,6 +31,7 @@ from signup.api.admin import ApiKeyAdmin as ApiKeyAdmin
 from signup.brand.admin import BrandAdmin as BrandAdmin
 from signup.brand.models import brand_at
 from signup.doctor import Level
+from signup.legal import admin as legal
 from signup.models import Diagnosis, Mail, SentMail
 
 
@@ -48,7 +50,11 @@ class NamedBrandFilter(BrandFilter):
 class CustomerAdmin(AccountAdmin):
     """Accounts, with their customers' page and emails."""
 
-    list_filter = tuple(NamedBrandFilter if each is BrandFilter else each for each in AccountAdmin.list_filter)
+    list_filter = (
+        *(NamedBrandFilter if each is BrandFilter else each for each in AccountAdmin.list_filter),
+        legal.MarketingFilter,
+    )
+    exported = More({"agreements": "Agreed to", "marketing": "Marketing by you"}, legal.exported)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
@@ -61,11 +67,12 @@ class CustomerAdmin(AccountAdmin):
 
     def events(self, account: Account) -> list[Event]:
         sent = [_event(mail) for mail in account.sent_mails.all()]
-        return sorted([*super().events(account), *sent], key=lambda event: event.at)
+        return sorted([*super().events(account), *legal.events(account), *sent], key=lambda event: event.at)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
         account: Account = named["obj"]
         context |= {
+            "agreements": account.agreements.select_related("text").defer("text__text"),
             "planned": Mail.objects.filter(account=account, due_at__isnull=False).first(),
             "may_email": request.user.has_perm("provisioning.correct_account"),
             "has_email": bool(mails.event_of(account)) and Mail.objects.filter(account=account).exists(),

@@ -76,7 +76,7 @@ def _with_placeholders(brand: Brand) -> str:
     """Render the page for an empty request, so that no visitor's data can be in the cached copy."""
     request = HttpRequest()
     request.path, request.csp_nonce = reverse("sign_up"), NONCE  # type: ignore[attr-defined]
-    form = SignupForm()
+    form = SignupForm(brand=brand)
     form.submission = SUBMISSION
     values = context(form) | {"brand": brand, "csrf_token": CSRF_TOKEN, "attribution": ATTRIBUTION}
     if values["guard"]:

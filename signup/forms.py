@@ -22,6 +22,9 @@ from provisioning import rules
 from provisioning.models import Account
 from provisioning.rules.rule import Text
 from signup import refusals, usernames
+from signup.brand.models import Brand
+from signup.legal.fields import boxes as legal_boxes
+from signup.legal.models import LegalText
 from signup.widgets import NOT_LISTED, CheckboxInput, EmailInput, PasswordInput, SelectWidget, TextInput, mark_chosen
 
 GROUPS = (
@@ -172,15 +175,31 @@ class PropertiesForm(forms.Form):
 class SignupForm(PropertiesForm):
     """The sign-up form. Its `submission`, a one-time ID, identifies it when it is sent twice.
 
-    `initial` holds what is already known of the customer, who can change it.
+    `initial` holds what is already known of the customer, who can change it. Of `brand`, the form has a box for the
+    legal texts; those that the customer has accepted are in `accepted`.
     """
 
-    def __init__(self, data: Mapping[str, Any] | None = None, initial: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        initial: Mapping[str, Any] | None = None,
+        brand: Brand | None = None,
+    ) -> None:
         single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
         super().__init__(rules.CUSTOMER_PROPERTIES, data, single_sign_on=single_sign_on, initial=initial)
         self.submission = _submission(data or {})
         self.has_password = not single_sign_on
         self.is_password_kept = False
+        self.boxes = legal_boxes(brand) if brand else {}
+        self.fields.update(self.boxes)
+        self.accepted: list[LegalText] = []
+
+    def clean(self) -> dict[str, Any]:
+        self.accepted = [text for name in self.boxes for text in self.cleaned_data.pop(name, [])]
+        return super().clean()
+
+    def agreements(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.boxes]
 
     @property
     def asks_for_second(self) -> bool:

@@ -10,6 +10,8 @@ from provisioning.models import Account
 from signup.api.models import ApiKey as ApiKey
 from signup.api.models import ApiSignup as ApiSignup
 from signup.brand.models import Brand as Brand
+from signup.legal.models import Agreement as Agreement
+from signup.legal.models import LegalText as LegalText
 
 
 class Visit(models.Model):

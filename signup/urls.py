@@ -6,6 +6,7 @@ from django.urls import include, path
 from signup import health, views
 from signup.brand.views import logo
 from signup.doctor.public_address import reflect
+from signup.legal.views import legal_text
 from signup.metrics import metrics
 from signup.single_sign_on import views as single_sign_on
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("login/callback/", single_sign_on.logged_in, name="logged_in"),
     path("start/", single_sign_on.start, name="start"),
     path("logo/<slug:digest>", logo, name="logo"),
+    path("legal/<int:pk>/", legal_text, name="legal_text"),
     path("language/", views.language, name="language"),
     path("admin/log-in/", single_sign_on.staff_log_in, name="staff_log_in"),
     path("admin/log-in/callback/", single_sign_on.staff_logged_in, name="staff_logged_in"),

@@ -34,6 +34,7 @@ from signup import (
     errors,
     form_page,
     kept_password,
+    legal,
     mails,
     own_accounts,
     resubmission,
@@ -67,7 +68,8 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
         return _hand_over(request, proven)
     if request.method != "POST" and not proof.idp_provider_id:
         return form_page.blank(request)
-    form = SignupForm(kept_password.fill_in(request) if request.method == "POST" else None, proof.values)
+    data = kept_password.fill_in(request) if request.method == "POST" else None
+    form = SignupForm(data, proof.values, brand_of(request))
     if form.is_valid():
         try:
             return _take(request, form, proof, proven)
@@ -100,6 +102,8 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
             if account is not new:
                 _count_opening(request, account)
                 return _hand_over(request, account, resubmission.answer(request, form, account))
+            if form.accepted:
+                legal.record(account, form.accepted)
             mails.expect(account, request)
             return _hand_over(request, account)
         except ValidationError as problems:  # Raised outside the transaction, so that the form stays counted.
@@ -244,7 +248,7 @@ def status(request: HttpRequest, reference: UUID) -> JsonResponse:
 
 
 def _as_typed(request: HttpRequest) -> SignupForm:
-    return SignupForm(kept_password.fill_in(request)).as_typed()
+    return SignupForm(kept_password.fill_in(request), brand=brand_of(request)).as_typed()
 
 
 def _choose_language(request: HttpRequest) -> HttpResponse:

@@ -8,7 +8,9 @@ import logging
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -80,11 +82,24 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
     log.info("accounts exported by=%s as=%s", request.user.pk, kind)
     record(request, None, "Accounts exported", _described(kind, request.GET))
     content_type, lines = FORMATS[kind]
+    more: More = model_admin.exported
     return StreamingHttpResponse(
-        lines(in_chunks(accounts, _read)),
+        lines(in_chunks(accounts, partial(_read, more=more)), more),
         content_type=content_type,
         headers={"Content-Disposition": f'attachment; filename="accounts-{localdate()}.{kind}"'},
     )
+
+
+@dataclass(frozen=True)
+class More:
+    """Further columns, for an admin that knows more of an account."""
+
+    labels: Mapping[str, str]
+    read: Callable[[list[int]], Mapping[int, Values]]
+    """Return the values of these accounts, by primary key. Accounts may be missing."""
+
+
+NO_MORE = More({}, lambda keys: {})
 
 
 def in_chunks(found: QuerySet[Any], read: Callable[[list[int]], Mapping[int, T]]) -> Iterator[T]:
@@ -100,10 +115,14 @@ def in_chunks(found: QuerySet[Any], read: Callable[[list[int]], Mapping[int, T]]
         yield from (rows[key] for key in chunk if key in rows)
 
 
-def _read(keys: list[int]) -> dict[int, Values]:
+def _read(keys: list[int], more: More) -> dict[int, Values]:
     annotated = Account.objects.filter(pk__in=keys).annotate(sent=_sent(), refused=_refused()).order_by()
     own = ("refused", "sent", "partner_account_id", "attribution")
-    return {key: _values(*row) for key, *row in annotated.values_list("pk", *own, *COLUMNS)}
+    rows = {key: _values(*row) for key, *row in annotated.values_list("pk", *own, *COLUMNS)}
+    found = more.read(keys)
+    for key, row in rows.items():
+        row.update(found.get(key) or dict.fromkeys(more.labels))
+    return rows
 
 
 def _values(
@@ -142,7 +161,7 @@ def _refused() -> Subquery:
     return Subquery(refusals.order_by("-started_at", "-pk").values("refused")[:1])
 
 
-def as_json(accounts: Iterable[Values]) -> Iterator[str]:
+def as_json(accounts: Iterable[Values], more: More = NO_MORE) -> Iterator[str]:
     """Yield the lines of a JSON array, with one object on each line."""
     before = "[\n"
     for values in accounts:
@@ -151,9 +170,19 @@ def as_json(accounts: Iterable[Values]) -> Iterator[str]:
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def accounts_as_csv(accounts: Iterable[Values]) -> Iterator[str]:
+def accounts_as_csv(accounts: Iterable[Values], more: More = NO_MORE) -> Iterator[str]:
     """Yield the lines of a CSV file in words, with local times."""
-    return as_csv(map(_in_words, accounts), [_label(name) for name in (*COLUMNS, *LABELS)])
+    header = [*(_label(name) for name in (*COLUMNS, *LABELS)), *more.labels.values()]
+    return as_csv(
+        ([*_in_words(values), *(_listed(values[name]) for name in more.labels)] for values in accounts), header
+    )
+
+
+def _listed(value: Any) -> Any:
+    """Return a list of objects in words."""
+    if not isinstance(value, list):
+        return value
+    return "; ".join(" ".join(filter(None, (_cell(part) for part in each.values()))) for each in value)
 
 
 def _label(name: str) -> str:

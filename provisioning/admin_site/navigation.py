@@ -16,7 +16,7 @@ from provisioning.admin_site import health
 OPERATIONS = "Settings and health"
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Sign-ups": {"account": "Accounts", "auditentry": "Audit trail", "mail": "Emails"},
-    "Brands": {"brand": "Brands"},
+    "Brands": {"brand": "Brands", "legaltext": "Legal texts"},
     "Team": {"user": "Users", "group": "Roles", "totpdevice": "Authenticator apps", "apikey": "API keys"},
     OPERATIONS: {
         "diagnosis": "Installation check",

@@ -174,7 +174,9 @@ class BrandAdmin(ModelAdmin):
                 setattr(brand, f"{name}_url", url)
         language = request.POST.get("_language", "")
         with translation.override(language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE):
-            return render(request, "admin/signup/brand/preview.html", {"brand": brand, **context(SignupForm())})
+            return render(
+                request, "admin/signup/brand/preview.html", {"brand": brand, **context(SignupForm(brand=brand))}
+            )
 
     @method_decorator([xframe_options_sameorigin, csp_replace(IN_FRAME)])
     def no_preview(self, request: HttpRequest, form: BrandModelForm) -> HttpResponse:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.cache import caches
@@ -17,6 +17,9 @@ from django.utils.translation import get_language
 
 from signup.brand.colors import palette
 from signup.brand.logo import Logo
+
+if TYPE_CHECKING:
+    from signup.legal.models import LegalText
 
 LOGOS = ("logo", "dark_logo")
 FALLBACK = "If empty, the general text is used."
@@ -149,7 +152,16 @@ class Brand(models.Model):
     def digest(self) -> str:
         """Return a cache key for everything that pages say about the partner. It changes when any of it changes."""
         values = [getattr(self, field.attname) for field in self._meta.concrete_fields if field.attname not in LOGOS]
+        values += [text.pk for text in self.texts_in_force]
         return hashlib.sha256(repr(values).encode()).hexdigest()
+
+    @cached_property
+    def texts_in_force(self) -> list[LegalText]:
+        """The legal texts that new sign-ups accept: the newest one of each kind and language, without its content."""
+        if self._state.adding:
+            return []
+        published = self.legal_texts.filter(published_at__isnull=False).defer("text").order_by("published_at", "pk")
+        return list({(text.kind, text.language): text for text in published}.values())
 
     @property
     def has_lettering(self) -> bool:
@@ -194,9 +206,10 @@ def _read_brand(name: str) -> Brand:
     last = f"last-brand-{name}"
     try:
         own_or_default = Brand.objects.defer(*LOGOS).filter(host__in={name, ""}).order_by("-host").first()
+        brand = own_or_default or Brand.from_settings()
+        _ = brand.texts_in_force  # Cached with the brand.
     except (OperationalError, InterfaceError):
         return caches["pages"].get(last) or Brand.from_settings()
-    brand = own_or_default or Brand.from_settings()
     caches["pages"].set(last, brand)
     return brand
 

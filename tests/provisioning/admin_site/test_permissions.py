@@ -31,7 +31,7 @@ from provisioning.models import (
     Worker,
 )
 from provisioning.sealed import Sealed
-from signup.models import ApiKey, Brand, Diagnosis, Mail
+from signup.models import ApiKey, Brand, Diagnosis, LegalText, Mail
 from tests.provisioning.admin.conftest import Make, State
 
 ROLES = ("nobody", "no group", "Viewer", "Operator", "Administrator", "superuser")
@@ -157,6 +157,11 @@ signup_diagnosis_change         LFFF.. LFFFFF
 signup_diagnosis_changelist     LFFF.. LFFF..
 signup_diagnosis_delete         LFFFFF LFFFFF
 signup_diagnosis_history        LFFF.. LFFF..
+signup_legaltext_add            LFFF.. LFFF..
+signup_legaltext_change         LFFF.. LFFF..
+signup_legaltext_changelist     LFFF.. LFFF..
+signup_legaltext_delete         LFFF.. LFFF..
+signup_legaltext_history        LFFF.. LFFF..
 signup_mail_add                 LFFFFF LFFFFF
 signup_mail_change              LF.... LFFFFF
 signup_mail_changelist          LF.... LF....
@@ -208,6 +213,7 @@ def there(make: Make) -> dict[str, str]:
         "otp_totp_totpdevice": TOTPDevice.objects.create(user=colleague, name="TOTP", confirmed=True),
         "signup_apikey": ApiKey.objects.create(name="Website"),
         "signup_brand": Brand.objects.create(name="Alder"),
+        "signup_legaltext": LegalText.objects.create(brand=Brand.objects.create(host="testserver"), text="Terms"),
         "signup_diagnosis": Diagnosis.objects.create(findings=[]),
         "signup_mail": Mail.objects.create(account=account, origin="https://signup.example.com/"),
     }

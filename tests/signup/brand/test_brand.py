@@ -79,14 +79,15 @@ class TestHosts:
 
         assert client.get("/", headers={"host": "one.example.com"}).status_code == 400
 
-    def test_a_brand_takes_one_query_that_does_not_read_the_logo(
+    def test_a_brand_takes_two_queries_that_read_neither_the_logo_nor_legal_texts(
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         brand(logo=PNG)
 
-        with django_assert_num_queries(1) as queries:
+        with django_assert_num_queries(2) as queries:
             page(client)
         assert 'logo",' not in queries.captured_queries[0]["sql"]
+        assert 'text",' not in queries.captured_queries[1]["sql"]
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 from pytest_django import Settings
 
 from provisioning.models import Account
-from signup.models import UsedLink
+from signup.models import Agreement, Brand, UsedLink
 from signup.single_sign_on import link
 from tests.signup.accounts import TYPED
+from tests.signup.legal.texts import boxes, published
 from tests.signup.single_sign_on.conftest import SECRET
 from tests.signup.single_sign_on.links import BROKEN, EXPIRED, PAGE, follow, token, told
 
@@ -78,6 +79,16 @@ def test_the_partners_own_id_is_kept_while_the_form_has_errors(client: Client) -
     client.post("/", TYPED)
 
     assert Account.objects.get().partner_account_id == "CRM-4711"
+
+
+def test_legal_texts_are_accepted_on_the_form(client: Client) -> None:
+    terms = published(Brand.objects.create(name="Alder"), "terms")
+    page = follow(client, token())
+
+    assert client.post("/", TYPED).status_code == 200
+    client.post("/", TYPED | boxes(page))
+
+    assert Agreement.objects.get().text == terms
 
 
 @pytest.mark.parametrize("value", [None, ""], ids=repr)

@@ -1,0 +1,116 @@
+"""The admin of legal texts, and what an account's page, list, and export say of agreements."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db import models
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from provisioning.admin.readonly import ModelAdmin
+from provisioning.admin.timeline import Event
+from provisioning.models import Account
+from provisioning.templatetags.times import exact
+from signup.legal.models import Agreement, LegalText
+
+if TYPE_CHECKING:
+    LegalTextModelForm = forms.ModelForm[LegalText]
+else:
+    LegalTextModelForm = forms.ModelForm
+
+FIELDS = ("brand", "kind", "language", "version", "url", "text")
+LANGUAGES = [("", "All languages"), *settings.LANGUAGES]
+
+
+class LegalTextForm(LegalTextModelForm):
+    language = forms.ChoiceField(
+        choices=LANGUAGES,
+        required=False,
+        help_text="Customers see the text in their language, or the general one.",
+    )
+    publish = forms.BooleanField(
+        required=False,
+        help_text="From now on, customers accept this version, and it replaces the earlier one. It can't be edited any"
+        " more.",
+    )
+
+
+@admin.register(LegalText)
+class LegalTextAdmin(ModelAdmin):
+    """Drafts can be edited; what is published can only be replaced, and deleted as long as nobody has agreed to it."""
+
+    form = LegalTextForm
+    list_display = ("kind", "version", "brand", "spoken", "since")
+    list_display_links = ("kind", "version")
+    list_filter = ("brand", "kind")
+    list_select_related = ("brand",)
+    actions = None
+    formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        is_draft = self.has_change_permission(request, obj)
+        return [*FIELDS, *(["publish"] if is_draft else ["sha256", "published_at"])]
+
+    def save_model(self, request: HttpRequest, obj: LegalText, form: Any, change: bool) -> None:
+        if form.cleaned_data["publish"]:
+            obj.publish(timezone.now())
+        super().save_model(request, obj, form, change)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        is_draft = obj is None or obj.published_at is None
+        return is_draft and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        is_used = obj is not None and obj.agreements.exists()
+        return not is_used and super().has_delete_permission(request, obj)
+
+    @admin.display(description="Language", ordering="language")
+    def spoken(self, text: LegalText) -> str:
+        return dict(LANGUAGES).get(text.language, text.language)
+
+    @admin.display(description="Published", ordering="published_at")
+    def since(self, text: LegalText) -> str:
+        return exact(text.published_at) if text.published_at else "Draft"
+
+
+class MarketingFilter(admin.SimpleListFilter):
+    """Whether the customer wants the partner's own marketing."""
+
+    title = "your marketing"
+    parameter_name = "marketing"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [("yes", "Accepted"), ("no", "Not accepted")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        accepted = Exists(Agreement.objects.filter(account=OuterRef("pk"), text__kind=LegalText.Kind.MARKETING))
+        match self.value():
+            case "yes":
+                return queryset.filter(accepted)
+            case "no":
+                return queryset.exclude(accepted)
+        return queryset
+
+
+def events(account: Account) -> list[Event]:
+    """Return what the customer agreed to, for the account's timeline."""
+    agreed: dict[Any, list[str]] = defaultdict(list)
+    for each in account.agreements.select_related("text"):
+        agreed[each.at].append(str(each.text))
+    return [Event(at, f"The customer accepted: {', '.join(texts)}.") for at, texts in agreed.items()]
+
+
+def exported(keys: list[int]) -> dict[int, dict[str, Any]]:
+    """Return what is exported of each account that has agreed to anything."""
+    rows: dict[int, dict[str, Any]] = defaultdict(lambda: {"agreements": [], "marketing": False})
+    for each in Agreement.objects.filter(account__in=keys).select_related("text").defer("text__text"):
+        row, text = rows[each.account_id], each.text
+        row["agreements"].append({"kind": text.kind, "version": text.version, "language": text.language, "at": each.at})
+        row["marketing"] |= text.kind == LegalText.Kind.MARKETING
+    return rows

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+
+from provisioning.models import Account
+from signup.legal.models import Agreement, LegalText
+
+if TYPE_CHECKING:
+    from signup.brand.models import Brand
+
+MISSING = ValidationError(_("Check this box to sign up."), code="required")
+CHANGED = ValidationError(
+    _("The text has changed since you opened this page. Read the new version, and check this box again."),
+    code="changed",
+)
+
+
+def in_language(brand: Brand, language: str | None = None) -> list[LegalText]:
+    """Return the texts in force that a customer reads in this language, by default the active one.
+
+    Of each kind, that is the one in their language, or else the one for all languages.
+    """
+    language = language or get_language() or ""
+    texts = {text.kind: text for text in brand.texts_in_force if not text.language}
+    texts |= {text.kind: text for text in brand.texts_in_force if text.language == language}
+    return [texts[kind] for kind in LegalText.Kind.values if kind in texts]
+
+
+def accept(brand: Brand, ids: Collection[int], language: str | None = None) -> list[LegalText]:
+    """Return the texts with these IDs, which a customer has accepted, for `record`.
+
+    A text is accepted in the version that the customer saw, in any language. Raises ValidationError: MISSING if one is
+    required and not accepted, and CHANGED if one of the IDs is not in force (any more).
+    """
+    accepted = [text for text in brand.texts_in_force if text.pk in ids]
+    if len(accepted) < len(set(ids)):
+        raise CHANGED
+    required = {text.kind for text in in_language(brand, language)} & LegalText.REQUIRED
+    if required - {text.kind for text in accepted}:
+        raise MISSING
+    return accepted
+
+
+def record(account: Account, texts: Iterable[LegalText]) -> None:
+    """Store that the account's customer accepted these texts now. Runs in the transaction of the sign-up."""
+    Agreement.objects.bulk_create([Agreement(account=account, text=text) for text in texts])

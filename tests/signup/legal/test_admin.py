@@ -1,0 +1,170 @@
+"""Administrators publish legal texts, and staff see what each customer agreed to."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
+from django.test import Client
+
+from provisioning import services
+from provisioning.models import Account
+from signup.legal.models import Agreement, LegalText
+from signup.models import Brand
+from tests.provisioning.admin.test_exports import csv_rows, exported
+from tests.signup.accounts import account
+from tests.signup.legal.texts import published
+
+pytestmark = [pytest.mark.database, pytest.mark.django_db]
+
+TEXTS, LIST = "/admin/signup/legaltext/", "/admin/provisioning/account/"
+
+
+@pytest.fixture
+def brand() -> Brand:
+    return Brand.objects.create(name="Alder")
+
+
+@pytest.fixture
+def form(brand: Brand) -> dict[str, Any]:
+    return {"brand": brand.pk, "kind": "terms", "language": "", "version": " 1 ", "url": "", "text": "Our terms"}
+
+
+@pytest.fixture
+def terms(brand: Brand) -> LegalText:
+    return published(brand, "terms")
+
+
+def agree(*texts: LegalText, **values: Any) -> Account:
+    made = account("queued", **values)
+    Agreement.objects.bulk_create(Agreement(account=made, text=text) for text in texts)
+    return made
+
+
+class TestTexts:
+    def test_a_draft_can_be_edited_until_it_is_published(self, admin_client: Client, form: dict[str, Any]) -> None:
+        admin_client.post(f"{TEXTS}add/", form)
+        draft = LegalText.objects.get()
+        assert (draft.version, draft.published_at, draft.sha256) == ("1", None, "")
+
+        admin_client.post(f"{TEXTS}{draft.pk}/change/", form | {"text": "Better terms", "publish": "on"})
+
+        draft.refresh_from_db()
+        assert draft.published_at
+        assert (draft.text, draft.sha256) == ("Better terms", sha256(b"Better terms").hexdigest())
+
+    def test_a_published_text_cannot_be_changed(
+        self, admin_client: Client, form: dict[str, Any], terms: LegalText
+    ) -> None:
+        page = admin_client.get(f"{TEXTS}{terms.pk}/change/").content.decode()
+        assert terms.sha256 in page
+        assert 'name="_save"' not in page
+
+        assert admin_client.post(f"{TEXTS}{terms.pk}/change/", form | {"text": "Worse"}).status_code == 403
+        terms.refresh_from_db()
+        assert terms.text == "terms text"
+
+    def test_what_was_agreed_to_cannot_be_deleted(self, admin_client: Client, terms: LegalText) -> None:
+        agree(terms)
+
+        assert admin_client.post(f"{TEXTS}{terms.pk}/delete/", {"post": "yes"}).status_code == 403
+        with pytest.raises(ProtectedError):
+            terms.delete()
+        admin_client.post(f"/admin/signup/brand/{terms.brand_id}/delete/", {"post": "yes"})
+        assert Brand.objects.exists()
+
+    def test_what_nobody_has_agreed_to_can_be_deleted(self, admin_client: Client, terms: LegalText) -> None:
+        admin_client.post(f"{TEXTS}{terms.pk}/delete/", {"post": "yes"})
+
+        assert not LegalText.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("wrong", "words"),
+        [
+            ({"text": ""}, "Enter either a web address or a text, and not both."),
+            ({"url": "https://example.com/"}, "Enter either a web address or a text, and not both."),
+            ({"version": ""}, "This field is required."),
+            ({"language": "xx"}, "Select a valid choice."),
+            ({"url": "javascript:alert(1)", "text": ""}, "Enter a valid URL."),
+        ],
+        ids=str,
+    )
+    def test_mistakes_are_explained(
+        self, admin_client: Client, form: dict[str, Any], wrong: dict[str, str], words: str
+    ) -> None:
+        assert words in admin_client.post(f"{TEXTS}add/", form | wrong).content.decode()
+
+    def test_two_texts_cannot_have_the_same_version(self, admin_client: Client, form: dict[str, Any]) -> None:
+        for _ in range(2):
+            page = admin_client.post(f"{TEXTS}add/", form)
+
+        assert "already exists" in page.content.decode()
+
+    def test_the_database_holds_the_rule_for_addresses_and_texts(self, brand: Brand) -> None:
+        for wrong in ({}, {"url": "https://example.com/", "text": "x"}):
+            with pytest.raises(IntegrityError), transaction.atomic():
+                LegalText.objects.create(brand=brand, kind="terms", version="1", **wrong)
+
+    def test_the_brands_preview_has_the_boxes(self, admin_client: Client, terms: LegalText) -> None:
+        form = {"name": "Alder", "trial_days": "60", "_preview": "yes"}
+
+        page = admin_client.post(f"/admin/signup/brand/{terms.brand_id}/change/", form).content.decode()
+
+        assert f'name="agree" id="id_agree" value="{terms.pk}"' in page
+
+    def test_the_list_says_what_is_a_draft(self, admin_client: Client, brand: Brand, terms: LegalText) -> None:
+        LegalText.objects.create(brand=brand, kind="terms", version="2", text="Draft", language="fr")
+
+        page = admin_client.get(TEXTS).content.decode()
+
+        assert "Draft" in page
+        assert "Français" in page
+
+
+class TestAccounts:
+    def test_the_timeline_says_what_the_customer_accepted(
+        self, admin_client: Client, brand: Brand, terms: LegalText
+    ) -> None:
+        made = agree(terms, published(brand, "privacy", "3", language="fr"))
+
+        page = admin_client.get(f"{LIST}{made.pk}/change/").content.decode()
+
+        assert "The customer accepted: Terms 1, Privacy policy 3 (fr)." in page
+        assert "<dt>Privacy policy 3 (fr)</dt>" in page
+
+    def test_the_list_is_filtered_by_consent_to_your_marketing(
+        self, admin_client: Client, brand: Brand, terms: LegalText
+    ) -> None:
+        accepted, not_accepted = agree(terms, published(brand, "marketing")), agree(terms)
+
+        for answer, wanted in (("yes", [accepted]), ("no", [not_accepted]), ("x", [not_accepted, accepted])):
+            assert list(admin_client.get(LIST, {"marketing": answer}).context["cl"].result_list) == wanted
+
+    def test_it_is_exported(self, admin_client: Client, brand: Brand, terms: LegalText) -> None:
+        agree(terms, published(brand, "marketing", "=2", language="fr"))
+        account("queued")
+
+        without, row = csv_rows(admin_client)
+        assert (without["Agreed to"], without["Marketing by you"]) == ("", "")
+        assert row["Marketing by you"] == "yes"
+        assert row["Agreed to"].startswith("terms 1 20")
+        assert "; marketing '=2 fr 20" in row["Agreed to"]
+        without, row = json.loads(exported(admin_client, "json"))
+        assert (without["agreements"], without["marketing"]) == (None, None)
+        assert [(each["kind"], each["version"], each["language"]) for each in row["agreements"]] == [
+            ("terms", "1", ""),
+            ("marketing", "=2", "fr"),
+        ]
+
+    def test_erasing_keeps_the_version_and_the_time_and_drops_the_person(
+        self, admin_client: Client, terms: LegalText
+    ) -> None:
+        made = agree(terms, attribution={"ref": "canary"})
+        at = Agreement.objects.get().at
+
+        services.erase(made)
+
+        kept = Agreement.objects.get()
+        assert (kept.text, kept.at, kept.account.organization_name) == (terms, at, "Erased")
