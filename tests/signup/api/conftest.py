@@ -2,9 +2,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.core.cache import cache
 
 from tests.browser.installation import Installation
 from tests.signup.api.partner import Partner
+
+
+@pytest.fixture(autouse=True)
+def forget_counts() -> Iterator[None]:
+    """Forget the counts of earlier tests, which are cached for a moment."""
+    cache.clear()
+    yield
+    cache.clear()
 
 
 @pytest.fixture
