@@ -31,6 +31,13 @@ LONGEST_STEP = 1200
 OF_THIS_MACHINE = ("/etc/pip.conf", "/etc/ssl/certs")
 """What the build needs to install packages as this machine does."""
 CREDENTIALS = {f"CONSTANT_CONTACT_{name}": "given" for name in ("API_KEY", "USERNAME", "PASSWORD")}
+SETTINGS = {
+    "ALLOWED_HOSTS": "signup.example.com",
+    "TRUSTED_PROXIES": "127.0.0.1",
+    "CONSTANT_CONTACT_URL": "http://127.0.0.1:9",
+    "CONSTANT_CONTACT_LIST_HOURS": "0",
+    "DATABASE_URL": "sqlite:////shared/db.sqlite3",
+}
 USER = "10001"
 
 
@@ -85,23 +92,27 @@ class Buildah:
 
 
 class Container:
-    """A container of the image. Commands in it share its environment and its volume /data."""
+    """A container of the image, with its database in a volume.
+
+    The volume is not /data: buildah keeps what the image declares as a volume to itself. `run` runs commands in a
+    second container beside it, because a command's end unmounts its container's volumes.
+    """
 
     def __init__(self, buildah: Buildah, data: Path) -> None:
         self.buildah = buildah
         self.data = data
-        self.name = buildah("from", "signup").decode().strip()
+        self.name, self.beside = (buildah("from", "signup").decode().strip() for _ in range(2))
         self.image = json.loads(buildah("inspect", "--type=image", "signup"))["Docker"]["config"]
         os.chown(data, int(USER), int(USER))
-        self.options = ["--isolation=chroot", f"--volume={data}:/data"]
-        self.environment = {"ALLOWED_HOSTS": "signup.example.com", "TRUSTED_PROXIES": "127.0.0.1"} | CREDENTIALS
+        self.options = ["--isolation=chroot", f"--volume={data}:/shared", "--hostname=signup"]
+        self.environment = SETTINGS | CREDENTIALS
 
-    def _run(self, *command: str) -> list[str]:
-        given = [f"--env={name}={value}" for name, value in self.environment.items()]
-        return ["run", *self.options, *given, self.name, "--", *command]
+    def _run(self, name: str, *command: str) -> list[str]:
+        given = [f"--env={setting}={value}" for setting, value in self.environment.items()]
+        return ["run", *self.options, *given, name, "--", *command]
 
     def run(self, *command: str, data: bytes | None = None) -> bytes:
-        return self.buildah(*self._run(*command), data=data)
+        return self.buildah(*self._run(self.beside, *command), data=data)
 
     def manage(self, *arguments: str, data: bytes | None = None) -> bytes:
         return self.run("python", "manage.py", *arguments, data=data)
@@ -111,8 +122,8 @@ class Container:
         """Run the image's own command, and return its port once it is ready. Stop it as Docker does, with SIGTERM."""
         port = free_port()
         command = [part.replace("0.0.0.0:8000", f"127.0.0.1:{port}") for part in self.image["Cmd"]]
-        noting_its_id = ["sh", "-c", 'echo $$ > /data/pid && exec "$@"', "sh", *command]
-        process = subprocess.Popen([*self.buildah.command, *self._run(*noting_its_id)])
+        noting_its_id = ["sh", "-c", 'echo $$ > /shared/pid && exec "$@"', "sh", *command]
+        process = subprocess.Popen([*self.buildah.command, *self._run(self.name, *noting_its_id)])
         try:
             wait_until_ready(port, process)
             yield port
@@ -140,6 +151,7 @@ def check(container: Container) -> None:
     """Use the image as docs/production.md and docs/operations.md say."""
     assert container.run("id", "-u").decode().strip() == USER
     assert container.image["User"] == USER
+    container.run("test", "-w", "/data")
     assert container.run("sh", "-c", "ls provisioning/sandbox || true") == b""
     for program in ("pg_dump", "pg_restore"):
         assert program.encode() in container.run(program, "--version")
