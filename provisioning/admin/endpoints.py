@@ -53,6 +53,7 @@ class EndpointAdmin(ProofRequired, ModelAdmin):
     form = EndpointForm
     change_form_template = "admin/endpoint.html"
     list_display = ("name", "address", "status", "last")
+    nothing_yet = "None of your systems is told of events yet. Add the first one."
     editable = ("name", "url", "events", "host", "has_personal_fields")
 
     @admin.display(description="Host")
@@ -180,6 +181,7 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
 
     change_form_template = "admin/delivery.html"
     list_display = ("what", "endpoint", "result", "answer", "when")
+    nothing_yet = "No event has been sent to your systems yet."
     list_filter = ("state", ("endpoint", admin.RelatedOnlyFieldListFilter), "event__type")
     list_select_related = ("event", "event__account", "endpoint")
     show_full_result_count = False

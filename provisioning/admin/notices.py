@@ -70,6 +70,7 @@ class NoticeRuleAdmin(ProofRequired, ModelAdmin):
 
     form = RuleForm
     list_display = ("name", "channel", "when", "kinds", "result")
+    nothing_yet = "Nobody is told of incidents yet. Add a rule that says who hears of what."
     fields = ("name", "incidents", "when", "channel", "user", "webhook", "result")
     readonly_fields = ("result", "kinds")
 
@@ -96,6 +97,7 @@ class IncidentAdmin(ReadOnly, ModelAdmin):
     """What needed staff, and when, for everyone who may view the gateway."""
 
     list_display = fields = ("kind", "detail", "begun_at", "ended_at")
+    nothing_yet = "Nothing has needed your staff yet."
     list_filter = ("kind",)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

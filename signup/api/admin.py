@@ -66,6 +66,7 @@ class ApiKeyAdmin(ProofRequired, ModelAdmin):
 
     form = KeyForm
     list_display = ("name", "begins_with", "status", "may", "brand", "used", "expires_at")
+    nothing_yet = "No system can use the API yet. Add a key for the first one."
     list_select_related = ("brand",)
     change_form_template = "admin/signup/apikey/change_form.html"
     # One field with a label. Django's own has two without.

@@ -97,6 +97,7 @@ class BrandForm(BrandModelForm):
 class BrandAdmin(ModelAdmin):
     form = BrandForm
     list_display = ("name", "shown_at")
+    nothing_yet = "Customers see the brand from the settings. Add one for each of your host names."
     readonly_fields = ("swatches",)
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
     fieldsets = (

@@ -47,6 +47,7 @@ class LegalTextAdmin(ModelAdmin):
 
     form = LegalTextForm
     list_display = ("kind", "version", "brand", "spoken", "since")
+    nothing_yet = "Customers are not asked to accept anything yet. Add your terms or your privacy policy."
     list_display_links = ("kind", "version")
     list_filter = ("brand", "kind")
     list_select_related = ("brand",)

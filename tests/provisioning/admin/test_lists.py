@@ -57,7 +57,9 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(admin_client: Client,
         ("/admin/signup/diagnosis/", "manage.py doctor"),
         ("/admin/otp_totp/totpdevice/", "Nobody has set up two-factor authentication yet."),
         ("/admin/auth/user/?is_active__exact=0", "Nothing matches these filters."),
-        ("/admin/signup/brand/", "There is nothing here yet."),
+        ("/admin/signup/brand/", "Customers see the brand from the settings."),
+        ("/admin/signup/apikey/", "No system can use the API yet."),
+        ("/admin/provisioning/endpoint/", "None of your systems is told of events yet."),
     ],
 )
 def test_an_empty_list_says_why(admin_client: Client, path: str, text: str) -> None:
