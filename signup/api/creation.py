@@ -14,32 +14,18 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
-from provisioning import attribution, gateway, rules, services
+from provisioning import gateway, rules, services
 from provisioning.audit import SIGNED_UP
 from provisioning.models import Account, AuditEntry
-from signup import abuse, mails, turn, usernames, visitors
-from signup.api import problems
+from signup import abuse, legal, mails, turn, usernames, visitors
+from signup.api import problems, validation
 from signup.api.models import ApiKey, ApiSignup
 from signup.api.problems import Problem
 from signup.brand.models import brand_at
+from signup.legal.models import LegalText
 
-PARTNERS = "partner_account_id"
-"""The partner's own ID for the account."""
-NOT_SENT = ("language", "attribution")
-"""Properties that stay here: Constant Contact doesn't get them."""
 LIMIT_RETRY = 3600
 """Seconds after which a limit on sign-ups may allow another one."""
-
-
-def properties() -> tuple[str, ...]:
-    """Return what the body may contain: what customers are asked for, and what only the partner's system knows."""
-    single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
-    return (*rules.asked(single_sign_on=single_sign_on), *own_properties(), *NOT_SENT)
-
-
-def own_properties() -> tuple[str, ...]:
-    """Return the properties that only the partner's system knows."""
-    return ("idp_provider_id", PARTNERS) if settings.CONSTANT_CONTACT_IDP_PROVIDER else (PARTNERS,)
 
 
 def submission_of(request: HttpRequest, key: ApiKey) -> uuid.UUID:
@@ -64,9 +50,9 @@ def sent_before(submission: uuid.UUID, body: Mapping[str, Any]) -> Account | Non
 def create(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapping[str, Any]) -> Account:
     """Store a sign-up, or return the one that the same request has created meanwhile. Raises Problem."""
     _require_quota()
-    new = _prepare(request, key, submission, body)
+    new, accepted = _prepare(request, key, submission, body)
     try:
-        return _store(request, key, new, body)
+        return _store(request, key, new, accepted, body)
     except ValidationError as problem:
         if sent := sent_before(submission, body):
             return sent
@@ -95,27 +81,31 @@ def _require_quota() -> None:
         raise Problem("quota", headers={"Retry-After": str(int(gateway.until_reset().total_seconds()) + 1)})
 
 
-def _prepare(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapping[str, Any]) -> Account:
-    host = _host(request, key)
+def _prepare(
+    request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapping[str, Any]
+) -> tuple[Account, list[LegalText]]:
+    """Return the sign-up, and the legal texts that the customer has accepted. Raises Problem."""
+    host = host_of(request, key)
+    brand = brand_at(host)
     try:
-        _require_valid(body)
+        accepted = validation.require_valid(body, brand)
         new = services.prepare(
             body,
             submission,
             str(body.get("idp_provider_id") or ""),
             host,
             language=str(body.get("language") or ""),
-            billing_locale=brand_at(host).billing_locale,
-            partner_account_id=str(body.get(PARTNERS) or ""),
+            billing_locale=brand.billing_locale,
+            partner_account_id=str(body.get(validation.PARTNERS) or ""),
             attribution=body.get("attribution") or {},
         )
     except ValidationError as problem:
         raise problems.of_values(problem) from None
     new.submission = submission  # Also with single sign-on: the partner's system says what is the same, not the person.
-    return new
+    return new, accepted
 
 
-def _host(request: HttpRequest, key: ApiKey) -> str:
+def host_of(request: HttpRequest, key: ApiKey) -> str:
     """Return the host name of the brand that the customer sees. Raises Problem if it isn't the key's."""
     if key.brand and key.brand.host:
         return key.brand.host
@@ -125,41 +115,9 @@ def _host(request: HttpRequest, key: ApiKey) -> str:
     return host
 
 
-def _require_valid(body: Mapping[str, Any]) -> None:
-    """Raise ValidationError with the problems of all properties, the customer's and the partner's."""
-    wrong: dict[str, Any] = {}
-    try:
-        cleaned = rules.clean(body, only={*properties()} - {*NOT_SENT})
-    except ValidationError as problem:
-        wrong, cleaned = problem.error_dict, rules.Cleaned(idp_provider_id="unknown")
-    if not cleaned.get("idp_provider_id", "none"):
-        wrong["idp_provider_id"] = ValidationError("Enter a value.", code="required")
-    if body.get("language") not in (None, "", *dict(settings.LANGUAGES)):
-        wrong["language"] = ValidationError("Choose one from the list.", code="choice")
-    wrong |= _wrong_attribution(body.get("attribution"))
-    if wrong:
-        raise ValidationError(wrong)
-
-
-def _wrong_attribution(given: object) -> dict[str, ValidationError]:
-    """Return what is wrong with where a sign-up came from. A form drops that; a system can be told."""
-    if not isinstance(given, dict | None):
-        return {"attribution": ValidationError("Enter an object.", code="type")}
-    wrong: dict[str, ValidationError] = {}
-    for name, value in (given or {}).items():
-        if name not in attribution.NAMES:
-            problem = ValidationError("There is no such property.", code="unknown_property")
-        elif not isinstance(value, str | None):
-            problem = ValidationError("Enter text.", code="type")
-        elif value and len(value) > attribution.LONGEST:
-            problem = ValidationError(f"Use at most {attribution.LONGEST} characters.", code="max_length")
-        else:
-            continue
-        wrong[f"attribution.{name[:100]}"] = problem
-    return wrong
-
-
-def _store(request: HttpRequest, key: ApiKey, new: Account, body: Mapping[str, Any]) -> Account:
+def _store(
+    request: HttpRequest, key: ApiKey, new: Account, accepted: list[LegalText], body: Mapping[str, Any]
+) -> Account:
     """Count the sign-up and store it, in one transaction. Raises ValidationError, and then it stays counted."""
     call = uuid.uuid5(new.submission, new.username.lower())
     with turn.to_write(), transaction.atomic():
@@ -170,6 +128,7 @@ def _store(request: HttpRequest, key: ApiKey, new: Account, body: Mapping[str, A
             refused = problem
         else:
             if account is new:
+                legal.record(account, accepted)
                 _note(request, key, account, body)
             elif account.submission != new.submission:
                 raise Problem("signed_up", errors=[_signed_up()])
@@ -195,7 +154,7 @@ def _is_same(account: Account, body: Mapping[str, Any]) -> bool:
     if kept.partition(":")[0] == now.partition(":")[0]:
         return kept == now
     try:
-        entered = rules.clean(body, only={*properties()} - {*NOT_SENT})
+        entered = rules.clean(body, only=validation.sent_properties())
     except ValidationError:
         return False
     return not services.differences(account, entered)

@@ -86,9 +86,22 @@ def _paths() -> Schema:
         parameters=[_idempotency_key()],
         status=202,
     )
+    texts = _operation(
+        "list_legal_texts",
+        "List the legal texts that customers accept",
+        Scope.CREATE,
+        _answer("The texts in force.", ref("LegalTexts")),
+        ["bad_parameter", "brand"],
+        parameters=[{"name": "language", "in": "query", "schema": {"enum": list(dict(settings.LANGUAGES))}}],
+    )
     address = reverse("api_signups")
     verbs = {f"{address}/{{reference}}/{verb}": {"parameters": [reference], "post": _verb(verb)} for verb in VERBS}
-    return {address: {"get": lists, "post": creates}, f"{address}/{{reference}}": of_one, **verbs}
+    return {
+        reverse("api_legal_texts"): {"get": texts},
+        address: {"get": lists, "post": creates},
+        f"{address}/{{reference}}": of_one,
+        **verbs,
+    }
 
 
 def _verb(verb: str) -> Schema:

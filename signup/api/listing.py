@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
@@ -48,6 +49,18 @@ def page(key: ApiKey, query: QueryDict) -> Page:
     size = given.get("limit", PAGE)
     found = list(accounts[: size + 1])
     return Page(found[:size], str(found[size - 1].reference) if len(found) > size else None)
+
+
+def language_of(query: QueryDict) -> str:
+    """Return the language that the query asks for, or the default one. Raises Problem."""
+    for name in query:
+        if name != "language":
+            raise _wrong(name[:100], "There is no such parameter.")
+    languages = dict(settings.LANGUAGES)
+    given = query.getlist("language") or [settings.LANGUAGE_CODE]
+    if len(given) > 1 or given[0] not in languages:
+        raise _wrong("language", f"Use one of {', '.join(languages)}, once.")
+    return given[0]
 
 
 def _in_state(accounts: QuerySet[Account], key: ApiKey, state: str) -> QuerySet[Account]:

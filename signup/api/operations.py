@@ -16,6 +16,7 @@ from signup import abuse, turn
 from signup.api import creation, problems
 from signup.api.models import ApiKey
 from signup.api.problems import Problem
+from signup.api.validation import PARTNERS
 
 VERBS: Mapping[str, Action] = {
     action.name.replace("_", "-"): action
@@ -29,7 +30,7 @@ NO_TEXT = ValidationError("Enter text.", code="type")
 
 def correctable(account: Account) -> tuple[str, ...]:
     """Return the properties that a correction can change."""
-    return (*rules.asked(single_sign_on=bool(account.idp_provider_id)), creation.PARTNERS)
+    return (*rules.asked(single_sign_on=bool(account.idp_provider_id)), PARTNERS)
 
 
 def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urljoin
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -10,6 +11,7 @@ from django.urls import reverse
 from provisioning import rules, services
 from provisioning.models import Account
 from signup import refusals, usernames
+from signup.legal.models import LegalText
 
 State = Account.State
 TIMES = ("submitted_at", "state_changed_at", "created_at", "erased_at")
@@ -42,8 +44,25 @@ def in_full(account: Account) -> dict[str, Any]:
     shown["refused"] = _refused(account) if account.state == State.REJECTED else []
     is_taken = any(each["code"] == "taken" for each in shown["refused"])
     shown["suggestions"] = usernames.suggestions(_named(account)) if is_taken else []
+    shown["agreements"] = [
+        {"id": each.text_id, "kind": each.text.kind, "version": each.text.version, "at": each.at.isoformat()}
+        for each in account.agreements.select_related("text").defer("text__text")
+    ]
     shown["correct_before"] = account.due_at.isoformat() if account.state == State.REJECTED and account.due_at else None
     return shown
+
+
+def of_text(text: LegalText, origin: str) -> dict[str, Any]:
+    """Return what the API says about a legal text; `origin` is the address of its brand's page."""
+    return {
+        "id": text.pk,
+        "kind": text.kind,
+        "version": text.version,
+        "language": text.language,
+        "url": urljoin(origin, text.address),
+        "sha256": text.sha256,
+        "is_required": text.kind in LegalText.REQUIRED,
+    }
 
 
 def address(request: HttpRequest, account: Account) -> str:

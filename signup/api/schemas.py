@@ -9,8 +9,9 @@ from django.conf import settings
 
 from provisioning import attribution, rules
 from provisioning.models import Account
-from signup.api import creation, problems, representation
+from signup.api import problems, representation, validation
 from signup.forms import LABELS
+from signup.legal.models import LegalText
 
 Schema = dict[str, Any]
 
@@ -47,6 +48,8 @@ def build() -> dict[str, Schema]:
         "Decline": _decline(),
         "Signup": _signup(),
         "SignupInFull": _signup_in_full(),
+        "Agreement": _agreement(),
+        "LegalTexts": _legal_texts(),
         "Page": _page(),
         "Problem": _problem(),
         "Error": _error(),
@@ -60,18 +63,21 @@ def ref(name: str) -> Schema:
 
 def _new() -> Schema:
     active = rules.active()
-    names = creation.properties()
+    names = validation.properties()
     required = [name for name in names if name in active and (active[name].required or name == "idp_provider_id")]
     made = {name: _property(active[name], required=name in required) for name in names if name in active}
     made["language"] = {"enum": [*dict(settings.LANGUAGES), "", None], "description": "The language of our emails."}
     made["attribution"] = _attribution() | {"type": ["object", "null"], "additionalProperties": False}
+    ids = {"type": "array", "items": {"type": "integer"}}
+    text = "The `id`s of the legal texts that the customer has accepted on your page, if your brand has any."
+    made["agreements"] = {"anyOf": [ids, {"type": "null"}], "description": text}
     example = {name: value for name, value in EXAMPLE.items() if name in names}
     return _object(made, required) | {"additionalProperties": False, "examples": [example]}
 
 
 def _correction() -> Schema:
     active = rules.active()
-    made = {name: _property(active[name], required=False) for name in creation.properties() if name in active}
+    made = {name: _property(active[name], required=False) for name in validation.properties() if name in active}
     made.pop("idp_provider_id", None)
     return _object(made, []) | {"additionalProperties": False, "examples": [{"phone": "+1 555 010 0142"}]}
 
@@ -149,9 +155,32 @@ def _signup_in_full() -> Schema:
         },
         "refused": {"type": "array", "items": ref("Error"), "description": "What to correct, if it is rejected."},
         "suggestions": names | {"description": "Usernames to choose from, if it is taken."},
+        "agreements": {"type": "array", "items": ref("Agreement"), "description": "What the customer has accepted."},
         "correct_before": {"type": ["string", "null"], "format": "date-time"},
     }
     return {"allOf": [ref("Signup"), _object(more, list(more))]}
+
+
+def _agreement() -> Schema:
+    made = _TEXT | {"at": {"type": "string", "format": "date-time"}}
+    return _object(made, list(made))
+
+
+def _legal_texts() -> Schema:
+    made = _TEXT | {
+        "language": {"type": "string", "description": "Empty: for all languages that have no text of their own."},
+        "url": {"type": "string", "format": "uri"},
+        "sha256": {"type": "string"},
+        "is_required": {"type": "boolean", "description": "Whether nobody can sign up without accepting it."},
+    }
+    return _object({"items": {"type": "array", "items": _object(made, list(made))}}, ["items"])
+
+
+_TEXT: Schema = {
+    "id": {"type": "integer"},
+    "kind": {"enum": list(LegalText.Kind.values)},
+    "version": {"type": "string"},
+}
 
 
 def _page() -> Schema:

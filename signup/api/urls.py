@@ -21,6 +21,7 @@ urlpatterns = [
         path(f"v1/signups/<uuid:reference>/{verb}", endpoint({"POST": (Scope.STAFF, views.act(verb))}))
         for verb in operations.VERBS
     ),
+    path("v1/legal-texts", endpoint({"GET": (Scope.CREATE, views.read_legal_texts)}), name="api_legal_texts"),
     path("v1/openapi.json", public(views.openapi), name="api_openapi"),
     path("", nothing_here),
     path("<path:rest>", nothing_here),

@@ -8,16 +8,18 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.debug import sensitive_variables
 
 from provisioning.models import Account
-from signup.api import bodies, creation, listing, operations, representation
+from signup import legal
+from signup.api import bodies, creation, listing, operations, representation, validation
 from signup.api.access import Work
 from signup.api.models import ApiKey
 from signup.api.problems import Problem
+from signup.brand.models import brand_at
 
 
 @sensitive_variables("body")
 def create(request: HttpRequest, key: ApiKey) -> HttpResponse:
     submission = creation.submission_of(request, key)
-    body = bodies.read(request, creation.properties())
+    body = bodies.read(request, validation.properties())
     account = creation.sent_before(submission, body) or creation.create(request, key, submission, body)
     return JsonResponse(
         representation.in_full(account), status=202, headers={"Location": representation.address(request, account)}
@@ -31,6 +33,14 @@ def read(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
 def read_list(request: HttpRequest, key: ApiKey) -> HttpResponse:
     page = listing.page(key, request.GET)
     return JsonResponse({"items": [representation.of(account) for account in page.accounts], "next": page.next})
+
+
+def read_legal_texts(request: HttpRequest, key: ApiKey) -> HttpResponse:
+    """Show what a customer has to accept, for a page of the partner's own."""
+    language = listing.language_of(request.GET)
+    host = creation.host_of(request, key)
+    texts = legal.in_language(brand_at(host), language)
+    return JsonResponse({"items": [representation.of_text(text, f"{request.scheme}://{host}/") for text in texts]})
 
 
 @sensitive_variables("values")
