@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.core.cache import cache
+from django.core.exceptions import SuspiciousOperation
 from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -63,6 +64,9 @@ def _safely(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpRes
         return answer()
     except Problem as problem:
         return problem.response()
+    except SuspiciousOperation as error:  # Like a query with thousands of parameters.
+        log.warning("api request refused error=%s path=%s", type(error).__name__, quote(request.path))
+        return problems.of_status(400)
     except (OperationalError, InterfaceError) as error:
         log.warning("api request failed error=%s", type(error).__name__)
         return problems.of_status(503, errors.RETRY_AFTER)

@@ -112,9 +112,10 @@ def _time(text: str) -> datetime:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= LARGEST_PAGE):
+    limit = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= limit <= LARGEST_PAGE:
         raise ValueError(text)
-    return int(text)
+    return limit
 
 
 PARAMETERS: dict[str, tuple[Callable[[str], Any], str]] = {

@@ -73,6 +73,8 @@ def test_a_list_is_filtered_by_state_and_time(partner: Partner) -> None:
         ("limit", "-1"),
         ("limit", "²"),
         ("limit", "1" * 30),
+        ("limit", "0000000010000"),
+        ("limit", "000000001" + "0" * 20),
         ("cursor", "7"),
         ("cursor", "00000000-0000-4000-8000-000000000000"),
         ("sort", "email"),

@@ -219,3 +219,9 @@ def test_a_stopped_gateway_refuses_nobody(partner: Partner) -> None:
     gateway.stop("The credentials are wrong.")
 
     assert partner.sign_up().status_code == 202
+
+
+def test_a_query_with_too_many_parameters_is_a_bad_request(partner: Partner) -> None:
+    answer = partner.client.get(f"{SIGNUPS}?{'a&' * 1100}", headers=partner.headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
