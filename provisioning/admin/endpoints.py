@@ -98,6 +98,12 @@ class EndpointAdmin(ProofRequired, ModelAdmin):
         may = not is_export or request.user.has_perm(MAY_SEND_PERSONAL_FIELDS)
         return may and super().has_change_permission(request, obj)
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Count the deliveries that are deleted too, because there may be very many. Alone, they can't be deleted."""
+        of_these = Delivery.objects.filter(endpoint__in=objs)
+        counted = {self.opts.verbose_name_plural: len(objs), Delivery._meta.verbose_name_plural: of_these.count()}
+        return [str(each) for each in objs], counted, set(), []
+
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         if not change:
             endpoints.give_secret(obj)

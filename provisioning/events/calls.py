@@ -34,8 +34,9 @@ NOTHING = timedelta()
 class Call:
     """What to send, and the values that must not be kept if the answer repeats them."""
 
-    url: str
-    headers: Mapping[str, str]
+    url: str = field(repr=False)
+    """It may hold a token. Whoever knows that of a channel in Slack or Teams can write there."""
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     confidential: Collection[str] = field(default=(), repr=False)
 

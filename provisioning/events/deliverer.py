@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from django.db import Error, connection
 from django.db.models import Q
@@ -54,6 +55,7 @@ class Deliverer:
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
         self._unsettled: list[Done] = []
         self._endpoints: list[Endpoint] = []
+        self._is_any_on = False
         self._read_at = float("-inf")
 
     def run(self, *, once: bool = False) -> None:
@@ -78,7 +80,7 @@ class Deliverer:
         try:
             self._settle()
             if self._read_endpoints():
-                deliveries.route()
+                deliveries.route()  # Also for endpoints that rest.
                 self._start(pool)
         except Error as error:
             log.error("events held up problem=%r", describe(error))
@@ -90,14 +92,15 @@ class Deliverer:
             self.ending.wait(RECONNECT)
         return bool(self._in_flight.total() or self._unsettled)
 
-    def _read_endpoints(self) -> list[Endpoint]:
-        """Return the endpoints that may be called now."""
+    def _read_endpoints(self) -> bool:
+        """Read which endpoints may be called now. Return whether any is on."""
         if time.monotonic() > self._read_at + FRESH:
-            awake = Q(rests_until=None) | Q(rests_until__lte=Now())
-            self._endpoints = list(Endpoint.objects.on().filter(awake))
+            rests = Q(rests_until__isnull=False, rests_until__gt=Now())
+            on: list[Any] = list(Endpoint.objects.on().annotate(rests=rests))
+            self._is_any_on, self._endpoints = bool(on), [each for each in on if not each.rests]
             self._failing = {each.pk for each in self._endpoints if each.failing_since}
             self._read_at = time.monotonic()
-        return self._endpoints
+        return self._is_any_on
 
     def _start(self, pool: ThreadPoolExecutor) -> None:
         for endpoint in self._endpoints:

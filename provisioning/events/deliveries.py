@@ -12,10 +12,9 @@ import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Least, Now
 
 from provisioning.events import payload
@@ -110,6 +109,7 @@ def settle(results: Collection[tuple[Claim, Result]]) -> None:
     with transaction.atomic():
         for each, result in results:
             _complete(each, result)
+        _forget_answers([each for each, result in results if result.answer])
         _settle_delivered([each for each, result in results if result.is_delivered])
         for each, result in results:
             if not result.is_delivered:
@@ -129,6 +129,17 @@ def _complete(claim: Claim, result: Result) -> None:
     )
 
 
+def _forget_answers(claims: Collection[Claim]) -> None:
+    """Don't keep what was answered about accounts that were erased meanwhile: it may repeat their data.
+
+    This is a query of its own, so that it sees an erasure that held the rows until now.
+    """
+    keys = [claim.attempt.pk for claim in claims if claim.delivery.event.account_id]
+    if keys:
+        erased = DeliveryAttempt.objects.filter(pk__in=keys, delivery__event__account__erased_at__isnull=False)
+        erased.update(answer="")
+
+
 def _settle_delivered(claims: Collection[Claim]) -> None:
     """Record that receivers have these events, however late we learn it."""
     keys = [claim.delivery.pk for claim in claims]
@@ -142,8 +153,7 @@ def _settle_failed(claim: Claim, result: Result) -> None:
     """Plan the next try, unless this was the last one. A claim that was lost changes nothing."""
     wait = back_off(claim.delivery.tries, result.retry_after)
     mine = Delivery.objects.filter(pk=claim.delivery.pk, state=State.WAITING, claim=claim.delivery.claim)
-    was_last = mine.filter(retried_until__lte=Now())
-    if not was_last.update(state=State.FAILED, due_at=None, claim=None, done_at=Now()):
+    if not give_up(mine.filter(retried_until__lte=Now())):
         mine.update(due_at=Least(Now() + wait, F("retried_until")), claim=None)
     _note_failure(claim.endpoint, result)
 
@@ -182,7 +192,11 @@ def switch_off(endpoint: Endpoint, reason: str = "") -> None:
     """Switch an endpoint off; without a reason, staff did it. What waits is not sent, except what staff replay."""
     with transaction.atomic():
         if Endpoint.objects.on().filter(pk=endpoint.pk).update(is_on=False, off_reason=reason):
-            waiting: dict[str, Any] = {"endpoint": endpoint, "state": State.WAITING}
-            Delivery.objects.filter(**waiting).update(state=State.FAILED, due_at=None, claim=None, done_at=Now())
+            give_up(Delivery.objects.filter(endpoint=endpoint, state=State.WAITING))
             log.error("endpoint switched off endpoint=%s reason=%r", endpoint.pk, reason)
     forget_wanted()
+
+
+def give_up(waiting: QuerySet[Delivery]) -> int:
+    """Don't try these deliveries again, unless staff replay them. Return how many there were."""
+    return waiting.update(state=State.FAILED, due_at=None, claim=None, done_at=Now())

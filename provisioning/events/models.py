@@ -91,7 +91,7 @@ class Endpoint(models.Model):
         self.host = self.host.strip().lower()
 
     def wants(self, event: Event) -> bool:
-        about_it = not self.host or not event.host or self.host == event.host
+        about_it = not self.host or event.account_id is None or self.host == event.host
         return event.type in self.events and about_it
 
 
@@ -103,7 +103,7 @@ class Event(models.Model):
     account = models.ForeignKey("Account", on_delete=models.CASCADE, null=True, related_name="events")
     """The sign-up; null if the event is about something else."""
     host = models.CharField(max_length=253, blank=True)
-    """Where the customer signed up."""
+    """Where the customer signed up; empty if that is not known, or if the event is about something else."""
     data = models.JSONField(default=dict)
     at = models.DateTimeField(db_default=Now(), db_index=True)
     is_routed = models.BooleanField(default=False)

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models.functions import Now
 
+from provisioning.events.deliveries import give_up
 from provisioning.events.models import GRACE, Delivery, DeliveryAttempt, Endpoint, Event
 from provisioning.events.outbox import KEPT
 from provisioning.models import Account
@@ -23,9 +24,15 @@ def forget_answers(account: Account, **kwargs: Any) -> None:
 
 
 def purge(**kwargs: Any) -> None:
-    """Delete the oldest events with their deliveries, and previous secrets after their grace. Runs as a chore."""
+    """Delete the oldest events with their deliveries, and previous secrets after their grace. Runs as a chore.
+
+    Deliveries that wait for an endpoint that is off are given up.
+    """
     if not cache.add("events.purged", True, PAUSE):
         return
+    off = Delivery.objects.filter(endpoint__in=Endpoint.objects.filter(is_on=False), due_at__isnull=False)
+    if off.exists():  # Added by another worker while the endpoint was switched off.
+        give_up(off)
     old = Event.objects.filter(at__lt=Now() - KEPT).exclude(deliveries__state=Delivery.State.WAITING)
     if keys := list(old.order_by("at").values_list("pk", flat=True)[:AT_ONCE]):
         Event.objects.filter(pk__in=keys).delete()

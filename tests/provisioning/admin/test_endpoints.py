@@ -132,6 +132,13 @@ class TestAnEndpoint:
             assert (crm.is_on, crm.off_reason) == (is_on, "")
         assert log_of(crm) == ["Switched off", "Switched on"]
 
+    def test_is_deleted_with_its_deliveries(self, administrator: Client, crm: Endpoint, delivery: Delivery) -> None:
+        shown = administrator.get(page("endpoint_delete", crm)).content.decode()
+        assert "deliveries" in shown.lower()
+        administrator.post(page("endpoint_delete", crm), {"post": "yes"})
+        assert not Endpoint.objects.exists()
+        assert not Delivery.objects.exists()
+
     def test_that_was_switched_off_for_failing_is_a_task(self, administrator: Client, crm: Endpoint) -> None:
         assert "switched off" not in administrator.get("/admin/").content.decode()
         Endpoint.objects.update(is_on=False, off_reason="It answered 410: it is gone.")
