@@ -68,7 +68,8 @@ LIMITS = {
 }
 
 OPENINGS = (20, 60)
-"""How many browsers may open one sign-up within an hour and a day: each gets a session, which is kept for two weeks."""
+"""How many browsers may open one sign-up within an hour and a day, and for how many of one network a password is kept:
+each gets a session."""
 OPENED_TOO_OFTEN = gettext_lazy("This sign-up was opened too often")
 LATER = gettext_lazy("Please try again later.")
 
@@ -156,10 +157,18 @@ def _call(form: SignupForm, request: HttpRequest) -> Call:
     if seconds < MINIMUM_SECONDS:
         raise ValidationError(_("That was so quick that we can't be sure you are human.") + f" {AGAIN}", code="quick")
     email = form.cleaned_data["email"]
-    # Each new username is looked up here, and then at Constant Contact, so each one counts.
-    name = uuid.uuid5(form.submission, form.cleaned_data["username"].lower())
+    name = name_of(form.submission, form.cleaned_data["username"], email)
     sources = {"network": visitors.network(request), "email": rules.mailbox(email)}
     return Call(name, _keys(sources), _keys(burst.traits(request, email, seconds)))
+
+
+def name_of(submission: uuid.UUID, username: str, email: str) -> uuid.UUID:
+    """Return the name of the call for a sign-up, which stays the same while the form is corrected elsewhere.
+
+    Each new username is looked up here, and then at Constant Contact, so each one counts. So does each new mailbox, or
+    one form could try any number of them.
+    """
+    return uuid.uuid5(submission, f"{username.lower()}\n{rules.mailbox(email)}")
 
 
 def check_correction(account: Account, request: HttpRequest, email: str) -> bool:
@@ -201,17 +210,29 @@ def count_of_key(key: str, call: uuid.UUID, email: str, host: str, reference: st
 
 def count_opening(account: Account) -> None:
     """Count another browser that opens a sign-up, or raise ValidationError."""
+    if not _count_browser("opening", str(account.reference)):
+        log.warning("opening stopped reference=%s", account.reference)
+        raise ValidationError(f"{OPENED_TOO_OFTEN}. {LATER}", code="limit")
+
+
+def count_keeping(request: HttpRequest) -> bool:
+    """Count another browser for which a form's password is kept. Return False if its network has had too many."""
+    return _count_browser("keeping", visitors.network(request))
+
+
+def _count_browser(kind: str, source: str) -> bool:
+    """Count a browser that gets a session. Return False if there were too many."""
     if not settings.ABUSE_PROTECTION:
-        return
-    opening, name = key("opening", str(account.reference)), uuid.uuid4()
+        return True
+    counted, name = key(kind, source), uuid.uuid4()
     an_hour, a_day = OPENINGS
     with transaction.atomic():
-        visits.lock([opening])
-        earlier = visits.earlier(name, [opening])[opening]
+        visits.lock([counted])
+        earlier = visits.earlier(name, [counted])[counted]
         if earlier.hour >= an_hour or earlier.day >= a_day:
-            log.warning("opening stopped reference=%s", account.reference)
-            raise ValidationError(f"{OPENED_TOO_OFTEN}. {LATER}", code="limit")
-        visits.add(name, [opening])
+            return False
+        visits.add(name, [counted])
+    return True
 
 
 def status(form: PropertiesForm | None) -> int:

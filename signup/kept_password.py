@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.sealed import CannotOpen, Sealed
-from signup import own_accounts
+from signup import abuse, own_accounts
 from signup.forms import PropertiesForm, SignupForm
 
 KEPT = "password"
@@ -50,7 +50,7 @@ def keep_or_ask_again(request: HttpRequest, form: SignupForm) -> None:
     if not _is_lost(form):
         return
     is_kept = str(form.submission) == request.session.get(KEPT, {}).get("submission") and "password" not in request.POST
-    if is_kept or (form.has_error("username", "taken") and not own_accounts.living(request).exists()):
+    if is_kept or (form.has_error("username", "taken") and _may_keep(request)):
         _keep(request, str(form.submission), form.data["password"])
         form.hide_password()
     else:
@@ -74,6 +74,13 @@ def forget(request: HttpRequest) -> None:
 def _is_lost(form: PropertiesForm) -> bool:
     """Whether a valid password was entered that the page can't show again."""
     return bool(form.data.get("password")) and "password" in form.fields and not form.has_error("password")
+
+
+def _may_keep(request: HttpRequest) -> bool:
+    """Whether a password can be kept for this browser. Anybody can make many browsers, so new sessions are limited."""
+    if own_accounts.living(request).exists():
+        return False
+    return not own_accounts.need_a_session(request) or abuse.count_keeping(request)
 
 
 def _keep(request: HttpRequest, submission: str, password: str) -> None:

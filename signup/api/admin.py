@@ -32,11 +32,14 @@ else:
 
 NEEDED = {
     Scope.CREATE: (),
-    Scope.READ: ("provisioning.view_account",),
+    Scope.READ: ("provisioning.view_account", "provisioning.export_account"),
     Scope.CORRECT: ("provisioning.view_account", "provisioning.correct_account"),
     Scope.STAFF: ("provisioning.view_account", *(action.permission for action in VERBS.values())),
 }
-"""Scope → the permissions that staff need to give it to a key: nobody can make a key that may do more than they."""
+"""Scope → the permissions that staff need to give it to a key: nobody can make a key that may do more than they.
+
+A key that lists sign-ups is an export of all of them, so it needs that permission too.
+"""
 COLORS = {"active": "created", "expired": "held", "revoked": "closed"}
 
 

@@ -119,7 +119,7 @@ def _store(
     request: HttpRequest, key: ApiKey, new: Account, accepted: list[LegalText], body: Mapping[str, Any]
 ) -> Account:
     """Count the sign-up and store it, in one transaction. Raises ValidationError, and then it stays counted."""
-    call = uuid.uuid5(new.submission, new.username.lower())
+    call = abuse.name_of(new.submission, new.username, new.email)
     with turn.to_write(), transaction.atomic():
         try:
             hold = abuse.count_of_key(str(key.pk), call, new.email, new.host)

@@ -166,6 +166,17 @@ def test_each_username_that_one_form_asks_for_counts(client: Client, wait: Clock
     assert asked[-1].status_code == 429
 
 
+def test_each_mailbox_that_one_form_is_sent_with_counts(client: Client, wait: Clock) -> None:
+    form = opened(client) | {"username": account("queued", username="taken").username}
+    wait(MINIMUM_SECONDS)
+    used_up("network", "127.0.0.1", LIMITS["network"].an_hour - 2)
+
+    mailboxes = ["anna@nullmailer.com", "anna+1@nullmailer.com", "ben@nullmailer.com", "eva@nullmailer.com"]
+    answers = [client.post(FORM, form | {"email": mailbox}).status_code for mailbox in mailboxes]
+
+    assert answers == [200, 200, 200, 429]
+
+
 @pytest.mark.parametrize("forwarded", ["", "unknown", "nonsense:1:2"])
 def test_visitors_with_unknown_addresses_share_one_limit(
     client: Client, wait: Clock, settings: Settings, forwarded: str

@@ -18,6 +18,7 @@ from tests.signup.accounts import account
 pytestmark = pytest.mark.django_db
 
 AN_HOUR, A_DAY = OPENINGS
+KEPT = "The password you chose is kept."
 WHY = "This sign-up was opened too often"
 
 
@@ -59,6 +60,18 @@ def test_a_form_is_sent_again_from_a_limited_number_of_browsers(client: Client, 
     assert WHY in refused.content.decode()
     assert client.post(FORM, form).status_code == 302
     assert Session.objects.count() == AN_HOUR + 1
+
+
+def test_a_password_is_kept_for_a_limited_number_of_browsers_of_one_network(client: Client, wait: Clock) -> None:
+    form = opened(client) | {"username": account("queued", username="taken").username}
+    wait(MINIMUM_SECONDS)
+    for _ in range(AN_HOUR):
+        assert KEPT in Client().post(FORM, form).content.decode()
+    refused = Client().post(FORM, form)
+    assert KEPT not in refused.content.decode()
+    assert "Enter your password again." in refused.content.decode()
+    assert Session.objects.count() == AN_HOUR
+    assert KEPT in Client().post(FORM, form, REMOTE_ADDR="198.51.100.7").content.decode()
 
 
 def test_one_sign_up_does_not_count_against_another(link: str) -> None:

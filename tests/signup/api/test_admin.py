@@ -76,8 +76,10 @@ def test_a_mistake_is_pointed_out_and_no_key_is_made(administrator: Client, wron
     ("codenames", "scopes"),
     [
         ([], ["create"]),
-        (["view_account"], ["create", "read"]),
-        (["view_account", "correct_account", "approve_account"], ["create", "read", "correct"]),
+        (["view_account"], ["create"]),
+        (["view_account", "export_account"], ["create", "read"]),
+        (["export_account"], ["create"]),
+        (["view_account", "correct_account", "approve_account"], ["create", "correct"]),
         (["correct_account"], ["create"]),
     ],
 )
