@@ -11,7 +11,8 @@ erased = Signal()
 gateway_changed = Signal()
 """The gateway was stopped, paused, or resumed; sent inside the transaction that did it."""
 chores = Signal()
-"""A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged."""
+"""A worker is doing its chores, about once a second. Receivers must be quick; their exceptions are only logged.
+`ending` is an event that is set when the worker is to end: threads that receivers start must end soon then."""
 worked = Signal()
 """A worker's job has ended. `job` is its name, `started` a time in nanoseconds, `error` what broke it off, or None."""
 to_do = Signal()

@@ -32,8 +32,12 @@ def plan_digests() -> None:
     for rule in NoticeRule.objects.filter(Q(digest_on=None) | Q(digest_on__lt=now.date()), when=When.DAILY):
         with transaction.atomic():
             as_read = NoticeRule.objects.filter(pk=rule.pk, digest_on=rule.digest_on)
-            if as_read.update(digest_on=now.date()) and under_way(rule):
-                Notice.objects.create(rule=rule, phase=Phase.DIGEST)
+            if as_read.update(digest_on=now.date()):
+                rule.notices.filter(
+                    phase=Phase.DIGEST
+                ).delete()  # Also one that could not be sent: this one replaces it.
+                if under_way(rule):
+                    Notice.objects.create(rule=rule, phase=Phase.DIGEST)
 
 
 def under_way(rule: NoticeRule) -> list[Incident]:

@@ -30,6 +30,7 @@ LEASE = timedelta(minutes=2)
 NO_MAIL_SERVER = "There is no mail server: set EMAIL_URL."
 NO_ADDRESS = "This person has no email address, or is not active."
 _sending = threading.Lock()
+_NEVER = threading.Event()
 
 Kind, Phase, Channel = Incident.Kind, Notice.Phase, NoticeRule.Channel
 
@@ -45,22 +46,22 @@ PAGES = {
 """Kind of incident → the page on which staff see to it."""
 
 
-def send_on_a_thread(**kwargs: Any) -> None:
+def send_on_a_thread(*, ending: threading.Event = _NEVER, **kwargs: Any) -> None:
     """Send due notices, unless another thread is already doing so. Runs as a worker's chore."""
     if not _sending.locked() and _due().exists():
-        threading.Thread(target=_send_and_disconnect, name="notices").start()
+        threading.Thread(target=_send_and_disconnect, args=(ending,), name="notices").start()
 
 
-def send_due() -> None:
-    """Send notices until none is due."""
-    while notice := _claim():
+def send_due(ending: threading.Event = _NEVER) -> None:
+    """Send notices until none is due, or this process is to end."""
+    while not ending.is_set() and (notice := _claim()):
         _send(notice)
 
 
-def _send_and_disconnect() -> None:
+def _send_and_disconnect(ending: threading.Event) -> None:
     with _sending:
         try:
-            send_due()
+            send_due(ending)
         except Exception:
             log.exception("sending notices failed; due ones stay planned")
         finally:

@@ -116,7 +116,7 @@ class Command(BaseCommand):
             services.expire()
             services.settle_complete_pass()
             services.purge()
-            chores.send_robust(type(self))
+            chores.send_robust(type(self), ending=services.workers.ending)
             self.chores_at = time.monotonic() + CHORES
 
 

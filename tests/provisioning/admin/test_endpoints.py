@@ -10,7 +10,9 @@ import pytest
 from cryptography.fernet import Fernet
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from provisioning.admin_site.sessions import PROVEN
@@ -200,6 +202,20 @@ class TestADelivery:
         shown = administrator.get(page("delivery_change", delivery)).content.decode()
         for text in ("503", "&lt;b&gt;Down&lt;/b&gt; for now", "1.5", "In progress", delivery.event.webhook_id):
             assert text in shown
+
+    def test_is_listed_without_looking_at_all_others(self, administrator: Client, delivery: Delivery) -> None:
+        with CaptureQueriesContext(connection) as queries:
+            administrator.get("/admin/provisioning/delivery/")
+        assert not any("DISTINCT" in query["sql"] for query in queries)
+
+    def test_is_found_by_its_ids_in_an_index(self, administrator: Client, delivery: Delivery) -> None:
+        for found in (str(delivery.event.uid), delivery.event.webhook_id):
+            with CaptureQueriesContext(connection) as queries:
+                shown = administrator.get(f"/admin/provisioning/delivery/?q={found}").content.decode()
+            assert page("delivery_change", delivery) in shown
+            asked = [query["sql"] for query in queries if "provisioning_event" in query["sql"]]
+            assert asked
+            assert not any("UPPER(" in sql or "LIKE" in sql for sql in asked)
 
     def test_can_be_sent_again(self, as_role: AsRole, delivery: Delivery) -> None:
         operator = as_role("Operator")
