@@ -101,7 +101,10 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
             account = known or services.submit(new, hold=abuse.count(form, call))
             if account is not new:
                 _count_opening(request, account)
-                return _hand_over(request, account, resubmission.answer(request, form, account))
+                answer = resubmission.answer(request, form, account)
+                if form.boxes:
+                    legal.renew(account, form.accepted, brand_of(request))
+                return _hand_over(request, account, answer)
             if form.accepted:
                 legal.record(account, form.accepted)
             mails.expect(account, request)

@@ -28,6 +28,7 @@ NOT_PUBLIC = tuple(
     for network in (
         "192.0.0.0/24",  # IETF protocol assignments; Python takes some of them for public.
         "192.88.99.0/24",  # 6to4 relays
+        "168.63.129.16/32",  # Azure's services for virtual machines
         "100.64.0.0/10",  # carrier-grade NAT, which clouds use inside
         "2001::/23",  # Teredo, ORCHID, and other assignments that lead elsewhere
         "2001:db8::/32",  # documentation

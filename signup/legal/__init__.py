@@ -1,9 +1,9 @@
 """Legal texts of a brand, and what customers agree to when they sign up.
 
-The page and the API use the same two functions: `accept` validates which texts a customer has accepted, and `record`
-stores it with the account, in the transaction of the sign-up.
+The page's form, and `accept` for the API, validate which texts a customer has accepted. `record` stores it with the
+account, in the transaction of the sign-up, and `renew` if the customer sends the form again.
 """
 
-from signup.legal.agreements import CHANGED, MISSING, accept, in_language, record
+from signup.legal.agreements import CHANGED, MISSING, accept, in_language, record, renew
 
-__all__ = ["CHANGED", "MISSING", "accept", "in_language", "record"]
+__all__ = ["CHANGED", "MISSING", "accept", "in_language", "record", "renew"]

@@ -46,6 +46,21 @@ def accept(brand: Brand, ids: Collection[int], language: str | None = None) -> l
     return accepted
 
 
+def renew(account: Account, texts: Collection[LegalText], brand: Brand) -> None:
+    """Store what a customer accepts who has sent the form again. Earlier agreements keep their time.
+
+    If the brand's form asks for marketing, and the customer no longer wants it, that agreement is deleted.
+    """
+    if account.erased_at:
+        return
+    earlier = set(account.agreements.values_list("text", flat=True))
+    record(account, [text for text in texts if text.pk not in earlier])
+    marketing = LegalText.Kind.MARKETING
+    asked, accepted = ({text.kind for text in some} for some in (in_language(brand), texts))
+    if marketing in asked - accepted:
+        account.agreements.filter(text__kind=marketing, text__brand=brand.pk).delete()
+
+
 def record(account: Account, texts: Iterable[LegalText]) -> None:
     """Store that the account's customer accepted these texts now. Runs in the transaction of the sign-up."""
     Agreement.objects.bulk_create([Agreement(account=account, text=text) for text in texts])

@@ -68,7 +68,10 @@ class LegalText(models.Model):
 
 
 class Agreement(models.Model):
-    """One text that a customer accepted. Never edited. Erasing the account keeps it, without the person."""
+    """One text that a customer accepted. Never edited. Erasing the account keeps it, without the person.
+
+    Only one about marketing is ever deleted: if the customer sends the form again without it.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="agreements")
     text = models.ForeignKey(LegalText, on_delete=models.PROTECT, related_name="agreements")

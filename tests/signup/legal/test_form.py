@@ -168,6 +168,27 @@ def test_the_same_form_sent_again_agrees_only_once(client: Client, terms: LegalT
     assert agreed() == [terms]
 
 
+def test_the_form_sent_again_says_what_the_customer_wants_now(client: Client, brand: Brand, terms: LegalText) -> None:
+    """They pressed Back, and checked or cleared the box for marketing."""
+    news = published(brand, "marketing")
+    form = {"submission": "1" * 32, "agree": str(terms.pk)}
+
+    for wanted in (False, True, False):
+        send(client, **form, **({"marketing": str(news.pk)} if wanted else {}))
+        assert agreed() == ([terms, news] if wanted else [terms])
+
+
+def test_a_form_of_another_brand_withdraws_nothing(client: Client, brand: Brand, terms: LegalText) -> None:
+    news = published(brand, "marketing")
+    published(Brand.objects.create(name="Birch", host="localhost"), "marketing")
+    form = {"submission": "1" * 32, "agree": str(terms.pk), "marketing": str(news.pk)}
+    send(client, **form)
+
+    client.post("/", TYPED | {"submission": "1" * 32}, headers={"host": "localhost"})
+
+    assert agreed() == [terms, news]
+
+
 def test_an_agreement_is_one_statement_of_the_sign_up(client: Client, brand: Brand, terms: LegalText) -> None:
     published(brand, "privacy")
     form = boxes(client.get("/"))
