@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from provisioning.database import describe
 from provisioning.models import Account, Worker
+from signup import metrics, visitors
 
 LONGEST_WAIT = 3
 """Seconds that the trial sign-up may wait for the database."""
@@ -27,14 +28,25 @@ def alive(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def ready(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if sign-ups can be stored, and otherwise 503 with the reason. Storing them needs no worker."""
+    """Answer 200 if sign-ups can be stored, and otherwise 503 with the reason. Storing them needs no worker.
+
+    Strangers aren't told how many workers run.
+    """
     try:
         if not is_migrated():
             return _not_ready("The database is not up to date. Run: manage.py migrate")
         try_to_store()
-        return JsonResponse({"status": "ready", "workers": Worker.objects.alive().count()})
+        is_told_more = _is_near(request) or metrics.may_read(request)
+        more = {"workers": Worker.objects.alive().count()} if is_told_more else {}
+        return JsonResponse({"status": "ready", **more})
     except Error as error:
         return _not_ready(describe(error))
+
+
+def _is_near(request: HttpRequest) -> bool:
+    """Whether a probe of the same machine or network asks, and not a visitor through a proxy."""
+    peer = visitors.peer(request)
+    return peer is not None and not peer.is_global and "X-Forwarded-For" not in request.headers
 
 
 def _not_ready(reason: str) -> JsonResponse:

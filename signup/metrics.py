@@ -38,7 +38,7 @@ FINAL_FOR = 60
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer with all metrics, to whoever has METRICS_TOKEN; on a developer's machine, to everybody."""
-    if not _may_read(request):
+    if not may_read(request):
         return HttpResponse("Send METRICS_TOKEN as a bearer token.\n", status=403, content_type="text/plain")
     registry = CollectorRegistry()
     registry.register(Metrics())
@@ -48,7 +48,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(f"{describe(error)}\n", status=503, content_type="text/plain")
 
 
-def _may_read(request: HttpRequest) -> bool:
+def may_read(request: HttpRequest) -> bool:
+    """Whether the request has METRICS_TOKEN, or this is a developer's machine."""
     # An address is no proof: a proxy on this machine need not say for whom it asks.
     if settings.METRICS_TOKEN:
         return constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from uuid import UUID
 
+from django.core.cache import caches
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.translation import get_language
 from django.views.decorators.debug import sensitive_variables
 
 from provisioning.models import Account
@@ -64,9 +68,15 @@ def act(verb: str) -> Work:
 
 
 def openapi(request: HttpRequest) -> HttpResponse:
+    """Everybody may ask, and building it takes long, so each process keeps it."""
+    text = caches["pages"].get_or_set(f"openapi-{get_language()}", _openapi)
+    return HttpResponse(text, content_type="application/vnd.oai.openapi+json;version=3.1")
+
+
+def _openapi() -> str:
     from signup.api import document  # Few ask for it.
 
-    return JsonResponse(document.build(), content_type="application/vnd.oai.openapi+json;version=3.1")
+    return json.dumps(document.build(), cls=DjangoJSONEncoder)
 
 
 def find(key: ApiKey, reference: UUID) -> Account:

@@ -74,6 +74,20 @@ def test_ready_tells_how_many_workers_are_alive(client: Client) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("stranger", [{"REMOTE_ADDR": "8.8.8.8"}, {"HTTP_X_FORWARDED_FOR": "8.8.8.8"}])
+def test_strangers_are_told_how_many_workers_run_only_with_the_token(
+    settings: Settings, stranger: dict[str, Any]
+) -> None:
+    settings.METRICS_TOKEN = "canary-metrics"
+
+    client = Client(**stranger)
+
+    assert client.get("/readyz").json() == {"status": "ready"}
+    allowed = client.get("/readyz", headers={"Authorization": "Bearer canary-metrics"})
+    assert allowed.json() == {"status": "ready", "workers": 0}
+
+
+@pytest.mark.django_db
 def test_not_ready_while_a_migration_is_missing(client: Client) -> None:
     MigrationRecorder.Migration.objects.filter(app="provisioning").delete()
 

@@ -35,6 +35,13 @@ def test_everybody_may_read_it() -> None:
     assert Client().post(DOCUMENT).status_code == 405
 
 
+def test_it_is_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = Client().get(DOCUMENT).json()
+    monkeypatch.setattr(document, "build", lambda: pytest.fail("It takes long."))
+
+    assert Client().get(DOCUMENT).json() == first
+
+
 def test_its_schemas_are_schemas() -> None:
     for schema in document.build()["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
