@@ -106,9 +106,11 @@ class EndpointAdmin(ProofRequired, ModelAdmin):
         return [str(each) for each in objs], counted, set(), []
 
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
-        if not change:
+        if change:
+            obj.save(update_fields=form.changed_data)  # It may have been switched off meanwhile.
+        else:
             endpoints.give_secret(obj)
-        super().save_model(request, obj, form, change)
+            super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Endpoint, *rest: Any, **named: Any) -> HttpResponse:
         messages.success(

@@ -106,7 +106,7 @@ class ApiKeyAdmin(ProofRequired, ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
-            super().save_model(request, obj, form, change)
+            obj.save(update_fields=form.changed_data)  # A colleague may have revoked it meanwhile.
         else:
             obj.created_by_id = request.user.pk
             request.whole_api_key = keys.make(obj)  # type: ignore[attr-defined]  # for `response_add`

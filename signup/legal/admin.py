@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
@@ -59,6 +60,8 @@ class LegalTextAdmin(ModelAdmin):
         return [*FIELDS, *(["publish"] if is_draft else ["sha256", "published_at"])]
 
     def save_model(self, request: HttpRequest, obj: LegalText, form: Any, change: bool) -> None:
+        if change and not LegalText.objects.select_for_update().filter(pk=obj.pk, published_at=None).exists():
+            raise PermissionDenied("A colleague has published it meanwhile.")
         if form.cleaned_data["publish"]:
             obj.publish(timezone.now())
         super().save_model(request, obj, form, change)

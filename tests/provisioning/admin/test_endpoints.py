@@ -16,6 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from provisioning.admin_site.sessions import PROVEN
+from provisioning.events import endpoints
 from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
 from provisioning.sealed import Sealed
 from tests.provisioning.admin.conftest import told
@@ -133,6 +134,16 @@ class TestAnEndpoint:
             crm.refresh_from_db()
             assert (crm.is_on, crm.off_reason) == (is_on, "")
         assert log_of(crm) == ["Switched off", "Switched on"]
+
+    def test_that_is_switched_off_meanwhile_stays_off(
+        self, administrator: Client, crm: Endpoint, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Endpoint, "clean", endpoints.switch_off)
+
+        administrator.post(page("endpoint_change", crm), ENTERED | {"name": "Shop"})
+
+        crm.refresh_from_db()
+        assert (crm.name, crm.is_on) == ("Shop", False)
 
     def test_is_deleted_with_its_deliveries(self, administrator: Client, crm: Endpoint, delivery: Delivery) -> None:
         shown = administrator.get(page("endpoint_delete", crm)).content.decode()

@@ -126,6 +126,18 @@ def test_a_revoked_key_is_refused_at_once_and_cant_be_changed(administrator: Cli
     assert administrator.post(f"{KEYS}{partner.key.pk}/change/", NEW).status_code == 403
 
 
+def test_a_key_that_a_colleague_revokes_meanwhile_stays_revoked(
+    administrator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partner = Partner()
+    monkeypatch.setattr(ApiKey, "clean", keys.revoke)
+
+    administrator.post(f"{KEYS}{partner.key.pk}/change/", NEW | {"name": "CRM"})
+
+    assert ApiKey.objects.get().revoked_at
+    assert partner.get(SIGNUPS).status_code == 401
+
+
 @pytest.mark.parametrize("path", ["add/", "{}/change/", "{}/revoke/"])
 def test_staff_confirm_that_its_them_first(administrator: Client, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(sessions, "PROOF_HOLDS_FOR", -sessions.PROOF_HOLDS_FOR)

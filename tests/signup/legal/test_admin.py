@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
+from django.db.models.functions import Now
 from django.test import Client
 
 from provisioning import services
@@ -54,6 +55,21 @@ class TestTexts:
         draft.refresh_from_db()
         assert draft.published_at
         assert (draft.text, draft.sha256) == ("Better terms", sha256(b"Better terms").hexdigest())
+
+    def test_a_text_that_a_colleague_publishes_meanwhile_stays_as_published(
+        self, admin_client: Client, form: dict[str, Any], brand: Brand, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        draft = LegalText.objects.create(brand=brand, kind="terms", version="1", text="Our terms")
+
+        def publish(text: LegalText) -> None:
+            LegalText.objects.filter(pk=draft.pk).update(published_at=Now())
+
+        monkeypatch.setattr(LegalText, "clean", publish)
+        response = admin_client.post(f"{TEXTS}{draft.pk}/change/", form | {"text": "Other terms"})
+
+        assert response.status_code == 403
+        draft.refresh_from_db()
+        assert draft.text == "Our terms"
 
     def test_a_published_text_cannot_be_changed(
         self, admin_client: Client, form: dict[str, Any], terms: LegalText
