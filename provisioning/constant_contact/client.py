@@ -9,7 +9,7 @@ import re
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.message import Message
@@ -202,6 +202,14 @@ def mask(text: str, secrets: tuple[str, ...], password: str = "") -> str:
     if bare != text and any(secret in bare for secret in (*secrets, password) if secret):
         return MASK  # The secret has a different encoding from the rest of the text.
     return re.sub(r'("[^"]*(?:token|password)"\s*:\s*")(?:[^"\\]|\\.)*', rf"\g<1>{MASK}", text)
+
+
+def mask_words(answer: Answer, values: Iterable[str]) -> Answer:
+    """Return the answer without these values, where they are whole words: for those who must not read a customer's."""
+    spellings = {each for value in values for case in {value, value.lower()} for each in _spellings(case)}
+    found = re.compile("|".join(map(_whole_word, sorted(spellings, key=len, reverse=True))) or "(?!)")
+    problems = (replace(each, error_message=found.sub(MASK, each.error_message)) for each in answer.problems)
+    return replace(answer, body=found.sub(MASK, answer.body), problems=tuple(problems))
 
 
 def _spellings(secret: str) -> set[str]:

@@ -46,5 +46,6 @@ def under_way(rule: NoticeRule) -> list[Incident]:
 
 
 def are_told_of(kind: Incident.Kind) -> bool:
-    """Whether any rule tells of this kind of incident."""
-    return any(kind in kinds for kinds in NoticeRule.objects.values_list("incidents", flat=True))
+    """Whether any rule tells of this kind of incident at once."""
+    at_once = NoticeRule.objects.filter(when=When.AT_ONCE)
+    return any(kind in kinds for kinds in at_once.values_list("incidents", flat=True))

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from provisioning import gateway, rules
-from provisioning.constant_contact import Answer, Meaning, Problem
+from provisioning.constant_contact import Answer, Meaning, Problem, mask_words
 from provisioning.mirror import matching, passes
 from provisioning.mirror.matching import Finding, Verdict
 from provisioning.models import Account, Attempt, ListEntry, ListPass, MovedMeanwhile
@@ -46,6 +46,8 @@ UNKNOWN_PROPERTY = "json.field.invalid"
 """The vendor's error key for a property that it does not know."""
 CUSTOMERS = frozenset({*rules.CUSTOMER_PROPERTIES, "idp_provider_id"})
 """Properties specific to one customer: a refusal of one says nothing about other customers."""
+PERSONAL = {*rules.SHOWN_PROPERTIES, "idp_provider_id", "partner_account_id"} - {"country_code", "state_code"}
+"""Properties whose values stay with the account, and are erased with it."""
 
 WAIT_FOR_GATEWAY = frozenset({Meaning.RETRY, Meaning.OVER_QUOTA, Meaning.STOP})
 """These do not count as a failure of the page: it is read once the gateway permits."""
@@ -84,7 +86,15 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
         except IntegrityError:  # Constant Contact returned the ID of another of our accounts.
             account.move(State.UNCONFIRMED)
             _log_needs_staff(account)
-        gateway.apply_answer(answer)
+        gateway.apply_answer(_impersonal(account, answer))
+
+
+def _impersonal(account: Account, answer: Answer) -> Answer:
+    """Return the answer without the customer's values: why sending stopped is told to others, and is never erased."""
+    if answer.meaning not in {Meaning.STOP, Meaning.NOTHING_CREATED}:
+        return answer
+    values = [getattr(account, name) for name in PERSONAL]
+    return mask_words(answer, [value for value in values if value and isinstance(value, str)])
 
 
 def _move(account: Account, answer: Answer) -> None:

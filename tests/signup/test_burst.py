@@ -295,6 +295,15 @@ class TestNotificationOfStaff:
         assert mail.outbox == []
         assert Burst.objects.get().is_beginning_told
 
+    def test_even_if_a_rule_tells_of_approvals_once_a_day(self, send: Send) -> None:
+        NoticeRule.objects.create(name="Support", incidents=["approval"], when="daily")
+        came(NEVER_ABNORMAL, area="203.0.113.0/24")
+        send("203.0.113.7")
+
+        self.do_chores()
+
+        assert len(mail.outbox) == 1
+
     def test_without_a_mail_server_it_is_in_the_log(
         self, send: Send, settings: Settings, caplog: pytest.LogCaptureFixture
     ) -> None:

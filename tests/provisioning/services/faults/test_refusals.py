@@ -96,6 +96,22 @@ def test_a_refusal_of_partner_properties_stops_the_gateway(
     is_created(account, "POST POST", sandbox)
 
 
+def test_why_the_gateway_stopped_repeats_nothing_of_the_customer(
+    sandbox: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staff's chat and the partner's systems are told of it, and erasing the account doesn't reach it."""
+    account = sign_up()
+    quoted = " ".join((account.email, account.first_name, account.phone, account.organization_name))
+    refuse_next(sandbox, monkeypatch, problem("json.value.invalid", f"#/billing_locale: Not offered to {quoted}."))
+    work()
+
+    reason = gateway.state().stop_reason
+    assert "#/billing_locale: Not offered to" in reason
+    for name in ("email", "first_name", "phone", "organization_name"):
+        assert getattr(account, name) not in reason
+    assert account.email in account.attempts.get().error_message
+
+
 @BOTH
 @pytest.mark.parametrize("country", ["DE", "GB", "PR"])
 def test_a_customer_outside_us_and_canada_gets_an_account(country: str, sandbox: Server) -> None:
