@@ -21,7 +21,7 @@ from provisioning.admin import AccountAdmin
 from provisioning.admin.action_views import page, require_permissions
 from provisioning.admin.exports import More
 from provisioning.admin.filters import BrandFilter
-from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.readonly import ModelAdmin, OfCustomers, ReadOnly
 from provisioning.admin.timeline import Event
 from provisioning.admin_site import record
 from provisioning.models import Account
@@ -121,7 +121,7 @@ def _event(mail: SentMail) -> Event:
 
 
 @admin.register(Mail)
-class MailAdmin(ReadOnly, ModelAdmin):
+class MailAdmin(OfCustomers, ModelAdmin):
     """Emails to customers: the next one to each, or the last one."""
 
     list_display = ("account", "event", "result")

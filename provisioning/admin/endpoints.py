@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
-from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.readonly import ModelAdmin, OfCustomers
 from provisioning.admin.staff import ProofRequired
 from provisioning.admin_site import ask_for_proof, record
 from provisioning.events import endpoints, payload
@@ -185,7 +185,7 @@ class EndpointAdmin(ProofRequired, ModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(ReadOnly, ModelAdmin):
+class DeliveryAdmin(OfCustomers, ModelAdmin):
     """Deliveries, and what each receiver answered."""
 
     change_form_template = "admin/delivery.html"
@@ -263,7 +263,7 @@ class DeliveryAdmin(ReadOnly, ModelAdmin):
     @method_decorator(require_POST)
     def replay(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Send a delivery again."""
-        if not request.user.has_perms(["provisioning.view_delivery", "provisioning.replay_delivery"]):
+        if not (self.has_view_permission(request) and request.user.has_perm("provisioning.replay_delivery")):
             raise PermissionDenied
         delivery = get_object_or_404(Delivery.objects.select_related("endpoint", "event"), pk=pk)
         if not delivery.endpoint.is_on:

@@ -1,4 +1,4 @@
-"""A mixin for admins whose rows are evidence and are never edited."""
+"""Mixins for admins whose rows are evidence and are never edited."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,3 +22,11 @@ class ReadOnly:
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class OfCustomers(ReadOnly):
+    """The same for rows that name customers: only staff who may view accounts can view them."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        may: bool = super().has_view_permission(request, obj)  # type: ignore[misc]  # of the admin
+        return may and request.user.has_perm("provisioning.view_account")

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from provisioning.models import Worker
@@ -25,6 +26,33 @@ def test_the_navigation_shows_the_sections_that_a_role_may_use(as_role: AsRole, 
     sections = client.get("/admin/").context["navigation"]
     assert [section.name for section in sections] == names
     assert {client.get(page.url).status_code for section in sections for page in [section, *section.pages]} == {200}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("verb", ["add", "change", "delete", "view"])
+def test_the_navigation_works_for_a_role_of_ones_own(client: Client, verb: str) -> None:
+    user = User.objects.create_user("ben", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith=f"{verb}_"))
+    client.force_login(user)
+
+    overview = client.get("/admin/")
+
+    pages = {page.url for section in overview.context["navigation"] for page in section.pages}
+    assert overview.status_code == 200
+    assert {client.get(page).status_code for page in pages} <= {200}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("model", ["delivery", "mail"])
+def test_rows_that_name_customers_are_for_staff_who_may_view_accounts(client: Client, model: str) -> None:
+    user = User.objects.create_user("ben", is_staff=True)
+    client.force_login(user)
+    answers = []
+    for codename in (f"view_{model}", "view_account"):
+        user.user_permissions.add(Permission.objects.get(codename=codename))
+        answers.append(client.get(f"/admin/{'signup' if model == 'mail' else 'provisioning'}/{model}/").status_code)
+
+    assert answers == [403, 200]
 
 
 def test_staff_without_a_role_are_told_whom_to_ask(as_role: AsRole) -> None:
