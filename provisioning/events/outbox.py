@@ -82,7 +82,9 @@ def tell_waiting(**kwargs: Any) -> None:
     untold = stuck.filter(~Exists(told), state_changed_at__gt=Now() - KEPT)
     if untold.exists():
         with transaction.atomic():
-            for account in untold.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE]:
+            ours = list(untold.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+            # Another worker may have told of one, and unlocked it, after that query began. This one sees it.
+            for account in untold.filter(pk__in=[each.pk for each in ours]):
                 _about(account, EventType.NEEDS_STAFF).save()
 
 
