@@ -13,8 +13,8 @@ import requests
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
-from provisioning.audit import MASKED
 from provisioning.constant_contact.answers import read_retry_after, storable
+from provisioning.constant_contact.client import mask
 from provisioning.constant_contact.transport import Transport
 from provisioning.events.addresses import AddressRefused, CheckedHTTP, CheckedHTTPS
 
@@ -109,10 +109,8 @@ def _since(began: float) -> timedelta:
 
 
 def _masked(answer: str, confidential: Collection[str]) -> str:
-    """Return the beginning of an answer as it may be kept."""
-    for value in sorted(filter(None, confidential), key=len, reverse=True):
-        answer = answer.replace(value, MASKED)
-    return storable(answer)[:MOST_KEPT]
+    """Return the beginning of an answer as it may be kept: without these values, in any spelling."""
+    return storable(mask(answer, tuple(sorted(confidential, key=len, reverse=True))))[:MOST_KEPT]
 
 
 def _problem(error: Exception, transport: CheckedTransport) -> str:

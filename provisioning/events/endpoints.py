@@ -39,7 +39,7 @@ def send_test(endpoint: Endpoint) -> Delivery:
 
 
 def replay(delivery: Delivery) -> bool:
-    """Send a delivery again, signed with the secret of then. Returns False if it is waiting to be sent anyway."""
+    """Send a delivery again, signed with the secret that is in force then. Return False if it is waiting anyway."""
     done = Delivery.objects.filter(pk=delivery.pk).exclude(state=Delivery.State.WAITING)
     return bool(
         done.update(

@@ -1,8 +1,10 @@
-"""What receivers answer about an erased account is not kept: it may repeat what they had got before."""
+"""What is kept of receivers' answers: no customer's values, and after an erasure, nothing."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from provisioning.events.calls import Result
 from provisioning.models import Account, Delivery, DeliveryAttempt
 from tests.provisioning.events.queue import deliver, endpoint
 from tests.provisioning.events.receiver import Answer, Receiver
-from tests.provisioning.work import State, account_in
+from tests.provisioning.work import State, account_in, sign_up
 
 pytestmark = pytest.mark.django_db
 
@@ -44,3 +46,18 @@ def test_an_answer_to_an_event_that_is_sent_again_is_not_kept(receiver: Receiver
     endpoints.replay(Delivery.objects.get())
     deliver()
     assert [attempt.answer for attempt in DeliveryAttempt.objects.all()] == ["", ""]
+
+
+def test_values_are_masked_however_they_are_spelled(receiver: Receiver) -> None:
+    """PHP, for example, escapes accents and slashes in JSON."""
+
+    def repeat(received: Any) -> Answer:
+        values = received.event["data"]["customer"]
+        return Answer(500, json.dumps([values["organization_name"], values["website"]]).replace("/", "\\/").encode())
+
+    receiver.answer = repeat
+    endpoint(receiver.url, has_personal_fields=True)
+    sign_up(organization_name="Café Crème", website="https://creme.example.com")
+    deliver()
+    answer = DeliveryAttempt.objects.get().answer
+    assert answer == '["•••", "•••"]'
