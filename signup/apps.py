@@ -15,6 +15,7 @@ class SignupConfig(AppConfig):
         from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
+        moved.connect(creation.forget_password)
         erased.connect(creation.forget)
         chores.connect(mails.send_on_a_thread)
         chores.connect(forget_sessions)

@@ -64,6 +64,12 @@ def forget(account: Account, **kwargs: Any) -> None:
     ApiSignup.objects.filter(account=account).update(fingerprint="")
 
 
+def forget_password(account: Account, to: str, **kwargs: Any) -> None:
+    """Wipe the password's fingerprint together with the password. Weak passwords could be guessed from it."""
+    if to in Account.FINAL:
+        ApiSignup.objects.filter(account=account).update(password_fingerprint="")
+
+
 def of_values(problem: ValidationError, entered: Mapping[str, Any]) -> Problem:
     """Return the problem for values that can't be accepted, with usernames to choose from instead of a taken one."""
     if getattr(problem, "code", "") == "limit":
@@ -139,20 +145,21 @@ def _store(
 
 
 def _note(request: HttpRequest, key: ApiKey, account: Account, body: Mapping[str, Any]) -> None:
-    ApiSignup.objects.create(account=account, key=key, fingerprint=_fingerprint(body))
+    made, password = _fingerprints(body)
+    ApiSignup.objects.create(account=account, key=key, fingerprint=made, password_fingerprint=password)
     AuditEntry.objects.create(account=account, agent=key.agent, what=SIGNED_UP)
     mails.expect(account, request, key.brand.host if key.brand else "")
 
 
 def _is_same(account: Account, body: Mapping[str, Any]) -> bool:
-    """Whether this body created the account.
+    """Whether this body created the account. Once the password is wiped, any counts as the same.
 
     After SECRET_KEY was replaced, fingerprints can't be compared. Then, the values are.
     """
-    kept = account.api_signup.fingerprint if hasattr(account, "api_signup") else ""
-    now = _fingerprint(body)
-    if kept.partition(":")[0] == now.partition(":")[0]:
-        return kept == now
+    kept = account.api_signup if hasattr(account, "api_signup") else ApiSignup()
+    now, password = _fingerprints(body)
+    if kept.fingerprint.partition(":")[0] == now.partition(":")[0]:
+        return kept.fingerprint == now and kept.password_fingerprint in {"", password}
     try:
         entered = rules.clean(body, only=validation.sent_properties())
     except ValidationError:
@@ -160,13 +167,14 @@ def _is_same(account: Account, body: Mapping[str, Any]) -> bool:
     return not services.differences(account, entered)
 
 
-def _fingerprint(body: Mapping[str, Any]) -> str:
-    """Return an HMAC of the body, and of which key it was made with. The body has a password, so no plain hash."""
-    same = json.dumps(body, sort_keys=True)
-    made, made_with = (
-        salted_hmac("signup.api.fingerprint", text, algorithm="sha256").hexdigest() for text in (same, "made with")
+def _fingerprints(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return an HMAC of the body without its password, after one of which key it was made with, and the password's."""
+    rest = json.dumps({name: value for name, value in body.items() if name != "password"}, sort_keys=True)
+    made_with, made, password = (
+        salted_hmac("signup.api.fingerprint", text, algorithm="sha256").hexdigest()
+        for text in ("made with", rest, json.dumps(["password", body.get("password")]))
     )
-    return f"{made_with[:8]}:{made}"
+    return f"{made_with[:8]}:{made}", password
 
 
 def _signed_up() -> dict[str, str]:

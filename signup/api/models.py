@@ -123,8 +123,10 @@ class ApiSignup(models.Model):
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="api_signup")
     key = models.ForeignKey(ApiKey, on_delete=models.PROTECT, related_name="signups")
     fingerprint = models.CharField(max_length=80, blank=True)
-    """An HMAC of the request's body, which tells whether the same request comes again. Wiped when the account is
-    erased."""
+    """An HMAC of the request's body without the password, which tells whether the same request comes again. Wiped when
+    the account is erased."""
+    password_fingerprint = models.CharField(max_length=64, blank=True, db_default="")
+    """An HMAC of the password. Wiped when the password is: when the account is created or closed."""
 
     def __str__(self) -> str:
         return f"{self.account} by {self.key}"

@@ -103,6 +103,18 @@ def test_erasure_leaves_no_fingerprint_of_what_was_sent(partner: Partner) -> Non
     assert account.api_signup.fingerprint == ""
 
 
+def test_the_passwords_fingerprint_is_wiped_with_the_password(partner: Partner) -> None:
+    partner.sign_up("order-1")
+    account = Account.objects.get()
+    assert account.api_signup.password_fingerprint
+
+    services.close(account)
+
+    account.api_signup.refresh_from_db()
+    assert account.api_signup.password_fingerprint == ""
+    assert partner.sign_up("order-1", password="another-password").json()["reference"] == str(account.reference)
+
+
 def test_after_the_secret_key_was_replaced_the_values_are_compared(partner: Partner, settings: Settings) -> None:
     partner.sign_up("order-1")
     settings.SECRET_KEY = "another one " + "x" * 50
