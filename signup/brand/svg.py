@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from django.core.exceptions import ValidationError
@@ -32,6 +33,9 @@ ATTRIBUTES = f"""
 """
 MOST_USES = 20
 """Copies of parts, which can't be copies themselves: copies of copies grow exponentially and keep a browser busy."""
+MOST_NESTED = 6
+"""Parts of masks and clip paths that are masked or clipped themselves: each level multiplies how often its parts are
+drawn."""
 MOST_LEVELS = 50
 """How deeply elements may be nested. Programs that read a drawing call themselves for each level."""
 
@@ -40,6 +44,23 @@ _ELEMENTS, _ATTRIBUTES = set(ELEMENTS.split()), set(ATTRIBUTES.split())
 _REACHES_OUT = re.compile(
     r"url\((?!\s*['\"]?#)|@(?!media\b)|(image|image-set|src|cross-fade)\(|\\|script:", re.IGNORECASE
 )
+
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_MASKS = re.compile(r"(mask(?!-type)|clip-path)[\w-]*\s*:", re.IGNORECASE)
+_CLASS = re.compile(r"\s*\.([\w-]+)\s*")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What an element has to do with masks and clip paths."""
+
+    ids: tuple[str, ...]
+    """Of the element, and of those around it."""
+    is_in_mask: bool
+    is_masked: bool
+    classes: frozenset[str]
+    copied: frozenset[str]
+    """The IDs of the elements that it may be a copy of."""
 
 
 def size(content: bytes) -> tuple[float, float]:
@@ -54,6 +75,7 @@ def size(content: bytes) -> tuple[float, float]:
         parser.EndElementHandler = drawing.end
         parser.CharacterDataHandler = drawing.text
         parser.Parse(content, True)
+        drawing.check_masks()
     except ExpatError:
         raise ValidationError("This SVG file is damaged. Export it again.", code="damaged") from None
     return drawing.size
@@ -72,6 +94,8 @@ class _Drawing:
         self.copying: set[str] = set()
         """The IDs of the elements that are, or contain, copies of others."""
         self.style = ""
+        self.parts: list[_Part] = []
+        self.masking_classes: set[str] = set()
 
     def declare(self, name: str, system: str | None, public: str | None, has_internal_subset: bool) -> None:
         if has_internal_subset:
@@ -94,11 +118,22 @@ class _Drawing:
             self.size = _size(attributes)
         self.open.append(tag)
         self.ids.append(attributes.get("id", ""))
+        copied = [value.removeprefix("#") for name, value in attributes.items() if name.endswith("href")]
         if tag == "use":
-            self.copied += [value.removeprefix("#") for name, value in attributes.items() if name.endswith("href")]
+            self.copied += copied
             self.copying.update(self.ids)
         if len(self.copied) > MOST_USES or self.copying.intersection(self.copied):
             raise _refused("<use>")
+        style = _COMMENT.sub(" ", attributes.get("style", ""))
+        self.parts.append(
+            _Part(
+                ids=tuple(filter(None, self.ids)),
+                is_in_mask=not {"mask", "clipPath"}.isdisjoint(self.open),
+                is_masked=bool({"mask", "clip-path"} & attributes.keys() or _MASKS.search(style)),
+                classes=frozenset(attributes.get("class", "").split()),
+                copied=frozenset(copied),
+            )
+        )
 
     def text(self, text: str) -> None:
         if self.open[-1] == "style":
@@ -109,7 +144,27 @@ class _Drawing:
         self.ids.pop()
         if _REACHES_OUT.search(self.style):
             raise _refused("<style>")
+        self._read_style(_COMMENT.sub(" ", self.style))
         self.style = ""
+
+    def _read_style(self, style: str) -> None:
+        """Note the classes of elements that are masked or clipped. Such a rule must be about classes only."""
+        pieces = re.split(r"([{}])", style)
+        for at, piece in enumerate(pieces):
+            if _MASKS.search(piece):
+                selectors = pieces[at - 2].split(",") if at and pieces[at - 1] == "{" else [""]
+                classes = [_CLASS.fullmatch(selector) for selector in selectors]
+                if not all(classes):
+                    raise _refused("<style>")
+                self.masking_classes.update(found[1] for found in classes if found)
+
+    def check_masks(self) -> None:
+        """Refuse masks of masks that would be drawn very often."""
+        masked = [part for part in self.parts if part.is_masked or part.classes & self.masking_classes]
+        masked_ids = {name for part in masked for name in part.ids}
+        nested = sum(part.is_in_mask for part in masked)
+        if nested > MOST_NESTED or any(part.is_in_mask and part.copied & masked_ids for part in self.parts):
+            raise _refused("<mask>")
 
 
 def _size(attributes: Mapping[str, str]) -> tuple[float, float]:

@@ -69,6 +69,16 @@ UNSAFE = {
     "copies of what contains copies": svg('<use href="#b"/><g id="b"><g><use href="#a"/></g></g><g id="a"/>'),
     "copies with two addresses": svg('<g id="a"/><use id="b" href="#a"/><use href="#c" xlink:href="#b"/>', LINK),
     "endless levels": svg("<g>" * 50 + "</g>" * 50),
+    "masks of masks": svg('<mask id="a"/>' + '<mask id="b"><path mask="url(#a)"/></mask>' * 7),
+    "clip paths of clip paths": svg('<clipPath id="b"><path style="clip-path:url(#a)"/></clipPath>' * 7),
+    "masks that are masked": svg('<mask id="b" mask="url(#a)"/>' * 7),
+    "masks of masks by a class": svg('<mask><path class="x a"/></mask>' * 7 + "<style>.b,.a{mask :url(#b)</style>"),
+    "masks of masks by a comment": svg('<mask><path style="mask/**/:url(#b)"/></mask>' * 7),
+    "masks of masks by other names": svg("<style>path{mask:url(#b)}</style>"),
+    "masks of masks by a rule in a rule": svg("<style>.a{.b{fill:red}mask:url(#b)}</style>"),
+    "copies of masked parts in a mask": svg(
+        '<g id="a"><path mask="url(#b)"/></g><mask id="b"><use href="#c" xlink:href="#a"/></mask>', LINK
+    ),
     "style sheet in a style sheet": svg("<style>@im<style/>port '//example.com/a.css';</style>"),
     "page": b"<html><body onload='alert(1)'></body></html>",
     "page in the name of a drawing": b'<html xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>',

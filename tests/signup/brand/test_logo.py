@@ -116,6 +116,13 @@ def test_an_svg_may_be_nested_and_copy_parts_as_deeply_as_programs_export_it() -
     assert read(svg('<g id="a"><path/></g><g id="b"/>' + '<g><use href="#a"/><use href="#b"/></g>' * 10)).type
 
 
+def test_an_svg_may_mask_and_clip_its_parts_as_programs_export_it() -> None:
+    sheet = "<style>.a{clip-path:url(#b);fill:#fff}.mask{fill:red}</style>"
+    clip = '<clipPath id="b"><use href="#c"/></clipPath><rect id="c"/>'
+    nested = '<mask id="m"><g clip-path="url(#b)"><path/></g></mask>'
+    assert read(svg(sheet + clip + nested + '<g class="a" mask="url(#m)"><path class="mask"/></g>' * 100)).type
+
+
 def test_a_style_sheet_is_checked_once_however_many_elements_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
