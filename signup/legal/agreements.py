@@ -62,5 +62,8 @@ def renew(account: Account, texts: Collection[LegalText], brand: Brand) -> None:
 
 
 def record(account: Account, texts: Iterable[LegalText]) -> None:
-    """Store that the account's customer accepted these texts now. Runs in the transaction of the sign-up."""
-    Agreement.objects.bulk_create([Agreement(account=account, text=text) for text in texts])
+    """Store that the account's customer accepted these texts now. Runs in the transaction of the sign-up.
+
+    The same form sent twice at the same moment agrees once.
+    """
+    Agreement.objects.bulk_create([Agreement(account=account, text=text) for text in texts], ignore_conflicts=True)

@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from provisioning.models import Account
+from signup.legal.agreements import record
 from signup.legal.models import Agreement, LegalText
 from signup.models import Brand
 from tests.signup.accounts import TYPED
@@ -165,6 +166,14 @@ def test_the_same_form_sent_again_agrees_only_once(client: Client, terms: LegalT
     form = {"submission": "1" * 32, "agree": str(terms.pk)}
 
     assert [send(client, **form).status_code for _ in range(3)] == [302] * 3
+    assert agreed() == [terms]
+
+
+def test_the_same_form_sent_twice_at_the_same_moment_agrees_only_once(client: Client, terms: LegalText) -> None:
+    send(client, agree=str(terms.pk))
+
+    record(Account.objects.get(), [terms])  # By another request, which saw no agreement yet.
+
     assert agreed() == [terms]
 
 
