@@ -57,7 +57,10 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:  # The caller died while sending it.
+                    return
                 received = Received(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
                 receiver.received.append(received)
                 answer = receiver.answer(received)
