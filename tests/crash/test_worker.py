@@ -96,7 +96,7 @@ def test_no_database_connection_is_held_during_a_call(held: Held, settings: Sett
         sign_up(username=f"customer{number}")
     worker = Worker()
     until(come_in(held, 4))
-    until(lambda: connections_of(worker) == 1)  # The main thread's, which looks for work.
+    until(lambda: connections_of(worker) == 2)  # Those that look for work: the main thread's and the deliverer's.
     worker.process.terminate()
     for call in held:
         call.set()
