@@ -147,6 +147,8 @@ def test_a_documented_command_works(installation: Installation, command: str) ->
         installation.end()
         return
     given = None
+    if name == "backup":  # Another test may have made one there.
+        (installation.directory / arguments[0]).unlink(missing_ok=True)
     if name == "restore":
         given = restorable(installation, arguments[0])
     if name in {"alive", "restore"}:

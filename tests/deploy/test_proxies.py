@@ -61,6 +61,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         names = {name.lower() for name in self.headers}
         self.seen.append({name: self.headers.get_all(name, []) for name in names})
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))  # Otherwise, closing resets the connection.
         self.send_response(204)
         if self.path == "/cookies":
             for name, size in LARGE_COOKIES.items():
