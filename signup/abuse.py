@@ -308,7 +308,7 @@ def key(name: str, source: str) -> str:
 
 @cache
 def _secret(name: str, secret_key: str) -> bytes:
-    """Return the same HMAC key as Django's `salted_hmac`, which derives it anew each time."""
+    """Return the same HMAC key as Django's `salted_hmac`, which derives it again for each call."""
     return hashlib.sha256(f"signup.abuse.{name}{secret_key}".encode()).digest()
 
 
