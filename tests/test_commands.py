@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ class Installation(Checkout):
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def prepared_installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     checkout = Installation(tmp_path_factory.mktemp("commands"))
     checkout.environment |= {
         "DJANGO_SETTINGS_MODULE": "signup.settings",
@@ -134,8 +135,19 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         "EMAIL": "anna@example.com",
         "127.0.0.1:8000": "127.0.0.1:0",
     }
+    shutil.copy(checkout.directory / "db.sqlite3", checkout.directory / "prepared.sqlite3")
     yield checkout
     checkout.end()
+
+
+@pytest.fixture
+def installation(prepared_installation: Installation) -> Installation:
+    """Return the installation as it was prepared, whatever other commands have done to it."""
+    directory = prepared_installation.directory
+    for left in (*directory.glob("db.sqlite3*"), directory.parent / "signup-backup"):
+        left.unlink(missing_ok=True)
+    shutil.copy(directory / "prepared.sqlite3", directory / "db.sqlite3")
+    return prepared_installation
 
 
 @pytest.mark.slow
@@ -147,8 +159,6 @@ def test_a_documented_command_works(installation: Installation, command: str) ->
         installation.end()
         return
     given = None
-    if name == "backup":  # Another test may have made one there.
-        (installation.directory / arguments[0]).unlink(missing_ok=True)
     if name == "restore":
         given = restorable(installation, arguments[0])
     if name in {"alive", "restore"}:
