@@ -8,6 +8,7 @@ import shutil
 import ssl
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +20,7 @@ from tests.postgresql import free_port
 SBIN = "/usr/sbin:/usr/local/sbin"
 
 
-class Proxy:
+class Proxy(ABC):
     """Forwards HTTPS requests to `port` to `upstream`, like `127.0.0.1:8000`. `http_port` is for plain HTTP.
 
     Raises FileNotFoundError if the program is not installed.
@@ -38,12 +39,13 @@ class Proxy:
         certify(self.certificate, self.key)
         self._command = [program, *self.configure()]
 
+    @abstractmethod
     def configure(self) -> list[str]:
         """Write the configuration, and return the arguments to start with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def is_started(self) -> bool:
-        raise NotImplementedError
+        """Whether the program has begun to listen."""
 
     def adapted(self, *changes: tuple[str, str]) -> str:
         """Return the documented configuration with each pattern replaced."""
