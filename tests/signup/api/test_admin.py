@@ -56,7 +56,7 @@ def test_a_new_key_is_shown_once_and_works(administrator: Client) -> None:
     assert (key.name, key.scopes, key.brand, str(key.created_by)) == ("Website", ["create", "read"], brand, "ana")
     for path in (KEYS, f"{KEYS}{key.pk}/change/", f"{KEYS}{key.pk}/history/", "/admin/"):
         page = administrator.get(path).content.decode()
-        assert whole.rpartition("_")[2] not in page
+        assert whole.split("_", 2)[2] not in page
         assert key.digest not in page
         assert str(key.namespace) not in page
     assert "Website" in LogEntry.objects.get().object_repr
