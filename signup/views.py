@@ -77,6 +77,8 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
                 mails.remind(form.data["username"], form.data["email"])
+        except legal.Deleted:
+            return _sign_up(request)  # It is validated again, with the texts that are in force now.
         except (OperationalError, InterfaceError) as error:
             log.warning("sign-up not stored error=%s", type(error).__name__)
             return _too_busy(request, form, proof)

@@ -53,6 +53,8 @@ def create(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mappi
     new, accepted = _prepare(request, key, submission, body)
     try:
         return _store(request, key, new, accepted, body)
+    except legal.Deleted:
+        return create(request, key, submission, body)  # Validated again, with the texts that are in force now.
     except ValidationError as problem:
         if sent := sent_before(submission, body):
             return sent

@@ -4,6 +4,6 @@ The page's form, and `accept` for the API, validate which texts a customer has a
 account, in the transaction of the sign-up, and `renew` if the customer sends the form again.
 """
 
-from signup.legal.agreements import CHANGED, MISSING, accept, in_language, record, renew
+from signup.legal.agreements import CHANGED, MISSING, Deleted, accept, in_language, record, renew
 
-__all__ = ["CHANGED", "MISSING", "accept", "in_language", "record", "renew"]
+__all__ = ["CHANGED", "MISSING", "Deleted", "accept", "in_language", "record", "renew"]

@@ -74,6 +74,12 @@ class LegalTextAdmin(ModelAdmin):
         is_used = obj is not None and obj.agreements.exists()
         return not is_used and super().has_delete_permission(request, obj)
 
+    def delete_model(self, request: HttpRequest, obj: LegalText) -> None:
+        locked = LegalText.objects.select_for_update().filter(pk=obj.pk).first()
+        if locked and locked.agreements.exists():
+            raise PermissionDenied("A customer has accepted it meanwhile.")
+        super().delete_model(request, obj)
+
     @admin.display(description="Language", ordering="language")
     def spoken(self, text: LegalText) -> str:
         return dict(LANGUAGES).get(text.language, text.language)

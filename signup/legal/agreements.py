@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.models import Account
-from signup.legal.models import Agreement, LegalText
+from signup.legal.models import Agreement, LegalText, forget_pages
 
 if TYPE_CHECKING:
     from signup.brand.models import Brand
@@ -18,6 +19,10 @@ CHANGED = ValidationError(
     _("The text has changed since you opened this page. Read the new version, and check this box again."),
     code="changed",
 )
+
+
+class Deleted(Exception):
+    """A text that a customer has accepted was deleted by another process after this one read it."""
 
 
 def in_language(brand: Brand, language: str | None = None) -> list[LegalText]:
@@ -61,9 +66,25 @@ def renew(account: Account, texts: Collection[LegalText], brand: Brand) -> None:
         account.agreements.filter(text__kind=marketing, text__brand=brand.pk).delete()
 
 
-def record(account: Account, texts: Iterable[LegalText]) -> None:
+def record(account: Account, texts: Collection[LegalText]) -> None:
     """Store that the account's customer accepted these texts now. Runs in the transaction of the sign-up.
 
-    The same form sent twice at the same moment agrees once.
+    The same form sent twice at the same moment agrees once. Raises Deleted, after which all texts are read again.
     """
+    if not texts:
+        return
+    if _lock(texts) < len(texts):
+        forget_pages()
+        raise Deleted
     Agreement.objects.bulk_create([Agreement(account=account, text=text) for text in texts], ignore_conflicts=True)
+
+
+def _lock(texts: Collection[LegalText]) -> int:
+    """Return how many of these texts exist, and keep them from being deleted until the transaction ends.
+
+    Django's own locks are exclusive, so all sign-ups of a brand would wait for each other. SQLite has only one writer.
+    """
+    sql = f"SELECT id FROM {LegalText._meta.db_table} WHERE id IN ({', '.join(['%s'] * len(texts))})"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(sql + (" FOR KEY SHARE" if connection.vendor == "postgresql" else ""), [t.pk for t in texts])
+        return len(cursor.fetchall())

@@ -198,14 +198,14 @@ def test_a_form_of_another_brand_withdraws_nothing(client: Client, brand: Brand,
     assert agreed() == [terms, news]
 
 
-def test_an_agreement_is_one_statement_of_the_sign_up(client: Client, brand: Brand, terms: LegalText) -> None:
+def test_an_agreement_is_two_statements_of_the_sign_up(client: Client, brand: Brand, terms: LegalText) -> None:
     published(brand, "privacy")
     form = boxes(client.get("/"))
 
     with CaptureQueriesContext(connection) as queries:
         send(client, **form)
 
-    assert len([each for each in queries if "legaltext" in each["sql"] or "agreement" in each["sql"]]) == 1
+    assert len([each for each in queries if "legaltext" in each["sql"] or "agreement" in each["sql"]]) == 2
 
 
 def test_if_the_sign_up_is_not_stored_neither_is_the_agreement(client: Client, terms: LegalText) -> None:
