@@ -21,9 +21,9 @@ NAMES = {
 """What is stored, and what staff call it. All but the last are parameters of the page's address."""
 REFERRER = "referrer"
 """The host name of the site whose link led to the page."""
-LONGEST = 100
+MAX_LENGTH = 100
 """Characters that are stored of a value. The rest is cut off."""
-LONGEST_READ = 1000
+MAX_READ = 1000
 """Characters that are read, so that endless ones cost nothing."""
 
 
@@ -34,8 +34,8 @@ def clean(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def _clean(text: str) -> str:
-    seen = "".join(character if character.isprintable() else " " for character in text[:LONGEST_READ])
-    return " ".join(seen.split())[:LONGEST].rstrip()
+    seen = "".join(character if character.isprintable() else " " for character in text[:MAX_READ])
+    return " ".join(seen.split())[:MAX_LENGTH].rstrip()
 
 
 class ValueOf(Func):

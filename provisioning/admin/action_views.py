@@ -22,7 +22,7 @@ from provisioning.admin.conflicts import report_conflict, report_unchanged
 from provisioning.admin_site import ask_for_proof
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
-MOST_AT_ONCE = 500
+MAX_ACCOUNTS = 500
 """More accounts would take longer than browsers and proxies wait."""
 
 
@@ -72,9 +72,9 @@ def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Accou
     """Carry an action out for each selected account that it applies to. The others stay as they are."""
     if action.needs_proof and (asked := ask_for_proof(request)):
         return asked
-    accounts = list(queryset[: MOST_AT_ONCE + 1])
-    if len(accounts) > MOST_AT_ONCE:
-        messages.error(request, f"Nothing was done. Select at most {MOST_AT_ONCE} accounts at once.")
+    accounts = list(queryset[: MAX_ACCOUNTS + 1])
+    if len(accounts) > MAX_ACCOUNTS:
+        messages.error(request, f"Nothing was done. Select at most {MAX_ACCOUNTS} accounts at once.")
         return None
     form = bound_form(request, action)
     if not form.is_valid():

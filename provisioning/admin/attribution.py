@@ -27,7 +27,7 @@ class AttributionFilter(admin.SimpleListFilter):
 
     parameter_name: str
     has_choices = False
-    NEWEST, MOST = 5000, 50
+    NEWEST, MAX_CHOICES = 5000, 50
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
         often = cache.get_or_set(f"filters.{self.parameter_name}", self._often, 600) if self.has_choices else []
@@ -46,7 +46,7 @@ class AttributionFilter(admin.SimpleListFilter):
     def _often(self) -> list[str]:
         newest = Account.objects.order_by("-submitted_at").values_list(ValueOf(self.parameter_name))
         counted = Counter(value for (value,) in newest[: self.NEWEST] if value)
-        return [value for value, _times in counted.most_common(self.MOST)]
+        return [value for value, _times in counted.most_common(self.MAX_CHOICES)]
 
 
 def _attribution_filter(name: str) -> type[AttributionFilter]:

@@ -29,10 +29,10 @@ class ShortPaginator(AccountPaginator):
     One query finds their keys, for both the count and the page: this query is the main cost of a search.
     """
 
-    MOST = 1000
+    MAX_ROWS = 1000
 
     def __init__(self, accounts: QuerySet[Account], per_page: int, *args: Any, **kwargs: Any) -> None:
-        newest = list(accounts.values_list("pk", flat=True)[: self.MOST])
+        newest = list(accounts.values_list("pk", flat=True)[: self.MAX_ROWS])
         super().__init__(newest, per_page, *args, **kwargs)  # type: ignore[arg-type]  # a page of keys, not of rows
 
 
@@ -45,7 +45,7 @@ class Link:
 class AccountList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         if self.query and not self.get_filters_params():  # Without a filter, only the newest matches are needed.
-            found = search.matching(self.root_queryset, self.query, newest=ShortPaginator.MOST)
+            found = search.matching(self.root_queryset, self.query, newest=ShortPaginator.MAX_ROWS)
             self.queryset = found.order_by(*self.get_ordering(request, found))
         super().get_results(request)
         everything = isinstance(self.result_list, QuerySet)  # On one page.
@@ -53,7 +53,7 @@ class AccountList(ChangeList):
         accounts = self.root_queryset.filter(pk__in=shown)
         self.result_list = accounts.order_by(*self.get_ordering(request, accounts))
         self.show_admin_actions = bool(self.result_count)
-        self.is_cut = self.result_count == ShortPaginator.MOST
+        self.is_cut = self.result_count == ShortPaginator.MAX_ROWS
 
     @property
     def is_under_way(self) -> bool:

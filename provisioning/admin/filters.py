@@ -48,7 +48,7 @@ class StateTabs(admin.ChoicesFieldListFilter):
 
     template = "admin/provisioning/account/tabs.html"
     is_tabs = True
-    MOST = 1000
+    MAX_COUNT = 1000
     """More accounts in a state are not counted, so that the cost doesn't grow with their number."""
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
@@ -58,14 +58,16 @@ class StateTabs(admin.ChoicesFieldListFilter):
         counts = {} if narrowed else self._count()
         for state, choice in zip(State, states, strict=False):
             count = counts.get(state)
-            yield {**choice, "count": count and min(count, self.MOST), "is_more": count and count > self.MOST}
+            yield {**choice, "count": count and min(count, self.MAX_COUNT), "is_more": count and count > self.MAX_COUNT}
 
     def _count(self) -> dict[str, int]:
         one = (
             "SELECT %s, (SELECT COUNT(*) FROM (SELECT 1 FROM provisioning_account WHERE state = %s LIMIT %s) AS found)"
         )
         with connection.cursor() as cursor:
-            cursor.execute(" UNION ALL ".join([one] * len(State)), [x for s in State for x in (s, s, self.MOST + 1)])
+            cursor.execute(
+                " UNION ALL ".join([one] * len(State)), [x for s in State for x in (s, s, self.MAX_COUNT + 1)]
+            )
             return dict(cursor.fetchall())
 
 

@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 
-from provisioning.admin.action_views import MOST_AT_ONCE, carry_out_each, page, require_permissions, stamp
+from provisioning.admin.action_views import MAX_ACCOUNTS, carry_out_each, page, require_permissions, stamp
 from provisioning.admin.actions import ACTIONS, Action, DeclineForm
 from provisioning.models import Account, AccountQuerySet
 
-MOST_SHOWN = 10
+MAX_SHOWN = 10
 """How many of the accounts that the buttons are for are shown, oldest first."""
 
 
@@ -36,7 +36,7 @@ def held(request: HttpRequest) -> HttpResponse:
         form = action.form(request.POST)
         if not form.is_valid():
             return _page(request, actions, form)
-        chosen = list(_seen(request, accounts)[:MOST_AT_ONCE])
+        chosen = list(_seen(request, accounts)[:MAX_ACCOUNTS])
         if not accounts.exists():
             messages.warning(request, "Nothing changed: no sign-ups are held anymore.")
         carry_out_each(request, chosen, action, form.cleaned_data)
@@ -55,8 +55,8 @@ def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) ->
     count = accounts.count()
     context = {
         "count": count,
-        "accounts": accounts.order_by("submitted_at")[:MOST_SHOWN],
-        "more": max(0, count - MOST_SHOWN),
+        "accounts": accounts.order_by("submitted_at")[:MAX_SHOWN],
+        "more": max(0, count - MAX_SHOWN),
         "seen": stamp(newest) if newest else "",
         "actions": actions.values(),
         "form": form,

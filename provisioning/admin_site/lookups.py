@@ -36,7 +36,7 @@ class OfferedLookups:
         return changelist
 
     def get_search_results(self, request: HttpRequest, rows: QuerySet[Any], text: str) -> tuple[QuerySet[Any], bool]:
-        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, rows, text[: search.MOST_CHARACTERS])  # type: ignore[misc]
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(request, rows, text[: search.MAX_LENGTH])  # type: ignore[misc]
         return found
 
     def response_action(self, request: HttpRequest, *rest: Any, **named: Any) -> Any:

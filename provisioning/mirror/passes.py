@@ -20,11 +20,11 @@ from provisioning.models import Account, Gateway
 
 log = logging.getLogger(__name__)
 
-MOST_PAGES = 5_000
+MAX_PAGES = 5_000
 """More pages than any partner's list has: 250,000 accounts at v3's 50 per page."""
-MOST_FAILURES = 10
+MAX_FAILURES = 10
 """A pass fails after this many failures in a row to read one page: more than half an hour."""
-LONGEST_PAGE_BACK_OFF, LONGEST_PASS_BACK_OFF = timedelta(minutes=5), timedelta(hours=1)
+MAX_PAGE_BACK_OFF, MAX_PASS_BACK_OFF = timedelta(minutes=5), timedelta(hours=1)
 CALIBRATION_PAUSE = timedelta(minutes=10)
 """The time between passes that look for an account with a known ID, to learn what names v3's list shows."""
 KEPT = timedelta(days=30)
@@ -102,10 +102,10 @@ def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str
 
 def postpone(held: ListPass, problem: str, wait: timedelta | None = None) -> None:
     """Read the page again later, after `wait` if the provider asked for it. After too many failures the pass fails."""
-    if held.failures + 1 >= MOST_FAILURES:
+    if held.failures + 1 >= MAX_FAILURES:
         fail(held, problem)
         return
-    wait = wait or min(LONGEST_PAGE_BACK_OFF, _back_off(held.failures))
+    wait = wait or min(MAX_PAGE_BACK_OFF, _back_off(held.failures))
     _end_claim(held, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
 
 
@@ -181,14 +181,14 @@ def _pause_after(last: ListPass) -> timedelta:
     was stopped or no worker was running.
     """
     if last.outcome == ListPass.Outcome.COMPLETE:
-        return min(LONGEST_PASS_BACK_OFF, (last.ended_at or last.started_at) - last.started_at)
+        return min(MAX_PASS_BACK_OFF, (last.ended_at or last.started_at) - last.started_at)
     complete = ListPass.objects.filter(outcome=ListPass.Outcome.COMPLETE, source=last.source).order_by("-pk").first()
     failed = ListPass.objects.filter(source=last.source, pk__gt=complete.pk if complete else 0).count()
     return _back_off(failed)
 
 
 def _back_off(failures: int) -> timedelta:
-    return min(LONGEST_PASS_BACK_OFF, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(failures, 30))
+    return min(MAX_PASS_BACK_OFF, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(failures, 30))
 
 
 def _is_in_budget() -> bool:
@@ -211,8 +211,8 @@ def _problem_with(
         return "A page has no accounts but links to a next page."
     if next_page == held.page or (entries and all(_was_read(known.get(e.account_id), held) for e in entries)):
         return "The same page came twice."
-    if held.pages + 1 >= MOST_PAGES:
-        return f"The list has more than {MOST_PAGES} pages."
+    if held.pages + 1 >= MAX_PAGES:
+        return f"The list has more than {MAX_PAGES} pages."
     return ""
 
 

@@ -20,7 +20,7 @@ from provisioning.rules.rule import Rule
 TEST_DOMAIN = "nullmailer.com"
 """The vendor requires this email domain for every test account."""
 
-SHORTEST_WORD = 4
+MIN_WORD_LENGTH = 4
 """A word of the username with at least this many letters must not be in the password."""
 
 
@@ -102,7 +102,7 @@ def _clean(values: Mapping[str, object], only: set[str] | None) -> Cleaned:
 
 def _holds_part_of(username: str, password: str) -> bool:
     """Whether the username or one of its words is in the password. v3's guide only says "any part of" the username."""
-    words = re.findall(rf"[^\W\d_]{{{SHORTEST_WORD},}}", username)
+    words = re.findall(rf"[^\W\d_]{{{MIN_WORD_LENGTH},}}", username)
     return any(part and part.lower() in password.lower() for part in (username, *words))
 
 

@@ -16,7 +16,7 @@ from django.contrib.auth import password_validation
 
 GUESSED_FROM = ("username", "email", "organization_name", "first_name", "last_name")
 """Properties of the customer that an attacker would try first."""
-SHORTEST_HINT = 4
+MIN_NAME_LENGTH = 4
 """Characters. Shorter names occur in many good passwords by chance."""
 HINTED = 300
 """How many common passwords the page contains: 2 KB, enough for those that most people choose."""
@@ -42,16 +42,18 @@ def hints(min_length: int) -> dict[str, str]:
     return {
         "data-common": " ".join(islice(common, HINTED)),
         "data-guessed-from": " ".join(GUESSED_FROM),
-        "data-shortest": str(SHORTEST_HINT),
+        "data-shortest": str(MIN_NAME_LENGTH),
     }
 
 
 def is_made_of(password: str, value: str) -> bool:
     """Whether the password is little more than this value."""
     word, known = _plain(password), _plain(value.partition("@")[0])
-    if len(known) < SHORTEST_HINT:
+    if len(known) < MIN_NAME_LENGTH:
         return False
-    return (known in word and len(word) - len(known) < SHORTEST_HINT) or (len(word) >= SHORTEST_HINT and word in known)
+    return (known in word and len(word) - len(known) < MIN_NAME_LENGTH) or (
+        len(word) >= MIN_NAME_LENGTH and word in known
+    )
 
 
 def _plain(text: str) -> str:

@@ -30,11 +30,11 @@ HELP = (
     "Enter the beginning of a name, username, account ID, your own ID, or reference. You can also search for a phone"
     " number, or an email address: all of it, or the part before the @."
 )
-LEAST_DIGITS = 5
+MIN_DIGITS = 5
 """A number with fewer digits is searched for like any other word."""
-MOST_CHARACTERS = 500
+MAX_LENGTH = 500
 """The rest of a longer query is ignored: databases refuse endless words, and hundreds of conditions."""
-MOST_TERMS = 50
+MAX_TERMS = 50
 NUMBER = re.compile(r"[0-9+()\-./#]*[0-9][0-9+()\-./#]*")
 
 Term = list[list[str]]
@@ -43,9 +43,9 @@ Term = list[list[str]]
 
 def matching(accounts: QuerySet[Account], text: str, newest: int = 0) -> QuerySet[Account]:
     """Filter the accounts that match the text. If `newest` is given, only that many of the newest are needed."""
-    parts = text[:MOST_CHARACTERS].split()
+    parts = text[:MAX_LENGTH].split()
     addresses = [part.lower() for part in parts if re.fullmatch(r"[^@]+@[^@]+\.[^@.]+", part)]
-    terms = list(_terms(part for part in parts if part.lower() not in addresses))[:MOST_TERMS]
+    terms = list(_terms(part for part in parts if part.lower() not in addresses))[:MAX_TERMS]
     if not (terms or addresses):
         return accounts.none()
     return accounts.filter(
@@ -64,7 +64,7 @@ def _terms(parts: Iterable[str]) -> Iterator[Term]:
 def _number(text: str) -> Term:
     """Return what a phone number may look like in the index, or an account ID with several groups of digits."""
     digits = re.sub("[^0-9]", "", text)
-    if len(digits) < LEAST_DIGITS:
+    if len(digits) < MIN_DIGITS:
         return [words(text)]
     beginning = digits.lstrip("0") or digits
     return [words(text), [beginning], *([[digits[-TAIL:]]] if len(digits) >= TAIL else [])]

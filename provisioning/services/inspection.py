@@ -11,7 +11,7 @@ from provisioning.services.claims import MAX_PERMITS
 from provisioning.services.settlement import describe_answer
 from provisioning.services.workers import client
 
-MOST_PAGES = 20
+MAX_PAGES = 20
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def read_list(page: str = "") -> ListPage:
 def find_listed(account_id: str) -> bool:
     """Whether the account is on the first pages of the list."""
     page = read_list()
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         if account_id in page.account_ids:
             return True
         if not page.next_page:

@@ -16,7 +16,7 @@ FIELDS: tuple[tuple[type[Account] | type[Endpoint] | type[NoticeRule], str], ...
 )
 LOST_URL = "The key that sealed the webhook URL is lost. Enter the URL again."
 LOST = "The key that sealed its signing secret is lost. Replace the secret."
-AT_ONCE = 25
+BATCH_SIZE = 25
 """How many rows are read at a time."""
 
 
@@ -72,7 +72,7 @@ def reseal() -> tuple[int, int]:
     for model, name in FIELDS:
         last = 0
         kept = model.objects.exclude(**{name: NOTHING}).order_by("pk").values_list("pk", name)
-        while some := list(kept.filter(pk__gt=last)[:AT_ONCE]):
+        while some := list(kept.filter(pk__gt=last)[:BATCH_SIZE]):
             for last, sealed in some:
                 try:
                     again = sealed.again()

@@ -31,7 +31,7 @@ PERSONAL = {*SHOWN_PROPERTIES, "idp_provider_id", "partner_account_id"} - {
     "country_code",
 }
 """The properties that are emptied. Two others are replaced, and the country is kept, for statistics."""
-AT_ONCE = 25
+BATCH_SIZE = 25
 """How many accounts one round handles, so that a worker's chores stay short."""
 
 
@@ -94,7 +94,7 @@ def purge(days: int | None = None) -> int:
     age = Now() - timedelta(days=days)
     old = Account.objects.filter(erased_at__isnull=True, submitted_at__lte=age, state__in=ERASABLE)
     done = 0
-    for account in old.order_by("submitted_at")[:AT_ONCE]:
+    for account in old.order_by("submitted_at")[:BATCH_SIZE]:
         with suppress(MovedMeanwhile):
             erase(account)
             done += 1

@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 NOW = timedelta()
 CORRECTION_TIME = timedelta(days=7)
 """How long a rejected account waits for a correction before it is closed."""
-LONGEST_GRACE = timedelta(hours=1)
-LONGEST_BACK_OFF = timedelta(minutes=5)
-MOST_UNANSWERED = 5
+MAX_GRACE = timedelta(hours=1)
+MAX_BACK_OFF = timedelta(minutes=5)
+MAX_UNANSWERED = 5
 """After this many unanswered calls for one account, it is no longer sent automatically; staff decide."""
 CARRIED_OUT_LATER = 503
 """With this HTTP status, the request may be stored and carried out later, as v3's contract says."""
@@ -36,7 +36,7 @@ LOOK_UPS_AFTER_503 = 2
 """How many times to look for an account after such an answer before sending it again."""
 LOOK_UP_TIME = timedelta(hours=1)
 """How long to look for an account whose absence from the list proves nothing before asking staff."""
-AT_ONCE = 10
+BATCH_SIZE = 10
 """How many accounts one round settles: enough to keep up with the calls, and few enough that a worker's chores don't
 delay new sign-ups."""
 
@@ -105,7 +105,7 @@ def _move(account: Account, answer: Answer) -> None:
             account.move(State.UNCONFIRMED, due_in=grace(account))
         case Meaning.REFUSED | Meaning.TAKEN:
             account.move(State.REJECTED, due_in=CORRECTION_TIME)
-        case Meaning.NOTHING_CREATED if _count_unusable(account) >= MOST_UNANSWERED:
+        case Meaning.NOTHING_CREATED if _count_unusable(account) >= MAX_UNANSWERED:
             account.move(State.QUEUED)
             _log_needs_staff(account)
         case Meaning.UNSENT | Meaning.RETRY | Meaning.NOTHING_CREATED:
@@ -178,7 +178,7 @@ def settle_complete_pass() -> None:
     """Settle the unconfirmed accounts that were waiting for the newest complete pass."""
     if newest := passes.newest_complete():
         waiting = Account.objects.filter(state=State.UNCONFIRMED, due_at__lte=newest.started_at)
-        for account in waiting.order_by("due_at", "pk")[:AT_ONCE]:
+        for account in waiting.order_by("due_at", "pk")[:BATCH_SIZE]:
             _settle_look_up(account, newest, matching.find(account))
 
 
@@ -213,7 +213,7 @@ def _settle_absence(account: Account, list_pass: ListPass) -> None:
         _ask_staff(account)
     elif may_be_late or (last and last.status == CARRIED_OUT_LATER and _absences_since(last) < LOOK_UPS_AFTER_503):
         _look_again(account)
-    elif account.unanswered().count() >= MOST_UNANSWERED:
+    elif account.unanswered().count() >= MAX_UNANSWERED:
         _ask_staff(account)
     else:
         account.move(State.QUEUED, due_in=NOW, claim=uuid.uuid4())
@@ -300,12 +300,12 @@ def _is_not_about_customer(account: Account, refusal: Answer) -> bool:
 def grace(account: Account) -> timedelta:
     """Return how long to wait before the next look-up: longer after each one for this username."""
     looks = account.attempts.filter(kind=Kind.LOOK_UP, username__iexact=account.username).count()
-    return min(LONGEST_GRACE, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(looks, 30))
+    return min(MAX_GRACE, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(looks, 30))
 
 
 def _count_unusable(account: Account) -> int:
     """Return how many of the newest calls, in a row, got an answer that account creation never gives."""
-    calls = account.attempts.filter(kind=Kind.CREATE).order_by("-pk")[:MOST_UNANSWERED]
+    calls = account.attempts.filter(kind=Kind.CREATE).order_by("-pk")[:MAX_UNANSWERED]
     return sum(1 for _ in takewhile(lambda call: call.outcome == Outcome.UNUSABLE, calls))
 
 
@@ -313,5 +313,5 @@ def _back_off(account: Account) -> timedelta:
     """Return how long to wait before an unsent account is tried again: longer each time, with random jitter."""
     failed = [Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE]
     tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=failed).count()
-    longest = min(LONGEST_BACK_OFF, timedelta(seconds=2.0 ** min(tries, 30)))
+    longest = min(MAX_BACK_OFF, timedelta(seconds=2.0 ** min(tries, 30)))
     return longest * random.uniform(0.5, 1)  # noqa: S311

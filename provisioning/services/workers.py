@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 State = Account.State
 
-AT_ONCE = 50
+BATCH_SIZE = 50
 """How many accounts one round of chores handles, so that it stays short."""
 
 ending = threading.Event()
@@ -51,7 +51,7 @@ def read_page(claim: PageClaim) -> None:
 
 def expire() -> None:
     """Take over accounts of dead workers, which may exist at Constant Contact, and close overdue rejected ones."""
-    for account in Account.objects.filter(state__in=[State.SENDING, State.REJECTED]).due()[:AT_ONCE]:
+    for account in Account.objects.filter(state__in=[State.SENDING, State.REJECTED]).due()[:BATCH_SIZE]:
         try:
             if account.state == State.SENDING:
                 account.move(State.UNCONFIRMED, due_in=grace(account), claim=uuid.uuid4())

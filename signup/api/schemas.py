@@ -136,7 +136,7 @@ def _signup() -> Schema:
 
 def _attribution() -> Schema:
     values = {
-        name: {"type": ["string", "null"], "maxLength": attribution.LONGEST, "description": f"{words}."}
+        name: {"type": ["string", "null"], "maxLength": attribution.MAX_LENGTH, "description": f"{words}."}
         for name, words in attribution.NAMES.items()
     }
     return _object(values, []) | {"description": "Where the sign-up came from. Only your staff see it."}

@@ -75,8 +75,8 @@ def _wrong_attribution(given: object) -> dict[str, ValidationError]:
             problem = ValidationError("There is no such property.", code="unknown_property")
         elif not isinstance(value, str | None):
             problem = ValidationError("Enter text.", code="type")
-        elif value and len(value) > attribution.LONGEST:
-            problem = ValidationError(f"Use at most {attribution.LONGEST} characters.", code="max_length")
+        elif value and len(value) > attribution.MAX_LENGTH:
+            problem = ValidationError(f"Use at most {attribution.MAX_LENGTH} characters.", code="max_length")
         else:
             continue
         wrong[f"attribution.{name[:100]}"] = problem

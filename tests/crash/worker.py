@@ -90,7 +90,7 @@ def _work(
     permits.LATE = late
     postgresql.GRACE = postgresql.CANCEL_TIMEOUT = 0.5
     v2.PAGE = v3.PAGE = PAGE
-    passes.LONGEST_PASS_BACK_OFF = timedelta()  # Otherwise, a slow machine would reach other boundaries.
+    passes.MAX_PASS_BACK_OFF = timedelta()  # Otherwise, a slow machine would reach other boundaries.
     provision.BUSY = 0.001
     provision.CHORES = chores
     # The system checks would refuse these tests' short lease.

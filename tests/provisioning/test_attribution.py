@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.lookups import Exact
 
 from provisioning import services
-from provisioning.attribution import LONGEST, NAMES, ValueOf, clean
+from provisioning.attribution import MAX_LENGTH, NAMES, ValueOf, clean
 from provisioning.models import Account
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import State, account_in, again
@@ -24,8 +24,8 @@ EVERYTHING = {name: f"canary-{name}" for name in NAMES}
         ("  spring \n sale\t", "spring sale"),
         ("a\x00b\x1b[31m\N{RIGHT-TO-LEFT OVERRIDE}c", "a b [31m c"),
         ("Frühling 🌷", "Frühling 🌷"),
-        ("x" * 5000, "x" * LONGEST),
-        ("x" * (LONGEST - 1) + " y", "x" * (LONGEST - 1)),
+        ("x" * 5000, "x" * MAX_LENGTH),
+        ("x" * (MAX_LENGTH - 1) + " y", "x" * (MAX_LENGTH - 1)),
         ("\ud800", None),
         ("", None),
         ("\x00", None),

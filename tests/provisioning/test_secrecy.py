@@ -46,7 +46,7 @@ def talkative(settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch:
     """Log everything that a developer might log while debugging."""
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(permits, "LATE", 60.0)
-    monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
+    monkeypatch.setattr(passes, "MAX_PASS_BACK_OFF", timedelta())
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.CONSTANT_CONTACT_OAUTH2_TOKEN = True
     settings.PROVISION_RECHECK = 0.0

@@ -263,7 +263,7 @@ def test_staff_are_warned_that_a_closed_account_may_exist(admin_client: Client, 
 def test_a_bulk_action_on_too_many_accounts_is_refused(
     admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.admin.action_views.MOST_AT_ONCE", 1)
+    monkeypatch.setattr("provisioning.admin.action_views.MAX_ACCOUNTS", 1)
     one, two = make(State.HELD), make(State.HELD)
     assert "at most 1 accounts" in told(act_in_bulk(admin_client, BY_NAME["approve"], one, two))
     assert {due_at(one)[0], due_at(two)[0]} == {State.HELD}

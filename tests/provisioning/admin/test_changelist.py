@@ -75,7 +75,7 @@ def test_an_empty_list_has_no_dates_and_no_actions(admin_client: Client) -> None
 def test_a_filter_on_search_results_covers_more_than_the_newest(
     admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ShortPaginator, "MOST", 2)
+    monkeypatch.setattr(ShortPaginator, "MAX_ROWS", 2)
     old = make(State.REJECTED)
     for _ in range(3):
         make(State.CREATED)
@@ -107,7 +107,7 @@ def test_the_list_queries_its_accounts_once(admin_client: Client, make: Make, qu
 def test_a_long_list_is_counted_up_to_a_limit(
     admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ShortPaginator, "MOST", 3)
+    monkeypatch.setattr(ShortPaginator, "MAX_ROWS", 3)
     for _ in range(2):
         make(State.CREATED)
     assert "2 accounts" in admin_client.get(LIST).content.decode()

@@ -37,7 +37,7 @@ def states() -> list[str]:
 def test_the_page_shows_the_oldest_and_how_many_more(
     admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held, "MOST_SHOWN", 2)
+    monkeypatch.setattr(held, "MAX_SHOWN", 2)
     for number in range(3):
         make(State.HELD, organization_name=f"Org {number}", submitted_at=timezone.now() - timedelta(hours=3 - number))
     page = admin_client.get(PAGE).content.decode()
@@ -72,7 +72,7 @@ def test_staff_without_the_permission_can_do_nothing(three: None, as_role: AsRol
 def test_the_page_says_how_many_one_click_could_not_cover(
     three: None, as_role: AsRole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(held, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(held, "MAX_ACCOUNTS", 2)
 
     answer = press(as_role("Operator"), "approve")
 

@@ -196,7 +196,7 @@ def test_erasing_by_hand_covers_accounts_that_a_dead_worker_left(make: Make) -> 
 def test_purging_by_hand_erases_every_account_that_is_old_enough(
     make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.services.privacy.AT_ONCE", 2)
+    monkeypatch.setattr("provisioning.services.privacy.BATCH_SIZE", 2)
     for _ in range(5):
         make(State.CLOSED, submitted_at=timezone.now() - timedelta(days=11))
     call_command("purge", days=10)

@@ -89,7 +89,7 @@ def test_the_header_shows_the_brand_of_the_host(admin_client: Client) -> None:
 def test_tabs_count_the_accounts_in_each_state(
     admin_client: Client, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("provisioning.admin.filters.StateTabs.MOST", 2)
+    monkeypatch.setattr("provisioning.admin.filters.StateTabs.MAX_COUNT", 2)
     for state in (State.HELD, *[State.REJECTED] * 2, *[State.CREATED] * 3):
         make(state)
     page = admin_client.get("/admin/provisioning/account/").content.decode()

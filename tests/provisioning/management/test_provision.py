@@ -41,7 +41,7 @@ def quick(settings: Settings, sandbox: Server, monkeypatch: pytest.MonkeyPatch) 
     settings.CONSTANT_CONTACT_RATE = 1000.0
     settings.PROVISION_RECHECK = 0.0
     monkeypatch.setattr(permits, "LATE", 60.0)
-    monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
+    monkeypatch.setattr(passes, "MAX_PASS_BACK_OFF", timedelta())
     monkeypatch.setattr(provision, "BUSY", 0.01)
     monkeypatch.setitem(connection.settings_dict, "STATEMENT_TIMEOUT", None)  # The command sets it.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -34,7 +34,7 @@ def secrets() -> list[tuple[str, str]]:
 
 
 def test_the_old_key_is_no_longer_needed(three: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys, "AT_ONCE", 1)
+    monkeypatch.setattr(keys, "BATCH_SIZE", 1)
     kept, (old,) = secrets(), settings.SEALING_KEYS
     settings.SEALING_KEYS = [Fernet.generate_key().decode(), old]
 

@@ -14,7 +14,7 @@ from pytest_django import Settings
 from provisioning import gateway, services
 from provisioning.constant_contact import Answer, Meaning, Problem, v2, v3
 from provisioning.mirror import matching, passes
-from provisioning.mirror.passes import MOST_FAILURES, MOST_PAGES, PassLost
+from provisioning.mirror.passes import MAX_FAILURES, MAX_PAGES, PassLost
 from provisioning.models import Account, Gateway, ListEntry, ListPass
 from provisioning.sandbox import Server
 from provisioning.services import claims, workers
@@ -130,7 +130,7 @@ class TestTheEnd:
 
     def test_too_many_pages_fail_the_pass(self) -> None:
         read(entry("1"), next_page="2", held=claimed())
-        ListPass.objects.update(pages=MOST_PAGES - 1)
+        ListPass.objects.update(pages=MAX_PAGES - 1)
         assert "more than" in read(entry("2"), next_page="3", held=claimed()).problem
 
     def test_a_failed_pass_is_logged_and_proves_nothing(
@@ -178,7 +178,7 @@ class TestFailuresOfAPage:
 
     def test_after_many_failures_the_pass_fails(self) -> None:
         unanswered()
-        for _ in range(MOST_FAILURES):
+        for _ in range(MAX_FAILURES):
             held = self.answered(Answer(meaning=Meaning.UNKNOWN, status=500))
         assert (held.outcome, held.problem) == (FAILED, "HTTP 500: not a list of accounts")
 
@@ -206,7 +206,7 @@ class TestFailuresOfAPage:
 
     def test_a_list_that_is_always_over_the_rate_fails_in_the_end(self) -> None:
         unanswered()
-        for _ in range(MOST_FAILURES):
+        for _ in range(MAX_FAILURES):
             held = self.answered(Answer(meaning=Meaning.OVER_RATE, status=429))
             pass_time(HOUR)
         assert held.outcome == FAILED

@@ -24,7 +24,7 @@ def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_rest_between_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pass may follow at once, however long the last one took on this machine."""
-    monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
+    monkeypatch.setattr(passes, "MAX_PASS_BACK_OFF", timedelta())
 
 
 @pytest.fixture

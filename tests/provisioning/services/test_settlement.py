@@ -12,7 +12,7 @@ from provisioning import services
 from provisioning.constant_contact import Answer, Meaning, Problem
 from provisioning.mirror import passes
 from provisioning.models import Account, Attempt, ListPass
-from provisioning.services.settlement import CORRECTION_TIME, MOST_UNANSWERED, grace, settle, settle_complete_pass
+from provisioning.services.settlement import CORRECTION_TIME, MAX_UNANSWERED, grace, settle, settle_complete_pass
 from tests.provisioning.work import State, account_in, again, now, pass_time
 
 pytestmark = pytest.mark.django_db
@@ -157,7 +157,7 @@ def test_an_absent_account_is_sent_again_at_once() -> None:
     assert waits(account) <= timedelta()
 
 
-@pytest.mark.parametrize("unanswered", [MOST_UNANSWERED - 1, MOST_UNANSWERED])
+@pytest.mark.parametrize("unanswered", [MAX_UNANSWERED - 1, MAX_UNANSWERED])
 def test_staff_are_asked_after_five_calls_without_an_answer(unanswered: int) -> None:
     account = account_in(State.UNCONFIRMED)
     for number in range(unanswered):
@@ -194,13 +194,13 @@ def test_staff_are_asked_about_accounts_unconfirmed_for_an_hour() -> None:
 
 def test_staff_are_asked_after_five_unusable_answers() -> None:
     account = account_in(State.SENDING)
-    for tries in range(1, MOST_UNANSWERED + 1):
+    for tries in range(1, MAX_UNANSWERED + 1):
         account = settled(Answer(meaning=Meaning.NOTHING_CREATED, status=404), account)
         assert account.state == State.QUEUED
-        assert (account.due_at is None) == (tries == MOST_UNANSWERED)
+        assert (account.due_at is None) == (tries == MAX_UNANSWERED)
         Account.objects.update(state=State.SENDING)
         account = again(account)
-    assert [attempt.outcome for attempt in account.attempts.all()] == [Outcome.UNUSABLE] * MOST_UNANSWERED
+    assert [attempt.outcome for attempt in account.attempts.all()] == [Outcome.UNUSABLE] * MAX_UNANSWERED
 
 
 def test_every_unclear_answer_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:

@@ -58,9 +58,9 @@ class World(RuleBasedStateMachine):
         monkeypatch.setattr(claims, "close_old_connections", lambda: None)
         monkeypatch.setattr(workers, "client", self.client)
         monkeypatch.setattr(workers, "retry_database_errors", self.unsettled.append)
-        monkeypatch.setattr(settlement, "MOST_UNANSWERED", ENOUGH)
+        monkeypatch.setattr(settlement, "MAX_UNANSWERED", ENOUGH)
         # The duration of a pass is measured by the real clock, so it would differ in every run.
-        monkeypatch.setattr(passes, "LONGEST_PASS_BACK_OFF", timedelta())
+        monkeypatch.setattr(passes, "MAX_PASS_BACK_OFF", timedelta())
 
     def client(self) -> Any:
         """Return a fake client of Constant Contact for workers."""

@@ -12,7 +12,7 @@ from provisioning import gateway, services
 from provisioning.constant_contact import v3
 from provisioning.models import Account, Attempt
 from provisioning.sandbox import Server
-from provisioning.services.settlement import MOST_UNANSWERED
+from provisioning.services.settlement import MAX_UNANSWERED
 from tests.provisioning.sandbox.partner import BOTH
 from tests.provisioning.services.faults.conftest import Advance
 from tests.provisioning.services.faults.outcomes import Outcome, is_created, reopen, take
@@ -79,12 +79,12 @@ def test_a_token_that_expires_early_costs_one_call_and_no_stop(
 
 def test_an_account_that_never_gets_an_answer_goes_to_staff(sandbox: Server, caplog: pytest.LogCaptureFixture) -> None:
     account, other = sign_up(), sign_up(username="berta")
-    sandbox.provider.fail_next("create", "500", times=2 * MOST_UNANSWERED)
+    sandbox.provider.fail_next("create", "500", times=2 * MAX_UNANSWERED)
     work()
 
     for each in (account, other):
         assert (again(each).state, again(each).due_at) == (State.UNCONFIRMED, None)
-        assert each.attempts.filter(kind=Attempt.Kind.CREATE).count() == MOST_UNANSWERED
+        assert each.attempts.filter(kind=Attempt.Kind.CREATE).count() == MAX_UNANSWERED
         assert f"account needs staff reference={each.reference}" in caplog.messages
     assert set(Account.objects.waiting_for_staff()) == {account, other}
 
@@ -96,7 +96,7 @@ def test_an_account_that_never_gets_an_answer_goes_to_staff(sandbox: Server, cap
 
 def test_a_failed_retry_by_staff_comes_back_to_them(sandbox: Server) -> None:
     account = sign_up()
-    sandbox.provider.fail_next("create", "500", times=MOST_UNANSWERED + 1)
+    sandbox.provider.fail_next("create", "500", times=MAX_UNANSWERED + 1)
     work()
     services.retry(again(account))
     work()
