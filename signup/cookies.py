@@ -48,9 +48,9 @@ class Messages(FallbackStorage):
     """Messages for the next page. They name customers, so they are encrypted in the browser."""
 
     storage_classes = (_Cookie, SessionStorage)
-    MOST = 10
+    MAX_MESSAGES = 10
     """The newest messages that are kept. Where nobody reads them, they would fill the cookie, and then a session."""
 
     def _store(self, messages: list[Any], response: HttpResponse, *rest: Any, **named: Any) -> list[Any]:
-        left: list[Any] = super()._store(messages[-self.MOST :], response, *rest, **named)  # type: ignore[misc]
+        left: list[Any] = super()._store(messages[-self.MAX_MESSAGES :], response, *rest, **named)  # type: ignore[misc]
         return left

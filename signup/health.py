@@ -14,7 +14,7 @@ from provisioning.database import describe
 from provisioning.models import Account, Worker
 from signup import metrics, visitors
 
-LONGEST_WAIT = 3
+MAX_WAIT = 3
 """Seconds that the trial sign-up may wait for the database."""
 
 
@@ -67,14 +67,14 @@ def try_to_store() -> None:
 
 @contextmanager
 def _impatient_transaction() -> Iterator[None]:
-    """Open a transaction in which each statement waits for no longer than `LONGEST_WAIT`."""
+    """Open a transaction in which each statement waits for no longer than `MAX_WAIT`."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute(f"PRAGMA busy_timeout = {LONGEST_WAIT * 1000}")
+            cursor.execute(f"PRAGMA busy_timeout = {MAX_WAIT * 1000}")
         try:
             with transaction.atomic():
                 if connection.vendor == "postgresql":
-                    cursor.execute(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}s'")
+                    cursor.execute(f"SET LOCAL lock_timeout = '{MAX_WAIT}s'")
                 yield
         finally:
             if connection.vendor == "sqlite":

@@ -18,9 +18,9 @@ from provisioning.admin_site import is_admin
 from signup import errors, visitors
 from signup.single_sign_on.carried import Carried
 
-LONGEST_HOST = 190
+MAX_HOST_LENGTH = 190
 """The longest `Host`, in characters. No partner's page has a longer name, and a made-up one must fit the columns."""
-MOST_BACKSLASHES = 500
+MAX_BACKSLASHES = 500
 """In all of a request's cookies. Ours have none, and others escape a few characters at most."""
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
@@ -106,12 +106,12 @@ def refuse_malformed(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
     """
 
     def answer(request: HttpRequest) -> HttpResponse:
-        if request.META.get("HTTP_COOKIE", "").count("\\") > MOST_BACKSLASHES:
+        if request.META.get("HTTP_COOKIE", "").count("\\") > MAX_BACKSLASHES:
             del request.META["HTTP_COOKIE"]  # The error page must not read it either.
             return errors.bad_request(request)
         texts = (request.path_info, *request.COOKIES.values())
         has_nul = "%00" in request.META.get("QUERY_STRING", "") or any("\0" in text for text in texts)
-        if has_nul or len(request.META.get("HTTP_HOST", "")) > LONGEST_HOST:
+        if has_nul or len(request.META.get("HTTP_HOST", "")) > MAX_HOST_LENGTH:
             return errors.bad_request(request)
         return get_response(request)
 

@@ -17,7 +17,7 @@ from provisioning.rules.rule import Text
 PATIENCE = timedelta(seconds=30)
 """After this time, the page tells the customer that it is taking longer than usual."""
 
-LONGEST_PAUSE = 300
+MAX_PAUSE = 300
 """Seconds. Ten thousand customers who wait for tomorrow's quota then make 33 requests a second."""
 
 RECEIVED, CREATING, READY = _("Received"), _("Creating"), _("Ready")
@@ -160,7 +160,7 @@ def stage(account: Account) -> Stage:
 def pause(account: Account, least: int = 1) -> int:
     """Return the seconds until a page should ask again. The longer the wait so far, the longer the pause."""
     waited = timezone.now() - account.state_changed_at
-    return max(least, min(LONGEST_PAUSE, int(waited.total_seconds() / 4)))
+    return max(least, min(MAX_PAUSE, int(waited.total_seconds() / 4)))
 
 
 def _stage(account: Account) -> Stage:

@@ -56,7 +56,7 @@ def test_each_row_of_the_table_is_tried() -> None:
 def quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.CONSTANT_CONTACT_RATE = 1000.0
     monkeypatch.setattr(permits, "LATE", 60.0)
-    monkeypatch.setattr(health, "LONGEST_WAIT", 1)
+    monkeypatch.setattr(health, "MAX_WAIT", 1)
 
 
 def banner() -> str:

@@ -24,7 +24,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from provisioning.admin.readonly import ModelAdmin
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
-from signup.brand.logo import BOX, MOST_BYTES, NO_LOGO, read
+from signup.brand.logo import BOX, MAX_BYTES, NO_LOGO, read
 from signup.brand.models import LOGOS, Brand, in_each_language
 from signup.form_page import context
 from signup.forms import SignupForm
@@ -66,7 +66,7 @@ class LogoField(forms.FileField):
 class BrandForm(BrandModelForm):
     file = LogoField(
         label="Logo",
-        help_text=f"Use an SVG, PNG, WebP, or JPEG of up to {MOST_BYTES // 1000} KB. It is shown at up to {BOX[0]} by "
+        help_text=f"Use an SVG, PNG, WebP, or JPEG of up to {MAX_BYTES // 1000} KB. It is shown at up to {BOX[0]} by "
         f"{BOX[1]} pixels; to be sharp on every screen, an image should be twice that size.",
     )
     dark_file = LogoField(label="Logo for dark mode", help_text="Without one, the logo is shown on a white background.")

@@ -11,9 +11,9 @@ from django.core.exceptions import ValidationError
 
 from signup.brand import svg
 
-MOST_BYTES = 20_000
+MAX_BYTES = 20_000
 """With a logo of this size, the whole page stays under 50 KB, for customers on slow phones."""
-MOST_PIXELS = 2000
+MAX_PIXELS = 2000
 BOX = (240, 40)
 """The largest size at which a page shows it, in CSS pixels."""
 
@@ -37,11 +37,11 @@ NO_LOGO = Logo(b"", "", 0, 0)
 
 def read(content: bytes) -> Logo:
     """Read the logo in a file. ValidationError says what is wrong with it and how to fix it."""
-    if len(content) > MOST_BYTES:
+    if len(content) > MAX_BYTES:
         raise ValidationError(
             "This file is %(size)d KB, which is slow on a phone. Use an SVG, or an image of up to %(most)d KB.",
             code="large",
-            params={"size": len(content) / 1000, "most": MOST_BYTES / 1000},
+            params={"size": len(content) / 1000, "most": MAX_BYTES / 1000},
         )
     content_type, measure = _format(content)
     try:
@@ -93,11 +93,11 @@ def _webp(content: bytes) -> tuple[float, float]:
 
 
 def _of_pixels(width: int, height: int) -> tuple[float, float]:
-    if not (0 < width <= MOST_PIXELS and 0 < height <= MOST_PIXELS):
+    if not (0 < width <= MAX_PIXELS and 0 < height <= MAX_PIXELS):
         raise ValidationError(
             "This image is %(width)d by %(height)d pixels. Use at most %(most)d in each direction.",
             code="pixels",
-            params={"width": width, "height": height, "most": MOST_PIXELS},
+            params={"width": width, "height": height, "most": MAX_PIXELS},
         )
     return width, height
 

@@ -31,12 +31,12 @@ ATTRIBUTES = f"""
     font-family font-size font-style font-weight letter-spacing word-spacing text-anchor dominant-baseline
     {XLINK}|href {XML}|space {XML}|lang
 """
-MOST_USES = 20
+MAX_USES = 20
 """Copies of parts, which can't be copies themselves: copies of copies grow exponentially and keep a browser busy."""
-MOST_NESTED = 6
+MAX_NESTED = 6
 """Parts of masks and clip paths that are masked or clipped themselves: each level multiplies how often its parts are
 drawn."""
-MOST_LEVELS = 50
+MAX_DEPTH = 50
 """How deeply elements may be nested. Programs that read a drawing call themselves for each level."""
 
 _ELEMENTS, _ATTRIBUTES = set(ELEMENTS.split()), set(ATTRIBUTES.split())
@@ -108,7 +108,7 @@ class _Drawing:
         namespace, _bar, tag = name.rpartition("|")
         if namespace != NAMESPACE or tag not in _ELEMENTS or (not self.open and tag != "svg"):
             raise _refused(f"<{tag}>")
-        if len(self.open) == MOST_LEVELS or "style" in self.open:
+        if len(self.open) == MAX_DEPTH or "style" in self.open:
             raise _refused(f"<{tag}>")
         for attribute, value in attributes.items():
             is_link = attribute.endswith("href")
@@ -122,7 +122,7 @@ class _Drawing:
         if tag == "use":
             self.copied += copied
             self.copying.update(self.ids)
-        if len(self.copied) > MOST_USES or self.copying.intersection(self.copied):
+        if len(self.copied) > MAX_USES or self.copying.intersection(self.copied):
             raise _refused("<use>")
         style = _COMMENT.sub(" ", attributes.get("style", ""))
         self.parts.append(
@@ -163,7 +163,7 @@ class _Drawing:
         masked = [part for part in self.parts if part.is_masked or part.classes & self.masking_classes]
         masked_ids = {name for part in masked for name in part.ids}
         nested = sum(part.is_in_mask for part in masked)
-        if nested > MOST_NESTED or any(part.is_in_mask and part.copied & masked_ids for part in self.parts):
+        if nested > MAX_NESTED or any(part.is_in_mask and part.copied & masked_ids for part in self.parts):
             raise _refused("<mask>")
 
 

@@ -13,7 +13,7 @@ from provisioning import rules
 from signup import abuse, visits
 from signup.models import Mail, Visit
 
-MOST_A_DAY = 8
+MAX_PER_DAY = 8
 """Emails to one mailbox. Of each kind, it gets at most one an hour."""
 ANY = "any"
 
@@ -31,7 +31,7 @@ def count_or_wait(message: Mail, visit: UUID) -> timedelta:
         last = max((at for key, at in sent if key == alike), default=None)
         if last and (wait := last + timedelta(hours=1) - timezone.now()) > timedelta():
             return wait
-        if sum(key == of_any for key, _at in sent) >= MOST_A_DAY:
+        if sum(key == of_any for key, _at in sent) >= MAX_PER_DAY:
             return timedelta(hours=1)
         visits.add(visit, both)
     return timedelta()

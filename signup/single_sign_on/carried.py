@@ -13,7 +13,7 @@ from signup.cookies import Seal
 
 LIFETIME = 60 * 60
 """Seconds: time enough to log in at the identity provider and come back."""
-LARGEST = 3500
+MAX_LENGTH = 3500
 """Characters of the cookie. Browsers keep 4,096 with its name and attributes."""
 
 
@@ -50,7 +50,7 @@ class Carried(SessionStore):
         if not self.modified:
             return
         self.save()
-        while self.session_key and len(self.session_key) > LARGEST and (names := list(self.keys())):
+        while self.session_key and len(self.session_key) > MAX_LENGTH and (names := list(self.keys())):
             del self[names[0]]  # The oldest. No form needs as much as this.
             self.save()
         secure = settings.SESSION_COOKIE_SECURE

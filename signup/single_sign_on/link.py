@@ -30,9 +30,9 @@ from signup.single_sign_on.proof import NotProven, is_id
 
 log = logging.getLogger(__name__)
 
-SHORTEST_SECRET = 32
+MIN_SECRET_LENGTH = 32
 """Bytes: a secret for HS256 must not be shorter than the hash (RFC 7518, 3.2)."""
-LONGEST = 60 * 60
+MAX_LIFETIME = 60 * 60
 """The longest lifetime of a link, in seconds."""
 SLACK = 60
 """Seconds by which the partner's clock may differ from ours."""
@@ -67,7 +67,7 @@ def key() -> tuple[str, Key]:
     """Return the algorithm for SIGNUP_LINK_KEY, and the key. Raises ValueError if it is a key of another kind."""
     text = settings.SIGNUP_LINK_KEY.encode()
     if b"-----BEGIN" not in text:
-        if len(text) < SHORTEST_SECRET:
+        if len(text) < MIN_SECRET_LENGTH:
             raise ValueError("too short")
         return "HS256", OctKey.import_key(text)
     public = load_pem_public_key(text)
@@ -105,8 +105,8 @@ def read(token: str, page: str) -> Link:
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         log.warning("sign-up link refused error=%s claim=%s", type(error).__name__, getattr(error, "claim", ""))
         raise NotProven(BROKEN) from None
-    if not claims["exp"] <= time.time() + LONGEST + SLACK:
-        log.warning("sign-up link refused: it would be good for longer than %s seconds", LONGEST)
+    if not claims["exp"] <= time.time() + MAX_LIFETIME + SLACK:
+        log.warning("sign-up link refused: it would be good for longer than %s seconds", MAX_LIFETIME)
         raise NotProven(BROKEN)
     if not is_id(claims["sub"]):
         log.warning("sign-up link refused: Constant Contact doesn't accept its sub as an ID")

@@ -31,14 +31,14 @@ TIMEOUT = 5
 """How long to wait for each answer of the provider, in seconds."""
 CACHED_FOR, RETRY_AFTER = 60 * 60, 15
 """Seconds for which the provider's metadata is cached, and after which a failed request for it is repeated."""
-AT_ONCE = 4
+MAX_CONCURRENT = 4
 """The number of this process's threads that may wait for the provider at once. The others keep serving pages."""
-PATIENCE = 0.5
+MAX_WAIT = 0.5
 """How long one more thread waits for another one to finish, in seconds."""
-MOST_FAILURES = 10
+MAX_FAILURES = 10
 """How many failures of one network each process passes on to the provider within a minute: anybody can make up codes,
 and a provider that gets too many may refuse all of ours."""
-LONGEST_SUBJECT = 255
+MAX_SUBJECT_LENGTH = 255
 """Characters, by OpenID Connect Core, 2."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
 """Algorithms that a provider may sign with. They need a private key, so neither `none` nor a shared secret counts."""
@@ -85,15 +85,15 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
     }
     failures = f"openid.failures.{visitors.network(request)}"
     try:
-        if cache.get(failures, 0) >= MOST_FAILURES:
+        if cache.get(failures, 0) >= MAX_FAILURES:
             raise Busy
         provider = _provider(name)
-        with _turn():
+        with _limit_concurrency():
             token = provider.authorize_access_token(_Visit(request), claims_options=required_claims)
             signed = dict(token["userinfo"])
             has_user_info = "userinfo_endpoint" in provider.server_metadata
             more = provider.userinfo(token=token) if has_user_info else {"sub": signed["sub"]}
-        if not 0 < len(signed["sub"]) <= LONGEST_SUBJECT or more["sub"] != signed["sub"]:
+        if not 0 < len(signed["sub"]) <= MAX_SUBJECT_LENGTH or more["sub"] != signed["sub"]:
             raise ValueError("Nobody, or the user info is about somebody else.")
     except Exception as error:
         if not isinstance(error, Busy | MismatchingStateError):  # With a made-up state, the provider is not asked.
@@ -131,7 +131,7 @@ class _MetadataCache:
             self._issuer = settings.OIDC_ISSUER
         if not self._is_due():
             return self._remembered()
-        if not self._fetching.acquire(timeout=0 if self._failed or self._known else PATIENCE):
+        if not self._fetching.acquire(timeout=0 if self._failed or self._known else MAX_WAIT):
             return self._remembered()
         try:
             if self._is_due():
@@ -170,17 +170,17 @@ class _MetadataCache:
 
 
 metadata_cache = _MetadataCache()
-_turns = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    if not _turns.acquire(timeout=PATIENCE):
+def _limit_concurrency() -> Iterator[None]:
+    if not _slots.acquire(timeout=MAX_WAIT):
         raise Busy
     try:
         yield
     finally:
-        _turns.release()
+        _slots.release()
 
 
 def _provider(name: str) -> Any:

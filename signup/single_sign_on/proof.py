@@ -26,9 +26,9 @@ PROOF, TYPED, CAME_FROM = "proof", "typed", "attribution"
 cookie (see `Carried`)."""
 LIFETIME = 60 * 60
 """Seconds: enough to fill in a form, but hardly enough for somebody else to use the same computer."""
-AT_ONCE = 500
+BATCH_SIZE = 500
 """How many expired sessions to delete at once, so that a burst of them doesn't delay other chores."""
-LONGEST_VALUE = 1000
+MAX_VALUE_LENGTH = 1000
 """Characters. No rule allows longer values, and they don't belong in a session."""
 
 NOT_SENT = _(
@@ -156,7 +156,7 @@ def _forget_typed(request: HttpRequest) -> None:
 
 def forget_sessions(**kwargs: Any) -> None:
     """Delete expired sessions, which Django keeps: they hold names and addresses."""
-    over = Session.objects.filter(expire_date__lt=Now())[:AT_ONCE].values_list("pk")
+    over = Session.objects.filter(expire_date__lt=Now())[:BATCH_SIZE].values_list("pk")
     if over.exists():  # Usually there are none, and nothing is written.
         Session.objects.filter(pk__in=over).delete()
 
@@ -195,4 +195,4 @@ def _known(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that can fill in a form."""
     names = rules.asked(single_sign_on=True)
     known = {name: values[name] for name in names if isinstance(values.get(name), rules.RULES[name].kind)}
-    return {name: value if isinstance(value, bool) else value[:LONGEST_VALUE] for name, value in known.items()}
+    return {name: value if isinstance(value, bool) else value[:MAX_VALUE_LENGTH] for name, value in known.items()}

@@ -20,7 +20,7 @@ from sentry_sdk.types import Event, Hint
 from signup.logs import request_id
 from signup.telemetry import route_of
 
-LONGEST_END = 2.0
+MAX_EXIT_DELAY = 2.0
 """Seconds that the last reports may delay a process's end."""
 KEPT = ("event_id", "timestamp", "level", "platform", "logger", "release", "environment", "server_name", "sdk")
 KEPT_OF_FRAMES = (
@@ -59,7 +59,7 @@ def start() -> None:
         send_client_reports=False,
         enable_metrics=False,
         spotlight=False,
-        shutdown_timeout=LONGEST_END,
+        shutdown_timeout=MAX_EXIT_DELAY,
     )
 
 

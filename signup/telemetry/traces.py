@@ -24,7 +24,7 @@ from provisioning.signals import worked
 from signup.logs import request_id
 from signup.telemetry import place_of, route_of
 
-LONGEST_EXPORT = 2.0
+EXPORT_TIMEOUT = 2.0
 """Seconds that sending a batch of spans may take, and so about delay a process's end."""
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -38,7 +38,7 @@ _tracer = _provider.get_tracer("signup", settings.VERSION)
 
 def start() -> None:
     endpoint = f"{settings.OTEL_EXPORTER_OTLP_ENDPOINT.rstrip('/')}/v1/traces"
-    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=LONGEST_EXPORT)))
+    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT)))
     worked.connect(trace_job)
     got_request_exception.connect(note_failure)
 

@@ -2,7 +2,7 @@
    It never loads the page again, which would count as activity of staff and keep them logged in. */
 const note = document.querySelector("[data-refresh]");
 const pause = note.querySelector("button");
-const LONGEST = 60000;
+const MAX_WAIT = 60000;
 let wait = 5000;
 
 const rows = (page) => [...page.querySelectorAll("#result_list tbody tr")];
@@ -46,7 +46,7 @@ async function refresh() {
 
 function later() {
   setTimeout(refresh, wait);
-  wait = Math.min(wait * 1.2, LONGEST);
+  wait = Math.min(wait * 1.2, MAX_WAIT);
 }
 
 pause.hidden = false;

@@ -21,7 +21,7 @@ from django.contrib.messages.storage.cookie import CookieStorage
 from signup import abuse
 from signup.abuse import LIMITS
 from signup.doctor import Level, public_address
-from signup.single_sign_on.carried import LARGEST
+from signup.single_sign_on.carried import MAX_LENGTH
 from tests.browser.installation import Installation
 from tests.certificates import HOST
 from tests.deploy.proxy import Proxy
@@ -40,7 +40,7 @@ FORGED = {
 }
 
 
-LARGE_COOKIES = {"__Host-carried": LARGEST, "__Host-messages": CookieStorage.max_cookie_size, "others": 1000}
+LARGE_COOKIES = {"__Host-carried": MAX_LENGTH, "__Host-messages": CookieStorage.max_cookie_size, "others": 1000}
 """All that one response of ours may set, with their sizes."""
 
 

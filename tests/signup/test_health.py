@@ -119,7 +119,7 @@ def test_not_ready_while_the_database_is_read_only(client: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_not_ready_while_another_session_locks_the_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "LONGEST_WAIT", 1)
+    monkeypatch.setattr(health, "MAX_WAIT", 1)
     with locked_database():
         response = client.get("/readyz")
 

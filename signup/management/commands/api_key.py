@@ -14,7 +14,7 @@ from signup.api import keys
 from signup.api.models import ApiKey, Scope
 from signup.brand.models import Brand
 
-LONGEST_LIFE = 3650
+MAX_DAYS = 3650
 """Days."""
 
 
@@ -79,6 +79,6 @@ def _brand(host: str | None) -> Brand | None:
 
 
 def _end(days: int | None) -> Any:
-    if days is not None and not 1 <= days <= LONGEST_LIFE:
-        raise CommandError(f"Use a number of days from 1 to {LONGEST_LIFE}.")
+    if days is not None and not 1 <= days <= MAX_DAYS:
+        raise CommandError(f"Use a number of days from 1 to {MAX_DAYS}.")
     return timezone.now() + timedelta(days=days) if days else None

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signup.brand import svg as svg_files
-from signup.brand.logo import MOST_BYTES, read
+from signup.brand.logo import MAX_BYTES, read
 from tests.signup.brand.pictures import EXTENDED, JPEG, LOSSLESS, LOSSY, PNG, SVG, UNSAFE, svg
 
 
@@ -107,8 +107,8 @@ def test_an_image_with_no_or_too_many_pixels_is_refused(size: bytes) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused() -> None:
-    assert read(PNG.ljust(MOST_BYTES, b"\0"))
-    assert code(PNG.ljust(MOST_BYTES + 1, b"\0")) == "large"
+    assert read(PNG.ljust(MAX_BYTES, b"\0"))
+    assert code(PNG.ljust(MAX_BYTES + 1, b"\0")) == "large"
 
 
 def test_an_svg_may_be_nested_and_copy_parts_as_deeply_as_programs_export_it() -> None:

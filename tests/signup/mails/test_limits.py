@@ -14,7 +14,7 @@ from pytest_django import Settings
 from provisioning import services
 from provisioning.models import Account
 from signup import mails
-from signup.mails.limits import MOST_A_DAY
+from signup.mails.limits import MAX_PER_DAY
 from signup.models import Mail, Visit
 from tests.provisioning.work import at_once
 from tests.signup.mails.conftest import ALREADY, Broken, expecting, told_of
@@ -80,18 +80,18 @@ def test_emails_about_refused_corrections_are_sent_once_an_hour() -> None:
 
 
 def test_a_mailbox_gets_a_few_emails_a_day_and_the_rest_later() -> None:
-    for number in range(MOST_A_DAY + 2):
+    for number in range(MAX_PER_DAY + 2):
         told_alike(number)
         mails.send_due()
         pass_hours(1.1)
     mails.send_due()
-    assert len(mail.outbox) == MOST_A_DAY
+    assert len(mail.outbox) == MAX_PER_DAY
 
     for _ in range(24):
         pass_hours(1.1)
         mails.send_due()
 
-    assert len(mail.outbox) == MOST_A_DAY + 2
+    assert len(mail.outbox) == MAX_PER_DAY + 2
 
 
 class Slow(EmailBackend):

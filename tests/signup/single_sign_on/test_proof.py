@@ -217,7 +217,7 @@ def test_expired_sessions_are_deleted_by_a_worker(known: Client) -> None:
 @pytest.mark.django_db
 def test_many_expired_sessions_are_deleted_in_batches() -> None:
     over = timezone.now() - timedelta(days=1)
-    Session.objects.bulk_create(Session(session_key=f"over-{n}", expire_date=over) for n in range(proof.AT_ONCE + 1))
+    Session.objects.bulk_create(Session(session_key=f"over-{n}", expire_date=over) for n in range(proof.BATCH_SIZE + 1))
 
     left = []
     for _ in range(3):

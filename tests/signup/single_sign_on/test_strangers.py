@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from signup.cookies import Messages
 from signup.single_sign_on import openid as module
-from signup.single_sign_on.carried import LARGEST, Carried
+from signup.single_sign_on.carried import MAX_LENGTH, Carried
 from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import TYPED
@@ -76,7 +76,7 @@ def test_a_filled_in_form_fits_in_a_cookie(client: Client, typed: dict[str, str]
     for _ in range(12):
         client.get("/login/")
 
-    assert len(cookie(client).value) <= LARGEST
+    assert len(cookie(client).value) <= MAX_LENGTH
     assert cookie(client)["httponly"]
     assert cookie(client)["secure"]
 
@@ -92,7 +92,7 @@ def test_typed_values_survive_the_visit_to_the_provider(client: Client) -> None:
 def test_a_cookie_that_is_too_large_drops_its_oldest_part(client: Client) -> None:
     client.post("/", {name: "".join(map(chr, range(0x4E00, 0x4E00 + 1000))) for name in TYPED})
 
-    assert len(cookie(client).value) <= LARGEST
+    assert len(cookie(client).value) <= MAX_LENGTH
 
 
 @pytest.mark.parametrize("forged", ["nonsense", "a:b:c"])
@@ -138,7 +138,7 @@ def hanging(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Han
     hanging = Hanging()
     settings.OIDC_ISSUER = hanging.issuer
     monkeypatch.setattr(module, "TIMEOUT", 60)
-    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "MAX_WAIT", 0.01)
     yield hanging
     hanging.end()
 
@@ -193,15 +193,15 @@ def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
 ) -> None:
     settings.OIDC_ISSUER = openid.issuer
     clients = [Client() for _ in range(12)]
-    backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: module.AT_ONCE + 1]]
+    backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: module.MAX_CONCURRENT + 1]]
     module.metadata_cache.of(None)["token_endpoint"] = hanging.issuer
 
-    with ThreadPoolExecutor(module.AT_ONCE) as pool:
+    with ThreadPoolExecutor(module.MAX_CONCURRENT) as pool:
         stuck = [pool.submit(visit, back, client) for back, client in zip(backs, clients, strict=False)][:-1]
         for _ in stuck:
             assert hanging.asked.acquire(timeout=60)
-        assert visit(backs[-1], clients[module.AT_ONCE]).status_code == 403
-        assert len(hanging.connections) == module.AT_ONCE
+        assert visit(backs[-1], clients[module.MAX_CONCURRENT]).status_code == 403
+        assert len(hanging.connections) == module.MAX_CONCURRENT
         hanging.end()
 
 
@@ -215,30 +215,30 @@ def test_made_up_codes_reach_the_provider_a_few_times_a_minute(
         asked.append(callback)
         return nullcontext()
 
-    monkeypatch.setattr(module, "_turn", turn)
+    monkeypatch.setattr(module, "_limit_concurrency", turn)
     client, neighbor = Client(), Client(REMOTE_ADDR="203.0.113.7")
 
     def come_back(client: Client) -> Any:
         state = parse_qs(client.get(start).headers["Location"])["state"][0]
         return client.get(reverse(callback), {"code": "made-up", "state": state})
 
-    for _ in range(module.MOST_FAILURES + 3):
+    for _ in range(module.MAX_FAILURES + 3):
         come_back(client)
-    assert len(asked) == module.MOST_FAILURES
+    assert len(asked) == module.MAX_FAILURES
     come_back(neighbor)
-    assert len(asked) == module.MOST_FAILURES + 1
+    assert len(asked) == module.MAX_FAILURES + 1
 
 
 def test_a_made_up_state_keeps_nobody_from_logging_in(client: Client) -> None:
-    for _ in range(module.MOST_FAILURES + 1):
+    for _ in range(module.MAX_FAILURES + 1):
         client.get("/login/callback/?code=a&state=b")
     assert Person(client, "anna").come_back().status_code == 200
 
 
 def test_messages_that_nobody_reads_do_not_pile_up(client: Client) -> None:
-    for _ in range(Messages.MOST + 5):
+    for _ in range(Messages.MAX_MESSAGES + 5):
         client.get("/admin/log-in/callback/?code=a&state=b")
-    assert len(client.get("/admin/login/").context["messages"]) == Messages.MOST
+    assert len(client.get("/admin/login/").context["messages"]) == Messages.MAX_MESSAGES
 
 
 class Elsewhere(BaseHTTPRequestHandler):
