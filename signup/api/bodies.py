@@ -11,7 +11,7 @@ from django.http import HttpRequest, UnreadablePostError
 
 from signup.api.problems import Problem
 
-MOST_BYTES = 32 * 1024
+MAX_BYTES = 32 * 1024
 """Ten times what the longest sign-up needs."""
 TYPES = {"application/json", "application/merge-patch+json"}
 
@@ -58,13 +58,13 @@ def _bytes(request: HttpRequest) -> bytes:
     if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
         raise Problem("length_required")
     try:
-        too_large = int(request.META.get("CONTENT_LENGTH") or 0) > MOST_BYTES or len(request.body) > MOST_BYTES
+        too_large = int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES or len(request.body) > MAX_BYTES
     except (RequestDataTooBig, ValueError):
         too_large = True
     except UnreadablePostError:
         raise Problem("bad_request") from None
     if too_large:
-        raise Problem("too_large", headers={"Connection": "close"}, most_bytes=MOST_BYTES)
+        raise Problem("too_large", headers={"Connection": "close"}, most_bytes=MAX_BYTES)
     return request.body
 
 

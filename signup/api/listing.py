@@ -23,7 +23,7 @@ from provisioning.models import Account
 from signup.api.models import ApiKey
 from signup.api.problems import Problem
 
-PAGE, LARGEST_PAGE = 100, 500
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 100, 500
 """How many sign-ups a page has, by default and at most."""
 
 
@@ -46,7 +46,7 @@ def page(key: ApiKey, query: QueryDict) -> Page:
         accounts = accounts.filter(submitted_at__lt=before)
     if cursor := given.get("cursor"):
         accounts = _after(accounts, key, cursor)
-    size = given.get("limit", PAGE)
+    size = given.get("limit", DEFAULT_PAGE_SIZE)
     found = list(accounts[: size + 1])
     return Page(found[:size], str(found[size - 1].reference) if len(found) > size else None)
 
@@ -113,7 +113,7 @@ def _time(text: str) -> datetime:
 
 def _limit(text: str) -> int:
     limit = int(text) if text.isascii() and text.isdigit() else 0
-    if not 1 <= limit <= LARGEST_PAGE:
+    if not 1 <= limit <= MAX_PAGE_SIZE:
         raise ValueError(text)
     return limit
 
@@ -122,7 +122,7 @@ PARAMETERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "state": (_state, f"Use one of {', '.join(Account.State)}."),
     "submitted_after": (_time, "Use a time with its offset, like 2027-01-31T09:00:00Z."),
     "submitted_before": (_time, "Use a time with its offset, like 2027-01-31T09:00:00Z."),
-    "limit": (_limit, f"Use a number from 1 to {LARGEST_PAGE}."),
+    "limit": (_limit, f"Use a number from 1 to {MAX_PAGE_SIZE}."),
     "cursor": (UUID, "Use the `next` of the page before."),
 }
 """Parameter → how it is read, and what to say if that fails."""

@@ -91,11 +91,11 @@ def test_a_compressed_body_is_refused(partner: Partner) -> None:
     check(partner.send(SIGNUPS, gzip.compress(b"{}"), **headers), 415, "content_type")
 
 
-@pytest.mark.parametrize("size", [bodies.MOST_BYTES, 3_000_000])
+@pytest.mark.parametrize("size", [bodies.MAX_BYTES, 3_000_000])
 def test_a_large_body_is_refused(partner: Partner, size: int) -> None:
     answer = partner.send(SIGNUPS, b'{"username": "' + b"a" * size + b'"}', **KEY)
 
-    assert check(answer, 413, "too_large")["most_bytes"] == bodies.MOST_BYTES
+    assert check(answer, 413, "too_large")["most_bytes"] == bodies.MAX_BYTES
 
 
 def test_a_body_without_a_length_is_refused(partner: Partner) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from signup.abuse import LIMITS
 from signup.api import access, bodies, document
-from signup.api.listing import LARGEST_PAGE, PARAMETERS
+from signup.api.listing import MAX_PAGE_SIZE, PARAMETERS
 from signup.api.models import Scope
 from signup.api.problems import CODES
 from tests.checkout import ROOT
@@ -75,6 +75,6 @@ def test_the_limits_are_those_of_the_code() -> None:
     for limit in LIMITS["key"], LIMITS["email"], LIMITS["correction"]:
         assert f"{limit.an_hour:,} an hour, {limit.a_day:,} a day" in GUIDE
     assert f"{access.REQUESTS_A_MINUTE} a minute" in GUIDE
-    assert f"{bodies.MOST_BYTES // 1024} KB" in GUIDE
-    assert f"1 to {LARGEST_PAGE}" in GUIDE
+    assert f"{bodies.MAX_BYTES // 1024} KB" in GUIDE
+    assert f"1 to {MAX_PAGE_SIZE}" in GUIDE
     assert all(f"`{name}`" in GUIDE for name in PARAMETERS)
