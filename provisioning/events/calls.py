@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 DEADLINE = 15.0
 """Seconds that a call may take, from connecting to the end of the answer."""
-MOST_READ = 64 * 1024
+MAX_READ = 64 * 1024
 """Bytes of an answer that are read."""
-MOST_KEPT = 1000
+MAX_STORED = 1000
 """Characters of an answer that are kept."""
 GONE = 410
 NOTHING = timedelta()
@@ -100,7 +100,7 @@ def _exchange(session: requests.Session, transport: Transport, call: Call) -> tu
             raise requests.Timeout
         answer = b""
         with suppress(HTTPError, OSError):
-            answer = response.raw.read(MOST_READ, decode_content=False)
+            answer = response.raw.read(MAX_READ, decode_content=False)
         return response.status_code, answer.decode(errors="replace"), read_retry_after(response.headers)
 
 
@@ -110,7 +110,7 @@ def _since(began: float) -> timedelta:
 
 def _masked(answer: str, confidential: Collection[str]) -> str:
     """Return the beginning of an answer as it may be kept: without these values, in any spelling."""
-    return storable(mask(answer, tuple(sorted(confidential, key=len, reverse=True))))[:MOST_KEPT]
+    return storable(mask(answer, tuple(sorted(confidential, key=len, reverse=True))))[:MAX_STORED]
 
 
 def _problem(error: Exception, transport: CheckedTransport) -> str:

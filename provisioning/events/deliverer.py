@@ -29,10 +29,10 @@ from provisioning.events.models import Endpoint
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 4
+MAX_PER_ENDPOINT = 4
 """How many calls to one endpoint may be in flight in this process."""
 THREADS = 32
-MOST_FAILING = THREADS // 2
+MAX_FAILING = THREADS // 2
 """How many calls to failing endpoints may be in flight together."""
 BUSY, IDLE = 0.05, 0.25
 """Seconds between two looks at the queue, while calls are in flight and while none are."""
@@ -113,8 +113,8 @@ class Deliverer:
         """Return how many more calls to this endpoint may start now."""
         if endpoint.pk in self._failing:
             others = sum(number for pk, number in self._in_flight.items() if pk in self._failing)
-            return int(not self._in_flight[endpoint.pk] and others < MOST_FAILING)
-        return max(0, min(AT_ONCE - self._in_flight[endpoint.pk], THREADS - self._in_flight.total()))
+            return int(not self._in_flight[endpoint.pk] and others < MAX_FAILING)
+        return max(0, min(MAX_PER_ENDPOINT - self._in_flight[endpoint.pk], THREADS - self._in_flight.total()))
 
     def _call(self, claim: Claim) -> None:
         result = calls.make(claim.call) if claim.call else Result(calls.NOTHING, problem=claim.problem)

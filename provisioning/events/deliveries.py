@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 """Longer than a call's deadline, with time to look its name up and to store the result."""
 RETRIED_FOR = timedelta(hours=72)
-FIRST_BACK_OFF, LONGEST_BACK_OFF = timedelta(seconds=5), timedelta(hours=8)
+FIRST_BACK_OFF, MAX_BACK_OFF = timedelta(seconds=5), timedelta(hours=8)
 TRIPLE = 3.0
 """The factor by which each back-off is longer than the one before it."""
 JITTER = 0.2
@@ -37,7 +37,7 @@ OFF_AFTER = timedelta(days=5)
 """How long an endpoint may fail before it is switched off."""
 LONG_FAILING = timedelta(minutes=10)
 """After this time, a receiver that works again gets at once what waits for it. One that fails now and then doesn't."""
-ROUTED_AT_ONCE = 200
+BATCH_SIZE = 200
 
 State = Delivery.State
 
@@ -60,7 +60,7 @@ def route() -> int:
     if not new.exists():  # Checked first, so that idle workers need no lock.
         return 0
     with transaction.atomic():
-        events = list(new.select_for_update(skip_locked=True)[:ROUTED_AT_ONCE])
+        events = list(new.select_for_update(skip_locked=True)[:BATCH_SIZE])
         endpoints = list(Endpoint.objects.on())
         Delivery.objects.bulk_create(
             Delivery(event=event, endpoint=endpoint, retried_until=Now() + RETRIED_FOR)
@@ -160,7 +160,7 @@ def _settle_failed(claim: Claim, result: Result) -> None:
 
 def back_off(tries: int, retry_after: timedelta | None = None) -> timedelta:
     """Return how long to wait after that many tries: longer each time, and at least as long as the receiver asks."""
-    usual = min(FIRST_BACK_OFF * TRIPLE ** min(tries - 1, 20), LONGEST_BACK_OFF)
+    usual = min(FIRST_BACK_OFF * TRIPLE ** min(tries - 1, 20), MAX_BACK_OFF)
     jittered = usual * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
     return max(jittered, retry_after or timedelta())
 

@@ -33,7 +33,7 @@ KEPT = timedelta(days=30)
 """How long events and their deliveries are kept."""
 FRESH = 1.0
 """Seconds for which it is cached what endpoints want."""
-AT_ONCE = 25
+BATCH_SIZE = 25
 """How many accounts one round looks at, so that it stays short."""
 SHORT = timedelta(seconds=10)
 """A shorter pause of the gateway is part of keeping to the rate limit, and no event."""
@@ -82,7 +82,7 @@ def tell_waiting(**kwargs: Any) -> None:
     untold = stuck.filter(~Exists(told), state_changed_at__gt=Now() - KEPT)
     if untold.exists():
         with transaction.atomic():
-            ours = list(untold.select_for_update(of=("self",), skip_locked=True)[:AT_ONCE])
+            ours = list(untold.select_for_update(of=("self",), skip_locked=True)[:BATCH_SIZE])
             # Another worker may have told of one, and unlocked it, after that query began. This one sees it.
             for account in untold.filter(pk__in=[each.pk for each in ours]):
                 _about(account, EventType.NEEDS_STAFF).save()

@@ -15,7 +15,7 @@ from provisioning.sealed import NOTHING
 
 PAUSE = 10.0
 """Seconds between two rounds of each process."""
-AT_ONCE = 200
+BATCH_SIZE = 200
 
 
 def forget_answers(account: Account, **kwargs: Any) -> None:
@@ -34,7 +34,7 @@ def purge(**kwargs: Any) -> None:
     if off.exists():  # Added by another worker while the endpoint was switched off.
         give_up(off)
     old = Event.objects.filter(at__lt=Now() - KEPT).exclude(deliveries__state=Delivery.State.WAITING)
-    if keys := list(old.order_by("at").values_list("pk", flat=True)[:AT_ONCE]):
+    if keys := list(old.order_by("at").values_list("pk", flat=True)[:BATCH_SIZE]):
         Event.objects.filter(pk__in=keys).delete()
     rotated = Endpoint.objects.filter(rotated_at__lt=Now() - GRACE)
     if rotated.exists():

@@ -24,7 +24,7 @@ from provisioning.sealed import CannotOpen
 
 log = logging.getLogger(__name__)
 
-MOST_TRIES = 10
+MAX_TRIES = 10
 LEASE = timedelta(minutes=2)
 """How long sending one notice may take before another worker may send it."""
 NO_MAIL_SERVER = "There is no mail server: set EMAIL_URL."
@@ -94,7 +94,7 @@ def _send(notice: Notice) -> None:
         NoticeRule.objects.filter(pk=notice.rule_id).update(problem="", told_at=Now())
         log.info("notice sent rule=%s notice=%s", notice.rule_id, notice)
         return
-    mine.update(due_at=None if notice.tries >= MOST_TRIES else Now() + back_off(notice.tries))
+    mine.update(due_at=None if notice.tries >= MAX_TRIES else Now() + back_off(notice.tries))
     NoticeRule.objects.filter(pk=notice.rule_id).update(problem=problem)
     log.warning("notice could not be sent rule=%s problem=%r", notice.rule_id, problem)
 

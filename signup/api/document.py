@@ -170,7 +170,12 @@ def _answer(text: str, schema: Schema, location: str = "") -> Schema:
 def _query() -> list[Schema]:
     schemas: dict[str, Schema] = {
         "state": {"enum": list(Account.State.values)},
-        "limit": {"type": "integer", "minimum": 1, "maximum": listing.MAX_PAGE_SIZE, "default": listing.DEFAULT_PAGE_SIZE},
+        "limit": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": listing.MAX_PAGE_SIZE,
+            "default": listing.DEFAULT_PAGE_SIZE,
+        },
         "cursor": {"type": "string", "format": "uuid"},
     }
     time = {"type": "string", "format": "date-time"}

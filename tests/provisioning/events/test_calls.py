@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from provisioning.events import calls
-from provisioning.events.calls import MOST_KEPT, Call, Result
+from provisioning.events.calls import MAX_STORED, Call, Result
 from tests.provisioning.constant_contact.peer import peer
 from tests.provisioning.events.receiver import Answer, Receiver
 
@@ -114,7 +114,7 @@ def test_at_most_64_kilobytes_are_read() -> None:
     with peer(endless) as receiver:
         result = post(receiver.url)
     assert result.is_delivered
-    assert result.answer == "x" * MOST_KEPT
+    assert result.answer == "x" * MAX_STORED
     assert sum(sent) < 16_000_000  # What fits into the buffers of two sockets.
 
 
