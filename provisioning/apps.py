@@ -12,7 +12,7 @@ class ProvisioningConfig(AppConfig):
     verbose_name = "Constant Contact accounts"
 
     def ready(self) -> None:
-        from provisioning.admin_site import guessing, sessions
+        from provisioning.admin_site import sessions, throttling
         from provisioning.database import IntegerIn
         from provisioning.events import outbox, upkeep
         from provisioning.models import Endpoint
@@ -23,7 +23,7 @@ class ProvisioningConfig(AppConfig):
         IntegerField.register_lookup(IntegerIn)
         user_logged_in.connect(sessions.begin)
         user_logged_out.connect(sessions.end)
-        chores.connect(guessing.forget_failures)
+        chores.connect(throttling.forget_failures)
         submitted.connect(outbox.tell_submitted)
         moved.connect(outbox.tell_moved)
         gateway_changed.connect(outbox.tell_gateway)

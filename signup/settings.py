@@ -259,7 +259,7 @@ AUTH_PASSWORD_VALIDATORS = [
 PASSWORD_RESET_TIMEOUT = 60 * 60
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 # The handler blocks guesses at staff's passwords; its module explains how.
-AXES_HANDLER = "provisioning.admin_site.guessing.Handler"
+AXES_HANDLER = "provisioning.admin_site.throttling.ThrottlingHandler"
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_CLIENT_IP_CALLABLE = "signup.visitors.first_address"
 AXES_COOLOFF_TIME = timedelta(minutes=15)

@@ -5,10 +5,10 @@ that register with it.
 """
 
 from provisioning.admin_site.addresses import is_admin, page_or_index
-from provisioning.admin_site.guessing import is_known
 from provisioning.admin_site.identity import is_from_identity_provider
 from provisioning.admin_site.sessions import ask_for_proof, note_proof, show_sessions
 from provisioning.admin_site.site import Site, record
+from provisioning.admin_site.throttling import is_known
 
 __all__ = [
     "Site",

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from provisioning.admin_site.guessing import count_failure
+from provisioning.admin_site.throttling import count_failure
 
 
 def is_from_identity_provider(user: Any) -> bool:

@@ -15,7 +15,6 @@ from django.urls.resolvers import URLPattern, URLResolver
 from django.views.decorators.http import require_POST
 
 from provisioning import gateway, search
-from provisioning.admin_site.guessing import remember_browser
 from provisioning.admin_site.health import health
 from provisioning.admin_site.identity import has_second_factor, is_from_identity_provider
 from provisioning.admin_site.lookups import OfferedLookups
@@ -24,6 +23,7 @@ from provisioning.admin_site.overview import overview
 from provisioning.admin_site.proof import ChangePassword, confirm
 from provisioning.admin_site.sessions import ask_for_proof, own_sessions
 from provisioning.admin_site.steps import steps_for
+from provisioning.admin_site.throttling import remember_browser
 from provisioning.admin_site.two_factor import LogInForm, two_factor
 from provisioning.models import Account, AuditEntry
 

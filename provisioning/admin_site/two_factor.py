@@ -18,9 +18,9 @@ from django.template.response import TemplateResponse
 from django.utils.safestring import mark_safe
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from provisioning.admin_site.guessing import Busy, turn
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import ask_for_proof
+from provisioning.admin_site.throttling import TooManyLogins, limit_concurrency
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,9 @@ class LogInForm(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         try:
-            with turn(self.request, self.cleaned_data.get("username", "")):  # type: ignore[arg-type]
+            with limit_concurrency(self.request, self.cleaned_data.get("username", "")):  # type: ignore[arg-type]
                 cleaned: dict[str, Any] = super().clean()
-        except Busy:
+        except TooManyLogins:
             raise ValidationError(
                 "Too many people are logging in right now. Wait a few seconds, then try again.", code="busy"
             ) from None

@@ -9,7 +9,7 @@ from django.test import Client
 from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from provisioning.admin_site.guessing import MOST_OF_ONE
+from provisioning.admin_site.throttling import MAX_FAILURES
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
 from tests.provisioning.work import at_once
 
@@ -32,7 +32,7 @@ def test_staff_log_in_with_their_password(client: Client) -> None:
 
 
 def test_guessing_passwords_is_stopped(client: Client) -> None:
-    for _ in range(MOST_OF_ONE - 1):
+    for _ in range(MAX_FAILURES - 1):
         assert log_in(client, "ana", "guess").status_code == 200
     response = log_in(client, "ana", "guess")
     assert response.status_code == 429
@@ -41,13 +41,13 @@ def test_guessing_passwords_is_stopped(client: Client) -> None:
 
 
 def test_other_users_are_not_locked_out_with_the_guessed_one(client: Client) -> None:
-    for _ in range(MOST_OF_ONE):
+    for _ in range(MAX_FAILURES):
         log_in(client, "ana", "guess")
     assert log_in(client, "ben", STAFF_PASSWORD).status_code == 302
 
 
 def test_staff_are_not_locked_out_by_guesses_from_elsewhere(client: Client) -> None:
-    for _ in range(MOST_OF_ONE):
+    for _ in range(MAX_FAILURES):
         log_in(Client(REMOTE_ADDR="203.0.113.9"), "ana", "guess")
     assert log_in(client, "ana", STAFF_PASSWORD).status_code == 302
 
@@ -61,7 +61,7 @@ GUESSES = {
 @pytest.mark.parametrize("page", GUESSES)
 def test_guessing_is_stopped_wherever_a_password_is_asked_for(client: Client, page: str) -> None:
     client.force_login(User.objects.get(username="ana"))
-    for _ in range(MOST_OF_ONE):
+    for _ in range(MAX_FAILURES):
         response = client.post(page, GUESSES[page])
     assert response.status_code == 429
     right = dict.fromkeys(("password", "old_password"), STAFF_PASSWORD)

@@ -14,8 +14,8 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from provisioning.admin_site import guessing
-from provisioning.admin_site.guessing import FREE_FOR_USER, MOST_OF_NETWORK, MOST_OF_ONE, remember_browser
+from provisioning.admin_site import throttling
+from provisioning.admin_site.throttling import FREE_FAILURES, MAX_FAILURES, MAX_FAILURES_OF_NETWORK, remember_browser
 from provisioning.signals import chores
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
 from tests.provisioning.admin_site.test_log_in import LOG_IN, code_of
@@ -36,7 +36,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> Passes:
     def on(seconds: float) -> None:
         nonlocal moved
         moved += timedelta(seconds=seconds)
-        for module in (timezone, guessing):
+        for module in (timezone, throttling):
             monkeypatch.setattr(module, "now", lambda: start + moved)
 
     on(0)
@@ -51,14 +51,14 @@ def log_in(address: str, password: str = "guess", username: str = "ana", client:
 
 
 def test_the_addresses_of_one_ipv6_network_count_as_one() -> None:
-    for last in range(MOST_OF_ONE):
+    for last in range(MAX_FAILURES):
         log_in(f"2001:db8:1:2::{last + 1:x}")
     assert log_in("2001:db8:1:2:ffff::1", STAFF_PASSWORD) == 429
     assert log_in("2001:db8:1:3::1", STAFF_PASSWORD) == 302
 
 
 def test_without_an_ip_address_the_owner_is_slowed_but_not_locked_out(passes: Passes) -> None:
-    for _ in range(FREE_FOR_USER):
+    for _ in range(FREE_FAILURES):
         passes(61)
         log_in("")
     assert AccessAttempt.objects.get().ip_address is None
@@ -68,7 +68,7 @@ def test_without_an_ip_address_the_owner_is_slowed_but_not_locked_out(passes: Pa
 
 
 def test_distributed_guesses_at_one_user_wait_longer_each_time(passes: Passes) -> None:
-    for number in range(FREE_FOR_USER):
+    for number in range(FREE_FAILURES):
         log_in(f"203.0.113.{number}")
     waits = []
     for number in range(9):
@@ -86,7 +86,7 @@ def test_distributed_guesses_at_one_user_wait_longer_each_time(passes: Passes) -
 
 
 def test_a_guess_made_too_early_does_not_make_the_wait_longer(passes: Passes) -> None:
-    for _ in range(MOST_OF_ONE):
+    for _ in range(MAX_FAILURES):
         log_in("203.0.113.9")
     for _ in range(15):
         passes(59)
@@ -99,9 +99,9 @@ def test_strangers_cannot_lock_the_owner_out_of_a_known_browser(passes: Passes) 
     known = Client()
     assert log_in("192.0.2.1", STAFF_PASSWORD, client=known) == 302
     known.post("/admin/logout/")
-    for number in range(3 * FREE_FOR_USER):
+    for number in range(3 * FREE_FAILURES):
         log_in(f"203.0.113.{number}")
-    for number in range(MOST_OF_NETWORK):
+    for number in range(MAX_FAILURES_OF_NETWORK):
         log_in("192.0.2.1", username=f"user-{number}")
     assert log_in("192.0.2.1", STAFF_PASSWORD) == 429
     assert log_in("192.0.2.1", STAFF_PASSWORD, client=known) == 302
@@ -111,17 +111,17 @@ def test_guesses_from_a_known_browser_are_limited_too(passes: Passes) -> None:
     known = Client()
     log_in("192.0.2.1", STAFF_PASSWORD, client=known)
     known.post("/admin/logout/")
-    for number in range(MOST_OF_ONE):
+    for number in range(MAX_FAILURES):
         log_in(f"203.0.113.{number}", client=known)
     assert log_in("203.0.113.77", STAFF_PASSWORD, client=known) == 429
     other = User.objects.create_user("ben", password=STAFF_PASSWORD, is_staff=True)
-    for number in range(FREE_FOR_USER):
+    for number in range(FREE_FAILURES):
         log_in(f"203.0.113.{number}", username="ben")
     assert log_in("198.51.100.1", STAFF_PASSWORD, username=other.username, client=known) == 429
 
 
 def test_one_network_can_guess_at_a_limited_number_of_users() -> None:
-    for number in range(MOST_OF_NETWORK):
+    for number in range(MAX_FAILURES_OF_NETWORK):
         log_in("203.0.113.9", username=f"user-{number}")
     assert log_in("203.0.113.9", STAFF_PASSWORD) == 429
     assert log_in("203.0.113.10", STAFF_PASSWORD) == 302
@@ -133,8 +133,8 @@ class TestConcurrentLogins:
     @pytest.fixture(autouse=True)
     def many(self) -> Iterator[None]:
         with ExitStack() as others:
-            for number in range(guessing.AT_ONCE):
-                others.enter_context(guessing.turn(RequestFactory().post("/"), f"user-{number}"))
+            for number in range(throttling.MAX_CONCURRENT):
+                others.enter_context(throttling.limit_concurrency(RequestFactory().post("/"), f"user-{number}"))
             yield
 
     def test_are_limited_in_number(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,8 +153,8 @@ class TestConcurrentLogins:
         assert log_in("203.0.113.9", STAFF_PASSWORD, client=client) == 302
 
 
-def test_a_turn_ends_with_the_login(client: Client) -> None:
-    for _ in range(guessing.AT_ONCE + 1):
+def test_concurrent_logins_are_not_limited_by_earlier_ones(client: Client) -> None:
+    for _ in range(throttling.MAX_CONCURRENT + 1):
         assert log_in("203.0.113.9", STAFF_PASSWORD) == 302
 
 
@@ -168,13 +168,13 @@ class TestACode:
         self, device: TOTPDevice, client: Client, code: str
     ) -> None:
         data = {"username": "ana", "password": STAFF_PASSWORD, "code": code}
-        statuses = [client.post(LOG_IN, data).status_code for _ in range(MOST_OF_ONE)]
-        assert statuses == [200] * (MOST_OF_ONE - 1) + [429]
+        statuses = [client.post(LOG_IN, data).status_code for _ in range(MAX_FAILURES)]
+        assert statuses == [200] * (MAX_FAILURES - 1) + [429]
         TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
         assert client.post(LOG_IN, data | {"code": code_of(device)}).status_code == 429
 
     def test_that_is_missing_delays_nobody(self, device: TOTPDevice, client: Client) -> None:
-        for _ in range(MOST_OF_ONE - 1):
+        for _ in range(MAX_FAILURES - 1):
             client.post(LOG_IN, {"username": "ana", "password": STAFF_PASSWORD, "code": ""})
         data = {"username": "ana", "password": STAFF_PASSWORD, "code": code_of(device)}
         assert client.post(LOG_IN, data).status_code == 302
@@ -219,6 +219,6 @@ def test_expired_attempts_are_deleted_by_a_chore(passes: Passes) -> None:
 
 def test_the_page_says_how_long_to_wait(client: Client) -> None:
     data: Any = {"username": "ana", "password": "guess"}
-    for _ in range(MOST_OF_ONE):
+    for _ in range(MAX_FAILURES):
         response = client.post(LOG_IN, data)
     assert "Try again in 15\xa0minutes" in response.content.decode()

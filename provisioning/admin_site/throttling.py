@@ -1,4 +1,4 @@
-"""Protection against guessing staff's passwords and codes: block networks, and slow down guesses at a user.
+"""Throttling of staff's logins: networks that guess passwords or codes are blocked, and guesses at a user slowed down.
 
 Failures count for 15 minutes after the last one:
 
@@ -6,7 +6,7 @@ Failures count for 15 minutes after the last one:
 - by network: after 50, it is blocked for every user;
 - by user: after 10 from anywhere, each further guess has to wait 1, 2, 4 … 60 seconds.
 
-Whatever the source, each process checks only a few passwords at a time (`turn`).
+Whatever the source, each process checks only a few passwords at a time (`limit_concurrency`).
 
 A network is an IPv4 address or an IPv6 /64. If it is unknown, failures count by user only. A browser in which the user
 has logged in before is counted separately, so that a stranger can't lock them out. A guess made too early is not
@@ -36,25 +36,27 @@ from django.utils.timezone import now
 
 log = logging.getLogger(__name__)
 
-MEMORY = timedelta(minutes=15)
-MOST_OF_ONE = 5
-MOST_OF_NETWORK = 50
-FREE_FOR_USER = 10
-LONGEST_DELAY = 60.0
+WINDOW = timedelta(minutes=15)
+MAX_FAILURES = 5
+MAX_FAILURES_OF_NETWORK = 50
+FREE_FAILURES = 10
+MAX_DELAY = 60.0
 KNOWN = "known"
 """Stored as the browser of a failure if the user has logged in with it before; otherwise, the browser is empty."""
 YEAR = timedelta(days=365)
-AT_ONCE = 2
+_SALT = "provisioning.admin_site.guessing"
+"""Of the cookie of known browsers. Never change it: they would be forgotten."""
+MAX_CONCURRENT = 2
 """How many passwords each process checks at a time: hashing one takes a whole core, which other pages need too."""
 
-_turns = threading.BoundedSemaphore(AT_ONCE)
+_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
-class Busy(Exception):
+class TooManyLogins(Exception):
     """Raised when too many passwords are already being checked."""
 
 
-class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
+class ThrottlingHandler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
     """Counts failures for axes, which calls it before each login and shows the page that says to wait."""
 
     def is_locked(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> bool:
@@ -70,7 +72,7 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
             return
         username = _username(credentials)
         with transaction.atomic():
-            AccessAttempt.objects.filter(attempt_time__lte=now() - MEMORY).delete()
+            AccessAttempt.objects.filter(attempt_time__lte=now() - WINDOW).delete()
             browser = KNOWN if is_known(request, username) else ""
             source = {"username": username, "ip_address": request.axes_ip_address, "user_agent": browser}
             rows = AccessAttempt.objects.filter(**source)
@@ -86,19 +88,20 @@ class Handler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no types
 
 
 @contextmanager
-def turn(request: HttpRequest, username: str) -> Iterator[None]:
-    """Take a turn to check a password. Raises Busy at once if there is none: a waiting thread can't serve others.
+def limit_concurrency(request: HttpRequest, username: str) -> Iterator[None]:
+    """Check a password in this context, if few others are being checked. Raises TooManyLogins at once otherwise.
 
-    A browser in which the user has logged in before needs no turn.
+    It does not wait: a waiting thread can't serve other pages. A browser in which the user has logged in before is not
+    limited.
     """
-    needs_turn = not is_known(request, username)
-    if needs_turn and not _turns.acquire(blocking=False):
-        raise Busy
+    needs_slot = not is_known(request, username)
+    if needs_slot and not _slots.acquire(blocking=False):
+        raise TooManyLogins
     try:
         yield
     finally:
-        if needs_turn:
-            _turns.release()
+        if needs_slot:
+            _slots.release()
 
 
 def count_failure(request: HttpRequest, username: str) -> None:
@@ -108,7 +111,7 @@ def count_failure(request: HttpRequest, username: str) -> None:
 
 def forget_failures(**signal: Any) -> None:
     """Delete failures that no longer count. Runs as a worker's chore."""
-    old = AccessAttempt.objects.filter(attempt_time__lte=now() - MEMORY)
+    old = AccessAttempt.objects.filter(attempt_time__lte=now() - WINDOW)
     if old.exists():  # Usually there are none, and nothing is written.
         old.delete()
 
@@ -126,7 +129,7 @@ def remember_browser(response: HttpResponse, username: str) -> None:
 
 
 def _browser_of(username: str) -> str:
-    return salted_hmac("provisioning.admin_site.guessing", username, algorithm="sha256").hexdigest()
+    return salted_hmac(_SALT, username, algorithm="sha256").hexdigest()
 
 
 def _username(credentials: dict[str, Any] | None) -> str:
@@ -141,26 +144,28 @@ def is_known(request: HttpRequest, username: str) -> bool:
 
 def _wait(request: Any, username: str) -> timedelta:
     """Return how long the next guess at this user from here has to wait."""
-    failures = AccessAttempt.objects.filter(attempt_time__gt=now() - MEMORY)
+    failures = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW)
     of_user = failures.filter(username=username)
     here = Q(ip_address=request.axes_ip_address) if request.axes_ip_address else Q(pk=None)
     if is_known(request, username):
-        return _block(of_user.filter(user_agent=KNOWN), MOST_OF_ONE)
+        return _block(of_user.filter(user_agent=KNOWN), MAX_FAILURES)
     return max(
-        _block(of_user.filter(here), MOST_OF_ONE), _block(failures.filter(here), MOST_OF_NETWORK), _delay(of_user)
+        _block(of_user.filter(here), MAX_FAILURES),
+        _block(failures.filter(here), MAX_FAILURES_OF_NETWORK),
+        _delay(of_user),
     )
 
 
 def _block(failures: Any, most: int) -> timedelta:
     count, last = _totals(failures)
-    return max(last + MEMORY - now(), timedelta()) if count >= most else timedelta()
+    return max(last + WINDOW - now(), timedelta()) if count >= most else timedelta()
 
 
 def _delay(failures: Any) -> timedelta:
     count, last = _totals(failures)
-    if count < FREE_FOR_USER:
+    if count < FREE_FAILURES:
         return timedelta()
-    delay = timedelta(seconds=min(LONGEST_DELAY, 2.0 ** min(count - FREE_FOR_USER, 30)))
+    delay = timedelta(seconds=min(MAX_DELAY, 2.0 ** min(count - FREE_FAILURES, 30)))
     return max(last + delay - now(), timedelta())
 
 
