@@ -21,8 +21,8 @@ class ProvisioningConfig(AppConfig):
         from provisioning.signals import chores, erased, gateway_changed, moved, submitted
 
         IntegerField.register_lookup(IntegerIn)
-        user_logged_in.connect(sessions.begin)
-        user_logged_out.connect(sessions.end)
+        user_logged_in.connect(sessions.record_login)
+        user_logged_out.connect(sessions.record_logout)
         chores.connect(throttling.forget_failures)
         submitted.connect(outbox.tell_submitted)
         moved.connect(outbox.tell_moved)

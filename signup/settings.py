@@ -226,7 +226,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "provisioning.admin_site.sessions.keep_to_limits",
+    "provisioning.admin_site.sessions.enforce_limits",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "signup.urls"

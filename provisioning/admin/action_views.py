@@ -19,7 +19,7 @@ from django.urls import reverse
 from provisioning import services
 from provisioning.admin.actions import Action
 from provisioning.admin.conflicts import report_conflict, report_unchanged
-from provisioning.admin_site import ask_for_proof
+from provisioning.admin_site import ask_to_reauthenticate
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 MAX_ACCOUNTS = 500
@@ -50,7 +50,7 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
     """Carry an action out for one account, if it is still as the page showed it."""
     require_permissions(request, action.permission)
     account = get_object_or_404(Account, pk=pk)
-    if action.needs_proof and (asked := ask_for_proof(request)):
+    if action.needs_reauthentication and (asked := ask_to_reauthenticate(request)):
         return asked
     seen = request.POST.get("seen", stamp(account))
     form = bound_form(request, action)
@@ -70,7 +70,7 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
 
 def bulk_action(model_admin: Any, request: HttpRequest, queryset: QuerySet[Account], *, action: Action) -> Any:
     """Carry an action out for each selected account that it applies to. The others stay as they are."""
-    if action.needs_proof and (asked := ask_for_proof(request)):
+    if action.needs_reauthentication and (asked := ask_to_reauthenticate(request)):
         return asked
     accounts = list(queryset[: MAX_ACCOUNTS + 1])
     if len(accounts) > MAX_ACCOUNTS:

@@ -25,9 +25,9 @@ class Action:
 
     An action with a `warning` asks for confirmation first, under a `title` that names the account. `doubt` is added to
     the warning if one of the accounts may exist at Constant Contact. `form` asks for what `service` needs besides the
-    account, and `describe` says it in the record. `needs_proof` asks staff to confirm that it's them. `condition`
-    narrows down the accounts in `states` that the action applies to. `codename` is the permission's, if it differs from
-    the name.
+    account, and `describe` says it in the record. With `needs_reauthentication`, staff must confirm that it's them.
+    `condition` narrows down the accounts in `states` that the action applies to. `codename` is the permission's, if it
+    differs from the name.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Action:
     warning: str = ""
     doubt: str = ""
     codename: str = ""
-    needs_proof: bool = False
+    needs_reauthentication: bool = False
 
     @property
     def permission(self) -> str:
@@ -208,7 +208,7 @@ ACTIONS = (
         condition=lambda account: account.erased_at is None,
         service=services.erase,
         title="Erase the personal data of {}?",
-        needs_proof=True,
+        needs_reauthentication=True,
         warning=(
             "This erases names, addresses, and secrets here for good, and closes a sign-up that has no account yet."
             " An account at Constant Contact stays: close it there."

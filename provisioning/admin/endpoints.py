@@ -22,8 +22,8 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from provisioning.admin.readonly import ModelAdmin, OfCustomers
-from provisioning.admin.staff import ProofRequired
-from provisioning.admin_site import ask_for_proof, record
+from provisioning.admin.staff import ReauthenticationRequired
+from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.events import endpoints, payload
 from provisioning.events.models import EventType
 from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
@@ -48,8 +48,8 @@ class EndpointForm(EndpointModelForm):
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(ProofRequired, ModelAdmin):
-    """The partner's systems that are told of events. Where data goes is decided only with fresh proof."""
+class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
+    """The partner's systems that are told of events. Staff decide where data goes only after they reauthenticate."""
 
     form = EndpointForm
     change_form_template = "admin/endpoint.html"
@@ -137,7 +137,7 @@ class EndpointAdmin(ProofRequired, ModelAdmin):
         if not request.user.has_perm("provisioning.reveal_secret_endpoint"):
             raise PermissionDenied
         endpoint = get_object_or_404(Endpoint, pk=pk)
-        if asked := ask_for_proof(request):
+        if asked := ask_to_reauthenticate(request):
             return asked
         shown: list[str] = []
         if request.method == "POST":

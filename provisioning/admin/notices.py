@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from provisioning.admin.actions import StaffField
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
-from provisioning.admin.staff import ProofRequired
+from provisioning.admin.staff import ReauthenticationRequired
 from provisioning.events.addresses import check_url
 from provisioning.models import Incident, NoticeRule
 from provisioning.sealed import NOTHING, Sealed
@@ -65,8 +65,8 @@ class RuleForm(RuleModelForm):
 
 
 @admin.register(NoticeRule)
-class NoticeRuleAdmin(ProofRequired, ModelAdmin):
-    """Who hears of what. Where notices go is decided only with fresh proof."""
+class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
+    """Who hears of what. Staff decide where notices go only after they reauthenticate."""
 
     form = RuleForm
     list_display = ("name", "channel", "when", "kinds", "result")

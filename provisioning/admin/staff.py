@@ -26,7 +26,7 @@ from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
-from provisioning.admin_site import ask_for_proof, is_from_identity_provider, record, show_sessions
+from provisioning.admin_site import ask_to_reauthenticate, is_from_identity_provider, record, show_sessions
 from provisioning.templatetags.times import ago
 
 for model in (User, Group, TOTPDevice):
@@ -46,7 +46,7 @@ def may_manage(request: HttpRequest, user: User) -> bool:
     return not user.is_superuser and not more.exists()
 
 
-class ProofRequired:
+class ReauthenticationRequired:
     """Mixin for admins: staff must confirm that it's them before they change anything. It has no bulk actions."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
@@ -54,12 +54,12 @@ class ProofRequired:
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, *rest: Any, **named: Any) -> Any:
         may = self.has_change_permission(request) if object_id else self.has_add_permission(request)  # type: ignore[attr-defined]
-        asked = ask_for_proof(request) if may else None
+        asked = ask_to_reauthenticate(request) if may else None
         return asked or super().changeform_view(request, object_id, *rest, **named)  # type: ignore[misc]
 
     def delete_view(self, request: HttpRequest, *rest: Any, **named: Any) -> Any:
         may = self.has_delete_permission(request)  # type: ignore[attr-defined]
-        return (ask_for_proof(request) if may else None) or super().delete_view(request, *rest, **named)  # type: ignore[misc]
+        return (ask_to_reauthenticate(request) if may else None) or super().delete_view(request, *rest, **named)  # type: ignore[misc]
 
 
 class RoleFilter(admin.RelatedFieldListFilter):
@@ -69,7 +69,7 @@ class RoleFilter(admin.RelatedFieldListFilter):
 
 
 @admin.register(User)
-class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Users. When somebody leaves, make them inactive."""
 
     list_display = ("name", "email", "role", "access", "seen")
@@ -134,7 +134,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         user = get_object_or_404(self.get_queryset(request), pk=pk)
         if not self.has_change_permission(request, user):
             raise PermissionDenied
-        if request.method == "POST" and (asked := ask_for_proof(request)):
+        if request.method == "POST" and (asked := ask_to_reauthenticate(request)):
             return asked
         response = show_sessions(request, user)
         if request.method == "POST":
@@ -160,7 +160,7 @@ class StaffAdmin(ProofRequired, UserAdmin):  # type: ignore[type-arg]  # generic
         user = self.get_object(request, id)
         if user and is_from_identity_provider(user):
             raise PermissionDenied("This user logs in through your identity provider and has no password here.")
-        if self.has_change_permission(request, user) and (asked := ask_for_proof(request)):
+        if self.has_change_permission(request, user) and (asked := ask_to_reauthenticate(request)):
             return asked
         return super().user_change_password(request, id, form_url)
 
@@ -179,7 +179,7 @@ class ForSuperusers:
 
 
 @admin.register(Group)
-class RoleAdmin(ForSuperusers, ProofRequired, GroupAdmin):
+class RoleAdmin(ForSuperusers, ReauthenticationRequired, GroupAdmin):
     """Groups. Only superusers change them, because a group could be given any permission."""
 
     filter_horizontal = ()
@@ -198,7 +198,7 @@ class RoleAdmin(ForSuperusers, ProofRequired, GroupAdmin):
 
 
 @admin.register(TOTPDevice)
-class SecondFactorAdmin(ReadOnly, ProofRequired, ModelAdmin):
+class SecondFactorAdmin(ReadOnly, ReauthenticationRequired, ModelAdmin):
     """Second factors. Administrators delete one when its owner has lost their phone."""
 
     list_display = ("user", "confirmed", "created_at", "last_used_at")

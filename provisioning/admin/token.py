@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_variables
 
 from provisioning.admin.action_views import page, require_permissions
-from provisioning.admin_site import ask_for_proof, record
+from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.models import Account
 from provisioning.sealed import CannotOpen
 
@@ -20,7 +20,7 @@ def token(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(Account, pk=pk)
     if not account.oauth2_token:
         raise Http404
-    if asked := ask_for_proof(request):
+    if asked := ask_to_reauthenticate(request):
         return asked
     token = ""
     if request.method == "POST":

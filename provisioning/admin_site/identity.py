@@ -1,4 +1,4 @@
-"""How staff prove who they are: through the identity provider, or with a password and a second factor."""
+"""How staff authenticate: through the identity provider, or with a password and a second factor."""
 
 from __future__ import annotations
 

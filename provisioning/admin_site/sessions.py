@@ -30,46 +30,46 @@ from provisioning.models import StaffSession
 
 log = logging.getLogger(__name__)
 
-SINCE, SEEN, PROVEN = "staff.since", "staff.seen", "staff.proven"
-"""Session keys: when staff logged in, were last seen, and last proved who they are."""
+SINCE, SEEN, AUTHENTICATED = "staff.since", "staff.seen", "staff.proven"
+"""Session keys: when staff logged in, were last seen, and last authenticated."""
 BACKGROUND = "X-Background"
 """A header of requests that a page makes by itself."""
-PROOF_HOLDS_FOR = timedelta(minutes=10)
-"""How long a login or a confirmation counts as proof."""
+REAUTHENTICATE_AFTER = timedelta(minutes=10)
+"""How long after a login or a confirmation staff are not asked to confirm that it's them."""
 NOTICED_AFTER = timedelta(minutes=1)
 """Requests within this time of the last update don't update when the session was last seen."""
 
 
-def begin(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
+def record_login(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
     """Record the time of a login, and set when the session ends."""
-    log.info("staff logged in user=%s by=%s", user.pk, _proof_of(user))
+    log.info("staff logged in user=%s by=%s", user.pk, _method_of(user))
     request.session[SINCE] = now().timestamp()
     request.session.pop(SEEN, None)
-    request.session.pop(PROVEN, None)
+    request.session.pop(AUTHENTICATED, None)
     request.session.set_expiry(_end(request))
     if not is_from_identity_provider(user):
-        note_proof(request)
+        record_authentication(request)
 
 
-def note_proof(request: HttpRequest, at: float | None = None) -> None:
-    """Record that the user proved who they are, now or `at` an earlier time (seconds since the epoch)."""
-    request.session[PROVEN] = min(now().timestamp(), at or float("inf"))
+def record_authentication(request: HttpRequest, at: float | None = None) -> None:
+    """Record that the user authenticated, now or `at` an earlier time (seconds since the epoch)."""
+    request.session[AUTHENTICATED] = min(now().timestamp(), at or float("inf"))
 
 
-def prove_again(request: HttpRequest) -> None:
-    """Record a fresh proof under a new session key, which locks out anyone who knew the old one."""
+def record_reauthentication(request: HttpRequest) -> None:
+    """Record that the user authenticated again, under a new session key: it locks out anyone who knew the old one."""
     log.info("staff proved who they are user=%s", request.user.pk)
     request.session.cycle_key()
-    note_proof(request)
+    record_authentication(request)
     _note_seen(request)
 
 
-def end(sender: Any, request: HttpRequest, user: User | None, **signal: Any) -> None:
+def record_logout(sender: Any, request: HttpRequest, user: User | None, **signal: Any) -> None:
     if user:
         log.info("staff logged out user=%s", user.pk)
 
 
-def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def enforce_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware: log staff out when their session is over, and make them set up a required second factor."""
 
     def answer(request: HttpRequest) -> HttpResponse:
@@ -84,9 +84,12 @@ def keep_to_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     return answer
 
 
-def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
-    """Return a redirect to the page that asks for proof; None if there is fresh proof. A submitted form is lost."""
-    if _time(request, PROVEN) + PROOF_HOLDS_FOR > now():
+def ask_to_reauthenticate(request: HttpRequest) -> HttpResponse | None:
+    """Return a redirect to the page where staff confirm that it's them; None if they did so lately.
+
+    A submitted form is lost.
+    """
+    if _time(request, AUTHENTICATED) + REAUTHENTICATE_AFTER > now():
         return None
     if request.method == "POST":
         messages.warning(request, "Nothing was done yet. Confirm it's you, then press the button again.")
@@ -94,12 +97,15 @@ def ask_for_proof(request: HttpRequest) -> HttpResponse | None:
 
 
 def own_sessions(request: HttpRequest) -> HttpResponse:
-    asked = ask_for_proof(request) if request.method == "POST" else None
+    asked = ask_to_reauthenticate(request) if request.method == "POST" else None
     return asked or show_sessions(request, request.user)  # type: ignore[arg-type]  # nobody comes here anonymously
 
 
 def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
-    """Show where this user is logged in, and end one session or all. The caller checks permissions and proof."""
+    """Show where this user is logged in, and end one session or all.
+
+    The caller checks permissions, and calls `ask_to_reauthenticate`.
+    """
     listed = StaffSession.objects.filter(user=user, session__expire_date__gt=now()).order_by("-seen_at")
     own = user == request.user
     if request.method == "POST":
@@ -181,7 +187,7 @@ def _end(request: HttpRequest) -> datetime:
     )
 
 
-def _proof_of(user: User) -> str:
+def _method_of(user: User) -> str:
     if is_from_identity_provider(user):
         return "identity provider"
     return "password and code" if has_second_factor(user) else "password"

@@ -20,8 +20,8 @@ from provisioning.admin_site.identity import has_second_factor, is_from_identity
 from provisioning.admin_site.lookups import OfferedLookups
 from provisioning.admin_site.navigation import NamedList, navigation
 from provisioning.admin_site.overview import overview
-from provisioning.admin_site.proof import ChangePassword, confirm
-from provisioning.admin_site.sessions import ask_for_proof, own_sessions
+from provisioning.admin_site.reauthentication import ChangePassword, confirm
+from provisioning.admin_site.sessions import ask_to_reauthenticate, own_sessions
 from provisioning.admin_site.steps import steps_for
 from provisioning.admin_site.throttling import remember_browser
 from provisioning.admin_site.two_factor import LogInForm, two_factor
@@ -102,7 +102,7 @@ class Site(admin.AdminSite):
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if is_from_identity_provider(request.user):
             raise PermissionDenied("You log in through your identity provider and have no password here.")
-        if has_second_factor(request.user) and (asked := ask_for_proof(request)):
+        if has_second_factor(request.user) and (asked := ask_to_reauthenticate(request)):
             return asked
         return ChangePassword.as_view(extra_context=self.each_context(request) | (extra_context or {}))(request)
 

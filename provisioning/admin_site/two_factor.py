@@ -19,7 +19,7 @@ from django.utils.safestring import mark_safe
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
-from provisioning.admin_site.sessions import ask_for_proof
+from provisioning.admin_site.sessions import ask_to_reauthenticate
 from provisioning.admin_site.throttling import TooManyLogins, limit_concurrency
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     if is_from_identity_provider(request.user):
         context = {"title": "Two-factor authentication", "elsewhere": True}
         return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
-    if asked := ask_for_proof(request):
+    if asked := ask_to_reauthenticate(request):
         return asked
     device = _device_of(request.user)
     form = CodeForm(device, request.POST or None)

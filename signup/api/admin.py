@@ -18,8 +18,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 
 from provisioning.admin.readonly import ModelAdmin
-from provisioning.admin.staff import ProofRequired
-from provisioning.admin_site import ask_for_proof, record
+from provisioning.admin.staff import ReauthenticationRequired
+from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.templatetags.times import ago, exact
 from signup.api import keys
 from signup.api.models import ApiKey, Scope
@@ -64,7 +64,7 @@ class KeyForm(KeyModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ProofRequired, ModelAdmin):
+class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     """API keys. What a key may do never changes: make another one instead, and revoke the old one."""
 
     form = KeyForm
@@ -126,7 +126,7 @@ class ApiKeyAdmin(ProofRequired, ModelAdmin):
         if not super().has_change_permission(request):
             raise PermissionDenied
         key = get_object_or_404(ApiKey, pk=pk)
-        if asked := ask_for_proof(request):
+        if asked := ask_to_reauthenticate(request):
             return asked
         if request.method != "POST":
             return self._page(request, key, "revoke", "Revoke API key?")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from provisioning.admin_site import note_proof, page_or_index
+from provisioning.admin_site import page_or_index, record_authentication
 from signup import attribution
 from signup.single_sign_on import link, openid, staff
 from signup.single_sign_on.proof import (
@@ -142,7 +142,7 @@ def staff_logged_in(request: HttpRequest) -> HttpResponse:
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     request.session.pop(BACK, None)
     if at := staff.proven_at(claims):
-        note_proof(request, at)
+        record_authentication(request, at)
     elif back:
         messages.error(request, staff.NOT_SAID)
     return redirect(page_or_index(back))

@@ -15,7 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from provisioning.admin_site.sessions import PROVEN
+from provisioning.admin_site.sessions import AUTHENTICATED
 from provisioning.events import endpoints
 from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
 from provisioning.sealed import Sealed
@@ -54,7 +54,7 @@ def log_of(row: Any) -> list[str]:
 
 def age_proof(client: Client) -> None:
     session = client.session
-    session[PROVEN] -= 601
+    session[AUTHENTICATED] -= 601
     session.save()
 
 

@@ -6,7 +6,7 @@ from cryptography.fernet import Fernet
 from django.test import Client
 from django.urls import reverse
 
-from provisioning.admin_site.sessions import PROVEN
+from provisioning.admin_site.sessions import AUTHENTICATED
 from provisioning.audit import AuditEntry
 from provisioning.models import Account
 from tests.provisioning.admin.conftest import ROLES, TOKEN, Make, State, page_of
@@ -36,7 +36,7 @@ def test_revealing_a_token_is_recorded(administrator: Client, make: Make) -> Non
 
 def test_without_fresh_proof_no_token_is_shown(administrator: Client, make: Make) -> None:
     session = administrator.session
-    session[PROVEN] -= 601
+    session[AUTHENTICATED] -= 601
     session.save()
     response = administrator.post(page(make(State.CREATED)), follow=True)
     assert response.redirect_chain[0][0].startswith("/admin/confirm/")

@@ -140,7 +140,7 @@ def test_a_key_that_a_colleague_revokes_meanwhile_stays_revoked(
 
 @pytest.mark.parametrize("path", ["add/", "{}/change/", "{}/revoke/"])
 def test_staff_confirm_that_its_them_first(administrator: Client, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    monkeypatch.setattr(sessions, "PROOF_HOLDS_FOR", -sessions.PROOF_HOLDS_FOR)
+    monkeypatch.setattr(sessions, "REAUTHENTICATE_AFTER", -sessions.REAUTHENTICATE_AFTER)
     partner = Partner()
 
     for answer in (

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from provisioning.admin_site.sessions import PROVEN
+from provisioning.admin_site.sessions import AUTHENTICATED
 from provisioning.sealed import Sealed
 from signup.models import StaffIdentity
 from signup.single_sign_on import openid, staff
@@ -44,7 +44,7 @@ def come(name: str, client: Client | None = None, query: str = "") -> Any:
 def age(client: Client) -> None:
     """Make the proof in this browser's session too old."""
     session = client.session
-    session.pop(PROVEN, None)
+    session.pop(AUTHENTICATED, None)
     session.save()
 
 

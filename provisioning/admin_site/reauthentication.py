@@ -18,13 +18,13 @@ from django.urls import reverse_lazy
 
 from provisioning.admin_site.addresses import page_or_index
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
-from provisioning.admin_site.sessions import prove_again
+from provisioning.admin_site.sessions import record_reauthentication
 from provisioning.admin_site.two_factor import WRONG_CODE, code_field
 
 log = logging.getLogger(__name__)
 
 
-class ProofForm(forms.Form):
+class ReauthenticationForm(forms.Form):
     """Asks for everything a login asks for: the password, and a code if the user has a second factor."""
 
     def __init__(self, request: HttpRequest) -> None:
@@ -72,13 +72,13 @@ class ChangePassword(PasswordChangeView):
 
 
 def confirm(request: HttpRequest) -> HttpResponse:
-    """Ask staff to log in again, and go back to the page that needed proof."""
+    """Ask staff to log in again, and go back to the page that asked for it."""
     back = page_or_index(request.GET.get("next", ""))
     context = {"title": "Confirm it's you", "back": back, "elsewhere": is_from_identity_provider(request.user)}
     if not context["elsewhere"]:
-        context["form"] = form = ProofForm(request)
+        context["form"] = form = ReauthenticationForm(request)
         if form.is_valid():
-            prove_again(request)
+            record_reauthentication(request)
             return redirect(back)
     return TemplateResponse(request, "admin/confirm.html", admin.site.each_context(request) | context)
 
