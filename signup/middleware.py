@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 
 from provisioning.admin_site import is_admin
 from signup import errors, visitors
-from signup.single_sign_on.carried import Carried
+from signup.single_sign_on.pre_login import PreLoginSession
 
 MAX_HOST_LENGTH = 190
 """The longest `Host`, in characters. No partner's page has a longer name, and a made-up one must fit the columns."""
@@ -129,12 +129,14 @@ def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> C
     return answer
 
 
-def hand_over_carried(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Set the cookie with what single sign-on must remember of visitors who haven't logged in yet."""
+def save_pre_login_session(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Set the cookie of visitors who haven't logged in yet."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        Carried.by(request).hand_over(response)
+        PreLoginSession.of(request).set_cookie(response)
         return response
 
     return answer

@@ -220,7 +220,7 @@ MIDDLEWARE = [
     "signup.middleware.refuse_malformed",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "signup.middleware.hand_over_carried",
+    "signup.middleware.save_pre_login_session",
     "signup.middleware.CustomersLanguageMiddleware",
     "signup.middleware.OwnHostsMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -314,7 +314,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 MESSAGE_STORAGE = "signup.cookies.Messages"
 MESSAGES_COOKIE_NAME = "messages" if DEBUG else "__Host-messages"
-CARRIED_COOKIE_NAME = "carried" if DEBUG else "__Host-carried"
+PRE_LOGIN_COOKIE_NAME = "carried" if DEBUG else "__Host-carried"
 if not DEBUG:
     LANGUAGE_COOKIE_NAME = "__Host-language"
     SESSION_COOKIE_NAME = "__Host-sessionid"

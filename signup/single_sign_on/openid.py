@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from signup import visitors
-from signup.single_sign_on.carried import Carried
+from signup.single_sign_on.pre_login import PreLoginSession
 from signup.single_sign_on.proof import NotProven
 
 log = logging.getLogger(__name__)
@@ -103,11 +103,11 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
 
 
 class _Visit:
-    """A request as Authlib takes one, with its state in a cookie instead of the session (see `Carried`)."""
+    """A request as Authlib takes one, with its state in a cookie instead of the session (see `PreLoginSession`)."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.method, self.GET, self.POST = request.method, request.GET, request.POST
-        self.session = Carried.by(request)
+        self.session = PreLoginSession.of(request)
 
 
 class _MetadataCache:

@@ -19,11 +19,11 @@ from django.utils.translation import gettext_lazy as _
 from provisioning import rules
 from provisioning.rules.rule import Text
 from signup import attribution
-from signup.single_sign_on.carried import Carried
+from signup.single_sign_on.pre_login import PreLoginSession
 
 PROOF, TYPED, CAME_FROM = "proof", "typed", "attribution"
 """The key of a proof in the session, and the keys of a form's values, and of where its visitor came from, in the sealed
-cookie (see `Carried`)."""
+cookie (see `PreLoginSession`)."""
 LIFETIME = 60 * 60
 """Seconds: enough to fill in a form, but hardly enough for somebody else to use the same computer."""
 BATCH_SIZE = 500
@@ -107,13 +107,13 @@ def proven(request: HttpRequest) -> Proof | None:
         return None
     who, known = kept["idp_provider_id"], kept["values"]
     own_id = kept.get("partner_account_id", "")  # An older release kept none.
-    carried = Carried.by(request)
+    remembered = PreLoginSession.of(request)
     return Proof(
         idp_provider_id=who,
         name=known.get("email") or who,
         partner_account_id=own_id,
-        attribution=carried.get(CAME_FROM, {}),
-        values={**known, **carried.get(TYPED, {})},
+        attribution=remembered.get(CAME_FROM, {}),
+        values={**known, **remembered.get(TYPED, {})},
     )
 
 
@@ -133,23 +133,23 @@ def keep_typed(request: HttpRequest) -> None:
     """Keep what was typed while the customer signs in again."""
     keep_attribution(request, attribution.of_form(request))
     typed = request.POST.dict()
-    Carried.by(request)[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
+    PreLoginSession.of(request)[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
 
 
 def keep_attribution(request: HttpRequest, came_from: Mapping[str, str]) -> None:
     """Keep where the customer came from while they log in."""
     if came_from:
-        Carried.by(request)[CAME_FROM] = dict(came_from)
+        PreLoginSession.of(request)[CAME_FROM] = dict(came_from)
 
 
 def forget_values(request: HttpRequest) -> None:
     """Forget what the form was filled in with. Once it is sent, it belongs to the account, and is erased with it."""
-    Carried.by(request).pop(CAME_FROM, None)
+    PreLoginSession.of(request).pop(CAME_FROM, None)
     _forget_typed(request)
 
 
 def _forget_typed(request: HttpRequest) -> None:
-    Carried.by(request).pop(TYPED, None)
+    PreLoginSession.of(request).pop(TYPED, None)
     if kept := request.session.get(PROOF):
         request.session[PROOF] = {**kept, "values": {}, "partner_account_id": ""}
 

@@ -21,7 +21,7 @@ from django.contrib.messages.storage.cookie import CookieStorage
 from signup import abuse
 from signup.abuse import LIMITS
 from signup.doctor import Level, public_address
-from signup.single_sign_on.carried import MAX_LENGTH
+from signup.single_sign_on.pre_login import MAX_LENGTH
 from tests.browser.installation import Installation
 from tests.certificates import HOST
 from tests.deploy.proxy import Proxy

@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from signup.cookies import Messages
 from signup.sessions import SessionStore
-from signup.single_sign_on.carried import Carried
+from signup.single_sign_on.pre_login import PreLoginSession
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
 from tests.signup.accounts import TYPED, account
 
@@ -88,16 +88,16 @@ class TestMessages:
         assert self.shown(forged) == []
 
     def test_of_another_cookie_are_ignored(self) -> None:
-        carried = Carried()
-        carried["state"] = "x"
-        carried.save()
-        assert self.shown(str(carried.session_key)) == []
+        session = PreLoginSession()
+        session["state"] = "x"
+        session.save()
+        assert self.shown(str(session.session_key)) == []
 
 
 def test_a_removed_key_opens_nothing(settings: Settings) -> None:
-    carried = Carried()
-    carried["state"] = "x"
-    carried.save()
-    assert Carried(carried.session_key)["state"] == "x"
+    session = PreLoginSession()
+    session["state"] = "x"
+    session.save()
+    assert PreLoginSession(session.session_key)["state"] == "x"
     settings.SEALING_KEYS = [Fernet.generate_key().decode()]
-    assert not Carried(carried.session_key).items()
+    assert not PreLoginSession(session.session_key).items()

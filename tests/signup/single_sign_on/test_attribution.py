@@ -30,7 +30,7 @@ def log_in_link(page: Any) -> str:
 def test_a_visit_sets_no_cookie_for_it(client: Client) -> None:
     page = client.get("/", QUERY, headers=ELSEWHERE)
 
-    assert settings.CARRIED_COOKIE_NAME not in page.cookies
+    assert settings.PRE_LOGIN_COOKIE_NAME not in page.cookies
 
 
 @pytest.mark.usefixtures("openid")

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from provisioning.models import Account
 from provisioning.signals import chores
 from signup.single_sign_on import proof
-from signup.single_sign_on.carried import Carried
+from signup.single_sign_on.pre_login import PreLoginSession
 from tests.postgresql import free_port
 from tests.provisioning.work import at_once
 from tests.signup.accounts import TYPED, account
@@ -41,8 +41,8 @@ def prove(client: Client, idp_provider_id: str, lasts: int = 600, **values: Any)
 
 def carried_by(client: Client) -> dict[str, Any]:
     """Return the content of the browser's sealed cookie."""
-    cookie = client.cookies.get(settings.CARRIED_COOKIE_NAME)
-    return dict(Carried(cookie.value if cookie else None).items())
+    cookie = client.cookies.get(settings.PRE_LOGIN_COOKIE_NAME)
+    return dict(PreLoginSession(cookie.value if cookie else None).items())
 
 
 def page(client: Client) -> str:

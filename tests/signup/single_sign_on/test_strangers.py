@@ -19,7 +19,7 @@ from pytest_django import Settings
 
 from signup.cookies import Messages
 from signup.single_sign_on import openid as module
-from signup.single_sign_on.carried import MAX_LENGTH, Carried
+from signup.single_sign_on.pre_login import MAX_LENGTH, PreLoginSession
 from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import TYPED
@@ -67,7 +67,7 @@ def test_a_stranger_leaves_nothing_in_the_database(path: str, with_csrf: bool) -
 
 
 def cookie(client: Client) -> Any:
-    return client.cookies[own.CARRIED_COOKIE_NAME]
+    return client.cookies[own.PRE_LOGIN_COOKIE_NAME]
 
 
 @pytest.mark.parametrize("typed", [TYPED, WIDE])
@@ -97,10 +97,10 @@ def test_a_cookie_that_is_too_large_drops_its_oldest_part(client: Client) -> Non
 
 @pytest.mark.parametrize("forged", ["nonsense", "a:b:c"])
 def test_a_forged_cookie_is_ignored(client: Client, forged: str) -> None:
-    client.cookies[own.CARRIED_COOKIE_NAME] = forged
+    client.cookies[own.PRE_LOGIN_COOKIE_NAME] = forged
 
     assert client.get("/").status_code == 200
-    assert not Carried(forged).items()
+    assert not PreLoginSession(forged).items()
 
 
 class Hanging:

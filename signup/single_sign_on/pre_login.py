@@ -1,4 +1,4 @@
-"""A sealed cookie for visitors who haven't logged in yet, so that strangers can't fill the database with sessions."""
+"""The session of visitors who haven't logged in yet. It is a sealed cookie: strangers can't fill the database with it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ MAX_LENGTH = 3500
 """Characters of the cookie. Browsers keep 4,096 with its name and attributes."""
 
 
-class Carried(SessionStore):
+class PreLoginSession(SessionStore):
     """Like a session, but kept by the browser, which can neither read nor forge it."""
 
-    _seal = Seal("carried")
+    _seal = Seal("carried")  # As in earlier releases, which read the same cookies.
 
     @classmethod
-    def by(cls, request: HttpRequest) -> Carried:
+    def of(cls, request: HttpRequest) -> PreLoginSession:
         """Return the content of this browser's cookie, the same object for the whole request."""
-        if not hasattr(request, "_carried"):
-            request._carried = cls(request.COOKIES.get(settings.CARRIED_COOKIE_NAME))  # type: ignore[attr-defined]
-        return request._carried  # type: ignore[attr-defined, no-any-return]
+        if not hasattr(request, "_pre_login"):
+            request._pre_login = cls(request.COOKIES.get(settings.PRE_LOGIN_COOKIE_NAME))  # type: ignore[attr-defined]
+        return request._pre_login  # type: ignore[attr-defined, no-any-return]
 
     def load(self) -> dict[str, Any]:
         if not self.session_key:
             return {}
         try:
-            carried: dict[str, Any] = self._seal.unsign_object(self.session_key, self.serializer, LIFETIME)
+            content: dict[str, Any] = self._seal.unsign_object(self.session_key, self.serializer, LIFETIME)
         except BadSignature:
             self.create()
             return {}
-        return carried
+        return content
 
     def _get_session_key(self) -> str:
         return self._seal.sign_object(self._session, self.serializer)  # type: ignore[attr-defined]
@@ -45,7 +45,7 @@ class Carried(SessionStore):
     def get_session_cookie_age(self) -> int:
         return LIFETIME
 
-    def hand_over(self, response: HttpResponse) -> None:
+    def set_cookie(self, response: HttpResponse) -> None:
         """Set or delete the cookie if its content has changed."""
         if not self.modified:
             return
@@ -57,10 +57,10 @@ class Carried(SessionStore):
         options = {"secure": secure, "httponly": True, "samesite": "Lax"}
         if self.keys():
             response.set_cookie(
-                settings.CARRIED_COOKIE_NAME,
+                settings.PRE_LOGIN_COOKIE_NAME,
                 self.session_key or "",
                 max_age=LIFETIME,
                 **options,  # type: ignore[arg-type]
             )
         else:
-            response.delete_cookie(settings.CARRIED_COOKIE_NAME, samesite="Lax")
+            response.delete_cookie(settings.PRE_LOGIN_COOKIE_NAME, samesite="Lax")
