@@ -242,7 +242,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "signup.brand.context_processors.brand",
-                "signup.single_sign_on.offered",
+                "signup.single_sign_on.context_processors.login_options",
             ],
         },
     }

@@ -151,7 +151,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if proof is None:
         if reason == REASON_NO_CSRF_COOKIE:  # Django has already ruled out that another site sent the form.
             single_sign_on.keep_typed(request)
-        return single_sign_on.way_in(request, why, status=403)
+        return single_sign_on.login_page(request, why, status=403)
     form = _as_typed(request)
     form.add_error(None, f"{why} {abuse.AGAIN}")
     return form_page.filled_in(form, request, 403, proof)

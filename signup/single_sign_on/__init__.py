@@ -13,10 +13,9 @@ from signup.single_sign_on.proof import (
     forget_values,
     is_somebody_else,
     keep_typed,
-    offered,
+    login_page,
     proof_required,
     proven,
-    way_in,
 )
 
 __all__ = [
@@ -25,8 +24,7 @@ __all__ = [
     "forget_values",
     "is_somebody_else",
     "keep_typed",
-    "offered",
+    "login_page",
     "proof_required",
     "proven",
-    "way_in",
 ]

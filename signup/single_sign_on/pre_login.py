@@ -1,4 +1,4 @@
-"""The session of visitors who haven't logged in yet. It is a sealed cookie: strangers can't fill the database with it."""
+"""The session of visitors who haven't logged in yet. It is a sealed cookie: nobody can fill the database with it."""
 
 from __future__ import annotations
 

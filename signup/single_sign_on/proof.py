@@ -169,26 +169,17 @@ def proof_required(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callab
         if proof := proven(request):
             return view(request, proof)
         if request.method != "POST":
-            return way_in(request)
+            return login_page(request)
         keep_typed(request)
-        return way_in(request, NOT_SENT, status=403)
+        return login_page(request, NOT_SENT, status=403)
 
     return page
 
 
-def offered(request: HttpRequest) -> dict[str, object]:
-    """Context processor: which ways to log in there are."""
-    return {
-        "by_openid": settings.OIDC_ISSUER,
-        "by_link": settings.SIGNUP_LINK_URL,
-        "staff_by_openid": settings.OIDC_STAFF_CLAIM,
-    }
-
-
-def way_in(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpResponse:
+def login_page(request: HttpRequest, problem: Text = "", status: int = 200) -> HttpResponse:
     """Show how to log in; with a `problem`, also why it hasn't worked."""
     came_from = attribution.sign(attribution.of_visit(request)) if request.method != "POST" else ""
-    return render(request, "signup/way_in.html", {"problem": problem, "attribution": came_from}, status=status)
+    return render(request, "signup/log_in.html", {"problem": problem, "attribution": came_from}, status=status)
 
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:

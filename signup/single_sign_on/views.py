@@ -26,7 +26,7 @@ from signup.single_sign_on.proof import (
     is_somebody_else,
     keep,
     keep_attribution,
-    way_in,
+    login_page,
 )
 
 log = logging.getLogger(__name__)
@@ -71,12 +71,12 @@ def is_from_elsewhere(request: HttpRequest) -> bool:
 @available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def log_in(request: HttpRequest) -> HttpResponse:
     if is_from_elsewhere(request):
-        return way_in(request)
+        return login_page(request)
     keep_attribution(request, attribution.of_visit(request))
     try:
         return openid.redirect_to_provider(request, "logged_in")
     except NotProven as failure:
-        return way_in(request, failure.text, status=503)
+        return login_page(request, failure.text, status=503)
 
 
 @available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
@@ -84,11 +84,11 @@ def logged_in(request: HttpRequest) -> HttpResponse:
     try:
         claims = openid.read_claims(request, "logged_in")
     except NotProven as failure:
-        return way_in(request, failure.text, status=403)
+        return login_page(request, failure.text, status=403)
     who = claims.get(settings.OIDC_ID_CLAIM)
     if not is_id(who):
         log.error("login refused: Constant Contact doesn't accept the claim %s as an ID", settings.OIDC_ID_CLAIM)
-        return way_in(request, NOBODY, status=403)
+        return login_page(request, NOBODY, status=403)
     keep(request, str(who), {name: claims.get(claim) for claim, name in PROPERTIES.items()})
     return redirect("sign_up")
 
@@ -114,7 +114,7 @@ def start(request: HttpRequest) -> HttpResponse:
                 partner_account_id=read.partner_account_id,
             )
     except NotProven as failure:
-        return way_in(request, failure.text, status=403)
+        return login_page(request, failure.text, status=403)
     return redirect("sign_up")
 
 
