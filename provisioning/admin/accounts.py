@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from provisioning import rules, search
-from provisioning.admin.action_views import account_action, bulk_action, require_permissions, stamp
+from provisioning.admin.action_views import account_action, bulk_action, require_permissions, version_of
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.attribution import ATTRIBUTION_FILTERS, came_from
 from provisioning.admin.changelist import AccountList, ShortPaginator
@@ -191,7 +191,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             "may_correct": request.user.has_perm("provisioning.correct_account") and is_correctable(obj),
             "may_decide": request.user.has_perm("provisioning.correct_account") and obj.state == State.UNCONFIRMED,
             "may_reveal": obj.has_token and request.user.has_perm("provisioning.reveal_oauth2_token"),
-            "seen": stamp(obj),
+            "seen": version_of(obj),
             "may_assign": request.user.has_perm("provisioning.assign_account"),
             "note_form": NoteForm() if may_note(request, obj) else None,
         }

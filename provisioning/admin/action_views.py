@@ -41,9 +41,15 @@ def require_permissions(request: HttpRequest, *permissions: str) -> None:
         raise PermissionDenied
 
 
-def stamp(account: Account) -> str:
-    """Return a version of the account for a page to send back, so that nobody acts on a state they haven't seen."""
+def version_of(account: Account) -> str:
+    """Return the version of the account that a page shows. The page sends it back, for `require_version`."""
     return account.state_changed_at.isoformat()
+
+
+def require_version(account: Account, seen: str) -> None:
+    """Raise MovedMeanwhile if the account has changed since staff saw it: nobody acts on a state they haven't seen."""
+    if seen != version_of(account):
+        raise MovedMeanwhile
 
 
 def account_action(request: HttpRequest, pk: int, action: Action) -> HttpResponse:
@@ -52,14 +58,13 @@ def account_action(request: HttpRequest, pk: int, action: Action) -> HttpRespons
     account = get_object_or_404(Account, pk=pk)
     if action.needs_reauthentication and (asked := ask_to_reauthenticate(request)):
         return asked
-    seen = request.POST.get("seen", stamp(account))
+    seen = request.POST.get("seen", version_of(account))
     form = bound_form(request, action)
     if not form.is_valid():
         back = reverse("admin:provisioning_account_change", args=[pk])
         return _ask(request, action, form, [account], {"seen": seen}, back)
     try:
-        if seen != stamp(account):
-            raise MovedMeanwhile
+        require_version(account, seen)
         done = action.carry_out(account, request, form.cleaned_data)
     except (IllegalMove, MovedMeanwhile):
         report_conflict(request, account)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import rules, services
-from provisioning.admin.action_views import page, require_permissions, stamp
+from provisioning.admin.action_views import page, require_permissions, require_version, version_of
 from provisioning.admin.conflicts import report_conflict
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
@@ -27,7 +27,7 @@ class CorrectionForm(forms.Form):
     def __init__(self, account: Account, refused: dict[str, str], data: Any = None) -> None:
         correctable = (*rules.SHOWN_PROPERTIES, *([PARTNERS] if account.partner_account_id else []))
         now = {name: getattr(account, name) for name in correctable}
-        super().__init__(data, initial=now | {"seen": stamp(account)})
+        super().__init__(data, initial=now | {"seen": version_of(account)})
         self.refused = refused
         for name in sorted(correctable, key=lambda name: name not in refused):
             self.fields[name] = _field(rules.active()[name])
@@ -70,8 +70,7 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:
-    if form.cleaned_data["seen"] != stamp(account):
-        raise MovedMeanwhile
+    require_version(account, form.cleaned_data["seen"])
     services.correct(account, form.changes(), by=request.user.pk)
 
 

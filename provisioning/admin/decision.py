@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import services
-from provisioning.admin.action_views import page, require_permissions, stamp
+from provisioning.admin.action_views import page, require_permissions, require_version, version_of
 from provisioning.admin.conflicts import report_conflict
 from provisioning.admin_site import record
 from provisioning.mirror import matching, passes
@@ -27,7 +27,7 @@ class DecisionForm(forms.Form):
     choice = forms.ChoiceField(widget=forms.RadioSelect)
 
     def __init__(self, account: Account, entries: list[ListEntry], data: Any) -> None:
-        super().__init__(data, initial={"seen": stamp(account)})
+        super().__init__(data, initial={"seen": version_of(account)})
         listed = [
             (str(entry.pk), f"This is the customer's account: account ID {entry.account_id}") for entry in entries
         ]
@@ -68,8 +68,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _decide(request: HttpRequest, account: Account, form: DecisionForm, free: list[ListEntry]) -> str:
     """Carry the decision out, record it, and return what was done. Raises IllegalMove or MovedMeanwhile."""
-    if form.cleaned_data["seen"] != stamp(account):
-        raise MovedMeanwhile
+    require_version(account, form.cleaned_data["seen"])
     choice = form.cleaned_data["choice"]
     with transaction.atomic():
         if choice == OTHERS:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 
-from provisioning.admin.action_views import MAX_ACCOUNTS, carry_out_each, page, require_permissions, stamp
+from provisioning.admin.action_views import MAX_ACCOUNTS, carry_out_each, page, require_permissions, version_of
 from provisioning.admin.actions import ACTIONS, Action, DeclineForm
 from provisioning.models import Account, AccountQuerySet
 
@@ -57,7 +57,7 @@ def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) ->
         "count": count,
         "accounts": accounts.order_by("submitted_at")[:MAX_SHOWN],
         "more": max(0, count - MAX_SHOWN),
-        "seen": stamp(newest) if newest else "",
+        "seen": version_of(newest) if newest else "",
         "actions": actions.values(),
         "form": form,
     }
