@@ -39,6 +39,8 @@ class Attempt(models.Model):
     """Outcomes of a call that may have created an account, as long as the account here is not created."""
     REFUSALS = (Outcome.REFUSED, Outcome.TAKEN)
     """Outcomes of a call in which Constant Contact refused what was entered."""
+    REJECTIONS = (*REFUSALS, Outcome.OTHERS)
+    """Outcomes that reject an account: these, and a look-up that found its username in use."""
 
     account = models.ForeignKey("Account", on_delete=models.CASCADE, related_name="attempts")
     kind = models.CharField(max_length=7, choices=Kind.choices)

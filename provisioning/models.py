@@ -299,6 +299,10 @@ class Account(models.Model):
         doubtful = under_this_name.filter(kind=Attempt.Kind.CREATE, outcome__in=Attempt.DOUBTFUL)
         return (doubtful.filter(pk__gt=others.pk) if others else doubtful).order_by("pk")
 
+    def last_rejection(self) -> Attempt | None:
+        """Return the call or look-up that rejected the account last; None if none has."""
+        return self.attempts.filter(outcome__in=Attempt.REJECTIONS).last()
+
     def reschedule(self, *, due_in: timedelta | None, claim: uuid.UUID | None = None) -> None:
         """Change when a worker next sees the account, without a move. `claim`, if given, replaces the current claim.
 

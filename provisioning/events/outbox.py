@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from provisioning import gateway
 from provisioning.events.models import Endpoint, Event, EventType
-from provisioning.models import Account, Attempt, Gateway
+from provisioning.models import Account, Gateway
 
 State = Account.State
 
@@ -37,7 +37,6 @@ BATCH_SIZE = 25
 """How many accounts one round looks at, so that it stays short."""
 SHORT = timedelta(seconds=10)
 """A shorter pause of the gateway is part of keeping to the rate limit, and no event."""
-REFUSALS = (*Attempt.REFUSALS, Attempt.Outcome.OTHERS)
 _CACHED = "events.wanted"
 
 
@@ -122,7 +121,7 @@ def _state_of(row: Gateway, pause: gateway.Pause | None) -> str:
 
 def _about(account: Account, name: str, **more: Any) -> Event:
     """Return an event about an account as it is now, without personal data."""
-    last = account.attempts.filter(outcome__in=REFUSALS).last() if account.state == State.REJECTED else None
+    last = account.last_rejection() if account.state == State.REJECTED else None
     refused = [{"property": key, "code": last.refused_keys.get(key, "")} for key in last.refused] if last else []
     data = {
         "reference": str(account.reference),

@@ -38,7 +38,6 @@ UNCHANGED = ValidationError(
 )
 PARTNERS = "partner_account_id"
 """The partner's own ID for the account, which staff can correct, and customers never see."""
-REFUSALS = (*Attempt.REFUSALS, Attempt.Outcome.OTHERS)
 
 
 def prepare(
@@ -163,24 +162,20 @@ def correct(
 
 def refused(account: Account) -> dict[str, str]:
     """Return a rejected account's refused properties and Constant Contact's reasons; empty if it named no property."""
-    last = _last_refusal(account)
+    last = account.last_rejection()
     return last.reasons() if last else {}
 
 
 def refused_keys(account: Account) -> dict[str, str]:
     """Return a rejected account's refused properties and Constant Contact's error keys, empty if not known."""
-    last = _last_refusal(account)
+    last = account.last_rejection()
     return {name: last.refused_keys.get(name, "") for name in last.refused} if last else {}
 
 
 def is_taken(account: Account) -> bool:
     """Whether a rejected account was refused because its username is in use."""
-    last = _last_refusal(account)
+    last = account.last_rejection()
     return last is not None and last.outcome != Attempt.Outcome.REFUSED
-
-
-def _last_refusal(account: Account) -> Attempt | None:
-    return account.attempts.filter(outcome__in=REFUSALS).last()
 
 
 def _changeable(account: Account) -> set[str]:

@@ -23,7 +23,8 @@ from provisioning.sealed import Sealed
 
 log = logging.getLogger(__name__)
 
-NOW = timedelta()
+IMMEDIATELY = timedelta()
+"""For `due_in`."""
 CORRECTION_TIME = timedelta(days=7)
 """How long a rejected account waits for a correction before it is closed."""
 MAX_GRACE = timedelta(hours=1)
@@ -109,11 +110,11 @@ def _move(account: Account, answer: Answer) -> None:
             account.move(State.QUEUED)
             _log_needs_staff(account)
         case Meaning.UNSENT | Meaning.RETRY | Meaning.NOTHING_CREATED:
-            account.move(State.QUEUED, due_in=max(_back_off(account), answer.retry_after or NOW))
+            account.move(State.QUEUED, due_in=max(_back_off(account), answer.retry_after or IMMEDIATELY))
         case Meaning.OVER_RATE | Meaning.OVER_QUOTA | Meaning.STOP:
-            account.move(State.QUEUED, due_in=NOW)
+            account.move(State.QUEUED, due_in=IMMEDIATELY)
         case _:
-            account.move(State.UNCONFIRMED, due_in=max(grace(account), answer.retry_after or NOW))
+            account.move(State.UNCONFIRMED, due_in=max(grace(account), answer.retry_after or IMMEDIATELY))
 
 
 def _created(account: Account, answer: Answer) -> None:
@@ -216,7 +217,7 @@ def _settle_absence(account: Account, list_pass: ListPass) -> None:
     elif account.unanswered().count() >= MAX_UNANSWERED:
         _ask_staff(account)
     else:
-        account.move(State.QUEUED, due_in=NOW, claim=uuid.uuid4())
+        account.move(State.QUEUED, due_in=IMMEDIATELY, claim=uuid.uuid4())
 
 
 def _look_again(account: Account) -> None:

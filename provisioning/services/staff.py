@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -11,11 +10,10 @@ from django.db.models.functions import Now
 
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry
 from provisioning.services.customers import refused
-from provisioning.services.settlement import CORRECTION_TIME
+from provisioning.services.settlement import CORRECTION_TIME, IMMEDIATELY
 
 log = logging.getLogger(__name__)
 
-NOW = timedelta()
 State = Account.State
 NOT_FOUND = frozenset({Attempt.Outcome.ABSENT, Attempt.Outcome.UNKNOWN, Attempt.Outcome.DIFFERS})
 
@@ -23,7 +21,7 @@ NOT_FOUND = frozenset({Attempt.Outcome.ABSENT, Attempt.Outcome.UNKNOWN, Attempt.
 def approve(account: Account) -> None:
     """Send a held account."""
     account.require_state(State.HELD)
-    account.move(State.QUEUED, due_in=NOW)
+    account.move(State.QUEUED, due_in=IMMEDIATELY)
 
 
 def decline(account: Account, reason: str, note: str = "") -> None:
@@ -47,9 +45,9 @@ def may_exist(account: Account) -> bool:
 def retry(account: Account) -> None:
     """Send an account now: one that is queued, or one that `may_retry`."""
     if account.state == State.QUEUED:
-        account.reschedule(due_in=NOW)
+        account.reschedule(due_in=IMMEDIATELY)
     elif may_retry(account):
-        account.move(State.QUEUED, due_in=NOW)
+        account.move(State.QUEUED, due_in=IMMEDIATELY)
     else:
         raise IllegalMove("Sent again unchanged, this account would be refused again, or might be created twice.")
 
@@ -70,7 +68,7 @@ def may_retry(account: Account) -> bool:
 def look_up(account: Account) -> None:
     """Look for an unconfirmed account in the partner's list as soon as possible."""
     account.require_state(State.UNCONFIRMED)
-    account.reschedule(due_in=NOW)
+    account.reschedule(due_in=IMMEDIATELY)
 
 
 def assign(account: Account, assignee: User | None) -> None:
