@@ -224,15 +224,7 @@ def _count_browser(kind: str, source: str) -> bool:
     """Count a browser that gets a session. Return False if there were too many."""
     if not settings.ABUSE_PROTECTION:
         return True
-    counted, name = key(kind, source), uuid.uuid4()
-    an_hour, a_day = OPENINGS
-    with transaction.atomic():
-        visits.lock([counted])
-        earlier = visits.earlier(name, [counted])[counted]
-        if earlier.hour >= an_hour or earlier.day >= a_day:
-            return False
-        visits.add(name, [counted])
-    return True
+    return visits.add_within(key(kind, source), *OPENINGS)
 
 
 def status(form: PropertiesForm | None) -> int:

@@ -6,37 +6,44 @@ The pages don't tell whether somebody has an address. A second factor is still a
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from random import uniform
 from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
 from django.db import connection, transaction
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.db.models.functions import Now
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.template.loader import render_to_string
 from django.urls import path
+from django.utils import timezone
 
-from provisioning import rules
 from provisioning.admin_site import is_from_identity_provider, is_known
 from signup import abuse, mails, visitors, visits
+from signup.mails.server import NotTaken, hand_over, name_of
+from signup.models import Visit
 
 log = logging.getLogger(__name__)
 
-MOST = {"mailbox": (3, 6), "network": (20, 20)}
-"""Links for one mailbox, and requests from one network, within an hour and within a day.
+WAITS = (timedelta(), timedelta(minutes=5), timedelta(hours=1), timedelta(hours=4))
+"""How long after the last link a user gets another one: after none, one, two, and more within a day.
 
-A stranger can use up a mailbox's links, so a browser in which the user has logged in before has links of its own. A
-link works for an hour.
+A link works for longer than the longest wait (PASSWORD_RESET_TIMEOUT). So whoever asks, and however often, the user's
+mailbox has a link that works, and few emails. A browser in which the user has logged in before has links of its own,
+so that it need not wait for a stranger's.
 """
-
-
+MOST_OF_NETWORK = (20, 60)
+"""Requests from one network within an hour and within a day."""
 LATER = (1.0, 3.0)
 """Seconds after which users are looked for: at the same time, it would slow the response down."""
 
@@ -49,18 +56,17 @@ class ForgottenForm(PasswordResetForm):
     def save(self, *, request: HttpRequest, **options: Any) -> None:  # type: ignore[override]  # always by keyword
         """Look for users and email them without making the visitor wait, which would tell whether there is one."""
         self.is_known = partial(is_known, request)
-        if _count("network", visitors.network(request)):
-            own_host = urlsplit(mails.origin(request)).netloc
-            Timer(
-                uniform(*LATER),  # noqa: S311  # Not for a key.
-                partial(self._save, request=request, domain_override=own_host, **options),
-            ).start()
+        own_host = urlsplit(mails.origin(request)).netloc
+        Timer(
+            uniform(*LATER),  # noqa: S311  # Not for a key.
+            partial(self._save, request=request, domain_override=own_host, **options),
+        ).start()
 
     def _save(self, **options: Any) -> None:
         try:
             super().save(**options)
         except Exception as error:
-            log.warning("link for a new password not sent error=%s", type(error).__name__)
+            log.warning("links for new passwords not sent error=%s", type(error).__name__)
         finally:
             connection.close()
 
@@ -73,11 +79,21 @@ class ForgottenForm(PasswordResetForm):
         to_email: str,
         html_email_template_name: str | None = None,
     ) -> None:
-        user = context["user"]
-        known = "known " if self.is_known(user.get_username()) else ""
-        if _count("mailbox", known + rules.mailbox(to_email)):
+        user: User = context["user"]
+        key = _key(user, self.is_known(user.get_username()))
+
+        def write() -> EmailMessage:
+            subject = "".join(render_to_string(subject_template_name, context).splitlines())
+            return EmailMessage(subject, render_to_string(email_template_name, context), from_email, [to_email])
+
+        if visit := _count(key):
             log.info("link for a new password requested user=%s", user.pk)
-            super().send_mail(subject_template_name, email_template_name, context, from_email, to_email)
+            try:
+                hand_over(write)
+            except Exception as error:
+                if isinstance(error, NotTaken):
+                    Visit.objects.filter(key=key, submission=visit).delete()
+                log.warning("link for a new password not sent user=%s error=%s", user.pk, name_of(error))
 
 
 class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -87,17 +103,33 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in 
         return user
 
 
-def _count(kind: str, source: str) -> bool:
-    """Count a request. Returns False if there were too many."""
-    key, request = abuse.key(f"forgotten.{kind}", source), uuid.uuid4()
-    an_hour, a_day = MOST[kind]
+class ForgottenView(views.PasswordResetView):
+    form_class = ForgottenForm
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Count the request first. A refusal tells nothing about the address."""
+        network = abuse.key("forgotten.network", visitors.network(self.request))
+        if visits.add_within(network, *MOST_OF_NETWORK):
+            return super().form_valid(form)
+        form.add_error("email", "There have been too many requests from your network. Please try again later.")
+        return self.render_to_response(self.get_context_data(form=form), status=429)
+
+
+def _key(user: User, is_known: bool) -> str:
+    """Return the key that a user's links count under. It changes with all that makes earlier links invalid."""
+    links = (user.pk, user.password, user.last_login, user.email)
+    return abuse.key("forgotten.known" if is_known else "forgotten", repr(links))
+
+
+def _count(key: str) -> UUID | None:
+    """Count a link, unless the last one was sent too short a time ago. Return what it is counted as."""
     with transaction.atomic():
         visits.lock([key])
-        earlier = visits.earlier(request, [key])[key]
-        if earlier.hour >= an_hour or earlier.day >= a_day:
-            return False
-        visits.add(request, [key])
-    return True
+        sent = Visit.objects.filter(key=key, at__gt=Now() - timedelta(days=1)).values_list("at", flat=True)
+        if sent and timezone.now() - max(sent) < WAITS[min(len(sent), len(WAITS) - 1)]:
+            return None
+        visits.add(visit := uuid4(), [key])
+    return visit
 
 
 def _page(view: type[Any], **options: Any) -> Callable[..., HttpResponseBase]:
@@ -114,7 +146,7 @@ def _page(view: type[Any], **options: Any) -> Callable[..., HttpResponseBase]:
 
 
 urlpatterns = [
-    path("", _page(views.PasswordResetView, form_class=ForgottenForm), name="admin_password_reset"),
+    path("", _page(ForgottenView), name="admin_password_reset"),
     path("sent/", _page(views.PasswordResetDoneView), name="password_reset_done"),
     path("done/", _page(views.PasswordResetCompleteView), name="password_reset_complete"),
     path(

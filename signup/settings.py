@@ -256,7 +256,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "provisioning.admin_site.passwords.LocalWordsValidator",
     )
 ]
-PASSWORD_RESET_TIMEOUT = 60 * 60
+PASSWORD_RESET_TIMEOUT = 5 * 60 * 60  # Longer than the longest wait for another link; see `forgotten_password`.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 # The handler blocks guesses at staff's passwords; its module explains how.
 AXES_HANDLER = "provisioning.admin_site.throttling.ThrottlingHandler"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.core.cache import cache
-from django.db import connection
+from django.db import connection, transaction
 
 KEPT = 1.0
 """Seconds for which the number of the last hour's visits is cached: every sign-up asks for it, and it can be large."""
@@ -79,3 +79,15 @@ def add(call: UUID, keys: Iterable[str]) -> None:
     sql = f"INSERT INTO signup_visit (key, submission) VALUES {values}"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(sql, rows)
+
+
+def add_within(key: str, an_hour: int, a_day: int) -> bool:
+    """Count something under a key, unless as much was counted within the last hour or day. Return whether it was."""
+    visit = uuid4()
+    with transaction.atomic():
+        lock([key])
+        counted = earlier(visit, [key])[key]
+        if counted.hour >= an_hour or counted.day >= a_day:
+            return False
+        add(visit, [key])
+    return True

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import suppress
 from datetime import timedelta
-from smtplib import SMTPRecipientsRefused, SMTPResponseException
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
-from django.core import mail
 from django.db import connection
 from django.db.models import F
 from django.db.models.functions import Now
@@ -23,6 +21,7 @@ from signup import visits
 from signup.mails.content import compose
 from signup.mails.limits import count_or_wait, keys
 from signup.mails.planning import event_of, schedule
+from signup.mails.server import NotTaken, hand_over, name_of
 from signup.models import Mail, MailEvent, SentMail, Visit
 
 log = logging.getLogger(__name__)
@@ -92,32 +91,23 @@ def _send(message: Mail, visit: UUID) -> None:
 
     The email was counted as `visit`, which is deleted if the mail server did not take it.
     """
-    backend = mail.get_connection()
     try:
-        backend.open()
-        email = compose(message)
+        hand_over(partial(compose, message))
+    except NotTaken as error:
+        _try_again(message, visit, str(error))
     except Exception as error:
-        return _try_again(message, visit, error)
-    try:
-        backend.send_messages([email])
-    except (SMTPResponseException, SMTPRecipientsRefused) as error:
-        _try_again(message, visit, error)
-    except Exception as error:
-        _finish(message, problem=_name(error))
+        _finish(message, problem=name_of(error))
     else:
         _finish(message, sent_at=Now(), problem="")
-    finally:
-        with suppress(Exception):
-            backend.close()
 
 
-def _try_again(message: Mail, visit: UUID, error: Exception) -> None:
+def _try_again(message: Mail, visit: UUID, problem: str) -> None:
     Visit.objects.filter(submission=visit, key__in=keys(message)).delete()
     back_off = min(LONGEST_BACK_OFF, timedelta(minutes=2.0 ** min(message.tries - 1, 30)))
     if message.tries < MOST_TRIES:
-        _note(message, problem=_name(error), due_at=Now() + back_off)
+        _note(message, problem=problem, due_at=Now() + back_off)
     else:
-        _finish(message, problem=_name(error))
+        _finish(message, problem=problem)
 
 
 def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
@@ -133,8 +123,3 @@ def _note(message: Mail, **outcome: Any) -> None:
     as_claimed = Mail.objects.filter(pk=message.pk, event=message.event, tries=message.tries, due_at=None)
     as_claimed.update(**outcome)
     log.info("email tried reference=%s problem=%r", message.account.reference, outcome["problem"])
-
-
-def _name(error: Exception) -> str:
-    """Return the error's type and SMTP code, without the server's text, which may name the customer or the login."""
-    return f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()
