@@ -15,10 +15,11 @@ from cryptography.x509.oid import NameOID
 HOST = "localhost"
 
 
-def certify(certificate: Path, key: Path) -> None:
+def certify(certificate: Path, key: Path, *hosts: str) -> None:
+    """Write a certificate for this machine and more hosts, and its key."""
     own = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    names = x509.SubjectAlternativeName([x509.DNSName(HOST), x509.IPAddress(ip_address("127.0.0.1"))])
+    names = x509.SubjectAlternativeName([*map(x509.DNSName, (HOST, *hosts)), x509.IPAddress(ip_address("127.0.0.1"))])
     now = datetime.now(UTC)
     signed = (
         x509.CertificateBuilder(name, name, own.public_key(), x509.random_serial_number())

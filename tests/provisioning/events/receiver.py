@@ -45,10 +45,26 @@ class Answer:
 Answers = Callable[[Received], Answer]
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing about a client that has gone."""
+
+
+def on_this_machine(handler: type[BaseHTTPRequestHandler]) -> Server:
+    return Server(("127.0.0.1", 0), handler)
+
+
 class Receiver:
     """Use it as a context. `answer` is called with each request, on a thread of its own."""
 
-    def __init__(self, answer: Answers | None = None) -> None:
+    def __init__(
+        self,
+        answer: Answers | None = None,
+        *,
+        server: Callable[[type[BaseHTTPRequestHandler]], Server] = on_this_machine,
+    ) -> None:
         self.received: list[Received] = []
         self.answer: Answers = answer or (lambda received: Answer())
         receiver = self
@@ -73,13 +89,7 @@ class Receiver:
             def log_message(self, *_: object) -> None:
                 pass
 
-        class Server(ThreadingHTTPServer):
-            request_queue_size = 128
-
-            def handle_error(self, *_: object) -> None:
-                """Say nothing about a client that has gone."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = server(Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/events"
 
     def __enter__(self) -> Self:
