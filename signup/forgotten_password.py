@@ -115,6 +115,15 @@ class ForgottenView(views.PasswordResetView):
         return self.render_to_response(self.get_context_data(form=form), status=429)
 
 
+class NewPasswordView(views.PasswordResetConfirmView):
+    form_class = NewPasswordForm
+
+    def dispatch(self, request: HttpRequest, *args: Any, **captured: Any) -> HttpResponseBase:
+        """Take the token from the link's query. Django has it in the path, which web servers and proxies log."""
+        token = request.GET.get("token", self.reset_url_token)
+        return super().dispatch(request, *args, **captured, token=token)
+
+
 def _key(user: User, is_known: bool) -> str:
     """Return the key that a user's links count under. It changes with all that makes earlier links invalid."""
     links = (user.pk, user.password, user.last_login, user.email)
@@ -132,14 +141,14 @@ def _count(key: str) -> UUID | None:
     return visit
 
 
-def _page(view: type[Any], **options: Any) -> Callable[..., HttpResponseBase]:
+def _page(view: type[Any]) -> Callable[..., HttpResponseBase]:
     """Return a view in the frame of the admin, which doesn't exist without a mail server."""
 
     def show(request: HttpRequest, **arguments: str) -> HttpResponseBase:
         if not settings.EMAIL_URL:
             raise Http404
         context = admin.site.each_context(request)
-        response: HttpResponseBase = view.as_view(extra_context=context, **options)(request, **arguments)
+        response: HttpResponseBase = view.as_view(extra_context=context)(request, **arguments)
         return response
 
     return show
@@ -149,9 +158,5 @@ urlpatterns = [
     path("", _page(ForgottenView), name="admin_password_reset"),
     path("sent/", _page(views.PasswordResetDoneView), name="password_reset_done"),
     path("done/", _page(views.PasswordResetCompleteView), name="password_reset_complete"),
-    path(
-        "<uidb64>/<token>/",
-        _page(views.PasswordResetConfirmView, form_class=NewPasswordForm),
-        name="password_reset_confirm",
-    ),
+    path("<uidb64>/", _page(NewPasswordView), name="password_reset_confirm"),
 ]

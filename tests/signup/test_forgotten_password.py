@@ -1,11 +1,12 @@
 """New passwords by email, for staff who have forgotten theirs."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 from typing import Any, ClassVar
 from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,6 +16,7 @@ from django.db import connection
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import get_resolver
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from signup import forgotten_password
@@ -98,6 +100,29 @@ def test_a_link_to_a_new_password_works_once(client: Client, ana: User) -> None:
     ana.refresh_from_db()
     assert ana.check_password(NEW)
     assert "The password reset link was invalid" in client.get(link()).content.decode()
+
+
+def test_no_log_has_the_token_of_a_link(client: Client, ana: User) -> None:
+    """The web server and proxies log paths, but no queries."""
+    ask(client)
+    token = token_of(mail.outbox[0])
+    page = client.get(link(), follow=True)
+    assert page.redirect_chain
+    for address in (link(), page.redirect_chain[-1][0]):
+        assert token not in urlsplit(address).path
+    assert token not in page.redirect_chain[-1][0]
+
+
+def test_no_path_of_the_site_has_a_token() -> None:
+    captured = {name for pattern in every_pattern(get_resolver()) for name in pattern.pattern.converters}
+    assert not {name for name in captured if "token" in name or "key" in name or "secret" in name}
+
+
+def every_pattern(resolver: Any) -> Iterator[Any]:
+    for pattern in resolver.url_patterns:
+        yield pattern
+        if hasattr(pattern, "url_patterns"):
+            yield from every_pattern(pattern)
 
 
 def test_the_new_password_must_follow_the_usual_rules(client: Client, ana: User) -> None:
