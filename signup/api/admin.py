@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -36,7 +37,7 @@ NEEDED = {
     Scope.CORRECT: ("provisioning.view_account", "provisioning.correct_account"),
     Scope.STAFF: ("provisioning.view_account", *(action.permission for action in VERBS.values())),
 }
-"""Scope → the permissions that staff need to give it to a key: nobody can make a key that may do more than they.
+"""Scope → the permissions that staff need for a key with it: nobody makes or changes a key that may do more than they.
 
 A key that lists sign-ups is an export of all of them, so it needs that permission too.
 """
@@ -57,10 +58,12 @@ class KeyForm(KeyModelForm):
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         offered: Any = self.fields["scopes"]
-        offered.choices = [(scope, label) for scope, label in Scope.choices if self._may_give(Scope(scope))]
+        offered.choices = [(scope, label) for scope, label in Scope.choices if _has_all_of(self.maker, [scope])]
 
-    def _may_give(self, scope: Scope) -> bool:
-        return bool(self.maker.has_perms(NEEDED[scope]))
+
+def _has_all_of(user: Any, scopes: Iterable[str]) -> bool:
+    """Whether a user may do all that these scopes allow."""
+    return all(scope in NEEDED and user.has_perms(NEEDED[Scope(scope)]) for scope in scopes)
 
 
 @admin.register(ApiKey)
@@ -99,7 +102,9 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
         )  # No button to add a brand.
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or not obj.revoked_at)
+        """Whether staff may change a key: also who may use it, and until when. All of them may revoke it."""
+        may = obj is None or (not obj.revoked_at and _has_all_of(request.user, obj.scopes))
+        return may and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -116,6 +121,11 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
         """Show the whole key. This is the only time."""
         whole = request.whole_api_key  # type: ignore[attr-defined]
         return self._page(request, obj, "made", f"API key {obj.name}", whole=whole)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        key: ApiKey | None = named.get("obj")
+        context["may_revoke"] = key and not key.revoked_at and super().has_change_permission(request)
+        return super().render_change_form(request, context, *rest, **named)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.revoke)

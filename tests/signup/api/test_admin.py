@@ -94,6 +94,34 @@ def test_nobody_makes_a_key_that_may_do_more_than_they(client: Client, codenames
     assert sorted(ApiKey.objects.values_list("name", flat=True)) == sorted(scopes)
 
 
+@pytest.mark.parametrize(
+    ("scopes", "codenames", "answer"),
+    [
+        (["create"], [], 302),
+        (["create", "read"], [], 403),
+        (["create", "read"], ["view_account", "export_account"], 302),
+        (["read", "correct"], ["view_account", "export_account"], 403),
+        (["staff"], ["view_account", "export_account", "correct_account"], 403),
+        (["made-up"], ["view_account", "export_account", "correct_account"], 403),
+    ],
+)
+def test_nobody_changes_a_key_that_may_do_more_than_they_but_revokes_it(
+    client: Client, scopes: list[str], codenames: list[str], answer: int
+) -> None:
+    key = Partner(*scopes, networks="203.0.113.8").key
+    user = User.objects.create_user("ben", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["change_apikey", "view_apikey", *codenames]))
+    client.force_login(user)
+
+    page = client.get(f"{KEYS}{key.pk}/change/")
+    assert client.post(f"{KEYS}{key.pk}/change/", {"name": "CRM", "networks": ""}).status_code == answer
+
+    assert ApiKey.objects.get().networks == ("" if answer == 302 else "203.0.113.8")
+    assert f"{KEYS}{key.pk}/revoke/" in page.content.decode()
+    client.post(f"{KEYS}{key.pk}/revoke/")
+    assert ApiKey.objects.get().revoked_at
+
+
 def test_a_key_may_expire(administrator: Client) -> None:
     make(administrator, expires_at="2030-01-31T09:30")
     key = ApiKey.objects.get()
