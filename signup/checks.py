@@ -256,7 +256,7 @@ def check_encryption(**options: Any) -> list[checks.CheckMessage]:
 def check_files(**options: Any) -> list[checks.CheckMessage]:
     """Warn about files with personal data or secrets that other users of this machine can read or change."""
     database = settings.DATABASES["default"]
-    name = database["NAME"] if database["ENGINE"].endswith("sqlite3") else ""
+    name = database["NAME"] if database["ENGINE"].endswith("sqlite") else ""
     paths = [Path(f"{name}{suffix}") for suffix in ("", "-wal", "-shm") if name not in ("", ":memory:")]
     paths += [settings.BASE_DIR / "sandbox.jsonl", settings.BASE_DIR / ".env"]
     return [

@@ -79,6 +79,7 @@ SECURE_SSL_REDIRECT = read("SECURE_SSL_REDIRECT", not DEBUG, boolean)
 
 DATABASES = {"default": read("DATABASE_URL", database("sqlite:///db.sqlite3"), database)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["ENGINE"] = "signup.sqlite"
     # Writers queue up (IMMEDIATE, busy timeout) instead of failing. Readers never wait for a writer (WAL).
     DATABASES["default"].setdefault("OPTIONS", {}).update(
         timeout=20,

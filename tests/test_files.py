@@ -101,7 +101,7 @@ def test_a_file_that_others_can_read_is_reported(
     tmp_path: Path, settings: Settings, name: str, mode: int, told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.BASE_DIR = tmp_path
-    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
+    database = {"ENGINE": "signup.sqlite", "NAME": str(tmp_path / "db.sqlite3")}
     monkeypatch.setitem(settings.DATABASES, "default", database)
     (tmp_path / name).touch()
     (tmp_path / name).chmod(mode)
@@ -118,7 +118,7 @@ def test_without_files_there_is_nothing_to_report(
     settings.BASE_DIR = tmp_path
     for database in (
         {"ENGINE": "django.db.backends.postgresql", "NAME": "signup"},
-        {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
+        {"ENGINE": "signup.sqlite", "NAME": ":memory:"},
     ):
         monkeypatch.setitem(settings.DATABASES, "default", database)
         assert check_files() == []

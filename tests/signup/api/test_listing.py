@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -29,9 +30,11 @@ def references(partner: Partner, **query: Any) -> list[str]:
         page = partner.get(SIGNUPS, **query, cursor=page["next"]).json()
 
 
-def test_the_newest_come_first_and_every_one_once(partner: Partner) -> None:
+@pytest.mark.parametrize("now", [None, Now(), timezone.now()], ids=["when made", "at once", "at once, by our clock"])
+def test_the_newest_come_first_and_every_one_once(partner: Partner, now: Any) -> None:
     made = [str(account("queued").reference) for _ in range(7)]
-    Account.objects.update(submitted_at=timezone.now())  # All at the same moment.
+    if now:
+        Account.objects.update(submitted_at=now)
 
     for limit in (1, 2, 3, 7, 500):
         assert references(partner, limit=limit) == made[::-1]
@@ -57,6 +60,15 @@ def test_a_list_is_filtered_by_state_and_time(partner: Partner) -> None:
     assert references(partner, submitted_after=(now - timedelta(days=1)).isoformat()) == [str(new.reference)]
     assert references(partner, submitted_before=(now - timedelta(days=1)).isoformat()) == [str(old.reference)]
     assert references(partner, state="held") == []
+
+
+def test_a_time_that_a_list_shows_is_the_limit_of_another_one(partner: Partner) -> None:
+    first, second = account("queued"), account("queued")
+    Account.objects.filter(pk=first.pk).update(submitted_at=Now() - timedelta(seconds=1))
+    shown = partner.get(f"{SIGNUPS}/{second.reference}").json()["submitted_at"]
+
+    assert references(partner, submitted_after=shown) == [str(second.reference)]
+    assert references(partner, submitted_before=shown) == [str(first.reference)]
 
 
 @pytest.mark.parametrize(
