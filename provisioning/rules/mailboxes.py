@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 from provisioning.rules import normalization
 from provisioning.rules.rule import MAX_INPUT
 
-WITHOUT_DOTS = {"gmail.com", "googlemail.com"}
-"""Providers that ignore the dots in an address, and deliver both of their domains to one mailbox."""
+ALSO = {
+    "googlemail.com": "gmail.com",
+    **dict.fromkeys(("me.com", "mac.com"), "icloud.com"),
+    **dict.fromkeys(("protonmail.com", "pm.me"), "proton.me"),
+}
+"""Domain → another domain of the same provider, at which each name is the same mailbox."""
+
+WITHOUT_DOTS = {"gmail.com"}
+"""Providers that ignore the dots in an address."""
 
 DOMAINS = (
     *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "aol.com", "live.com", "msn.com", "me.com"),
@@ -59,12 +67,22 @@ ALIKE = 0.86
 """How similar two domains must be, from 0 to 1: gmial.com is similar enough to gmail.com, mailgun.com is not."""
 
 
+_QUOTED = re.compile('"(.*)"', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
 def mailbox(email: str) -> str:
-    """Return the same key for all addresses of a mailbox: tags, case, and some providers' dots make no difference."""
+    """Return the same key for all addresses of a mailbox.
+
+    Tags, case, quotes (RFC 5321, section 4.1.2), and some providers' dots and further domains make no difference.
+    """
     name, _, domain = email.lower().rpartition("@")
+    if quoted := _QUOTED.fullmatch(name):
+        name = _ESCAPED.sub(r"\1", quoted[1])
     name = name.partition("+")[0] or name
+    domain = ALSO.get(domain, domain)
     if domain in WITHOUT_DOTS:
-        name, domain = name.replace(".", ""), "gmail.com"
+        name = name.replace(".", "")
     return f"{name}@{domain}"
 
 

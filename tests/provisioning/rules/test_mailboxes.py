@@ -1,6 +1,9 @@
 """Which addresses belong to the same mailbox, and which address was probably meant."""
 
+from itertools import product
+
 import pytest
+from django.core.mail.message import sanitize_address
 
 from provisioning import rules
 
@@ -13,6 +16,8 @@ from provisioning import rules
         "v.i.c.t.i.m@gmail.com",
         "Victim@GMail.com",
         "v.ictim+a.b@googlemail.com",
+        '"victim"@gmail.com',
+        r'"v\i\c.tim+x"@gmail.com',
     ],
 )
 def test_addresses_of_one_mailbox_have_one_name(email: str) -> None:
@@ -25,10 +30,22 @@ def test_addresses_of_one_mailbox_have_one_name(email: str) -> None:
         ("v.ictim+1@example.com", "v.ictim@example.com"),
         ("+1@example.com", "+1@example.com"),
         ("victim@gmail.com.example", "victim@gmail.com.example"),
+        (r'"v\"\\ictim"@example.com', r'v"\ictim@example.com'),
+        ("victim@mac.com", "victim@icloud.com"),
+        ("v.ictim@protonmail.com", "v.ictim@proton.me"),
     ],
 )
-def test_dots_are_ignored_only_where_the_provider_does(email: str, name: str) -> None:
+def test_spellings_make_no_difference_where_the_provider_ignores_them(email: str, name: str) -> None:
     assert rules.mailbox(email) == name
+
+
+def test_all_addresses_that_the_mail_server_gets_as_one_have_one_name() -> None:
+    """A name may be written in quotes, with a backslash before any letter (RFC 5321, section 4.1.2)."""
+    for name in ("anna", "an-na", "a.nna+b", "an na"):
+        for signs in product(("", "\\"), repeat=len(name)):
+            spelled = "".join(map("".join, zip(signs, name, strict=True)))
+            written = f'"{spelled}"@nullmailer.com'
+            assert rules.mailbox(written) == rules.mailbox(sanitize_address(written, "utf-8"))
 
 
 @pytest.mark.parametrize(
