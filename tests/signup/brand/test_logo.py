@@ -1,5 +1,8 @@
 """Only a safe image is accepted as a logo, whatever its file name."""
 
+from contextlib import suppress
+from time import thread_time
+
 import pytest
 from django.core.exceptions import ValidationError
 from hypothesis import given
@@ -143,3 +146,17 @@ def test_any_bytes_are_a_logo_or_are_refused(start: bytes, rest: bytes) -> None:
         return
     assert 0 < logo.width <= 240
     assert 0 < logo.height <= 40
+
+
+@pytest.mark.parametrize(
+    "repeated", ["mask", "clip-path", "mask ", "mask-type", "/*", "*/", "url( ", ".a", ".a,", "{", "@", ":"]
+)
+@pytest.mark.parametrize("template", ['<path style="{}"/>', "<style>{}</style>", '<path d="{}"/>'])
+def test_no_text_keeps_the_server_busy(template: str, repeated: str) -> None:
+    """Whatever is repeated is read once: a hundredth of this time."""
+    drawing = svg(template.replace("{}", repeated * ((MAX_BYTES - 300) // len(repeated))))
+    assert len(drawing) < MAX_BYTES
+    start = thread_time()
+    with suppress(ValidationError):
+        read(drawing)
+    assert thread_time() - start < 0.5
