@@ -294,7 +294,9 @@ class Account(models.Model):
         They include a call that created it but whose answer came too late to be applied. If a look-up found that
         someone else has the username, no call before it created the account.
         """
-        under_this_name = self.attempts.filter(username__iexact=self.username)
+        # Erasing empties usernames. Then all calls count: a username can't change while a call under it is unanswered.
+        same_name = {} if self.erased_at else {"username__iexact": self.username}
+        under_this_name = self.attempts.filter(**same_name)
         others = under_this_name.filter(outcome=Attempt.Outcome.OTHERS).order_by("pk").last()
         doubtful = under_this_name.filter(kind=Attempt.Kind.CREATE, outcome__in=Attempt.DOUBTFUL)
         return (doubtful.filter(pk__gt=others.pk) if others else doubtful).order_by("pk")

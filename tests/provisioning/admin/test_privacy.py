@@ -118,6 +118,31 @@ def test_erased_accounts_free_their_usernames(told: Callable[..., Account], make
     make(State.QUEUED, username="zanzibar")
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "may_exist"),
+    [
+        (["unknown"], True),
+        ([""], True),
+        (["created"], True),
+        (["unknown", "others"], False),
+        (["others", "unknown"], True),
+        (["refused"], False),
+        ([], False),
+    ],
+)
+def test_whether_an_account_may_exist_is_known_after_it_was_erased(
+    make: Make, outcomes: list[str], may_exist: bool
+) -> None:
+    account = make(State.QUEUED)
+    for outcome in outcomes:
+        kind = Attempt.Kind.LOOK_UP if outcome == "others" else Attempt.Kind.CREATE
+        attempt(account, outcome, kind) if outcome else account.attempts.create(kind=kind, username=account.username)
+    assert services.may_exist(account) == may_exist
+    services.erase(account)
+    account.refresh_from_db()
+    assert services.may_exist(account) == may_exist
+
+
 def test_the_page_of_an_erased_account_still_tells_what_happened(
     admin_client: Client, told: Callable[..., Account]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from provisioning import services
 from provisioning.admin.actions import ACTIONS
 from provisioning.models import Account, Attempt, AuditEntry, MovedMeanwhile
 from signup.api.operations import VERBS
@@ -146,6 +147,17 @@ def test_declining_needs_a_reason(partner: Partner) -> None:
     assert act(partner, of, "decline", {"reason": "other", "words": "x"}).json()["code"] == "unknown_property"
     answer = act(partner, of, "decline", {"reason": "other", "note": "We closed the offer."})
     assert answer.json()["declined"] == {"reason": "other", "note": "We closed the offer."}
+
+
+def test_a_sign_up_that_may_exist_is_told_so_even_after_it_was_erased(partner: Partner) -> None:
+    of = account("unconfirmed", {}, "unknown")
+    before = partner.get(f"{SIGNUPS}/{of.reference}").json()
+    assert act(partner, of, "close").json()["may_exist"] is before["may_exist"] is True
+
+    of.refresh_from_db()
+    services.erase(of)
+
+    assert partner.get(f"{SIGNUPS}/{of.reference}").json()["may_exist"] is True
 
 
 @pytest.mark.parametrize("note", [7, ["x"], {"a": 1}, True, "x" * 501])
