@@ -1,4 +1,4 @@
-"""How the log's lines are written: the formatter and the filter that `LOGGING` in the settings names."""
+"""The log: which lines there are, and how they are written."""
 
 import logging
 import re
@@ -12,13 +12,40 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The ID of the request that is being answered; empty in a worker."""
 
 
+def configuration(log_format: str) -> dict[str, Any]:
+    """Return the setting LOGGING, for lines in the format `text` or `json`."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "text": {
+                "class": "signup.logs.UtcFormatter",
+                "format": "{asctime} {levelname} {name} {message}",
+                "style": "{",
+            },
+            "json": {"()": "signup.logs.JsonFormatter"},
+        },
+        "filters": {"bad_requests": {"()": "signup.logs.BadRequestFilter"}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format, "filters": ["bad_requests"]}},
+        "root": {"handlers": ["console"], "level": "INFO"},
+        "loggers": {
+            "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
+            # Below ERROR, urllib3 logs URLs with the API key, and at DEBUG, authlib logs codes and tokens.
+            "urllib3": {"level": "ERROR"},
+            "authlib": {"level": "WARNING"},
+            # Its warnings repeat every few seconds while the collector is away. What it sends is no more than a copy.
+            "opentelemetry": {"level": "ERROR"},
+        },
+    }
+
+
 class UtcFormatter(logging.Formatter):
     """Writes times in UTC, whatever the time zone of staff's pages."""
 
     converter = staticmethod(time.gmtime)
 
 
-class Brief(logging.Filter):
+class BadRequestFilter(logging.Filter):
     """Drops the tracebacks of bad requests: they aren't our bugs, and anyone could fill the log with them."""
 
     def filter(self, record: logging.LogRecord) -> bool:

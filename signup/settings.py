@@ -16,7 +16,7 @@ import environ
 from csp.constants import NONCE
 from django.core.management.utils import get_random_secret_key
 
-from signup import dotenv
+from signup import dotenv, logs
 from signup.casts import boolean, color, lengths, networks, number, one_of, require_quoted, time_zone, url, words
 from signup.sqlite import PrivateConnection
 from signup.version import VERSION as VERSION
@@ -335,26 +335,4 @@ LOG_FORMAT = read("LOG_FORMAT", "text", one_of("text", "json"))
 METRICS_TOKEN = read("METRICS_TOKEN", "")
 SENTRY_DSN = read("SENTRY_DSN", "", url)
 OTEL_EXPORTER_OTLP_ENDPOINT = read("OTEL_EXPORTER_OTLP_ENDPOINT", "", url)
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "text": {
-            "class": "signup.logs.UtcFormatter",
-            "format": "{asctime} {levelname} {name} {message}",
-            "style": "{",
-        },
-        "json": {"()": "signup.logs.JsonFormatter"},
-    },
-    "filters": {"brief": {"()": "signup.logs.Brief"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["brief"]}},
-    "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {
-        "django": {"handlers": ["console"], "level": "INFO", "propagate": False},
-        # Below ERROR, urllib3 logs URLs with the API key, and at DEBUG, authlib logs codes and tokens.
-        "urllib3": {"level": "ERROR"},
-        "authlib": {"level": "WARNING"},
-        # Its warnings repeat every few seconds while the collector is away. What it sends is no more than a copy.
-        "opentelemetry": {"level": "ERROR"},
-    },
-}
+LOGGING = logs.configuration(LOG_FORMAT)
