@@ -136,9 +136,9 @@ def _text(burst: Burst) -> tuple[str, str]:
     held = Account.objects.filter(state=Account.State.HELD).count()
     host = next(iter(named_hosts()), "")
     link = f"https://{host}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
-    waiting = f"{held} sign-up{pluralize(held, ' is,s are')} waiting for you to approve or decline:\n\n{link}\n"
+    waiting = f"{held} account{pluralize(held, ' is,s are')} waiting for you to approve or decline:\n\n{link}\n"
     if burst.is_over:
-        return "The burst of sign-ups is over", f"No sign-up has been held for an hour. {waiting}"
+        return "The burst of sign-ups is over", f"No account has been held for an hour. {waiting}"
     return (
         "Sign-ups are being held",
         "Many more people than usual signed up within an hour. Sign-ups that look alike are held; all others continue"

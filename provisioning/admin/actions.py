@@ -80,7 +80,7 @@ class Action:
 
 
 class DeclineForm(forms.Form):
-    """The reason for declining sign-ups, which customers read on their page and in an email."""
+    """The reason for declining accounts, which customers read on their page and in an email."""
 
     reason = forms.ChoiceField(
         label="Reason",
@@ -176,7 +176,7 @@ ACTIONS = (
         service=services.decline,
         form=DeclineForm,
         title="Decline {}?",
-        warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
+        warning="This closes it for good and wipes its password. The customer would have to sign up again.",
         doubt=DOUBT,
     ),
     Action(
@@ -186,7 +186,7 @@ ACTIONS = (
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         service=services.close,
         title="Close {}?",
-        warning="This closes the sign-up for good and wipes its password. The customer would have to sign up again.",
+        warning="This closes it for good and wipes its password. The customer would have to sign up again.",
         doubt=DOUBT,
     ),
     Action(
@@ -210,7 +210,7 @@ ACTIONS = (
         title="Erase the personal data of {}?",
         needs_reauthentication=True,
         warning=(
-            "This erases names, addresses, and secrets here for good, and closes a sign-up that has no account yet."
+            "This erases names, addresses, and secrets here for good, and closes an account that is not created yet."
             " An account at Constant Contact stays: close it there."
         ),
         doubt=DOUBT,

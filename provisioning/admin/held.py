@@ -1,4 +1,4 @@
-"""The page for all held sign-ups, to approve or decline them with one button."""
+"""The page for all held accounts, to approve or decline them with one button."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_SHOWN = 10
 
 
 def held(request: HttpRequest) -> HttpResponse:
-    """Show how many sign-ups are held, and apply the chosen action to all that the page showed, oldest first."""
+    """Show how many accounts are held, and apply the chosen action to all that the page showed, oldest first."""
     require_permissions(request)
     actions = {
         action.name: action
@@ -38,7 +38,7 @@ def held(request: HttpRequest) -> HttpResponse:
             return _page(request, actions, form)
         chosen = list(_seen(request, accounts)[:MAX_ACCOUNTS])
         if not accounts.exists():
-            messages.warning(request, "Nothing changed: no sign-ups are held anymore.")
+            messages.warning(request, "Nothing changed: no accounts are held anymore.")
         carry_out_each(request, chosen, action, form.cleaned_data)
         if left := accounts.count():
             messages.warning(
@@ -61,11 +61,11 @@ def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) ->
         "actions": actions.values(),
         "form": form,
     }
-    return page(request, "held", None, title="Held sign-ups", **context)
+    return page(request, "held", None, title="Held accounts", **context)
 
 
 def _seen(request: HttpRequest, accounts: AccountQuerySet) -> AccountQuerySet:
-    """Leave out sign-ups that were held after the page was opened: an attack may have begun since."""
+    """Leave out accounts that were held after the page was opened: an attack may have begun since."""
     try:
         newest = forms.DateTimeField().clean(request.POST.get("seen", "").replace("\0", "")).astimezone(UTC)
     except (ValidationError, OverflowError):

@@ -80,7 +80,7 @@ def timeline(account: Account) -> list[Event]:
         for entry in recorded
     ]
     if account.state == State.CLOSED:
-        closed = "The sign-up was closed. The password was wiped, and the username is available again."
+        closed = "It was closed here. The password was wiped, and the username is available again."
         why = [account.get_decline_reason_display(), account.decline_note] if account.decline_reason else []
         events.append(Event(account.state_changed_at, closed, said=[words for words in why if words]))
     if account.erased_at:
@@ -152,7 +152,7 @@ def outlook(account: Account) -> str:
         case State.REJECTED if "password" in services.refused(account):
             return (
                 "Constant Contact refused the password. Only the customer can choose another one: send the email again,"
-                f" or give them the link. The sign-up closes {due} without it."
+                f" or give them the link. It closes {due} without one."
             )
         case State.REJECTED:
             return f"Waiting for a correction from the customer or you. It closes {due} without one."

@@ -60,7 +60,7 @@ class Period:
 
     @property
     def success(self) -> float | None:
-        """The percentage of finished sign-ups that were created; None if none is finished."""
+        """The percentage of finished accounts that were created; None if none is finished."""
         answered = self.submitted - sum(self.counts[state] for state in UNFINISHED)
         return 100 * self.created / answered if answered else None
 
@@ -197,7 +197,7 @@ def _tasks(workers: list[Worker]) -> list[Task]:
         ),
         (
             late,
-            f"{late} sign-up{pluralize(late, ' has,s have')} been queued for more than ten minutes.",
+            f"{late} account{pluralize(late, ' has,s have')} been queued for more than ten minutes.",
             f"{accounts}?state__exact={State.QUEUED}",
             "Open the oldest one to see what is holding it up.",
         ),
@@ -209,13 +209,13 @@ def _tasks(workers: list[Worker]) -> list[Task]:
         ),
         (
             held,
-            f"{held} sign-up{pluralize(held, ' needs,s need')} approval.",
+            f"{held} account{pluralize(held, ' needs,s need')} approval.",
             reverse("admin:provisioning_account_held"),
             "Approve or decline them.",
         ),
         (
             rejected,
-            f"{rejected} sign-up{pluralize(rejected, ' needs,s need')} a correction.",
+            f"{rejected} account{pluralize(rejected, ' needs,s need')} a correction.",
             f"{accounts}?state__exact={State.REJECTED}",
             "Make the correction, or leave it to the customer, who has a week.",
         ),

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             name='Incident',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('stopped', 'Sending stopped'), ('approval', 'Sign-ups wait for approval'), ('correction', 'Sign-ups wait for a correction'), ('decision', 'Sign-ups may or may not exist, and wait for a decision'), ('worker', 'A worker is gone'), ('endpoint', 'An event endpoint was switched off'), ('quota', "80% of the day's quota is used")], max_length=10)),
+                ('kind', models.CharField(choices=[('stopped', 'Sending stopped'), ('approval', 'Accounts wait for approval'), ('correction', 'Accounts wait for a correction'), ('decision', 'Accounts may or may not exist, and wait for a decision'), ('worker', 'A worker is gone'), ('endpoint', 'An event endpoint was switched off'), ('quota', "80% of the day's quota is used")], max_length=10)),
                 ('detail', models.TextField(blank=True)),
                 ('begun_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='began')),
                 ('absent_since', models.DateTimeField(null=True)),

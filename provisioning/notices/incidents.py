@@ -72,7 +72,7 @@ def _stopped() -> str:
 
 
 def _counted(number: int) -> str:
-    return f"{number} sign-up{pluralize(number)}." if number else ""
+    return f"{number} account{pluralize(number)}." if number else ""
 
 
 def _held() -> str:

@@ -15,9 +15,9 @@ class Incident(models.Model):
 
     class Kind(models.TextChoices):
         STOPPED = "stopped", "Sending stopped"
-        APPROVAL = "approval", "Sign-ups wait for approval"
-        CORRECTION = "correction", "Sign-ups wait for a correction"
-        DECISION = "decision", "Sign-ups may or may not exist, and wait for a decision"
+        APPROVAL = "approval", "Accounts wait for approval"
+        CORRECTION = "correction", "Accounts wait for a correction"
+        DECISION = "decision", "Accounts may or may not exist, and wait for a decision"
         WORKER = "worker", "A worker is gone"
         ENDPOINT = "endpoint", "An event endpoint was switched off"
         QUOTA = "quota", "80% of the day's quota is used"

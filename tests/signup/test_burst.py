@@ -256,7 +256,7 @@ class TestNotificationOfStaff:
         self.do_chores()
 
         assert [message.subject for message in mail.outbox[1:]] == ["The burst of sign-ups is over"]
-        assert "2 sign-ups are waiting" in mail.outbox[1].body
+        assert "2 accounts are waiting" in mail.outbox[1].body
         send("203.0.113.9")
         assert Burst.objects.count() == 2
 

@@ -95,4 +95,4 @@ def test_clicking_on_an_empty_page_of_held_sign_ups_is_explained(
     make(State.HELD)
     post(admin_client, "approve", Account.objects.get())
     answer = as_role("Operator").post(f"{LIST}held/", {"action": "decline", "reason": "automated"}, follow=True)
-    assert "Nothing changed: no sign-ups are held anymore." in told(answer)
+    assert "Nothing changed: no accounts are held anymore." in told(answer)

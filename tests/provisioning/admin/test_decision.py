@@ -38,7 +38,7 @@ def decided(client: Client, account: Account, choice: str, **data: Any) -> Any:
 
 def test_the_sent_values_are_shown_beside_the_listed_ones(admin_client: Client, doubtful: Account) -> None:
     page = admin_client.get(url(doubtful)).content.decode()
-    for words in (doubtful.username, doubtful.organization_name, THEIRS, "7", "no sign-up here"):
+    for words in (doubtful.username, doubtful.organization_name, THEIRS, "7", "no account here"):
         assert words.replace("'", "&#x27;") in page
 
 

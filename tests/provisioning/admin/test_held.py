@@ -50,14 +50,14 @@ def test_the_page_shows_the_oldest_and_how_many_more(
 @pytest.mark.parametrize(("action", "state"), [("approve", "queued"), ("decline", "closed")])
 def test_one_click_covers_all_held_sign_ups(three: None, as_role: AsRole, action: str, state: str) -> None:
     client = as_role("Operator")
-    assert "3 sign-ups need your approval" in client.get(PAGE).content.decode()
+    assert "3 accounts need your approval" in client.get(PAGE).content.decode()
 
     answer = press(client, action, reason="automated")
 
     assert "3 accounts" in answer.content.decode()
     assert states() == sorted([state] * 3 + ["rejected"])
     assert AuditEntry.objects.count() == 3
-    assert "No sign-ups are held" in client.get(PAGE).content.decode()
+    assert "No accounts are held" in client.get(PAGE).content.decode()
 
 
 @pytest.mark.parametrize(("role", "action"), [("Viewer", "approve"), ("Operator", "erase"), ("Operator", "")])

@@ -83,8 +83,8 @@ def failing_list(make: Make) -> None:
             "/admin/provisioning/worker/",
         ),
         (kill_worker, "No worker is running.", "/admin/provisioning/worker/"),
-        (lambda make: make(State.HELD), "1 sign-up needs approval.", f"{Q}held/"),
-        (lambda make: make(State.REJECTED), "1 sign-up needs a correction.", f"{Q}?state__exact=rejected"),
+        (lambda make: make(State.HELD), "1 account needs approval.", f"{Q}held/"),
+        (lambda make: make(State.REJECTED), "1 account needs a correction.", f"{Q}?state__exact=rejected"),
         (lambda make: make(State.UNCONFIRMED), "", ""),
         (lambda make: make(State.UNCONFIRMED, due_at=None), "1 account may or may not exist.", f"{Q}?show=lost"),
         (
@@ -105,7 +105,7 @@ def failing_list(make: Make) -> None:
         (lambda make: make(State.QUEUED), "", ""),
         (
             lambda make: make(State.QUEUED, submitted_at=ago(minutes=11)),
-            "1 sign-up has been queued for more than ten minutes.",
+            "1 account has been queued for more than ten minutes.",
             f"{Q}?state__exact=queued",
         ),
         (lambda make: make(State.CREATED), "", ""),

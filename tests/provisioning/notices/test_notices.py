@@ -71,10 +71,10 @@ class TestAnIncident:
         look()
         account_in(State.HELD, username="bert")
         look()
-        assert subjects() == ["Sign-ups wait for approval"]
-        assert "5 sign-ups." in mail.outbox[0].body
+        assert subjects() == ["Accounts wait for approval"]
+        assert "5 accounts." in mail.outbox[0].body
         assert "https://signup.example.com/admin/provisioning/account/held/" in mail.outbox[0].body
-        assert Incident.objects.get().detail == "6 sign-ups."
+        assert Incident.objects.get().detail == "6 accounts."
 
     def test_that_comes_and_goes_is_one(self, rule: MakeRule, look: Look) -> None:
         rule()
@@ -84,7 +84,7 @@ class TestAnIncident:
             Account.objects.all().delete()
             look()
             pass_time(CALM / 2)
-        assert subjects() == ["Sign-ups wait for approval"]
+        assert subjects() == ["Accounts wait for approval"]
 
     def test_names_nobody(self, rule: MakeRule, look: Look) -> None:
         rule()
@@ -127,9 +127,9 @@ def lose_endpoint(settings: Settings) -> None:
     ("happen", "kind", "detail"),
     [
         (stop, Kind.STOPPED, "inactive"),
-        (lambda settings: account_in(State.HELD), Kind.APPROVAL, "1 sign-up."),
-        (lambda settings: account_in(State.REJECTED), Kind.CORRECTION, "1 sign-up."),
-        (lambda settings: account_in(State.UNCONFIRMED, due_at=None), Kind.DECISION, "1 sign-up."),
+        (lambda settings: account_in(State.HELD), Kind.APPROVAL, "1 account."),
+        (lambda settings: account_in(State.REJECTED), Kind.CORRECTION, "1 account."),
+        (lambda settings: account_in(State.UNCONFIRMED, due_at=None), Kind.DECISION, "1 account."),
         (lose_worker, Kind.WORKER, "1 worker stopped reporting."),
         (lose_endpoint, Kind.ENDPOINT, "CRM: It answered 410."),
         (use_quota, Kind.QUOTA, "1 of 1 calls"),
@@ -186,7 +186,7 @@ class TestADigest:
         [message] = mail.outbox
         assert message.subject == "What needs you today"
         assert "Sending stopped: The key is inactive." in message.body
-        assert "Sign-ups wait for approval: 2 sign-ups." in message.body
+        assert "Accounts wait for approval: 2 accounts." in message.body
         self.now += timedelta(days=1)
         look()
         assert len(mail.outbox) == 2
