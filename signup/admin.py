@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from provisioning.admin import AccountAdmin
 from provisioning.admin.action_views import page, require_permissions
-from provisioning.admin.exports import More
+from provisioning.admin.exports import ExtraColumns
 from provisioning.admin.filters import BrandFilter
 from provisioning.admin.readonly import ModelAdmin, OfCustomers, ReadOnly
 from provisioning.admin.timeline import Event
@@ -54,7 +54,7 @@ class CustomerAdmin(AccountAdmin):
         *(NamedBrandFilter if each is BrandFilter else each for each in AccountAdmin.list_filter),
         legal.MarketingFilter,
     )
-    exported = More({"agreements": "Agreed to", "marketing": "Marketing by you"}, legal.exported)
+    extra_columns = ExtraColumns({"agreements": "Agreed to", "marketing": "Marketing by you"}, legal.exported)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

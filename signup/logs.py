@@ -26,7 +26,9 @@ def configuration(log_format: str) -> dict[str, Any]:
             "json": {"()": "signup.logs.JsonFormatter"},
         },
         "filters": {"bad_requests": {"()": "signup.logs.BadRequestFilter"}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format, "filters": ["bad_requests"]}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": log_format, "filters": ["bad_requests"]}
+        },
         "root": {"handlers": ["console"], "level": "INFO"},
         "loggers": {
             "django": {"handlers": ["console"], "level": "INFO", "propagate": False},

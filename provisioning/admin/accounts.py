@@ -21,7 +21,7 @@ from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
 from provisioning.admin.correction import correct, is_correctable
 from provisioning.admin.decision import decide
-from provisioning.admin.exports import NO_MORE, export
+from provisioning.admin.exports import NO_EXTRA_COLUMNS, export
 from provisioning.admin.filters import (
     AssigneeFilter,
     BrandFilter,
@@ -65,7 +65,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     )
     search_fields = search.COLUMNS
     search_help_text = search.HELP
-    exported = NO_MORE
+    extra_columns = NO_EXTRA_COLUMNS
     paginator = ShortPaginator
     sortable_by = ("submitted",)
     date_hierarchy = "submitted_at"

@@ -82,24 +82,24 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
     log.info("accounts exported by=%s as=%s", request.user.pk, kind)
     record(request, None, "Accounts exported", _described(kind, request.GET))
     content_type, lines = FORMATS[kind]
-    more: More = model_admin.exported
+    extra: ExtraColumns = model_admin.extra_columns
     return StreamingHttpResponse(
-        lines(in_chunks(accounts, partial(_read, more=more)), more),
+        lines(in_chunks(accounts, partial(_read, extra=extra)), extra),
         content_type=content_type,
         headers={"Content-Disposition": f'attachment; filename="accounts-{localdate()}.{kind}"'},
     )
 
 
 @dataclass(frozen=True)
-class More:
-    """Further columns, for an admin that knows more of an account."""
+class ExtraColumns:
+    """Further columns, for an admin that knows more about an account."""
 
     labels: Mapping[str, str]
     read: Callable[[list[int]], Mapping[int, Values]]
     """Return the values of these accounts, by primary key. Accounts may be missing."""
 
 
-NO_MORE = More({}, lambda keys: {})
+NO_EXTRA_COLUMNS = ExtraColumns({}, lambda keys: {})
 
 
 def in_chunks(found: QuerySet[Any], read: Callable[[list[int]], Mapping[int, T]]) -> Iterator[T]:
@@ -115,13 +115,13 @@ def in_chunks(found: QuerySet[Any], read: Callable[[list[int]], Mapping[int, T]]
         yield from (rows[key] for key in chunk if key in rows)
 
 
-def _read(keys: list[int], more: More) -> dict[int, Values]:
+def _read(keys: list[int], extra: ExtraColumns) -> dict[int, Values]:
     annotated = Account.objects.filter(pk__in=keys).annotate(sent=_sent(), refused=_refused()).order_by()
     own = ("refused", "sent", "partner_account_id", "attribution")
     rows = {key: _values(*row) for key, *row in annotated.values_list("pk", *own, *COLUMNS)}
-    found = more.read(keys)
+    found = extra.read(keys)
     for key, row in rows.items():
-        row.update(found.get(key) or dict.fromkeys(more.labels))
+        row.update(found.get(key) or dict.fromkeys(extra.labels))
     return rows
 
 
@@ -161,7 +161,7 @@ def _refused() -> Subquery:
     return Subquery(refusals.order_by("-started_at", "-pk").values("refused")[:1])
 
 
-def as_json(accounts: Iterable[Values], more: More = NO_MORE) -> Iterator[str]:
+def as_json(accounts: Iterable[Values], extra: ExtraColumns = NO_EXTRA_COLUMNS) -> Iterator[str]:
     """Yield the lines of a JSON array, with one object on each line."""
     before = "[\n"
     for values in accounts:
@@ -170,11 +170,11 @@ def as_json(accounts: Iterable[Values], more: More = NO_MORE) -> Iterator[str]:
     yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def accounts_as_csv(accounts: Iterable[Values], more: More = NO_MORE) -> Iterator[str]:
+def accounts_as_csv(accounts: Iterable[Values], extra: ExtraColumns = NO_EXTRA_COLUMNS) -> Iterator[str]:
     """Yield the lines of a CSV file in words, with local times."""
-    header = [*(_label(name) for name in (*COLUMNS, *LABELS)), *more.labels.values()]
+    header = [*(_label(name) for name in (*COLUMNS, *LABELS)), *extra.labels.values()]
     return as_csv(
-        ([*_in_words(values), *(_listed(values[name]) for name in more.labels)] for values in accounts), header
+        ([*_in_words(values), *(_listed(values[name]) for name in extra.labels)] for values in accounts), header
     )
 
 
