@@ -34,7 +34,7 @@ from provisioning.services.staff import (
     reject_username,
     retry,
 )
-from provisioning.services.workers import expire, provision, read_page, report, sign_off
+from provisioning.services.workers import expire, provision, read_page, record_heartbeat, remove_worker
 
 __all__ = [
     "ERASABLE",
@@ -65,14 +65,14 @@ __all__ = [
     "provision",
     "purge",
     "read_page",
+    "record_heartbeat",
     "refused",
     "refused_keys",
     "reject_username",
-    "report",
+    "remove_worker",
     "reseal",
     "retry",
     "settle_complete_pass",
-    "sign_off",
     "submit",
     "wipe_token",
 ]

@@ -75,13 +75,13 @@ def _discard_impossible_times() -> None:
     passes.discard_impossible_times()
 
 
-def report(name: str, problem: str = "") -> None:
+def record_heartbeat(name: str, problem: str = "") -> None:
     """Record that this worker is alive, and what keeps it from working. Delete workers not seen for a day."""
     Worker.objects.update_or_create(name=name, defaults={"seen_at": Now(), "problem": problem})
     Worker.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
 
 
-def sign_off(name: str) -> None:
+def remove_worker(name: str) -> None:
     """Record that this worker has ended."""
     Worker.objects.filter(name=name).delete()
 

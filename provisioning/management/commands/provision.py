@@ -65,7 +65,7 @@ class Command(BaseCommand):
         with ThreadPoolExecutor(threads) as pool, delivering(once=once):
             self.work(pool, threads, once)
         with suppress(Error):  # If the database is unreachable, the missing heartbeat will show it.
-            services.sign_off(self.name)
+            services.remove_worker(self.name)
         log.info("worker ended name=%s", self.name)
 
     def end(self, number: int, frame: Any) -> None:
@@ -112,7 +112,7 @@ class Command(BaseCommand):
     def do_chores(self) -> None:
         if time.monotonic() >= self.chores_at:
             watchdog.end_in(STANDSTILL)
-            services.report(self.name, self.problem)
+            services.record_heartbeat(self.name, self.problem)
             services.expire()
             services.settle_complete_pass()
             services.purge()

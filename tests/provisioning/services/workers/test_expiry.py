@@ -90,15 +90,15 @@ def test_a_race_for_one_account_does_not_stop_others_from_expiring(monkeypatch: 
 
 
 def test_a_worker_reports_and_workers_long_unseen_are_deleted() -> None:
-    services.report("one")
+    services.record_heartbeat("one")
     Worker.objects.update(seen_at=Now() - timedelta(hours=25))
-    services.report("two")
-    services.report("two")
+    services.record_heartbeat("two")
+    services.record_heartbeat("two")
 
     assert [worker.name for worker in Worker.objects.all()] == ["two"]
     assert Worker.objects.get().seen_at >= Worker.objects.get().started_at
 
-    services.sign_off("two")
+    services.remove_worker("two")
     assert not Worker.objects.exists()
 
 
