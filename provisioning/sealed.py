@@ -42,7 +42,7 @@ class Sealed:
         except InvalidToken:
             raise CannotOpen(LOST) from None
 
-    def again(self) -> Sealed:
+    def resealed(self) -> Sealed:
         """Return the secret sealed with the first key: itself if it already is. Raises CannotOpen if no key fits."""
         try:
             Fernet(settings.SEALING_KEYS[0]).decrypt(self.ciphertext.encode())

@@ -75,7 +75,7 @@ def reseal() -> tuple[int, int]:
         while some := list(kept.filter(pk__gt=last)[:BATCH_SIZE]):
             for last, sealed in some:
                 try:
-                    again = sealed.again()
+                    again = sealed.resealed()
                 except CannotOpen:
                     lost += 1
                 else:
