@@ -167,6 +167,6 @@ def openid(openid_provider: OpenIdProvider) -> Iterator[OpenIdProvider]:
     """Return a real OpenID provider, with no fault set and no cached metadata."""
     from signup.single_sign_on.openid import metadata_cache  # It imports models, which are not loaded at import time.
 
-    metadata_cache.forget()
+    metadata_cache.clear()
     yield openid_provider
     openid_provider.spoiled = ""

@@ -66,7 +66,7 @@ def redirect_to_provider(request: HttpRequest, name: str) -> HttpResponse:
         wanted = [claim for claim in (settings.OIDC_ID_CLAIM, settings.OIDC_STAFF_CLAIM) if claim in offered]
         back = request.build_absolute_uri(reverse(name))
         response: HttpResponse = provider.authorize_redirect(
-            _Visit(request), back, scope=" ".join(["openid", "profile", "email", *wanted]), **asked
+            _AuthlibRequest(request), back, scope=" ".join(["openid", "profile", "email", *wanted]), **asked
         )
     except Exception as error:
         raise _failure(error) from None
@@ -89,7 +89,7 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
             raise Busy
         provider = _provider(name)
         with _limit_concurrency():
-            token = provider.authorize_access_token(_Visit(request), claims_options=required_claims)
+            token = provider.authorize_access_token(_AuthlibRequest(request), claims_options=required_claims)
             signed = dict(token["userinfo"])
             has_user_info = "userinfo_endpoint" in provider.server_metadata
             more = provider.userinfo(token=token) if has_user_info else {"sub": signed["sub"]}
@@ -102,7 +102,7 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
     return {**more, **signed}
 
 
-class _Visit:
+class _AuthlibRequest:
     """A request as Authlib takes one, with its state in a cookie instead of the session (see `PreLoginSession`)."""
 
     def __init__(self, request: HttpRequest) -> None:
@@ -115,19 +115,19 @@ class _MetadataCache:
 
     def __init__(self) -> None:
         self._fetching = threading.Lock()
-        self.forget()
+        self.clear()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._issuer, self._fetched_at, self._failed = "", 0.0, False
         self._known: dict[str, Any] = {}
 
-    def of(self, provider: Any) -> dict[str, Any]:
+    def get(self, provider: Any) -> dict[str, Any]:
         """Return the metadata, or an old copy while another thread fetches it.
 
         Raises Busy if there is no copy yet, and whatever the request raises.
         """
         if self._issuer != settings.OIDC_ISSUER:
-            self.forget()
+            self.clear()
             self._issuer = settings.OIDC_ISSUER
         if not self._is_due():
             return self._remembered()
@@ -194,7 +194,7 @@ def _provider(name: str) -> Any:
         # The access token is used at once, so a lifetime shorter than Authlib's leeway of a minute doesn't matter.
         client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0, "max_redirects": 0},
     )
-    provider.server_metadata = dict(metadata_cache.of(provider))
+    provider.server_metadata = dict(metadata_cache.get(provider))
     return provider
 
 

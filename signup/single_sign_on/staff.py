@@ -24,7 +24,7 @@ NOT_SAID = "Your identity provider doesn't say when you logged in (auth_time), s
 CLOSED = "Your login has been deactivated here. Ask an administrator."
 
 
-def admit(claims: dict[str, Any]) -> User:
+def update_or_create_user(claims: dict[str, Any]) -> User:
     """Return this person's user, with only the groups that the provider names. Raises NotProven if it names none.
 
     Users are recognized by issuer and subject, never by email address, which may be reassigned. A user whose groups
@@ -49,7 +49,7 @@ def admit(claims: dict[str, Any]) -> User:
     return user
 
 
-def proven_at(claims: dict[str, Any]) -> float | None:
+def authenticated_at(claims: dict[str, Any]) -> float | None:
     """Return when the person last authenticated at the provider; None if it doesn't say."""
     at = claims.get("auth_time")
     return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None

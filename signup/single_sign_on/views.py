@@ -135,13 +135,13 @@ def staff_log_in(request: HttpRequest) -> HttpResponse:
 def staff_logged_in(request: HttpRequest) -> HttpResponse:
     try:
         claims = openid.read_claims(request, "staff_logged_in")
-        user = staff.admit(claims)
+        user = staff.update_or_create_user(claims)
     except NotProven as failure:
         return _refuse(request, failure)
     back = request.session.get(BACK, "")
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     request.session.pop(BACK, None)
-    if at := staff.proven_at(claims):
+    if at := staff.authenticated_at(claims):
         record_authentication(request, at)
     elif back:
         messages.error(request, staff.NOT_SAID)

@@ -185,7 +185,7 @@ def test_a_provider_that_does_not_answer_is_explained(
 ) -> None:
     back = anna.log_in().removeprefix(PAGE)
     monkeypatch.setattr(module, "TIMEOUT", 0.5)
-    module.metadata_cache.forget()
+    module.metadata_cache.clear()
     openid.spoiled = spoiled
     if spoiled == "gone":
         settings.OIDC_ISSUER = f"http://localhost:{free_port()}"

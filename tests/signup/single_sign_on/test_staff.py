@@ -86,13 +86,15 @@ def test_staff_get_only_the_groups_that_the_provider_names(client: Client, role:
 
 
 def test_a_returning_user_is_updated_with_the_providers_values() -> None:
-    first = staff.admit(claims(given_name="Vera"))
+    first = staff.update_or_create_user(claims(given_name="Vera"))
     first.user_permissions.add(Permission.objects.all()[0])
     first.set_password("given-here")
     first.is_superuser = True
     first.save()
 
-    again = staff.admit(claims(groups=["Operator", "Administrator", "Everybody"], email="new@nullmailer.com"))
+    again = staff.update_or_create_user(
+        claims(groups=["Operator", "Administrator", "Everybody"], email="new@nullmailer.com")
+    )
 
     assert again.pk == first.pk
     assert roles(again) == {"Operator", "Administrator"}
@@ -104,9 +106,9 @@ def test_a_returning_user_is_updated_with_the_providers_values() -> None:
 
 def test_users_are_matched_by_neither_email_nor_another_issuer(settings: Settings) -> None:
     local = User.objects.create_superuser("vera@nullmailer.com", "vera@nullmailer.com", "local-word")
-    first = staff.admit(claims())
+    first = staff.update_or_create_user(claims())
     settings.OIDC_ISSUER = "https://other.example.com"
-    second = staff.admit(claims())
+    second = staff.update_or_create_user(claims())
 
     assert len({local.pk, first.pk, second.pk}) == 3
     assert [first.username, second.username] == ["vera@nullmailer.com-2", "vera@nullmailer.com-3"]
@@ -125,21 +127,21 @@ def test_users_are_matched_by_neither_email_nor_another_issuer(settings: Setting
     ids=str,
 )
 def test_users_get_a_recognizable_name(changes: dict[str, Any], name: str) -> None:
-    assert staff.admit(claims(**changes)).username == name
+    assert staff.update_or_create_user(claims(**changes)).username == name
 
 
 @pytest.mark.parametrize("groups", [None, [], "", "Everybody", ["viewer"], {"Viewer": 1}, 7, [["Viewer"]]], ids=repr)
 def test_without_a_group_no_login_is_possible_and_no_user_is_created(groups: Any) -> None:
     with pytest.raises(NotProven, match="none of your groups"):
-        staff.admit(claims(groups=groups))
+        staff.update_or_create_user(claims(groups=groups))
 
     assert not User.objects.exists()
 
 
 def test_a_user_who_left_all_groups_loses_their_permissions() -> None:
-    user = staff.admit(claims())
+    user = staff.update_or_create_user(claims())
     with pytest.raises(NotProven, match="none of your groups"):
-        staff.admit(claims(groups=[]))
+        staff.update_or_create_user(claims(groups=[]))
 
     user.refresh_from_db()
     assert (roles(user), user.is_staff) == (set(), False)
@@ -169,13 +171,13 @@ def test_the_loser_of_a_race_is_told_to_try_again(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(User.objects, "create_user", lost)
     with pytest.raises(NotProven, match="try again"):
-        staff.admit(claims())
+        staff.update_or_create_user(claims())
 
 
 def test_problems_at_the_provider_are_explained(client: Client, openid: OpenIdProvider) -> None:
     openid.spoiled = "nonce"
     assert "or the login page was opened twice" in come("viewer", client).content.decode()
-    metadata_cache.forget()
+    metadata_cache.clear()
     openid.spoiled = "broken"
     assert "The login service" in client.get(LOG_IN, follow=True).content.decode()
 

@@ -179,7 +179,7 @@ def test_the_providers_metadata_is_fetched_once_an_hour(
     now[0] += module.CACHED_FOR + 1
     assert client.get("/login/").status_code == 302  # Old metadata is better than none.
 
-    module.metadata_cache.forget()
+    module.metadata_cache.clear()
     assert client.get("/login/").status_code == 503
     openid.spoiled = ""
     assert client.get("/login/").status_code == 503
@@ -194,7 +194,7 @@ def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
     settings.OIDC_ISSUER = openid.issuer
     clients = [Client() for _ in range(12)]
     backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: module.MAX_CONCURRENT + 1]]
-    module.metadata_cache.of(None)["token_endpoint"] = hanging.issuer
+    module.metadata_cache.get(None)["token_endpoint"] = hanging.issuer
 
     with ThreadPoolExecutor(module.MAX_CONCURRENT) as pool:
         stuck = [pool.submit(visit, back, client) for back, client in zip(backs, clients, strict=False)][:-1]
@@ -260,7 +260,7 @@ def test_redirects_of_the_provider_are_not_followed(client: Client, settings: Se
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert client.get("/login/").status_code == 302
-        module.metadata_cache.of(None)["jwks_uri"] = f"http://127.0.0.1:{server.server_port}/jwks"
+        module.metadata_cache.get(None)["jwks_uri"] = f"http://127.0.0.1:{server.server_port}/jwks"
         back = Person(client, "anna").log_in().removeprefix(PAGE)
         assert client.get(back).status_code == 403
         server.shutdown()
