@@ -17,7 +17,7 @@ from signup.logs import request_id
 HEADER = "X-Request-ID"
 
 
-def identify(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def add_request_id(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     def answer(request: HttpRequest) -> HttpResponse:
         given = request.headers.get(HEADER, "") if visitors.is_trusted(visitors.peer(request)) else ""
         token = request_id.set(given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid4().hex)

@@ -210,14 +210,14 @@ INSTALLED_APPS = [
     "provisioning.apps.TwoFactorConfig",
 ]
 MIDDLEWARE = [
-    "signup.request_ids.identify",
+    "signup.request_ids.add_request_id",
     "signup.telemetry.trace_requests",
     "signup.api.middleware.keep_apart",
     "signup.middleware.trust_proxies_only",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "signup.middleware.ContentSecurityPolicyMiddleware",
-    "signup.middleware.policies",
+    "signup.middleware.add_policies",
     "signup.middleware.refuse_malformed",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
