@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
-from provisioning.admin import AccountAdmin
+from provisioning.admin import AccountAdmin, cells
 from provisioning.admin.action_views import page, require_permissions
 from provisioning.admin.exports import ExtraColumns
 from provisioning.admin.filters import BrandFilter
@@ -142,27 +142,22 @@ class MailAdmin(OfCustomers, ModelAdmin):
         elif mail.tries:
             what = "May not have been sent"
         details = " · ".join(filter(None, (when, mail.problem)))
-        return format_html("{}<br><small>{}</small>" if details else "{}", what, details)
+        return cells.two_lines(what, details)
 
 
 @admin.register(Diagnosis)
 class DiagnosisAdmin(ReadOnly, ModelAdmin):
     """The last result of the doctor, for administrators."""
 
+    view_permission = "auth.add_user"  # Which only administrators have.
     list_display = ("when", "failures", "warnings")
     one = "check"
     nothing_yet = "This installation has not been checked yet. Whoever runs it can check it with: manage.py doctor"
     fields = readonly_fields = ("when", "found")
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("auth.add_user")  # Which only administrators have.
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
     @admin.display(description="Checked")
     def when(self, diagnosis: Diagnosis) -> SafeString:
-        return format_html("{} <small>{}</small>", ago(diagnosis.at), exact(diagnosis.at))
+        return cells.when(diagnosis.at)
 
     @admin.display(description="Failures")
     def failures(self, diagnosis: Diagnosis) -> int:

@@ -17,6 +17,7 @@ from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action, require_permissions, version_of
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.attribution import ATTRIBUTION_FILTERS, came_from
+from provisioning.admin.cells import badge, two_lines, when
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
 from provisioning.admin.correction import correct, is_correctable
@@ -39,7 +40,7 @@ from provisioning.admin_site.sessions import BACKGROUND
 from provisioning.audit import name_of
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
-from provisioning.templatetags.times import ago, duration, exact
+from provisioning.templatetags.times import duration
 
 State = Account.State
 
@@ -199,7 +200,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="State")
     def colored_state(self, account: Account) -> SafeString:
-        return format_html('<span class="state {}">{}</span>', account.state, account.get_state_display())
+        return badge(account.state, account.get_state_display())
 
     @admin.display(description="Last answer", empty_value="")
     def last_answer(self, account: Account) -> str | None:
@@ -208,7 +209,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Organization, username")
     def customer(self, account: Account) -> SafeString:
-        return format_html("{}<br><small>{}</small>", account.organization_name, account.username)
+        return two_lines(account.organization_name, account.username)
 
     @admin.display(description="Assigned to")
     def assigned_to(self, account: Account) -> str:
@@ -220,7 +221,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Submitted", ordering="submitted_at")
     def submitted(self, account: Account) -> SafeString:
-        return format_html("{}<br><small>{}</small>", ago(account.submitted_at), exact(account.submitted_at))
+        return when(account.submitted_at)
 
     @admin.display(description="Access token")
     def has_token(self, account: Account) -> str:

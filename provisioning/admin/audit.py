@@ -14,13 +14,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import localdate, localtime
 
+from provisioning.admin import cells
 from provisioning.admin.action_views import require_permissions
 from provisioning.admin.exports import as_csv, in_chunks
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import described
 from provisioning.admin_site import record
 from provisioning.models import AuditEntry
-from provisioning.templatetags.times import ago, exact
 
 HEADER = ("time", "reference", "account", "who", "what", "detail", "note", "changes")
 
@@ -29,6 +29,7 @@ HEADER = ("time", "reference", "account", "who", "what", "detail", "note", "chan
 class AuditAdmin(ReadOnly, ModelAdmin):
     """The audit trail, for everyone who may view accounts."""
 
+    view_permission = "provisioning.view_account"
     list_display = ("when", "what", "who", "subject", "more")
     list_display_links = None
     list_filter = ("at", "what", ("user", admin.RelatedOnlyFieldListFilter))
@@ -38,12 +39,6 @@ class AuditAdmin(ReadOnly, ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     fields = readonly_fields = ("when", "what", "who", "subject", "more")
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("provisioning.view_account")
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.export)
@@ -69,7 +64,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Time", ordering="at")
     def when(self, entry: AuditEntry) -> SafeString:
-        return format_html("{}<br><small>{}</small>", ago(entry.at), exact(entry.at))
+        return cells.when(entry.at)
 
     @admin.display(description="Who")
     def who(self, entry: AuditEntry) -> str:

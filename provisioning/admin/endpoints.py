@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
+from provisioning.admin import cells
 from provisioning.admin.readonly import ModelAdmin, OfCustomers
 from provisioning.admin.staff import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
@@ -72,7 +73,7 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
             state, word, more = "closed", "Off", endpoint.off_reason
         elif endpoint.failing_since:
             state, word, more = "rejected", "Failing", f"since {exact(endpoint.failing_since)}"
-        return format_html('<span class="state {}">{}</span> <small>{}</small>', state, word, more)
+        return cells.badge(state, word, more)
 
     @admin.display(description="Last delivered")
     def last(self, endpoint: Any) -> str:
@@ -221,7 +222,7 @@ class DeliveryAdmin(OfCustomers, ModelAdmin):
         more = f"next try {until(delivery.due_at)}" if delivery.due_at and delivery.tries else ""
         words = delivery.get_state_display()
         color = colors.get(delivery.state, "queued")
-        return format_html('<span class="state {}">{}</span> <small>{}</small>', color, words, more)
+        return cells.badge(color, words, more)
 
     @admin.display(description="Last answer")
     def answer(self, delivery: Any) -> str:
@@ -229,7 +230,7 @@ class DeliveryAdmin(OfCustomers, ModelAdmin):
 
     @admin.display(description="Happened", ordering="pk")
     def when(self, delivery: Delivery) -> SafeString:
-        return format_html("{}<br><small>{}</small>", ago(delivery.event.at), exact(delivery.event.at))
+        return cells.when(delivery.event.at)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         calls = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"), ended_at__isnull=False).order_by("-pk")

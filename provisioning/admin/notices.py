@@ -9,10 +9,10 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from provisioning.admin.actions import StaffField
+from provisioning.admin.cells import badge
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.staff import ReauthenticationRequired
 from provisioning.events.addresses import check_url
@@ -81,7 +81,7 @@ class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
     @admin.display(description="Last notice")
     def result(self, rule: NoticeRule) -> SafeString | str:
         if rule.problem:
-            return format_html('<span class="state rejected">Failed</span> <small>{}</small>', rule.problem)
+            return badge("rejected", "Failed", rule.problem)
         return f"{ago(rule.told_at)} ({exact(rule.told_at)})" if rule.told_at else "None yet"
 
     def save_model(self, request: HttpRequest, obj: NoticeRule, form: Any, change: bool) -> None:
@@ -96,12 +96,7 @@ class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
 class IncidentAdmin(ReadOnly, ModelAdmin):
     """What needed staff, and when, for everyone who may view the gateway."""
 
+    view_permission = "provisioning.view_gateway"
     list_display = fields = ("kind", "detail", "begun_at", "ended_at")
     nothing_yet = "Nothing has needed your staff yet."
     list_filter = ("kind",)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("provisioning.view_gateway")
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from django.template.defaultfilters import floatformat, pluralize
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from provisioning.admin import cells
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
-from provisioning.templatetags.times import ago, exact
+from provisioning.templatetags.times import ago
 
 
 @admin.register(Gateway)
@@ -37,31 +34,22 @@ class WorkerAdmin(ReadOnly, ModelAdmin):
     nothing_yet = "No worker is running, so nothing is sent. Ask whoever runs this installation to start one."
 
 
-class MirrorAdmin(ReadOnly, ModelAdmin):
-    """Base for the mirror's admins, which everyone who may view the gateway may view."""
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("provisioning.view_gateway")
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
-
-
 @admin.register(ListPass)
-class ListPassAdmin(MirrorAdmin):
+class ListPassAdmin(ReadOnly, ModelAdmin):
+    view_permission = "provisioning.view_gateway"
     list_display = ("when", "result", "read", "problem")
     nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
     fields = ("started_at", "ended_at", "outcome", "pages", "entries", "skipped", "failures", "problem", "due_at")
 
     @admin.display(description="Started", ordering="started_at")
     def when(self, each: ListPass) -> SafeString:
-        return format_html("{}<br><small>{}</small>", ago(each.started_at), exact(each.started_at))
+        return cells.when(each.started_at)
 
     @admin.display(description="Result", ordering="outcome")
     def result(self, each: ListPass) -> SafeString:
         colors: dict[str, str] = {ListPass.Outcome.COMPLETE: "created", ListPass.Outcome.FAILED: "rejected"}
         words = each.get_outcome_display() or "In progress"
-        return format_html('<span class="state {}">{}</span>', colors.get(each.outcome, "sending"), words)
+        return cells.badge(colors.get(each.outcome, "sending"), words)
 
     @admin.display(description="Read")
     def read(self, each: ListPass) -> str:
@@ -71,7 +59,8 @@ class ListPassAdmin(MirrorAdmin):
 
 
 @admin.register(ListEntry)
-class ListEntryAdmin(MirrorAdmin):
+class ListEntryAdmin(ReadOnly, ModelAdmin):
+    view_permission = "provisioning.view_gateway"
     list_display = ("account_id", "username", "organization_name", "status", "since", "seen")
     nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
     fields = ("account_id", "username", "organization_name", "status", "first_seen_at", "last_seen_at")

@@ -14,6 +14,22 @@ else:
 class ReadOnly:
     """Mixin for admins: rows can be viewed, and nothing else."""
 
+    view_permission = ""
+    """The permission to view them; empty for the model's own."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if self.view_permission:
+            return request.user.has_perm(self.view_permission)
+        may: bool = super().has_view_permission(request, obj)  # type: ignore[misc]  # of the admin
+        return may
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Whether staff may see anything of the app. Django asks only for permissions on its own models."""
+        if self.view_permission:
+            return self.has_view_permission(request)
+        may: bool = super().has_module_permission(request)  # type: ignore[misc]
+        return may
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
@@ -28,5 +44,4 @@ class OfCustomers(ReadOnly):
     """The same for rows that name customers: only staff who may view accounts can view them."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        may: bool = super().has_view_permission(request, obj)  # type: ignore[misc]  # of the admin
-        return may and request.user.has_perm("provisioning.view_account")
+        return super().has_view_permission(request, obj) and request.user.has_perm("provisioning.view_account")

@@ -20,11 +20,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.urls.resolvers import URLPattern
-from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa: F401
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from provisioning.admin.cells import badge, two_lines
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin_site import ask_to_reauthenticate, is_from_identity_provider, record, show_sessions
 from provisioning.templatetags.times import ago
@@ -91,7 +91,7 @@ class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]
     @admin.display(description="Name", ordering="username")
     def name(self, user: User) -> SafeString | str:
         full = user.get_full_name()
-        return format_html("{}<br><small>{}</small>", full, user.get_username()) if full else user.get_username()
+        return two_lines(full, user.get_username()) if full else user.get_username()
 
     @admin.display(description="Role")
     def role(self, user: User) -> str:
@@ -101,7 +101,7 @@ class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]
     @admin.display(description="Active", ordering="is_active")
     def access(self, user: User) -> SafeString:
         state, word = ("created", "Active") if user.is_active and user.is_staff else ("closed", "Inactive")
-        return format_html('<span class="state {}">{}</span>', state, word)
+        return badge(state, word)
 
     @admin.display(description="Last login", ordering="last_login")
     def seen(self, user: User) -> str:

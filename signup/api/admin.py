@@ -18,10 +18,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_variables
 
+from provisioning.admin import cells
 from provisioning.admin.readonly import ModelAdmin
 from provisioning.admin.staff import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
-from provisioning.templatetags.times import ago, exact
+from provisioning.templatetags.times import exact
 from signup.api import keys
 from signup.api.models import ApiKey, Scope
 from signup.api.operations import VERBS
@@ -157,7 +158,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
 
     @admin.display(description="Status")
     def status(self, key: ApiKey) -> SafeString:
-        return format_html('<span class="state {}">{}</span>', COLORS[key.state], key.state.capitalize())
+        return cells.badge(COLORS[key.state], key.state.capitalize())
 
     @admin.display(description="It may")
     def may(self, key: ApiKey) -> str:
@@ -167,7 +168,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     def used(self, key: ApiKey) -> SafeString | str:
         if not key.last_used_at:
             return "Never"
-        return format_html("{}<br><small>{}</small>", ago(key.last_used_at), exact(key.last_used_at))
+        return cells.when(key.last_used_at)
 
     @admin.display(description="Made")
     def made(self, key: ApiKey) -> str:
