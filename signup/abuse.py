@@ -67,11 +67,8 @@ LIMITS = {
     "key": Limit(1000, 4000, gettext_lazy("There have been too many sign-ups through the API with this key.")),
 }
 
-OPENINGS = (20, 60)
-"""How many browsers may open one sign-up within an hour and a day, and for how many of one network a password is kept:
-each gets a session."""
-OPENED_TOO_OFTEN = gettext_lazy("This sign-up was opened too often")
-LATER = gettext_lazy("Please try again later.")
+KEPT_PASSWORDS = (20, 60)
+"""For how many browsers of one network a password is kept within an hour and a day: each gets a session."""
 
 
 @dataclass(frozen=True)
@@ -208,23 +205,11 @@ def count_of_key(key: str, call: uuid.UUID, email: str, host: str, reference: st
         raise
 
 
-def count_opening(account: Account) -> None:
-    """Count another browser that opens a sign-up, or raise ValidationError."""
-    if not _count_browser("opening", str(account.reference)):
-        log.warning("opening stopped reference=%s", account.reference)
-        raise ValidationError(f"{OPENED_TOO_OFTEN}. {LATER}", code="limit")
-
-
 def count_keeping(request: HttpRequest) -> bool:
-    """Count another browser for which a form's password is kept. Return False if its network has had too many."""
-    return _count_browser("keeping", visitors.network(request))
-
-
-def _count_browser(kind: str, source: str) -> bool:
-    """Count a browser that gets a session. Return False if there were too many."""
+    """Count a browser that gets a session to keep a password in. Return False if its network has had too many."""
     if not settings.ABUSE_PROTECTION:
         return True
-    return visits.add_within(key(kind, source), *OPENINGS)
+    return visits.add_within(key("keeping", visitors.network(request)), *KEPT_PASSWORDS)
 
 
 def status(form: PropertiesForm | None) -> int:
@@ -256,7 +241,6 @@ def _count(call: Call) -> bool:
     count against the same limit take turns, so that simultaneous calls can't exceed it.
     """
     limited = call.limited.values()
-    visits.lock(limited)
     earlier = visits.earlier(call.name, limited)
     for name, source in call.limited.items():
         _require_within(LIMITS[name], earlier[source])

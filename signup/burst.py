@@ -58,7 +58,8 @@ def traits(request: HttpRequest, email: str, seconds: float | None = None) -> di
 
 def must_compare(calls: Mapping[str, int]) -> bool:
     """Whether it matters how many calls are alike: in an abnormal hour, until all calls are held."""
-    return calls[PASSED] + calls[HELD] >= _abnormal() and calls[PASSED] < 2 * _abnormal()
+    abnormal = _abnormal()
+    return calls[PASSED] + calls[HELD] >= abnormal and calls[PASSED] < 2 * abnormal
 
 
 def holds(calls: Mapping[str, int]) -> bool:

@@ -80,7 +80,7 @@ def _may_keep(request: HttpRequest) -> bool:
     """Whether a password can be kept for this browser. Anybody can make many browsers, so new sessions are limited."""
     if own_accounts.living(request).exists():
         return False
-    return not own_accounts.need_a_session(request) or abuse.count_keeping(request)
+    return bool(request.session.session_key) or abuse.count_keeping(request)
 
 
 def _keep(request: HttpRequest, submission: str, password: str) -> None:

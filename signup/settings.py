@@ -316,6 +316,7 @@ LANGUAGE_COOKIE_SAMESITE = "Lax"
 MESSAGE_STORAGE = "signup.cookies.Messages"
 MESSAGES_COOKIE_NAME = "messages" if DEBUG else "__Host-messages"
 PRE_LOGIN_COOKIE_NAME = "carried" if DEBUG else "__Host-carried"
+OWN_ACCOUNTS_COOKIE_NAME = "accounts" if DEBUG else "__Host-accounts"
 if not DEBUG:
     LANGUAGE_COOKIE_NAME = "__Host-language"
     SESSION_COOKIE_NAME = "__Host-sessionid"

@@ -102,7 +102,6 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
         try:
             account = known or services.submit(new, hold=abuse.count(form, call))
             if account is not new:
-                _count_opening(request, account)
                 answer = resubmission.answer(request, form, account)
                 if form.boxes:
                     legal.renew(account, form.accepted, brand_of(request))
@@ -232,11 +231,6 @@ def reopen(request: HttpRequest) -> HttpResponse:
         return render(request, "signup/link_expired.html", status=404)
     if account.idp_provider_id and single_sign_on.is_somebody_else(request, account.idp_provider_id):
         return single_sign_on.ask_first(request, account.email)
-    try:
-        _count_opening(request, account)
-    except ValidationError:
-        more = {"problem": abuse.OPENED_TOO_OFTEN, "advice": abuse.LATER}
-        return render(request, "signup/opened_too_often.html", more, status=429)
     return _hand_over(request, account)
 
 
@@ -301,15 +295,10 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
     return page
 
 
-def _count_opening(request: HttpRequest, account: Account) -> None:
-    """Count a browser that opens an account again without its session. Raises ValidationError if there are too many."""
-    if own_accounts.need_a_session(request):
-        abuse.count_opening(account)
-
-
 def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:
     """Make the account this browser's own, and redirect to its page unless there is another response."""
     kept_password.forget(request)
     single_sign_on.forget_values(request)
-    own_accounts.add(request, account)
-    return response or redirect("progress", account.reference)
+    response = response or redirect("progress", account.reference)
+    own_accounts.add(request, account, response)
+    return response

@@ -16,6 +16,7 @@ from django.db import connection, transaction
 KEPT = 1.0
 """Seconds for which the number of the last hour's visits is cached: every sign-up asks for it, and it can be large."""
 
+LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number"
 _AGO = {
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{} hours')",
     "postgresql": "statement_timestamp() - interval '{} hours'",
@@ -32,7 +33,10 @@ class Earlier:
 
 
 def earlier(call: UUID, keys: Collection[str]) -> dict[str, Earlier]:
-    """Return what was counted under each of these keys within a day. Each key should have few visits."""
+    """Return what was counted under each of these keys within a day. Each key should have few visits.
+
+    Until the end of the transaction, others that count under one of the keys wait here.
+    """
     day, hour = (_AGO[connection.vendor].format(hours) for hours in (24, 1))
     others = "sum(CASE WHEN submission <> %s THEN 1 ELSE 0 END)"
     recent = f"sum(CASE WHEN submission <> %s AND at > {hour} THEN 1 ELSE 0 END)"
@@ -40,7 +44,12 @@ def earlier(call: UUID, keys: Collection[str]) -> dict[str, Earlier]:
     which = f"key IN ({_places(keys)}) AND at > {day} GROUP BY key"
     sql = f"SELECT key, {others}, {recent}, {own} FROM signup_visit WHERE {which}"  # noqa: S608  # of constants
     with connection.cursor() as cursor:
-        cursor.execute(sql, [call.hex, call.hex, call.hex, *keys])
+        if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
+            # Sent together, but run one after the other: the second statement sees what the first one waited for.
+            cursor.execute(f"{LOCK}; {sql}", [_numbers(keys), call.hex, call.hex, call.hex, *keys])
+            cursor.nextset()
+        else:
+            cursor.execute(sql, [call.hex, call.hex, call.hex, *keys])
         found = {key: Earlier(day, hour, bool(own)) for key, day, hour, own in cursor.fetchall()}
     return {key: found.get(key, Earlier()) for key in keys}
 
@@ -67,9 +76,12 @@ def _places(keys: Collection[str]) -> str:
 def lock(keys: Iterable[str]) -> None:
     """Make transactions that count under these keys take turns."""
     if connection.vendor == "postgresql":  # SQLite lets one transaction write at a time.
-        numbers = sorted(int(key[:15], 16) for key in keys)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number", [numbers])
+            cursor.execute(LOCK, [_numbers(keys)])
+
+
+def _numbers(keys: Iterable[str]) -> list[int]:
+    return sorted(int(key[:15], 16) for key in keys)
 
 
 def add(call: UUID, keys: Iterable[str]) -> None:
@@ -85,7 +97,6 @@ def add_within(key: str, an_hour: int, a_day: int) -> bool:
     """Count something under a key, unless as much was counted within the last hour or day. Return whether it was."""
     visit = uuid4()
     with transaction.atomic():
-        lock([key])
         counted = earlier(visit, [key])[key]
         if counted.hour >= an_hour or counted.day >= a_day:
             return False

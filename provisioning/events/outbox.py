@@ -56,8 +56,8 @@ def forget_wanted(**kwargs: Any) -> None:
 
 def tell_submitted(account: Account, **kwargs: Any) -> None:
     """Write the events about a new sign-up."""
-    types = [EventType.RECEIVED, *([EventType.HELD] if account.state == State.HELD else [])]
-    if types := [name for name in types if name in wanted()]:
+    types, in_demand = [EventType.RECEIVED, *([EventType.HELD] if account.state == State.HELD else [])], wanted()
+    if types := [name for name in types if name in in_demand]:
         account = Account.objects.get(pk=account.pk)
         Event.objects.bulk_create(_about(account, name) for name in types)
 

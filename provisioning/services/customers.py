@@ -89,7 +89,8 @@ def submit(account: Account, *, hold: bool = False) -> Account:
     account.state = Account.State.HELD if hold else Account.State.QUEUED
     account.due_at = None if hold else Now()
     with transaction.atomic(savepoint=False):
-        if stored := not matching.is_listed(account.username) and insert(account):
+        stored = insert(account) or (not matching.is_listed(account.username) and insert(account, even_if_listed=True))
+        if stored:
             submitted.send(Account, account=account)
     if not stored:
         # The form was already sent, or the same person sent another one in another window, or the username is taken.

@@ -8,33 +8,39 @@ from __future__ import annotations
 
 from functools import cache
 
-from django.db import connection
+from django.db import connection, connections
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.functions import Now
 
+from provisioning.mirror.models import name_key
 from provisioning.models import Account
 
 _NOW = {"sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')", "postgresql": "statement_timestamp()"}
 
 
-def insert(account: Account) -> bool:
+def insert(account: Account, *, even_if_listed: bool = False) -> bool:
     """Store a new account. Return False, with nothing stored, if it conflicts with another one in a unique column.
+
+    The same goes for a username that the mirror of the partner's list has, or once had, unless `even_if_listed`.
 
     `due_at` is either None or `Now()`, the database's clock. It and columns with the database's defaults are read from
     the database when they are next accessed.
     """
+    database = connections[connection.alias]  # Without the proxy, which every field would look up several times.
     given = {
-        field.column: field.get_db_prep_save(value, connection)
+        field.column: field.get_db_prep_save(value, database)
         for field in Account._meta.concrete_fields
         if not field.primary_key and not isinstance(value := getattr(account, field.attname), DatabaseDefault | Now)
     }
     due_now = isinstance(account.due_at, Now)
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(connection.vendor, tuple(given), due_now=due_now), [*given.values()])
+    unlisted = () if even_if_listed else (name_key(account.username),)
+    statement = _statement(database.vendor, tuple(given), due_now=due_now, only_unlisted=bool(unlisted))
+    with database.cursor() as cursor:
+        cursor.execute(statement, [*given.values(), *unlisted])
         row = cursor.fetchone()
     if row is None:
         return False
-    account.pk, account._state.adding, account._state.db = row[0], False, connection.alias
+    account.pk, account._state.adding, account._state.db = row[0], False, database.alias
     for field in Account._meta.concrete_fields:
         if field.column not in given and not field.primary_key:
             del account.__dict__[field.attname]
@@ -42,8 +48,10 @@ def insert(account: Account) -> bool:
 
 
 @cache
-def _statement(vendor: str, columns: tuple[str, ...], *, due_now: bool) -> str:
+def _statement(vendor: str, columns: tuple[str, ...], *, due_now: bool, only_unlisted: bool) -> str:
     names, values = ", ".join(columns), ", ".join(["%s"] * len(columns))
     if due_now:
         names, values = f"{names}, due_at", f"{values}, {_NOW[vendor]}"
-    return f"INSERT INTO provisioning_account ({names}) VALUES ({values}) ON CONFLICT DO NOTHING RETURNING id"  # noqa: S608  # of constants
+    listed = "EXISTS (SELECT 1 FROM provisioning_listentry WHERE username_key = %s)"
+    row = f"SELECT {values} WHERE {f'NOT {listed}' if only_unlisted else 'true'}"
+    return f"INSERT INTO provisioning_account ({names}) {row} ON CONFLICT DO NOTHING RETURNING id"

@@ -15,6 +15,13 @@ def brand(request: HttpRequest) -> dict[str, object]:
 
 
 def brand_of(request: HttpRequest) -> Brand:
+    """Return the brand of the request's host, the same object for the whole request."""
+    if not hasattr(request, "_brand"):
+        request._brand = _read_brand(request)  # type: ignore[attr-defined]
+    return request._brand  # type: ignore[attr-defined, no-any-return]
+
+
+def _read_brand(request: HttpRequest) -> Brand:
     try:
         return brand_at(request.get_host())
     except DisallowedHost:  # The page that says so needs a brand too.

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
-from tests.signup.accounts import TYPED, account
+from tests.signup.accounts import TYPED, account, give
 
 pytestmark = [pytest.mark.attack, pytest.mark.django_db]
 
@@ -77,9 +77,7 @@ def test_naughty_strings_in_the_form_and_the_correction(client: Client, strings:
                 Client().post("/", TYPED | {"username": f"a-{uuid.uuid4()}"} | {name: string}), name, string
             )
         rejected = account("rejected", {"username": string, "email": string}, username=f"a-{uuid.uuid4()}")
-        session = client.session
-        session["accounts"] = [str(rejected.reference)]
-        session.save()
+        give(client, rejected)
         page = f"/signup/{rejected.reference}/"
         assert_harmless(client.get(page), "refusal", string)
         assert_harmless(client.post(page, {"username": string, "email": string}), "correction", string)

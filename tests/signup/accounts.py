@@ -4,10 +4,13 @@ import re
 import uuid
 from typing import Any
 
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
 from django.utils import timezone
 
 from provisioning.models import Account, Attempt
 from provisioning.sealed import Sealed
+from signup import own_accounts
 from tests.provisioning.values import SIGN_UP
 
 CANARY = "canary-customer-password"
@@ -21,6 +24,15 @@ def hidden(response: Any) -> dict[str, str]:
     return dict(
         re.findall(r'<input type="hidden" name="(submission|shown)" value="([^"]+)"', response.content.decode())
     )
+
+
+def give(client: Client, account: Account) -> None:
+    """Make an account this browser's own."""
+    request, response = HttpRequest(), HttpResponse()
+    request.COOKIES = {name: cookie.value for name, cookie in client.cookies.items()}
+    request.session = client.session
+    own_accounts.add(request, account, response)
+    client.cookies.update(response.cookies)
 
 
 DUE = {Account.State.QUEUED, Account.State.SENDING, Account.State.UNCONFIRMED}

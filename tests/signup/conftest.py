@@ -5,6 +5,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from provisioning.models import Account
+from tests.signup.accounts import give
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +22,7 @@ def page_of(client: Client) -> Callable[[Account], str]:
     """Return a function that makes an account this browser's own, and returns the URL of its page."""
 
     def address(account: Account) -> str:
-        session = client.session
-        session["accounts"] = [*session.get("accounts", []), str(account.reference)]
-        session.save()
+        give(client, account)
         return f"/signup/{account.reference}/"
 
     return address

@@ -24,8 +24,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def cookies(client: Client, settings: Settings, django_user_model: Any) -> Any:
-    """Return all cookies after visits by a stranger, a customer with single sign-on, and staff."""
+    """Return all cookies after visits by customers without and with single sign-on, and by staff."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    client.post("/", TYPED)
     settings.CONSTANT_CONTACT_IDP_PROVIDER, settings.SIGNUP_LINK_KEY = "partner", "k" * 32
     django_user_model.objects.create_superuser("dora", password=STAFF_PASSWORD)
     client.get("/")
@@ -38,7 +39,7 @@ def cookies(client: Client, settings: Settings, django_user_model: Any) -> Any:
 
 
 def test_each_is_for_this_host_and_https_only(cookies: Any) -> None:
-    kinds = {"sessionid", "csrftoken", "language", "carried", "known-browser", "messages"}
+    kinds = {"sessionid", "accounts", "csrftoken", "language", "carried", "known-browser", "messages"}
     assert set(cookies) == {f"__Host-{kind}" for kind in kinds}
     for cookie in cookies.values():
         assert cookie["secure"]

@@ -102,12 +102,12 @@ def test_the_page_asks_less_often_the_longer_a_customer_waits(
     assert f'<meta http-equiv="refresh" content="{page}">' in client.get(url).content.decode()
 
 
-def test_a_status_request_reads_two_rows_and_writes_nothing(
+def test_a_status_request_reads_one_row_and_writes_nothing(
     client: Client, page_of: PageOf, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     url = f"{page_of(account('queued'))}status/"
 
-    with django_assert_num_queries(2) as queries:  # The session, and the account.
+    with django_assert_num_queries(1) as queries:
         client.get(url)
 
     assert all(query["sql"].startswith("SELECT") for query in queries)

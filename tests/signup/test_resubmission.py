@@ -14,7 +14,7 @@ from provisioning.models import Account, Attempt, MovedMeanwhile
 from provisioning.sealed import NOTHING
 from signup import abuse
 from signup.models import Visit
-from tests.signup.accounts import CANARY, TYPED
+from tests.signup.accounts import CANARY, TYPED, give
 
 pytestmark = pytest.mark.django_db
 MISTYPED = TYPED | {"email": "anna.exmaple@nullmailer.com"}
@@ -177,9 +177,7 @@ def test_corrections_and_their_email_addresses_are_limited(client: Client, setti
         Visit.objects.create(key=abuse.key("email", "victim@gmail.com"), submission=uuid.uuid4())
         services.submit(services.prepare(TYPED | {"username": f"other-{number}"}, uuid.uuid4()))
     made = services.submit(services.prepare(TYPED, uuid.uuid4()))
-    session = client.session
-    session["accounts"] = [str(made.reference)]
-    session.save()
+    give(client, made)
 
     response = client.post("/", TYPED | {"email": "v.ictim+1@gmail.com"})
 

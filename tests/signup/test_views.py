@@ -230,17 +230,6 @@ def test_no_page_and_no_session_contains_the_password(client: Client) -> None:
     assert all(CANARY not in str(session.get_decoded()) for session in Session.objects.all())
 
 
-def test_signing_up_gives_the_session_a_new_key_against_fixation(client: Client) -> None:
-    client.session["planted"] = True
-    client.session.save()
-    planted = client.session.session_key
-
-    client.post(FORM, TYPED)
-
-    assert client.session.session_key != planted
-    assert not Session.objects.filter(session_key=planted).exists()
-
-
 class TestWithoutACsrfToken:
     def test_the_form_comes_back_as_it_was_filled_in(self) -> None:
         response = Client(enforce_csrf_checks=True).post(FORM, TYPED)

@@ -59,13 +59,15 @@ class TestTheLink:
             lambda link: f"{link.split('?')[0]}?token=%01%ff%F0%9F",
         ],
     )
-    def test_a_link_that_is_not_ours_opens_nothing(self, client: Client, spoil: Callable[[str], str]) -> None:
+    def test_a_link_that_is_not_ours_opens_nothing(
+        self, client: Client, settings: Settings, spoil: Callable[[str], str]
+    ) -> None:
         response = client.get(spoil(self.link()))
 
         assert response.status_code == 404
         assert "This link no longer works" in response.content.decode()
         assert 'href="/"' in response.content.decode()
-        assert not client.session.get("accounts")
+        assert settings.OWN_ACCOUNTS_COOKIE_NAME not in client.cookies
 
     def test_it_works_for_three_days(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         link = self.link()

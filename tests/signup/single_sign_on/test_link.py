@@ -54,6 +54,17 @@ def test_it_opens_the_form_with_known_values_filled_in(client: Client) -> None:
     assert "assword" not in page.replace("no password", "").replace("No new password", "")
 
 
+def test_the_session_gets_a_new_key_against_fixation(client: Client) -> None:
+    session = client.session
+    session["planted"] = True
+    session.save()
+
+    follow(client, token())
+
+    assert client.session.session_key != session.session_key
+    assert not client.session.exists(session.session_key)
+
+
 def test_the_account_belongs_to_the_links_customer_without_a_password(client: Client) -> None:
     follow(client, token())
 
