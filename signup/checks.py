@@ -22,6 +22,9 @@ from signup import telemetry
 MARGIN = 10
 """Seconds by which a worker's lease must outlast a call, so that the worker can record the result."""
 
+FEW_CHARACTERS = 5
+"""A secret of fewer different characters is not random."""
+
 _WHERE = "Set it in the environment or in .env; docs/configuration.md explains each setting."
 _SECRETS = "`python manage.py generate_secrets` prints new ones, as lines for .env or the environment."
 _PARTNER = "Constant Contact issues it to partners. To try the page without it, `make run` uses a sandbox."
@@ -35,6 +38,7 @@ def check_configuration(**options: Any) -> list[checks.CheckMessage]:
         *_missing(),
         *_hosts(),
         *_sealing_keys(),
+        *_guessable(),
         *_provider(),
         *_lease(),
         *_minimum_lengths(),
@@ -81,6 +85,19 @@ def _sealing_keys() -> Iterator[checks.CheckMessage]:
             Fernet(key)
         except ValueError:
             yield checks.Error(f"Key {position} of SEALING_KEYS is not a Fernet key.", hint=_SECRETS, id="signup.E009")
+
+
+def _guessable() -> Iterator[checks.CheckMessage]:
+    if settings.DEBUG:
+        return
+    for name, least in (("SECRET_KEY", 32), ("METRICS_TOKEN", 20)):
+        value = getattr(settings, name)
+        if value and name not in settings.MISTAKES and (len(value) < least or len(set(value)) < FEW_CHARACTERS):
+            yield checks.Error(
+                f"{name} can be guessed.",
+                hint=f"Use {least} or more random characters. {_SECRETS}.",
+                id="signup.E023",
+            )
 
 
 def _provider() -> Iterator[checks.CheckMessage]:

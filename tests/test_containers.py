@@ -143,7 +143,7 @@ def test_the_image_works_without_development_files(checkout: Checkout) -> None:
         path = checkout.directory / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     checkout.environment |= {
-        "SECRET_KEY": "x" * 50,
+        "SECRET_KEY": settings.SECRET_KEY,
         "SEALING_KEYS": settings.SEALING_KEYS[0],
         "ALLOWED_HOSTS": "signup.example.com",
         **{f"CONSTANT_CONTACT_{name}": "given" for name in ("API_KEY", "USERNAME", "PASSWORD")},
