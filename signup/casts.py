@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 
@@ -38,6 +39,14 @@ def one_of(*choices: str) -> Callable[[str], str]:
 def url(text: str) -> str:
     if not text.startswith(("https://", "http://")):
         raise ValueError("must start with https:// (or http://, for a sandbox on this machine)")
+    if "@" in urlsplit(text).netloc:  # Staff see addresses.
+        raise ValueError("must not hold a user or a password")
+    return text
+
+
+def dsn(text: str) -> str:
+    """Read an address like https://key@example.com/1, which no page shows."""
+    url(re.sub("//[^/@]*@", "//", text, count=1))
     return text
 
 

@@ -17,7 +17,7 @@ from csp.constants import NONCE
 from django.core.management.utils import get_random_secret_key
 
 from signup import dotenv, logs
-from signup.casts import boolean, color, lengths, networks, number, one_of, require_quoted, time_zone, url, words
+from signup.casts import boolean, color, dsn, lengths, networks, number, one_of, require_quoted, time_zone, url, words
 from signup.sqlite import PrivateConnection
 from signup.version import VERSION as VERSION
 
@@ -334,6 +334,6 @@ CSRF_FAILURE_VIEW = "signup.views.csrf_failure"
 
 LOG_FORMAT = read("LOG_FORMAT", "text", one_of("text", "json"))
 METRICS_TOKEN = read("METRICS_TOKEN", "")
-SENTRY_DSN = read("SENTRY_DSN", "", url)
+SENTRY_DSN = read("SENTRY_DSN", "", dsn)
 OTEL_EXPORTER_OTLP_ENDPOINT = read("OTEL_EXPORTER_OTLP_ENDPOINT", "", url)
 LOGGING = logs.configuration(LOG_FORMAT)

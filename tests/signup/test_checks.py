@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from pytest_django import Settings
 
+from signup import casts
 from signup.checks import check_configuration, check_encryption, check_proxy, check_static_files
 from signup.settings import database, email
 
@@ -215,3 +216,16 @@ def test_a_remote_database_needs_an_explicit_tls_mode(
     monkeypatch.setitem(settings.DATABASES, "default", database(url))
 
     assert ids(check_encryption()) == told
+
+
+@pytest.mark.parametrize("address", ["https://canary:secret@example.com", "https://canary@example.com/path"])
+def test_an_address_that_staff_see_holds_no_login(address: str) -> None:
+    with pytest.raises(ValueError, match="must not hold a user or a password") as told:
+        casts.url(address)
+    assert "canary" not in str(told.value)
+    assert casts.dsn(address) == address
+
+
+@pytest.mark.parametrize("address", ["https://example.com/@team", "https://example.com?to=a@example.com"])
+def test_an_address_may_have_an_at_sign_elsewhere(address: str) -> None:
+    assert casts.url(address) == casts.dsn(address) == address
