@@ -62,8 +62,8 @@ def create(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mappi
 
 
 def forget(account: Account, **kwargs: Any) -> None:
-    """Wipe the fingerprint of an account whose personal data is erased."""
-    ApiSignup.objects.filter(account=account).update(fingerprint="")
+    """Wipe the fingerprints of an account whose personal data is erased."""
+    ApiSignup.objects.filter(account=account).update(fingerprint="", password_fingerprint="")
 
 
 def forget_password(account: Account, to: str, **kwargs: Any) -> None:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.models import CharField, TextField
 from django.test import Client
 from django.utils import timezone
 
@@ -81,22 +80,6 @@ def test_no_personal_data_is_left_and_the_statistics_are(told: Callable[..., Acc
     note, entry = AuditEntry.objects.order_by("pk")
     assert note.note == MASKED
     assert (entry.what, entry.changes) == ("Corrected", {"email": [MASKED, MASKED]})
-
-
-def test_a_column_that_outlives_erasure_is_named_here(make: Make) -> None:
-    """Empty a new column in `services.privacy.erase`, or add it here if it says nothing of the customer."""
-    kept = {"state", "country_code", "host", "language", "billing_locale", "account_id", "settled_by", "decline_reason"}
-    texts = {name.name for name in Account._meta.concrete_fields if type(name) in {CharField, TextField}}
-    account = make(State.CREATED)
-    canaries = {name: f"Z{number:x}" for number, name in enumerate(sorted(texts - {"state"}))}
-    Account.objects.filter(pk=account.pk).update(attribution={"utm_source": "Zanzibar"}, **canaries)
-    account.refresh_from_db()
-
-    services.erase(account)
-
-    account.refresh_from_db()
-    assert {name for name, canary in canaries.items() if getattr(account, name) == canary} <= kept
-    assert account.attribution == {}
 
 
 def test_an_account_being_sent_is_not_erased(told: Callable[..., Account]) -> None:
