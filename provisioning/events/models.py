@@ -149,6 +149,7 @@ class Delivery(models.Model):
         indexes = [
             models.Index(fields=["endpoint", "due_at"], name="delivery_due", condition=Q(due_at__isnull=False)),
             models.Index(fields=["state", "-id"], name="delivery_state"),
+            models.Index(fields=["endpoint", "state", "-id"], name="delivery_of_endpoint"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["event", "endpoint"], name="delivery_once_per_endpoint"),
