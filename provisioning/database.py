@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import Error
+from django.db import Error, InterfaceError, InternalError, OperationalError
 from django.db.models.lookups import In
+
+UNAVAILABLE = (OperationalError, InterfaceError, InternalError)
+"""Errors of a database that can't do something now. PostgreSQL's for a write while it is read-only is InternalError."""
 
 LOCKED = "The database is locked by another session."
 SLOW = "The database took too long: it is overloaded, or locked by another session."
 READ_ONLY = "The database is read-only."
 FULL = "The database's disk is full."
+BUSY = "More sign-ups wait to be stored than the database can take."
+NO_CONNECTION_LEFT = "The database accepts no more connections."
+LOGIN_REFUSED = "The database refuses the login."
 UNREACHABLE = "The database can't be reached."
 
 _PROBLEMS = {
@@ -22,14 +28,24 @@ _PROBLEMS = {
     "attempt to write a readonly database": READ_ONLY,
     "DiskFull": FULL,
     "database or disk is full": FULL,
+    BUSY: BUSY,
 }
-"""psycopg's exception, or SQLite's message → the problem."""
+"""psycopg's exception, or SQLite's message or our own → the problem."""
+_WHILE_CONNECTING = {
+    "too many clients already": NO_CONNECTION_LEFT,
+    "too many connections": NO_CONNECTION_LEFT,
+    "connection slots are reserved": NO_CONNECTION_LEFT,
+    "no more connections allowed": NO_CONNECTION_LEFT,
+    "password authentication failed": LOGIN_REFUSED,
+}
+"""A part of PostgreSQL's or pgbouncer's message → the problem. While connecting, psycopg has only the message."""
 
 
 def describe(error: Error) -> str:
     """Return what is wrong with the database, as far as the error tells."""
-    cause = error.__cause__
-    return _PROBLEMS.get(type(cause).__name__) or _PROBLEMS.get(str(cause)) or UNREACHABLE
+    cause = error.__cause__ or error
+    known = _PROBLEMS.get(type(cause).__name__) or _PROBLEMS.get(str(cause))
+    return known or next((problem for part, problem in _WHILE_CONNECTING.items() if part in str(cause)), UNREACHABLE)
 
 
 class IntegerIn(In):

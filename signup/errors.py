@@ -5,10 +5,10 @@ import sys
 from functools import partial
 from urllib.parse import quote
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
+from provisioning.database import UNAVAILABLE
 from signup.api import problems
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Show the error page: 503 with a Retry-After header if the database can't be reached, 500 otherwise."""
-    is_database = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
+    """Show the error page: 503 with a Retry-After header if the database is unavailable, 500 otherwise."""
+    is_database = isinstance(sys.exc_info()[1], UNAVAILABLE)
     page = problems.of_status(503) if is_database and problems.is_api(request) else _page(500, request)
     if is_database:
         page.status_code = 503

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from django.db import OperationalError, connection
 
+from provisioning.database import BUSY
+
 LONGEST_WAIT = 5.0
 """Seconds. After that, it is better to tell the customer that too many people are signing up."""
 
@@ -34,7 +36,7 @@ def to_write() -> Iterator[None]:
         yield
         return
     if not _turn.acquire(timeout=LONGEST_WAIT):
-        raise OperationalError("too many sign-ups wait to be written")
+        raise OperationalError(BUSY)
     try:
         with _before_other_processes():
             yield
@@ -52,7 +54,7 @@ def _before_other_processes() -> Iterator[None]:
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         if time.monotonic() > deadline:
-            raise OperationalError("sign-ups of other processes wait to be written")
+            raise OperationalError(BUSY)
         time.sleep(POLL_INTERVAL)
     try:
         yield

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
@@ -26,6 +26,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.i18n import set_language
 
 from provisioning import rules, services
+from provisioning.database import UNAVAILABLE, describe
 from provisioning.models import Account, MovedMeanwhile
 from signup import (
     abuse,
@@ -50,7 +51,7 @@ from signup.single_sign_on import Proof
 
 log = logging.getLogger(__name__)
 
-TOO_BUSY = _("Too many people are signing up right now. Wait half a minute, then send this form again.")
+TOO_BUSY = _("We can't store your sign-up right now. Wait half a minute, then send this form again.")
 
 
 @gzip_page  # The only secret on it is the CSRF token, which Django masks differently each time (BREACH).
@@ -79,8 +80,8 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
                 mails.remind(form.data["username"], form.data["email"])
         except legal.Deleted:
             return _sign_up(request)  # It is validated again, with the texts that are in force now.
-        except (OperationalError, InterfaceError) as error:
-            log.warning("sign-up not stored error=%s", type(error).__name__)
+        except UNAVAILABLE as error:
+            log.warning("sign-up not stored problem=%r", describe(error))
             return _too_busy(request, form, proof)
     return form_page.filled_in(form, request, abuse.status(form), proof)
 

@@ -12,13 +12,13 @@ from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import InterfaceError, InternalError, OperationalError, connection
+from django.db import connection
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from provisioning import gateway
 from provisioning.constant_contact import Client, Credentials, connect
-from provisioning.database import describe
+from provisioning.database import UNAVAILABLE, describe
 from provisioning.mirror import passes
 from provisioning.models import Account, MovedMeanwhile, Worker
 from provisioning.services.claims import AccountClaim, PageClaim
@@ -96,7 +96,7 @@ def retry_database_errors(write: Callable[[], None]) -> None:
     while True:
         try:
             return write()
-        except (OperationalError, InterfaceError, InternalError) as error:
+        except UNAVAILABLE as error:
             if ending.is_set() and time.monotonic() > started + LAST_TRIES:
                 raise
             if not told:

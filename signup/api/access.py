@@ -11,10 +11,10 @@ from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from provisioning.database import UNAVAILABLE, describe
 from signup import errors
 from signup.api import keys, problems
 from signup.api.models import ApiKey, Scope
@@ -67,8 +67,8 @@ def _safely(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpRes
     except SuspiciousOperation as error:  # Like a query with thousands of parameters.
         log.warning("api request refused error=%s path=%s", type(error).__name__, quote(request.path))
         return problems.of_status(400)
-    except (OperationalError, InterfaceError) as error:
-        log.warning("api request failed error=%s", type(error).__name__)
+    except UNAVAILABLE as error:
+        log.warning("api request failed problem=%r", describe(error))
         return problems.of_status(503, errors.RETRY_AFTER)
     except Exception:
         got_request_exception.send(sender=None, request=request)

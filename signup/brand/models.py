@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import InterfaceError, OperationalError, models
+from django.db import models
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.http.request import split_domain_port, validate_host
@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.translation import get_language
 
+from provisioning.database import UNAVAILABLE
 from signup.brand.colors import palette
 from signup.brand.logo import Logo
 
@@ -208,7 +209,7 @@ def _read_brand(name: str) -> Brand:
         own_or_default = Brand.objects.defer(*LOGOS).filter(host__in={name, ""}).order_by("-host").first()
         brand = own_or_default or Brand.from_settings()
         _ = brand.texts_in_force  # Cached with the brand.
-    except (OperationalError, InterfaceError):
+    except UNAVAILABLE:
         return caches["pages"].get(last) or Brand.from_settings()
     caches["pages"].set(last, brand)
     return brand

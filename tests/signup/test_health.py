@@ -15,9 +15,9 @@ from signup import health
 
 
 @contextmanager
-def unreachable_database() -> Iterator[None]:
+def unreachable_database(said: str = "connection to server at db.example.com, user signup, failed") -> Iterator[None]:
     def refuse(*_: Any) -> None:
-        raise OperationalError("connection to server at db.example.com, user signup, failed")
+        raise OperationalError(said)
 
     with connection.execute_wrapper(refuse):
         yield
@@ -107,6 +107,25 @@ def test_not_ready_without_the_database_and_without_details(client: Client) -> N
 
     assert response.status_code == 503
     assert response.json() == {"status": "not ready", "reason": "The database can't be reached."}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("FATAL:  sorry, too many clients already", "The database accepts no more connections."),
+        (
+            "FATAL:  remaining connection slots are reserved for non-replication superuser connections",
+            "The database accepts no more connections.",
+        ),
+        ('FATAL:  password authentication failed for user "canary"', "The database refuses the login."),
+    ],
+)
+def test_what_the_database_says_while_connecting_is_told_in_words(client: Client, said: str, reason: str) -> None:
+    with unreachable_database(f"connection failed: connection to server at 10.0.0.7, port 5432 failed: {said}"):
+        response = client.get("/readyz")
+
+    assert response.json() == {"status": "not ready", "reason": reason}
 
 
 @pytest.mark.django_db(transaction=True)

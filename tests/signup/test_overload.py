@@ -22,6 +22,8 @@ from provisioning.models import Account
 from signup import turn
 from signup.brand.models import Brand
 from tests.signup.accounts import CANARY, TYPED, hidden
+from tests.signup.api.partner import Partner
+from tests.signup.test_health import read_only_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,11 +33,21 @@ def form(client: Client) -> dict[str, str]:
     return TYPED | hidden(client.get("/"))
 
 
-@pytest.fixture(params=["the database says so", "too many wait for their turn", "another process takes too long"])
+@pytest.fixture(
+    params=[
+        "the database says so",
+        "it takes no writes",
+        "too many wait for their turn",
+        "another process takes too long",
+    ]
+)
 def overloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param == "the database says so":
         monkeypatch.setattr(services, "submit", _fail)
         yield
+    elif request.param == "it takes no writes":
+        with read_only_database():
+            yield
     elif connection.vendor != "sqlite":
         pytest.skip("only SQLite takes turns")
     else:
@@ -62,7 +74,7 @@ def test_an_overload_keeps_all_typed_values_but_the_password(client: Client, for
 
     page = html.unescape(answer.content.decode())
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
-    assert "Too many people are signing up right now." in page
+    assert "We can't store your sign-up right now." in page
     assert all(f'value="{form[name]}"' in page for name in ("organization_name", "email", "username", "submission"))
     assert CANARY not in page
     assert not Account.objects.exists()
@@ -106,6 +118,23 @@ def test_without_a_database_other_pages_say_when_to_come_back(client: Client) ->
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
     assert "try again in a minute" in answer.content.decode()
+
+
+def test_a_database_without_writes_is_no_mistake_of_ours(client: Client) -> None:
+    client.raise_request_exception = False
+    with read_only_database():
+        answer = client.post("/admin/login/", {"username": "dora", "password": CANARY})
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+
+
+def test_callers_of_the_api_are_told_when_to_come_again() -> None:
+    partner = Partner()
+    with read_only_database():
+        answer = partner.sign_up()
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["Retry-After"] == "30"
 
 
 def test_a_brand_is_remembered_while_the_database_is_down(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
