@@ -9,16 +9,17 @@ from django.core.cache import cache
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from signup import visits
+from signup import abuse, visits
 from signup.models import Visit
 from signup.visits import Earlier
 
 pytestmark = pytest.mark.django_db
+KEY, OTHER, UNKNOWN = (abuse.key("network", name) for name in ("198.51.100.7", "198.51.100.8", "unknown"))
 
 
 def came(key: str, ago: timedelta = timedelta()) -> uuid.UUID:
     call = uuid.uuid4()
-    visits.add(call, [key, "other-key"])
+    visits.add(call, [key, OTHER])
     Visit.objects.filter(submission=call).update(at=timezone.now() - ago)
     return call
 
@@ -32,32 +33,32 @@ def forget() -> Iterator[None]:
 
 def test_only_visits_of_the_last_hour_count() -> None:
     for minutes in (0, 59, 61):
-        came("key", timedelta(minutes=minutes))
+        came(KEY, timedelta(minutes=minutes))
 
-    assert visits.count(["key", "other-key", "unknown"]) == {
-        "key": 2,
-        "other-key": 2,
-        "unknown": 0,
+    assert visits.count([KEY, OTHER, UNKNOWN]) == {
+        KEY: 2,
+        OTHER: 2,
+        UNKNOWN: 0,
     }
 
 
 def test_the_last_hours_visits_are_counted_once_a_second(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    came("key")
-    assert visits.count(["key"]) == {"key": 1}
-    came("key")
+    came(KEY)
+    assert visits.count([KEY]) == {KEY: 1}
+    came(KEY)
 
     with django_assert_num_queries(0):
-        assert visits.count(["key"]) == {"key": 1}
+        assert visits.count([KEY]) == {KEY: 1}
 
 
 def test_earlier_calls_are_those_of_the_last_day_and_of_the_last_hour() -> None:
     for minutes in (0, 59, 61, 24 * 60 - 1, 24 * 60 + 1):
-        came("key", timedelta(minutes=minutes))
+        came(KEY, timedelta(minutes=minutes))
 
-    assert visits.earlier(uuid.uuid4(), ["key", "unknown"]) == {"key": Earlier(day=4, hour=2), "unknown": Earlier()}
+    assert visits.earlier(uuid.uuid4(), [KEY, UNKNOWN]) == {KEY: Earlier(day=4, hour=2), UNKNOWN: Earlier()}
 
 
 def test_a_recounted_call_is_not_an_earlier_one() -> None:
-    call, _another = came("key"), came("key")
+    call, _another = came(KEY), came(KEY)
 
-    assert visits.earlier(call, ["key"]) == {"key": Earlier(day=1, hour=1, is_counted=True)}
+    assert visits.earlier(call, [KEY]) == {KEY: Earlier(day=1, hour=1, is_counted=True)}
