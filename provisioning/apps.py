@@ -17,7 +17,7 @@ class ProvisioningConfig(AppConfig):
         from provisioning.events import outbox, upkeep
         from provisioning.models import Endpoint
         from provisioning.notices import incidents, sending
-        from provisioning.search import index
+        from provisioning.search import erasure, index
         from provisioning.signals import chores, erased, gateway_changed, moved, submitted
 
         IntegerField.register_lookup(IntegerIn)
@@ -30,6 +30,8 @@ class ProvisioningConfig(AppConfig):
         chores.connect(outbox.tell_gateway)
         chores.connect(outbox.tell_waiting)
         erased.connect(upkeep.forget_answers)
+        erased.connect(erasure.note)
+        chores.connect(erasure.forget_words)
         chores.connect(upkeep.purge)
         chores.connect(incidents.watch)
         chores.connect(sending.send_on_a_thread)

@@ -170,5 +170,6 @@ SQLITE = (
         f" ON provisioning_account BEGIN {_delete} {_insert} END",
         f"INSERT INTO account_search (rowid, words) SELECT id, {_words()}"  # noqa: S608
         " FROM provisioning_account",
+        "PRAGMA user_version = 0",  # Nothing is left to forget; see `erasure`.
     ),
 )

@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 from django.db import connection, models
 
-from provisioning import search
+from provisioning import search, services
 from provisioning.models import Account
-from provisioning.search import index
+from provisioning.search import erasure, index
+from provisioning.signals import chores
 
 REFERENCE = "9a0c1f9e-1111-4c5d-8f00-0123456789ab"
 
@@ -237,3 +238,49 @@ def test_an_index_of_an_older_release_is_built_again(wanted: Account, change: di
 
     account(organization_name="Later Bakery", username="later")
     assert search.matching(Account.objects.all(), "bakery").count() == 2
+
+
+ERASED = ("zqfirst", "zqlast", "zqmail", "zqorganization", "zqusername", "5559876")
+
+
+def blocks_with(word: str) -> int:
+    """Return how many blocks of the index hold a word, or the rest of it after a prefix that words share."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT count(*) FROM provisioning_account WHERE words::text LIKE %s", [f"%{word}%"])
+        else:
+            cursor.execute(
+                "SELECT count(*) FROM account_search_data WHERE instr(block, %s) OR instr(block, %s)",
+                [word.encode(), word.removeprefix("zq").encode()],
+            )
+        count: int = cursor.fetchone()[0]
+    return count
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("others", [0, 300])
+def test_the_index_forgets_the_words_of_an_erased_account(monkeypatch: pytest.MonkeyPatch, others: int) -> None:
+    monkeypatch.setattr(erasure, "PAGES", 5)
+    for number in range(others):
+        account(username=f"other-{number}", organization_name=f"{uuid.uuid4()}")
+    values = dict(zip(("first_name", "last_name", "email", "organization_name", "username"), ERASED, strict=False))
+    gone = account(state="created", account_id="1", phone="+1 781 555 9876", **values)
+    account(username="later", organization_name="Later Bakery")
+    assert all(map(blocks_with, ERASED))
+
+    services.erase(gone)
+    for _round in range(6):
+        chores.send_robust(None)
+
+    assert [word for word in ERASED if blocks_with(word)] == []
+    assert search.matching(Account.objects.all(), "later").count() == 1
+    assert search.matching(Account.objects.all(), "other").count() == others
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_index_is_left_alone_once_it_has_forgotten(django_assert_num_queries: Any) -> None:
+    services.erase(account(state="created", account_id="1"))
+    for _round in range(5):
+        erasure.forget_words()
+    with django_assert_num_queries(1 if connection.vendor == "sqlite" else 0):
+        erasure.forget_words()
