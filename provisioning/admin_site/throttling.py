@@ -34,13 +34,15 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.timesince import timesince
 from django.utils.timezone import now
 
+from provisioning.backoff import exponential
+
 log = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=15)
 MAX_FAILURES = 5
 MAX_FAILURES_OF_NETWORK = 50
 FREE_FAILURES = 10
-MAX_DELAY = 60.0
+MAX_DELAY = timedelta(minutes=1)
 KNOWN = "known"
 """Stored as the browser of a failure if the user has logged in with it before; otherwise, the browser is empty."""
 YEAR = timedelta(days=365)
@@ -165,7 +167,7 @@ def _delay(failures: Any) -> timedelta:
     count, last = _totals(failures)
     if count < FREE_FAILURES:
         return timedelta()
-    delay = timedelta(seconds=min(MAX_DELAY, 2.0 ** min(count - FREE_FAILURES, 30)))
+    delay = exponential(timedelta(seconds=1), MAX_DELAY, count - FREE_FAILURES)
     return max(last + delay - now(), timedelta())
 
 

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Least, Now
 
+from provisioning.backoff import exponential
 from provisioning.events import payload
 from provisioning.events.calls import Call, Result
 from provisioning.events.models import Delivery, DeliveryAttempt, Endpoint, Event
@@ -160,7 +161,7 @@ def _settle_failed(claim: Claim, result: Result) -> None:
 
 def back_off(tries: int, retry_after: timedelta | None = None) -> timedelta:
     """Return how long to wait after that many tries: longer each time, and at least as long as the receiver asks."""
-    usual = min(FIRST_BACK_OFF * TRIPLE ** min(tries - 1, 20), MAX_BACK_OFF)
+    usual = exponential(FIRST_BACK_OFF, MAX_BACK_OFF, tries - 1, TRIPLE)
     jittered = usual * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
     return max(jittered, retry_after or timedelta())
 

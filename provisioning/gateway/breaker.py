@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from django.db import transaction
 
+from provisioning.backoff import exponential
 from provisioning.constant_contact import Answer, Meaning
 from provisioning.gateway import row
 from provisioning.models import Attempt, Gateway
@@ -71,7 +72,7 @@ def _open_breaker() -> None:
     gateway = row.locked()
     now = row.clock()
     if not (gateway.paused_until and gateway.paused_until > now):
-        pause = min(FIRST_OUTAGE_PAUSE * 2 ** min(gateway.outages, 10), MAX_OUTAGE_PAUSE)
+        pause = exponential(FIRST_OUTAGE_PAUSE, MAX_OUTAGE_PAUSE, gateway.outages)
         gateway.outages += 1
         gateway.save()
         row.pause_until(now + pause, "outage")

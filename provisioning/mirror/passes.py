@@ -14,6 +14,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from provisioning import gateway
+from provisioning.backoff import exponential
 from provisioning.constant_contact import Entry
 from provisioning.mirror.models import ListEntry, ListPass, name_key, organization_key
 from provisioning.models import Account, Gateway
@@ -188,7 +189,7 @@ def _pause_after(last: ListPass) -> timedelta:
 
 
 def _back_off(failures: int) -> timedelta:
-    return min(MAX_PASS_BACK_OFF, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(failures, 30))
+    return exponential(timedelta(seconds=settings.PROVISION_RECHECK), MAX_PASS_BACK_OFF, failures)
 
 
 def _is_in_budget() -> bool:

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from provisioning import gateway, rules
+from provisioning.backoff import exponential
 from provisioning.constant_contact import Answer, Meaning, Problem, mask_words
 from provisioning.mirror import matching, passes
 from provisioning.mirror.matching import Finding, Verdict
@@ -301,7 +302,7 @@ def _is_not_about_customer(account: Account, refusal: Answer) -> bool:
 def grace(account: Account) -> timedelta:
     """Return how long to wait before the next look-up: longer after each one for this username."""
     looks = account.attempts.filter(kind=Kind.LOOK_UP, username__iexact=account.username).count()
-    return min(MAX_GRACE, timedelta(seconds=settings.PROVISION_RECHECK) * 2.0 ** min(looks, 30))
+    return exponential(timedelta(seconds=settings.PROVISION_RECHECK), MAX_GRACE, looks)
 
 
 def _count_unusable(account: Account) -> int:
@@ -314,5 +315,4 @@ def _back_off(account: Account) -> timedelta:
     """Return how long to wait before an unsent account is tried again: longer each time, with random jitter."""
     failed = [Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE]
     tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=failed).count()
-    longest = min(MAX_BACK_OFF, timedelta(seconds=2.0 ** min(tries, 30)))
-    return longest * random.uniform(0.5, 1)  # noqa: S311
+    return exponential(timedelta(seconds=1), MAX_BACK_OFF, tries) * random.uniform(0.5, 1)  # noqa: S311

@@ -15,6 +15,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from provisioning.backoff import exponential
 from provisioning.models import Account
 from provisioning.services.workers import ending
 from signup import visits
@@ -28,8 +29,8 @@ log = logging.getLogger(__name__)
 
 REMINDER_LEAD = timedelta(days=2)
 """How long before an uncorrected sign-up is closed its customer gets the one reminder."""
-MOST_TRIES = 30
-LONGEST_BACK_OFF = timedelta(hours=1)
+MAX_TRIES = 30
+MAX_BACK_OFF = timedelta(hours=1)
 _sending = threading.Lock()
 
 
@@ -103,8 +104,8 @@ def _send(message: Mail, visit: UUID) -> None:
 
 def _try_again(message: Mail, visit: UUID, problem: str) -> None:
     Visit.objects.filter(submission=visit, key__in=keys(message)).delete()
-    back_off = min(LONGEST_BACK_OFF, timedelta(minutes=2.0 ** min(message.tries - 1, 30)))
-    if message.tries < MOST_TRIES:
+    back_off = exponential(timedelta(minutes=1), MAX_BACK_OFF, message.tries - 1)
+    if message.tries < MAX_TRIES:
         _note(message, problem=problem, due_at=Now() + back_off)
     else:
         _finish(message, problem=problem)
