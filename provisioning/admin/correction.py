@@ -15,9 +15,6 @@ from provisioning.admin.action_views import page, require_permissions, require_v
 from provisioning.admin.conflicts import report_conflict
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
-PARTNERS = "partner_account_id"
-"""For accounts that have their own."""
-
 
 class CorrectionForm(forms.Form):
     """The properties of an account, refused ones first. `services.correct` validates what is entered."""
@@ -25,7 +22,8 @@ class CorrectionForm(forms.Form):
     seen = forms.CharField(widget=forms.HiddenInput)
 
     def __init__(self, account: Account, refused: dict[str, str], data: Any = None) -> None:
-        correctable = (*rules.SHOWN_PROPERTIES, *([PARTNERS] if account.partner_account_id else []))
+        own_id = ["partner_account_id"] if account.partner_account_id else []
+        correctable = (*rules.SHOWN_PROPERTIES, *own_id)
         now = {name: getattr(account, name) for name in correctable}
         super().__init__(data, initial=now | {"seen": version_of(account)})
         self.refused = refused

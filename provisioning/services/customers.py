@@ -36,8 +36,6 @@ UNANSWERED = ValidationError(
 UNCHANGED = ValidationError(
     _("Nothing has changed, so Constant Contact would refuse it again. Change what it refused."), code="unchanged"
 )
-PARTNERS = "partner_account_id"
-"""The partner's own ID for the account, which staff can correct, and customers never see."""
 
 
 def prepare(
@@ -112,7 +110,7 @@ def differences(account: Account, values: Mapping[str, object]) -> dict[str, Any
 
     The password is compared as long as it is stored. After it is wiped, it counts as unchanged.
     """
-    asked = set(values) & _changeable(account)
+    asked = set(values) & correctable(account)
     return {name: values[name] for name in asked if values[name] != _kept(account, name, values[name])}
 
 
@@ -152,13 +150,19 @@ def correct(
     the account is not rejected, MovedMeanwhile in a race.
     """
     account.require_state(Account.State.REJECTED)
-    entered = _entered(account, values, by_partner=bool(by or agent))
+    entered = _entered(account, values, by_customer=not (by or agent))
     if refused(account) and not differences(account, entered):
         raise UNCHANGED
     to, due_in = (Account.State.HELD, None) if hold else (Account.State.QUEUED, timedelta())
     with _unique_username():
         account.move(to, due_in=due_in, **_sealed(entered))
         _record(account, "Corrected", entered, by, agent)
+
+
+def correctable(account: Account, *, by_customer: bool = False) -> set[str]:
+    """Return the properties that a correction can change. Customers never see the partner's own ID."""
+    entered = {*rules.asked(single_sign_on=bool(account.idp_provider_id))}
+    return entered if by_customer else entered | {"partner_account_id"}
 
 
 def refused(account: Account) -> dict[str, str]:
@@ -179,20 +183,14 @@ def is_taken(account: Account) -> bool:
     return last is not None and last.outcome != Attempt.Outcome.REFUSED
 
 
-def _changeable(account: Account) -> set[str]:
-    """Return the properties that a correction can change."""
-    return {*rules.asked(single_sign_on=bool(account.idp_provider_id)), PARTNERS}
-
-
-def _entered(account: Account, values: Mapping[str, object], *, by_partner: bool = False) -> dict[str, Any]:
+def _entered(account: Account, values: Mapping[str, object], *, by_customer: bool = True) -> dict[str, Any]:
     """Return the new values, validated together with those that the account keeps.
 
     The username can't change while a call under it is unanswered: a call under another one could create a second
     account.
     """
     together = {name: getattr(account, name) for name in rules.CUSTOMER_PROPERTIES} | dict(values)
-    changeable = _changeable(account) if by_partner else _changeable(account) - {PARTNERS}
-    entered = rules.clean(together, only=set(values) & changeable)
+    entered = rules.clean(together, only=set(values) & correctable(account, by_customer=by_customer))
     if name_key(str(together["username"])) != name_key(account.username):
         if account.unanswered().exists():
             raise ValidationError({"username": UNANSWERED})

@@ -104,7 +104,7 @@ def _prepare(
             host,
             language=str(body.get("language") or ""),
             billing_locale=brand.billing_locale,
-            partner_account_id=str(body.get(validation.PARTNERS) or ""),
+            partner_account_id=str(body.get("partner_account_id") or ""),
             attribution=body.get("attribution") or {},
         )
     except ValidationError as problem:

@@ -16,7 +16,6 @@ from signup import abuse, turn
 from signup.api import creation, problems
 from signup.api.models import ApiKey
 from signup.api.problems import Problem
-from signup.api.validation import PARTNERS
 
 VERBS: Mapping[str, Action] = {
     action.name.replace("_", "-"): action
@@ -26,11 +25,6 @@ VERBS: Mapping[str, Action] = {
 """The last part of an address → the action of the admin that it stands for."""
 
 NO_TEXT = ValidationError("Enter text.", code="type")
-
-
-def correctable(account: Account) -> tuple[str, ...]:
-    """Return the properties that a correction can change."""
-    return (*rules.asked(single_sign_on=bool(account.idp_provider_id)), PARTNERS)
 
 
 def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:

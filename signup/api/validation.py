@@ -13,8 +13,6 @@ from signup import legal
 from signup.brand.models import Brand
 from signup.legal.models import LegalText
 
-PARTNERS = "partner_account_id"
-"""The partner's own ID for the account."""
 NOT_SENT = ("language", "attribution", "agreements")
 """Properties that stay here: Constant Contact doesn't get them."""
 
@@ -27,7 +25,8 @@ def properties() -> tuple[str, ...]:
 
 def own_properties() -> tuple[str, ...]:
     """Return the properties that only the partner's system knows."""
-    return ("idp_provider_id", PARTNERS) if settings.CONSTANT_CONTACT_IDP_PROVIDER else (PARTNERS,)
+    identity = ["idp_provider_id"] if settings.CONSTANT_CONTACT_IDP_PROVIDER else []
+    return (*identity, "partner_account_id")
 
 
 def sent_properties() -> set[str]:

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import get_language
 from django.views.decorators.debug import sensitive_variables
 
+from provisioning import services
 from provisioning.models import Account
 from signup import legal
 from signup.api import bodies, creation, listing, operations, representation, validation
@@ -50,7 +51,7 @@ def read_legal_texts(request: HttpRequest, key: ApiKey) -> HttpResponse:
 @sensitive_variables("values")
 def correct(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
     account = find(key, reference)
-    values = bodies.read(request, operations.correctable(account))
+    values = bodies.read(request, services.correctable(account))
     operations.correct(key, account, values)
     return read(request, key, reference)
 
