@@ -80,7 +80,7 @@ class Attempt(models.Model):
 
     @property
     def message(self) -> str:
-        """What Constant Contact said, or what kept it from answering."""
+        """Constant Contact's message, or why there was no answer."""
         return _without_pointer(self.error_message)
 
     def complete(self, **evidence: Any) -> None:

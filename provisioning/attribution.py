@@ -18,7 +18,7 @@ NAMES = {
     "promo": "Promotion code",
     "referrer": "Linked from",
 }
-"""What is stored, and what staff call it. All but the last are parameters of the page's address."""
+"""Name of a value that is stored → label for staff. All but the last are parameters of the page's address."""
 REFERRER = "referrer"
 """The host name of the site whose link led to the page."""
 MAX_LENGTH = 100

@@ -27,7 +27,7 @@ class AuditEntry(models.Model):
     )
     """The staff member; null if it was the customer or an `agent`."""
     agent = models.CharField(max_length=120, blank=True, db_default="")
-    """What acted if it was neither staff nor the customer: the name of an API key."""
+    """The name of an API key, if neither staff nor the customer acted."""
     at = models.DateTimeField("time", db_default=Now(), db_index=True)
     what = models.CharField(max_length=80, db_index=True)
     detail = models.CharField(max_length=255, blank=True)

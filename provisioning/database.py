@@ -1,4 +1,4 @@
-"""What keeps the database from storing something, in words that reveal nothing, and what it can compare."""
+"""Database errors in words that reveal nothing, and a lookup that SQLite lacks."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Worker(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
     problem = models.CharField(max_length=255, blank=True, db_default="")
-    """What keeps it from working; empty if nothing does."""
+    """Why it can't work now; empty if it can."""
 
     objects = WorkerQuerySet.as_manager()
 

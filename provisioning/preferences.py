@@ -1,4 +1,4 @@
-"""What staff members have chosen for themselves."""
+"""Staff members' own preferences."""
 
 from __future__ import annotations
 

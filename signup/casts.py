@@ -1,4 +1,4 @@
-"""What a setting's text may be. Each cast returns its value, or raises ValueError with what it must be."""
+"""Casts of settings: each returns the value of a text, or raises ValueError that says what the text must be."""
 
 import re
 from collections.abc import Callable

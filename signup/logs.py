@@ -35,7 +35,7 @@ def configuration(log_format: str) -> dict[str, Any]:
             # Below ERROR, urllib3 logs URLs with the API key, and at DEBUG, authlib logs codes and tokens.
             "urllib3": {"level": "ERROR"},
             "authlib": {"level": "WARNING"},
-            # Its warnings repeat every few seconds while the collector is away. What it sends is no more than a copy.
+            # Its warnings repeat every few seconds while the collector is away. It sends only copies.
             "opentelemetry": {"level": "ERROR"},
         },
     }

@@ -1,7 +1,7 @@
 """The queue of deliveries: events are routed to endpoints, deliveries claimed for a call, and the results settled.
 
 Everything is by the database's clock. A claim is a lease: if its worker dies, the delivery is due again when the lease
-ends, and the call is recorded without an end. What is received twice then has the same ID.
+ends, and the call is recorded without an end. A receiver that gets an event twice sees the same ID.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ def _note_failure(endpoint: Endpoint, result: Result) -> None:
 
 
 def switch_off(endpoint: Endpoint, reason: str = "") -> None:
-    """Switch an endpoint off; without a reason, staff did it. What waits is not sent, except what staff replay."""
+    """Switch an endpoint off; without a reason, staff did it. Waiting deliveries fail; staff can replay them."""
     with transaction.atomic():
         if Endpoint.objects.on().filter(pk=endpoint.pk).update(is_on=False, off_reason=reason):
             give_up(Delivery.objects.filter(endpoint=endpoint, state=State.WAITING))

@@ -1,4 +1,4 @@
-"""What staff do with endpoints and deliveries. Each is one function."""
+"""Staff's actions on endpoints and deliveries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rotate(endpoint: Endpoint) -> None:
 
 
 def switch_on(endpoint: Endpoint) -> None:
-    """Send events to an endpoint again. What it missed is not sent, except what staff replay."""
+    """Send events to an endpoint again. Events that it missed are not sent, unless staff replay them."""
     Endpoint.objects.filter(pk=endpoint.pk).update(is_on=True, off_reason="", failing_since=None, rests_until=None)
     forget_wanted()
 

@@ -1,4 +1,4 @@
-"""What an endpoint gets: the body and the signed headers, by the Standard Webhooks specification.
+"""The requests that endpoints get: the body and the signed headers, by the Standard Webhooks specification.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """

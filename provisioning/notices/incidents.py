@@ -22,7 +22,7 @@ Kind, State = Incident.Kind, Account.State
 PAUSE = 5.0
 """Seconds between two looks of each process."""
 CALM = timedelta(minutes=10)
-"""How long a cause must be absent before its incident is over. What comes and goes is one incident."""
+"""How long a cause must be absent before its incident is over. A cause that comes and goes is one incident."""
 QUOTA = 0.8
 KEPT = timedelta(days=30)
 

@@ -61,7 +61,7 @@ ENDINGS = {
 """Domain endings that do not exist → the intended ones."""
 
 CUT_OFF = {"co", "cm", "om"}
-"""What is left of "com". The countries with these endings have none of the international providers."""
+"""Endings that are a mistyped "com". The countries with these endings have none of the international providers."""
 
 ALIKE = 0.86
 """How similar two domains must be, from 0 to 1: gmial.com is similar enough to gmail.com, mailgun.com is not."""

@@ -37,7 +37,7 @@ _VANITY = re.compile(r"\+?[ (]*[01]?(?:[ ().\-/]*[0-9]){3,6}[ ).\-/]*[A-Za-z][A-
 does a word before another number, like an extension."""
 _EXTENSION = re.compile(r"(?<![A-Za-z])(?:ext|extension|poste|x)\.? ?[0-9]+", re.IGNORECASE)
 _STOPS = " .,;。"
-"""What ends a sentence or a list, and is copied along with an address."""
+"""Punctuation after an address that is copied along with it."""
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _BARE_ADDRESS = re.compile(r"[^\s/:?#@]+\.[^\s/:?#@.]{2,}\.?(:[0-9]{1,5})?([/?#].*)?")
 

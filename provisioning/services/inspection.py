@@ -16,7 +16,7 @@ MAX_PAGES = 20
 
 @dataclass(frozen=True)
 class ListPage:
-    """What a page of the list showed. `reason` is why it could not be read."""
+    """A page of the list. `reason` says why it could not be read."""
 
     is_list: bool
     reason: str

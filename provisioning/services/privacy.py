@@ -1,4 +1,4 @@
-"""Erasure of personal data, and of secrets. What statistics need stays: states, times, countries, and host names."""
+"""Erasure of personal data, and of secrets. States, times, countries, and host names stay, for statistics."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ BROWSERS = {
     "FxiOS/": "Firefox",
 }
 BROWSERS |= {"CriOS/": "Chrome", "Chrome/": "Chrome", "Safari/": "Safari"}
-"""What a `User-Agent` contains → the browser. The first match counts: most browsers name others after themselves."""
+"""Part of a `User-Agent` → the browser. The first match counts: most browsers name others after themselves."""
 SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "CrOS": "ChromeOS", "Windows": "Windows"}
 SYSTEMS |= {"Macintosh": "Mac", "Linux": "Linux"}
 

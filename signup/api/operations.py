@@ -1,4 +1,4 @@
-"""What can be done with a sign-up through the API: correct it like a customer, or act like staff."""
+"""Actions on a sign-up through the API: correct it like a customer, or act like staff."""
 
 from __future__ import annotations
 

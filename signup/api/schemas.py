@@ -83,7 +83,7 @@ def _correction() -> Schema:
 
 
 def _property(rule: rules.Rule, *, required: bool) -> Schema:
-    """Return a rule as a schema. What a schema can't say is in its words, and in the error for a wrong value."""
+    """Return a rule as a schema. Its description, and the error for a wrong value, say what a schema can't."""
     kind = "boolean" if rule.kind is bool else "string"
     made: Schema = {"type": kind if required else [kind, "null"]}
     words = [str(LABELS.get(rule.name) or OWN[rule.name]), rule.help()]

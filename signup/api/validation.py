@@ -1,4 +1,4 @@
-"""What the body of a new sign-up may contain, and what can be wrong with it."""
+"""Validation of the body of a new sign-up."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from provisioning.services import inspection
 from signup.doctor.findings import Finding, failure, ok, warning
 
 NOT_HERE = "only the worker has it"
-"""What compose.yaml gives containers in place of the credentials. Sent to Constant Contact, it would lock the login."""
+"""The credentials of containers that have none (compose.yaml). Sent to Constant Contact, they would lock the login."""
 SUBJECT = "Connection to Constant Contact"
 TIMEOUT = 10
 MUCH_OFF, FAR_OFF = timedelta(seconds=30), timedelta(minutes=5)

@@ -22,7 +22,7 @@ class LegalText(models.Model):
         TERMS = "terms", "Terms"
         PRIVACY = "privacy", "Privacy policy"
         MARKETING = "marketing", "Your marketing"
-        """What customers agree to who want the partner's news. Constant Contact's own is `gdpr_opt_out`."""
+        """The partner's own news and offers. Constant Contact's marketing is `gdpr_opt_out`."""
 
     REQUIRED = frozenset({Kind.TERMS, Kind.PRIVACY})
     """Nobody can sign up without accepting these."""

@@ -1,4 +1,4 @@
-"""What an email says: a fixed text that repeats nothing of what a visitor typed."""
+"""The texts of emails: fixed ones, which repeat nothing that a visitor typed."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PACKAGES = {"SENTRY_DSN": ("sentry_sdk", "sentry"), "OTEL_EXPORTER_OTLP_ENDPOINT
 
 
 def start() -> None:
-    """Start what is set up. What isn't installed is reported by a system check."""
+    """Start what is set up. A system check reports missing packages."""
     if is_on("SENTRY_DSN"):
         from signup.telemetry import error_reports
 

@@ -118,7 +118,7 @@ OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg
 
 @contextmanager
 def read_only(cursor: CursorWrapper) -> Iterator[None]:
-    """Let all other sessions begin anew, on a database that is read-only."""
+    """Restart all other sessions, on a database that is read-only."""
     database = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
     cursor.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     cursor.execute("SELECT pg_terminate_backend(pid) " + OTHERS)

@@ -153,9 +153,9 @@ def test_clicking_a_suggested_username_sends_the_form_with_it(client: Client) ->
 def test_going_back_and_sending_the_form_again_leads_to_the_account(client: Client) -> None:
     first = client.post(FORM, TYPED | {"submission": str(uuid.uuid4())})
 
-    anew = client.post(FORM, TYPED | {"submission": str(uuid.uuid4())})
+    again = client.post(FORM, TYPED | {"submission": str(uuid.uuid4())})
 
-    assert anew.headers["Location"] == first.headers["Location"]
+    assert again.headers["Location"] == first.headers["Location"]
 
 
 @pytest.mark.parametrize("setting", ["CONSTANT_CONTACT_MANAGED_SITE_OWNER", "CONSTANT_CONTACT_SINGLE_BILLING"])
