@@ -25,10 +25,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from provisioning import rules
+from provisioning.hosts import main_host
 from provisioning.models import Account, Incident
 from provisioning.notices.rules import are_told_of
 from signup import visitors
-from signup.hosts import named_hosts
 from signup.models import Burst
 
 log = logging.getLogger(__name__)
@@ -135,8 +135,7 @@ def _email_staff(burst: Burst) -> None:
 
 def _text(burst: Burst) -> tuple[str, str]:
     held = Account.objects.filter(state=Account.State.HELD).count()
-    host = next(iter(named_hosts()), "")
-    link = f"https://{host}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
+    link = f"https://{main_host()}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
     waiting = f"{held} account{pluralize(held, ' is,s are')} waiting for you to approve or decline:\n\n{link}\n"
     if burst.is_over:
         return "The burst of sign-ups is over", f"No account has been held for an hour. {waiting}"

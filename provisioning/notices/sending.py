@@ -18,6 +18,7 @@ from django.urls import reverse
 from provisioning.events import calls
 from provisioning.events.calls import Call
 from provisioning.events.deliveries import back_off
+from provisioning.hosts import main_host
 from provisioning.models import Incident, Notice, NoticeRule
 from provisioning.notices import rules
 from provisioning.sealed import CannotOpen
@@ -111,12 +112,8 @@ def compose(notice: Notice) -> tuple[str, str]:
     return subject, f"{notice.incident.detail}\n{_link(notice.incident)}"
 
 
-def _host() -> str:
-    return next((name for name in settings.ALLOWED_HOSTS if not name.startswith((".", "*"))), "localhost")
-
-
 def _link(incident: Incident) -> str:
-    return f"https://{_host()}{reverse(PAGES[Kind(incident.kind)])}"
+    return f"https://{main_host()}{reverse(PAGES[Kind(incident.kind)])}"
 
 
 def _email(notice: Notice, subject: str, text: str) -> str:
@@ -128,7 +125,7 @@ def _email(notice: Notice, subject: str, text: str) -> str:
         return NO_ADDRESS
     headers = {"Auto-Submitted": "auto-generated"}
     if notice.incident:
-        first = f"<incident-{notice.incident.pk}-{notice.rule_id}@{_host()}>"
+        first = f"<incident-{notice.incident.pk}-{notice.rule_id}@{main_host()}>"
         is_first = notice.phase == Phase.BEGINNING
         headers |= {"Message-ID": first} if is_first else {"In-Reply-To": first, "References": first}
     try:

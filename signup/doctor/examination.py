@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
+from provisioning.hosts import named_hosts
 from signup.doctor import installation, mail_server, provider, public_address, trial
 from signup.doctor.findings import Finding, failure
-from signup.hosts import named_hosts
 from signup.models import Diagnosis
 
 

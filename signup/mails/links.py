@@ -12,10 +12,10 @@ from django.http import HttpRequest
 from django.http.request import split_domain_port
 from django.urls import reverse
 
+from provisioning.hosts import named_hosts
 from provisioning.models import Account
 from signup import visitors
 from signup.brand.models import brand_at
-from signup.hosts import named_hosts
 
 State = Account.State
 LINK_LIFETIME = timedelta(days=3)

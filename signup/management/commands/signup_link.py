@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 
 from provisioning import rules
-from signup.hosts import named_hosts
+from provisioning.hosts import main_host
 from signup.single_sign_on import link
 from signup.single_sign_on.proof import is_id
 
@@ -23,10 +23,11 @@ class Command(BaseCommand):
     help = "Print a link that takes the customer with this ID to the form. It works once, within ten minutes."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        host = next(iter(named_hosts()), "localhost")
         parser.add_argument("id", help="your own unique ID for the customer")
         parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help=KNOWN)
-        parser.add_argument("--page", default=f"https://{host}/", help="the sign-up page's address (%(default)s)")
+        parser.add_argument(
+            "--page", default=f"https://{main_host()}/", help="the sign-up page's address (%(default)s)"
+        )
 
     def handle(self, *, id: str, known: list[str], page: str, **options: Any) -> None:  # noqa: A002
         if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
