@@ -21,7 +21,7 @@ from provisioning.backoff import exponential
 from provisioning.events import payload
 from provisioning.events.calls import Call, Result
 from provisioning.events.models import Delivery, DeliveryAttempt, Endpoint, Event
-from provisioning.events.outbox import forget_wanted
+from provisioning.events.outbox import forget_subscribed
 from provisioning.sealed import CannotOpen
 
 log = logging.getLogger(__name__)
@@ -195,7 +195,7 @@ def switch_off(endpoint: Endpoint, reason: str = "") -> None:
         if Endpoint.objects.on().filter(pk=endpoint.pk).update(is_on=False, off_reason=reason):
             give_up(Delivery.objects.filter(endpoint=endpoint, state=State.WAITING))
             log.error("endpoint switched off endpoint=%s reason=%r", endpoint.pk, reason)
-    forget_wanted()
+    forget_subscribed()
 
 
 def give_up(waiting: QuerySet[Delivery]) -> int:

@@ -9,7 +9,7 @@ from provisioning.events import payload
 from provisioning.events.deliveries import RETRIED_FOR
 from provisioning.events.deliveries import switch_off as switch_off
 from provisioning.events.models import TEST, Delivery, Endpoint, Event
-from provisioning.events.outbox import forget_wanted
+from provisioning.events.outbox import forget_subscribed
 from provisioning.sealed import Sealed
 
 
@@ -28,7 +28,7 @@ def rotate(endpoint: Endpoint) -> None:
 def switch_on(endpoint: Endpoint) -> None:
     """Send events to an endpoint again. Events that it missed are not sent, unless staff replay them."""
     Endpoint.objects.filter(pk=endpoint.pk).update(is_on=True, off_reason="", failing_since=None, rests_until=None)
-    forget_wanted()
+    forget_subscribed()
 
 
 def send_test(endpoint: Endpoint) -> Delivery:

@@ -21,14 +21,14 @@ from provisioning.models import Account, Gateway
 
 State = Account.State
 
-TOLD = {
+EVENT_TYPES = {
     State.HELD: EventType.HELD,
     State.CREATED: EventType.CREATED,
     State.REJECTED: EventType.REJECTED,
     State.CLOSED: EventType.CLOSED,
 }
 """State → the event about reaching it. The other states are steps on the way."""
-GATEWAY = {EventType.STOPPED, EventType.PAUSED, EventType.RESUMED}
+GATEWAY_EVENTS = {EventType.STOPPED, EventType.PAUSED, EventType.RESUMED}
 KEPT = timedelta(days=30)
 """How long events and their deliveries are kept."""
 FRESH = 1.0
@@ -37,10 +37,10 @@ BATCH_SIZE = 25
 """How many accounts one round looks at, so that it stays short."""
 SHORT = timedelta(seconds=10)
 """A shorter pause of the gateway is part of keeping to the rate limit, and no event."""
-_CACHED = "events.wanted"
+_CACHED = "events.subscribed_types"
 
 
-def wanted() -> frozenset[str]:
+def subscribed_types() -> frozenset[str]:
     """Return the types of events that any endpoint wants. It may be `FRESH` seconds old."""
     types: frozenset[str] | None = cache.get(_CACHED)
     if types is None:
@@ -49,30 +49,31 @@ def wanted() -> frozenset[str]:
     return types
 
 
-def forget_wanted(**kwargs: Any) -> None:
+def forget_subscribed(**kwargs: Any) -> None:
     """Read again what endpoints want, because one has changed."""
     cache.delete(_CACHED)
 
 
-def tell_submitted(account: Account, **kwargs: Any) -> None:
+def record_submission(account: Account, **kwargs: Any) -> None:
     """Write the events about a new sign-up."""
-    types, in_demand = [EventType.RECEIVED, *([EventType.HELD] if account.state == State.HELD else [])], wanted()
-    if types := [name for name in types if name in in_demand]:
+    subscribed = subscribed_types()
+    types = [EventType.RECEIVED, *([EventType.HELD] if account.state == State.HELD else [])]
+    if types := [name for name in types if name in subscribed]:
         account = Account.objects.get(pk=account.pk)
         Event.objects.bulk_create(_about(account, name) for name in types)
 
 
-def tell_moved(account: Account, to: str, **kwargs: Any) -> None:
+def record_move(account: Account, to: str, **kwargs: Any) -> None:
     """Write the event about a move, if there is one."""
-    name = TOLD.get(State(to))
-    if name and name in wanted():
+    name = EVENT_TYPES.get(State(to))
+    if name and name in subscribed_types():
         moved = Account.objects.get(pk=account.pk)
         _about(moved, name, previous_state=account.state).save()
 
 
-def tell_waiting(**kwargs: Any) -> None:
+def record_stuck_accounts(**kwargs: Any) -> None:
     """Write events about sign-ups that have become stuck without staff. Runs as a worker's chore."""
-    if EventType.NEEDS_STAFF not in wanted():
+    if EventType.NEEDS_STAFF not in subscribed_types():
         return
     told = Event.objects.filter(
         type=EventType.NEEDS_STAFF, account=OuterRef("pk"), at__gte=OuterRef("state_changed_at")
@@ -87,13 +88,13 @@ def tell_waiting(**kwargs: Any) -> None:
                 _about(account, EventType.NEEDS_STAFF).save()
 
 
-def tell_gateway(**kwargs: Any) -> None:
+def record_gateway_change(**kwargs: Any) -> None:
     """Write an event if the gateway's state is not the one told last.
 
     Runs in the transaction of a stop, a pause, or a resumption, and as a worker's chore: a pause ends by itself, and
     begins when the day's quota is used up.
     """
-    if wanted().isdisjoint(GATEWAY):
+    if subscribed_types().isdisjoint(GATEWAY_EVENTS):
         return
     pause = gateway.current_pause()
     row = gateway.state()
@@ -104,7 +105,7 @@ def tell_gateway(**kwargs: Any) -> None:
         if not Gateway.objects.filter(pk=row.pk, told=row.told).update(told=state):
             return  # Another worker told it.
         name = {"": EventType.RESUMED, "paused": EventType.PAUSED, "stopped": EventType.STOPPED}[state]
-        if name in wanted():
+        if name in subscribed_types():
             until = _time(pause.until) if pause else None
             Event.objects.create(type=name, data={"reason": pause.reason if pause else "", "until": until})
 

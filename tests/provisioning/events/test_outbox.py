@@ -93,15 +93,15 @@ class TestASignUp:
     def test_that_is_stuck_without_staff_is_told_once(self, state: str, due_at: None) -> None:
         account_in(state, due_at=due_at)
         for _ in range(2):
-            outbox.tell_waiting()
+            outbox.record_stuck_accounts()
         assert types() == ["signup.needs_staff"]
 
     def test_that_is_unconfirmed_for_an_hour_is_told(self) -> None:
         account_in(State.UNCONFIRMED)
-        outbox.tell_waiting()
+        outbox.record_stuck_accounts()
         assert types() == []
         pass_time(timedelta(hours=1))
-        outbox.tell_waiting()
+        outbox.record_stuck_accounts()
         assert types() == ["signup.needs_staff"]
 
 
@@ -159,7 +159,7 @@ class TestWithoutAnEndpointThatWantsIt:
         assert types() == []
 
     def test_a_sign_up_takes_no_further_query(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-        outbox.wanted()
+        outbox.subscribed_types()
         prepared = services.prepare(SIGN_UP, uuid.uuid4())
         with django_assert_num_queries(1) as queries:
             services.submit(prepared)

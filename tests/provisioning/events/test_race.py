@@ -37,7 +37,7 @@ def test_a_stuck_sign_up_is_told_once_by_two_workers() -> None:
     def tell() -> None:
         try:
             with connection.execute_wrapper(hold_up):
-                outbox.tell_waiting()
+                outbox.record_stuck_accounts()
         finally:
             connection.close()
 
@@ -51,7 +51,7 @@ def test_a_stuck_sign_up_is_told_once_by_two_workers() -> None:
             if cursor.fetchone():
                 break
             assert slower.is_alive()
-        outbox.tell_waiting()
+        outbox.record_stuck_accounts()
         cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
         slower.join(10)
     assert Event.objects.filter(type="signup.needs_staff").count() == 1
