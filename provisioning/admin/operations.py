@@ -7,7 +7,7 @@ from django.template.defaultfilters import floatformat, pluralize
 from django.utils.safestring import SafeString
 
 from provisioning.admin import cells
-from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.readonly import ModelAdmin, OfCustomers, ReadOnly
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
 from provisioning.templatetags.times import ago
 
@@ -59,7 +59,7 @@ class ListPassAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(ListEntry)
-class ListEntryAdmin(ReadOnly, ModelAdmin):
+class ListEntryAdmin(OfCustomers, ModelAdmin):
     view_permission = "provisioning.view_gateway"
     list_display = ("account_id", "username", "organization_name", "status", "since", "seen")
     nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."

@@ -79,6 +79,11 @@ class TestSomebodyWhoMayNotExport:
         crm.refresh_from_db()
         assert (crm.name, crm.has_personal_fields) == ("Shop", False)
 
+    def test_sends_a_test_event_and_stays_on_a_page_that_they_may_see(self, keeper: Client, crm: Endpoint) -> None:
+        response = keeper.post(page("endpoint_test", crm), follow=True)
+        assert response.status_code == 200
+        assert "sends the test event now" in told(response)
+
     def test_cannot_lead_personal_fields_elsewhere(self, keeper: Client, crm: Endpoint) -> None:
         Endpoint.objects.update(has_personal_fields=True)
         elsewhere = ENTERED | {"url": "https://elsewhere.example.com/", "has_personal_fields": "on"}

@@ -43,14 +43,23 @@ def test_the_navigation_works_for_a_role_of_ones_own(client: Client, verb: str) 
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("model", ["delivery", "mail"])
-def test_rows_that_name_customers_are_for_staff_who_may_view_accounts(client: Client, model: str) -> None:
+@pytest.mark.parametrize(
+    ("rows", "permission"),
+    [
+        ("provisioning/delivery", "view_delivery"),
+        ("provisioning/listentry", "view_gateway"),
+        ("signup/mail", "view_mail"),
+    ],
+)
+def test_rows_that_name_customers_are_for_staff_who_may_view_accounts(
+    client: Client, rows: str, permission: str
+) -> None:
     user = User.objects.create_user("ben", is_staff=True)
     client.force_login(user)
     answers = []
-    for codename in (f"view_{model}", "view_account"):
+    for codename in (permission, "view_account"):
         user.user_permissions.add(Permission.objects.get(codename=codename))
-        answers.append(client.get(f"/admin/{'signup' if model == 'mail' else 'provisioning'}/{model}/").status_code)
+        answers.append(client.get(f"/admin/{rows}/").status_code)
 
     assert answers == [403, 200]
 
