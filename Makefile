@@ -21,9 +21,9 @@ test: test-sqlite test-postgresql test-browser  ## all tests that a change must 
 test-quick: .venv/dev  ## one minute of tests, on SQLite, to run often
 	$(PYTEST) -m "not slow and $(EVERY_TIME)"
 
-test-sqlite: .venv/dev $(NODE)
-	$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov --cov-report=term
-	$(PYTEST) tests --ignore=tests/provisioning -m "$(EVERY_TIME)"
+test-sqlite: .venv/dev $(NODE)  # In CI, the tests of `provisioning` run apart: they must cover it, which takes them longer.
+	$(if $(CI),$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov --cov-report=term)
+	$(PYTEST) tests $(if $(CI),--ignore=tests/provisioning) -m "$(EVERY_TIME)"
 
 coverage: .venv/dev $(NODE)  ## how much of both packages the tests cover; it makes them twice as slow
 	$(PYTEST) -m "$(EVERY_TIME)" --cov=signup --cov --cov-report=term
@@ -32,7 +32,7 @@ test-postgresql: .venv/dev $(NODE)
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack"
 
 test-browser: .venv/dev $(NODE)  # One process more than cores: they often wait for a page.
-	$(PYTEST) -m "browser and not long" --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))
+	$(PYTEST) tests/browser -m "not long" --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 test-long: .venv/dev $(NODE)  ## the crash matrix, the chaos test, and long sequences of events, on both databases
 	$(PYTEST) -m long

@@ -4,3 +4,8 @@
 without the descriptions. `contract` validates a request and its answer against it, with jsonschema. `observer` applies
 that to every call that a sandbox answers.
 """
+
+import sys
+
+# It would load the grammars of IRIs, which no schema here has, and which take seconds in each process.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
