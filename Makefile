@@ -2,6 +2,8 @@ PYTHON ?= python3
 BIN = .venv/bin
 # Tests run on every core. The output names the slowest ones.
 PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=15
+# Without bytecode, which some images turn off, each process that a test starts would compile the product again.
+export PYTHONDONTWRITEBYTECODE =
 EVERY_TIME = not browser and not long and not pace and not attack
 
 .PHONY: run test test-quick coverage test-sqlite test-postgresql test-browser test-long test-pace test-nightly test-attack test-image release-files check style messages requirements

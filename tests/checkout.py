@@ -63,7 +63,8 @@ class Checkout:
             extract(commit, self.directory)
             return
         for name in ("signup", "provisioning", "templates", "static"):
-            shutil.copytree(ROOT / name, self.directory / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # With the bytecode, except for files that another process is just writing.
+            shutil.copytree(ROOT / name, self.directory / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         for name in ("manage.py", "gunicorn.conf.py", "pyproject.toml"):
             shutil.copy(ROOT / name, self.directory)
 
