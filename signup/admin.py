@@ -21,7 +21,7 @@ from provisioning.admin import AccountAdmin, cells
 from provisioning.admin.action_views import page, require_permissions
 from provisioning.admin.exports import ExtraColumns
 from provisioning.admin.filters import BrandFilter
-from provisioning.admin.readonly import ModelAdmin, OfCustomers, ReadOnly
+from provisioning.admin.readonly import ModelAdmin, OfCustomers, OneRow
 from provisioning.admin.timeline import Event
 from provisioning.admin_site import record
 from provisioning.models import Account
@@ -146,34 +146,27 @@ class MailAdmin(OfCustomers, ModelAdmin):
 
 
 @admin.register(Diagnosis)
-class DiagnosisAdmin(ReadOnly, ModelAdmin):
+class DiagnosisAdmin(OneRow, ModelAdmin):
     """The last result of the doctor, for administrators."""
 
     view_permission = "auth.add_user"  # Which only administrators have.
-    list_display = ("when", "failures", "warnings")
-    one = "check"
     nothing_yet = "This installation has not been checked yet. Whoever runs it can check it with: manage.py doctor"
     fields = readonly_fields = ("when", "found")
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
+        context = {"subtitle": "Installation check"} | (extra_context or {})
+        return super().change_view(request, object_id, form_url, context)
 
     @admin.display(description="Checked")
     def when(self, diagnosis: Diagnosis) -> SafeString:
         return cells.when(diagnosis.at)
 
-    @admin.display(description="Failures")
-    def failures(self, diagnosis: Diagnosis) -> int:
-        return sum(each["level"] == Level.FAILURE for each in diagnosis.findings)
-
-    @admin.display(description="Warnings")
-    def warnings(self, diagnosis: Diagnosis) -> int:
-        return sum(each["level"] == Level.WARNING for each in diagnosis.findings)
-
     @admin.display(description="Findings")
     def found(self, diagnosis: Diagnosis) -> SafeString:
-        colors: dict[str, str] = {Level.FAILURE: "rejected", Level.WARNING: "held"}
+        shown: dict[str, tuple[str, str]] = {Level.FAILURE: ("rejected", "Failure"), Level.WARNING: ("held", "Warning")}
         rows = (
             (
-                colors.get(each["level"], "created"),
-                each["level"].capitalize(),
+                *shown.get(each["level"], ("created", "OK")),
                 each["subject"],
                 each["text"],
                 each["fix"],

@@ -73,7 +73,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
     @admin.display(description="Account")
     def subject(self, entry: AuditEntry) -> SafeString | str:
         if not entry.account:
-            return "many"
+            return "Many accounts"
         url = reverse("admin:provisioning_account_change", args=[entry.account.pk])
         return format_html('<a href="{}">{}</a>', url, entry.account)
 

@@ -24,7 +24,7 @@ class DecisionForm(forms.Form):
     """Which listed account is the customer's, if any."""
 
     seen = forms.CharField(widget=forms.HiddenInput)
-    choice = forms.ChoiceField(widget=forms.RadioSelect)
+    choice = forms.ChoiceField(widget=forms.RadioSelect, error_messages={"required": "Choose one."})
 
     def __init__(self, account: Account, entries: list[ListEntry], data: Any) -> None:
         super().__init__(data, initial={"seen": version_of(account)})

@@ -11,8 +11,8 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from provisioning.admin import cells
 from provisioning.admin.actions import StaffField
-from provisioning.admin.cells import badge
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.staff import ReauthenticationRequired
 from provisioning.events.addresses import check_url
@@ -81,7 +81,7 @@ class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
     @admin.display(description="Last notice")
     def result(self, rule: NoticeRule) -> SafeString | str:
         if rule.problem:
-            return badge("rejected", "Failed", rule.problem)
+            return cells.badge("rejected", "Failed", rule.problem)
         return f"{ago(rule.told_at)} ({exact(rule.told_at)})" if rule.told_at else "None yet"
 
     def save_model(self, request: HttpRequest, obj: NoticeRule, form: Any, change: bool) -> None:
@@ -97,6 +97,14 @@ class IncidentAdmin(ReadOnly, ModelAdmin):
     """What needed staff, and when, for everyone who may view the gateway."""
 
     view_permission = "provisioning.view_gateway"
-    list_display = fields = ("kind", "detail", "begun_at", "ended_at")
+    list_display = fields = ("kind", "detail", "begun", "ended")
     nothing_yet = "Nothing has needed your staff yet."
     list_filter = ("kind",)
+
+    @admin.display(description="Began", ordering="begun_at")
+    def begun(self, incident: Incident) -> SafeString:
+        return cells.when(incident.begun_at)
+
+    @admin.display(description="Ended", ordering="ended_at")
+    def ended(self, incident: Incident) -> SafeString:
+        return cells.when(incident.ended_at) if incident.ended_at else cells.badge("rejected", "Not yet")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
 from django.template.defaultfilters import floatformat, pluralize
 from django.utils.safestring import SafeString
 
 from provisioning.admin import cells
-from provisioning.admin.readonly import ModelAdmin, OfCustomers, ReadOnly
+from provisioning.admin.readonly import ModelAdmin, OfCustomers, OneRow, ReadOnly
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
 from provisioning.templatetags.times import ago
 
 
 @admin.register(Gateway)
-class GatewayAdmin(ReadOnly, ModelAdmin):
-    list_display = ("__str__", "calls", "day", "paused_until", "stopped_at", "stop_reason")
+class GatewayAdmin(OneRow, ModelAdmin):
     fields = (
         "day",
         "calls",
@@ -30,8 +33,24 @@ class GatewayAdmin(ReadOnly, ModelAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly, ModelAdmin):
-    list_display = fields = ("name", "started_at", "seen_at", "problem")
+    list_display = fields = ("name", "condition", "started", "seen", "problem")
     nothing_yet = "No worker is running, so nothing is sent. Ask whoever runs this installation to start one."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+        workers: QuerySet[Worker] = super().get_queryset(request)
+        return workers.annotate(is_alive=Exists(Worker.objects.alive().filter(pk=OuterRef("pk"))))
+
+    @admin.display(description="State")
+    def condition(self, worker: Any) -> SafeString:
+        return cells.badge("created", "Running") if worker.is_alive else cells.badge("closed", "Gone")
+
+    @admin.display(description="Started", ordering="started_at")
+    def started(self, worker: Worker) -> SafeString:
+        return cells.when(worker.started_at)
+
+    @admin.display(description="Last seen", ordering="seen_at")
+    def seen(self, worker: Worker) -> SafeString:
+        return cells.when(worker.seen_at)
 
 
 @admin.register(ListPass)

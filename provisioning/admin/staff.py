@@ -182,8 +182,17 @@ class ForSuperusers:
 class RoleAdmin(ForSuperusers, ReauthenticationRequired, GroupAdmin):
     """Groups. Only superusers change them, because a group could be given any permission."""
 
+    list_display = ("name",)
     filter_horizontal = ()
     one = "role"
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return super().add_view(request, form_url, {"title": "Add role"} | (extra_context or {}))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the roles, and count who has them, instead of naming each row that links them to something."""
+        users = User.objects.filter(groups__in=objs).distinct().count()
+        return [str(each) for each in objs], {"roles": len(objs), "users with this role": users}, set(), []
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
         """Offer checkboxes for what the admin has pages for: the names of permissions say what they are about."""

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.contrib.admin.utils import label_for_field
 from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.urls import reverse
@@ -70,10 +73,25 @@ def _link(request: HttpRequest, name: str, url: str) -> Link:
 
 
 class NamedList:
-    """Mixin that the site adds to every admin: its list has the name that it has in the navigation."""
+    """Mixin that the site adds to every admin: its list has the name that it has in the navigation.
+
+    On phones, a list's rows are cards, which say what each value is. A row's page leads to its history if it has one.
+    """
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist: ChangeList = super().get_changelist_instance(request)  # type: ignore[misc]
         names = changelist.opts
         changelist.title = NAMES.get(str(names.model_name), capfirst(str(names.verbose_name_plural)))
+        values = [name for name in changelist.list_display if name not in (changelist.list_display_links or ())]
+        labels = [(name, capfirst(label_for_field(name, changelist.model, self))) for name in values]  # type: ignore[call-overload]  # of an admin
+        changelist.card_labels = labels  # type: ignore[attr-defined]
         return changelist
+
+    def get_action_choices(self, request: HttpRequest, default_choices: Any = None) -> Any:
+        return super().get_action_choices(request, default_choices or [("", "Choose an action")])  # type: ignore[misc]
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        if row := context.get("original"):
+            history = LogEntry.objects.filter(object_id=str(row.pk))
+            context["history"] = history.filter(content_type=get_content_type_for_model(row))
+        return super().render_change_form(request, context, *rest, **named)  # type: ignore[misc]

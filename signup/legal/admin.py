@@ -57,7 +57,9 @@ class LegalTextAdmin(ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         is_draft = self.has_change_permission(request, obj)
-        return [*FIELDS, *(["publish"] if is_draft else ["sha256", "published_at"])]
+        if obj is None or is_draft:
+            return [*FIELDS, "publish"]
+        return ["brand", "kind", "spoken", "version", "url" if obj.url else "text", "sha256", "published_at"]
 
     def save_model(self, request: HttpRequest, obj: LegalText, form: Any, change: bool) -> None:
         if change and not LegalText.objects.select_for_update().filter(pk=obj.pk, published_at=None).exists():

@@ -70,7 +70,7 @@ def test_another_sign_ups_account_is_not_offered(admin_client: Client, doubtful:
 
 
 def test_nothing_is_decided_without_a_choice(admin_client: Client, doubtful: Account) -> None:
-    assert "This field is required." in decided(admin_client, doubtful, "").content.decode()
+    assert "Choose one." in decided(admin_client, doubtful, "").content.decode()
     assert again(doubtful).state == State.UNCONFIRMED
 
 

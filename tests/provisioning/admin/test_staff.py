@@ -139,6 +139,18 @@ def test_a_role_offers_permissions_for_pages_of_the_admin_only(admin_client: Cli
     assert "content type" not in page
 
 
+def test_deleting_a_role_says_how_many_users_have_it(admin_client: Client, colleague: User) -> None:
+    role = Group.objects.get(name="Operator")
+    colleague.groups.set([role])
+
+    page = admin_client.get(f"{GROUPS}{role.pk}/delete/").content.decode()
+
+    assert "Users with this role: 1" in page
+    assert "relationship" not in page
+    admin_client.post(f"{GROUPS}{role.pk}/delete/", {"post": "yes"})
+    assert not Group.objects.filter(name="Operator").exists()
+
+
 def test_saving_as_new_which_no_form_offers_is_not_a_server_error(admin_client: Client, colleague: User) -> None:
     assert admin_client.post(f"{USERS}{colleague.pk}/change/", {"_saveasnew": "1"}).status_code == 200
 

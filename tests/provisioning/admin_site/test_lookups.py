@@ -75,8 +75,9 @@ def test_each_filter_that_a_page_offers_works(admin_client: Client, make: Make, 
         path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
         page = admin_client.get(path)
         assert page.status_code == 200
-        for spec in page.context["cl"].filter_specs:
-            for choice in spec.choices(page.context["cl"]):
+        shown = page.context.get("cl")  # A table with one row has no list.
+        for spec in shown.filter_specs if shown else ():
+            for choice in spec.choices(shown):
                 assert admin_client.get(path + choice["query_string"]).status_code == 200, (path, choice)
 
 

@@ -80,7 +80,7 @@ def test_the_navigation_shows_where_a_page_is_and_leads_back(admin_client: Clien
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("provisioning/gateway", "Sending"), ("auth/group", "Roles"), ("otp_totp/totpdevice", "Authenticator apps")],
+    [("provisioning/worker", "Workers"), ("auth/group", "Roles"), ("otp_totp/totpdevice", "Authenticator apps")],
 )
 def test_a_list_has_the_same_name_as_in_the_navigation(admin_client: Client, path: str, name: str) -> None:
     page = admin_client.get(f"/admin/{path}/").content.decode()

@@ -111,7 +111,7 @@ provisioning_endpoint_switch    LMMMMM LFFFRR
 provisioning_endpoint_test      LMMMMM LFFFRR
 provisioning_gateway_add        LFFFFF LFFFFF
 provisioning_gateway_change     LF.... LFFFFF
-provisioning_gateway_changelist LF.... LF....
+provisioning_gateway_changelist LF.... LFFFFF
 provisioning_gateway_delete     LFFFFF LFFFFF
 provisioning_gateway_history    LF.... LF....
 provisioning_gateway_resume     LMMMMM LFFRRR
@@ -154,7 +154,7 @@ signup_brand_delete             LFFF.. LFFF..
 signup_brand_history            LFFF.. LFFF..
 signup_diagnosis_add            LFFFFF LFFFFF
 signup_diagnosis_change         LFFF.. LFFFFF
-signup_diagnosis_changelist     LFFF.. LFFF..
+signup_diagnosis_changelist     LFFF.. LFFFFF
 signup_diagnosis_delete         LFFFFF LFFFFF
 signup_diagnosis_history        LFFF.. LFFF..
 signup_legaltext_add            LFFF.. LFFF..

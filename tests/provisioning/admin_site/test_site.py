@@ -69,3 +69,10 @@ def test_resuming_twice_is_harmless(admin_client: Client) -> None:
 
 def test_a_get_request_cannot_resume_the_gateway(admin_client: Client) -> None:
     assert admin_client.get("/admin/resume/").status_code == 405
+
+
+def test_error_pages_lead_staff_back_to_the_admin(admin_client: Client) -> None:
+    for path, status in (("/admin/nowhere/", 404), ("/admin/provisioning/account/add/", 403), ("/nowhere", 404)):
+        answer = admin_client.get(path)
+        assert answer.status_code == status
+        assert ('href="/admin/"' in answer.content.decode()) == path.startswith("/admin/")
