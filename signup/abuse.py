@@ -14,10 +14,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache as cached
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.signing import BadSignature, Signer
 from django.db import transaction
@@ -59,7 +60,10 @@ class Limit:
 LIMITS = {
     # A classroom or an office shares one address, and so do the customers of some mobile carriers.
     "network": Limit(40, 120, gettext_lazy("There have been too many sign-ups from your network.")),
-    # One person may have several businesses and try several usernames. More than that could flood a mailbox.
+    # All networks of an area: a single customer of an internet provider may have any of an IPv6 area's 65,536.
+    "networks": Limit(200, 600, gettext_lazy("There have been too many sign-ups from your network.")),
+    # One person may have several businesses and try several usernames. More than that could flood a mailbox. Each
+    # area has a limit of its own, so that a stranger can't use up the owner's.
     "email": Limit(10, 20, gettext_lazy("There have been too many sign-ups with this email address.")),
     # Each correction is another call to Constant Contact, and all customers share the daily quota.
     "correction": Limit(10, 30, gettext_lazy("You have corrected this sign-up too many times.")),
@@ -67,6 +71,13 @@ LIMITS = {
     "key": Limit(1000, 4000, gettext_lazy("There have been too many sign-ups through the API with this key.")),
 }
 
+HELD_ABOVE = (20, 40)
+"""Calls for one mailbox, from anywhere, within an hour and a day, from which on more are held for staff. They aren't
+refused, because one may be the owner's."""
+MOST_HELD = 5000
+"""How many sign-ups may wait for staff before more are refused: otherwise, strangers could fill the disk."""
+KEPT = 10.0
+"""Seconds for which their number is cached."""
 KEPT_PASSWORDS = (20, 60)
 """For how many browsers of one network a password is kept within an hour and a day: each gets a session."""
 
@@ -155,8 +166,17 @@ def _call(form: SignupForm, request: HttpRequest) -> Call:
         raise ValidationError(_("That was so quick that we can't be sure you are human.") + f" {AGAIN}", code="quick")
     email = form.cleaned_data["email"]
     name = name_of(form.submission, form.cleaned_data["username"], email)
-    sources = {"network": visitors.network(request), "email": rules.mailbox(email)}
-    return Call(name, _keys(sources), _keys(burst.traits(request, email, seconds)))
+    return Call(name, _keys(_sources(request, email)), _keys(burst.traits(request, email, seconds)))
+
+
+def _sources(request: HttpRequest, email: str) -> dict[str, str]:
+    mailbox, area = rules.mailbox(email), visitors.area(request)
+    return {
+        "network": visitors.network(request),
+        "networks": area,
+        "email": f"{mailbox} {area}",
+        "mailbox": mailbox,
+    }
 
 
 def name_of(submission: uuid.UUID, username: str, email: str) -> uuid.UUID:
@@ -175,11 +195,7 @@ def check_correction(account: Account, request: HttpRequest, email: str) -> bool
     """
     if not settings.ABUSE_PROTECTION:
         return False
-    sources = {
-        "network": visitors.network(request),
-        "email": rules.mailbox(email),
-        "correction": str(account.reference),
-    }
+    sources = _sources(request, email) | {"correction": str(account.reference)}
     try:
         with transaction.atomic():
             return _count(Call(uuid.uuid4(), _keys(sources), _keys(burst.traits(request, email))))
@@ -196,7 +212,8 @@ def count_of_key(key: str, call: uuid.UUID, email: str, host: str, reference: st
     """
     if not settings.ABUSE_PROTECTION:
         return False
-    limited = {"key": key, "email": rules.mailbox(email), "correction": reference}
+    mailbox = rules.mailbox(email)
+    limited = {"key": key, "email": f"{mailbox} key {key}", "mailbox": mailbox, "correction": reference}
     shared = {"area": f"key {key}", "domain": rules.mailbox(email).rpartition("@")[2], "host": host}
     try:
         return _count(Call(call, _keys(limited), _keys(shared)))
@@ -235,7 +252,7 @@ def forget_visits(**kwargs: Any) -> None:
 
 
 def _count(call: Call) -> bool:
-    """Count a call against the limits of its sources. Return whether it belongs to a burst.
+    """Count a call against the limits of its sources. Return whether to hold it for staff.
 
     Raises ValidationError if a limit is used up, and then counts nothing. Runs in the caller's transaction: calls that
     count against the same limit take turns, so that simultaneous calls can't exceed it.
@@ -243,16 +260,29 @@ def _count(call: Call) -> bool:
     limited = call.limited.values()
     earlier = visits.earlier(call.name, limited)
     for name, source in call.limited.items():
-        _require_within(LIMITS[name], earlier[source])
-    hold = burst.holds(_alike(call))
+        if name in LIMITS:
+            _require_within(LIMITS[name], earlier[source])
+    is_burst = burst.holds(_alike(call))
+    hold = is_burst or _is_crowded(earlier.get(call.limited.get("mailbox", ""), Earlier()))
+    if hold and (cache.get_or_set("abuse.held", _count_held, KEPT) or 0) >= MOST_HELD:
+        raise ValidationError(_("Nothing has been sent. Please try again in an hour."), code="limit")
     new = [source for source in limited if not earlier[source].is_counted]
     if len(new) == len(limited):
         new += [*call.shared.values(), VERDICTS[burst.HELD if hold else burst.PASSED]]
     if new:
         visits.add(call.name, new)
-    if hold:
+    if is_burst:
         burst.note()
     return hold
+
+
+def _is_crowded(mailbox: Earlier) -> bool:
+    an_hour, a_day = HELD_ABOVE
+    return mailbox.hour >= an_hour or mailbox.day >= a_day
+
+
+def _count_held() -> int:
+    return Account.objects.filter(state=Account.State.HELD).count()
 
 
 def _require_within(limit: Limit, earlier: Earlier) -> None:
@@ -282,7 +312,7 @@ def key(name: str, source: str) -> str:
     return hmac.digest(_secret(name, settings.SECRET_KEY), source.encode(), "sha256").hex()
 
 
-@cache
+@cached
 def _secret(name: str, secret_key: str) -> bytes:
     """Return the same HMAC key as Django's `salted_hmac`, which derives it again for each call."""
     return hashlib.sha256(f"signup.abuse.{name}{secret_key}".encode()).digest()

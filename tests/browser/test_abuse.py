@@ -98,7 +98,7 @@ USE_UP = """
 from uuid import uuid4
 from signup import abuse, visits
 for _ in range(abuse.LIMITS["email"].an_hour):
-    visits.add(uuid4(), [abuse.key("email", "carol@nullmailer.com")])
+    visits.add(uuid4(), [abuse.key("email", "carol@nullmailer.com 127.0.0.0/24")])
 """
 
 

@@ -174,7 +174,7 @@ def test_another_customers_username_is_refused_at_its_field(client: Client) -> N
 def test_corrections_and_their_email_addresses_are_limited(client: Client, settings: Settings) -> None:
     settings.ABUSE_PROTECTION = True
     for number in range(abuse.LIMITS["email"].an_hour):
-        Visit.objects.create(key=abuse.key("email", "victim@gmail.com"), submission=uuid.uuid4())
+        Visit.objects.create(key=abuse.key("email", "victim@gmail.com 127.0.0.0/24"), submission=uuid.uuid4())
         services.submit(services.prepare(TYPED | {"username": f"other-{number}"}, uuid.uuid4()))
     made = services.submit(services.prepare(TYPED, uuid.uuid4()))
     give(client, made)

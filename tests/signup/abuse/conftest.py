@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from signup import abuse
-from signup.abuse import LIMITS, MINIMUM_SECONDS
+from signup import abuse, visits
+from signup.abuse import MINIMUM_SECONDS
 from signup.models import Visit
 from tests.signup.accounts import TYPED, hidden
 
@@ -57,11 +57,14 @@ def send(client: Client, wait: Clock) -> Callable[..., Any]:
 
 def used_up(limit: str, source: str, times: int, ago: timedelta = timedelta()) -> None:
     """Record this many forms from this source."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(LIMITS, limit, abuse.Limit(10**6, 10**6, ""))
-        for _ in range(times):
-            abuse._count(abuse.Call(uuid.uuid4(), {limit: abuse.key(limit, source)}, {}))
+    for _ in range(times):
+        visits.add(uuid.uuid4(), [abuse.key(limit, source)])
     Visit.objects.filter(at__gt=timezone.now() - timedelta(minutes=1)).update(at=timezone.now() - ago)
 
 
-SOURCES = [("network", "203.0.113.7"), ("email", TYPED["email"])]
+def here(email: str, area: str = "203.0.113.0/24") -> str:
+    """Return the source of sign-ups for one mailbox from one area."""
+    return f"{email} {area}"
+
+
+SOURCES = [("network", "203.0.113.7"), ("networks", "203.0.113.0/24"), ("email", here(TYPED["email"]))]

@@ -9,14 +9,19 @@ from django.test import Client
 
 from provisioning.models import Account
 from signup.abuse import LIMITS
-from tests.signup.abuse.conftest import used_up
+from tests.signup.abuse.conftest import here, used_up
 from tests.signup.accounts import account
 
 pytestmark = pytest.mark.django_db
 
 
 class TestCorrections:
-    SOURCES = [("network", "127.0.0.1"), ("email", "anna@nullmailer.com"), ("correction", None)]
+    SOURCES = [
+        ("network", "127.0.0.1"),
+        ("networks", "127.0.0.0/24"),
+        ("email", here("anna@nullmailer.com", "127.0.0.0/24")),
+        ("correction", None),
+    ]
 
     @pytest.mark.parametrize(("limit", "source"), SOURCES)
     def test_are_limited_because_each_is_another_call(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.test import Client
@@ -15,9 +16,9 @@ from pytest_django import Settings
 from provisioning.models import Account
 from provisioning.signals import chores
 from signup import abuse
-from signup.abuse import LIMITS, MINIMUM_SECONDS
+from signup.abuse import HELD_ABOVE, LIMITS, MINIMUM_SECONDS
 from signup.models import Visit
-from tests.signup.abuse.conftest import SOURCES, opened, used_up
+from tests.signup.abuse.conftest import SOURCES, here, opened, used_up
 from tests.signup.accounts import TYPED, account
 
 pytestmark = pytest.mark.django_db
@@ -82,13 +83,13 @@ def test_a_source_within_its_limit_passes(
 
 def test_other_sources_pass_while_one_is_over_its_limit(send: Callable[..., Any]) -> None:
     used_up("network", "203.0.113.7", LIMITS["network"].an_hour)
-    used_up("email", "bob@nullmailer.com", LIMITS["email"].an_hour)
+    used_up("email", here("bob@nullmailer.com"), LIMITS["email"].an_hour)
 
     assert send(address="203.0.113.8").status_code == 302
 
 
 def test_a_refused_try_does_not_count(send: Callable[..., Any]) -> None:
-    used_up("email", TYPED["email"], LIMITS["email"].an_hour)
+    used_up("email", here(TYPED["email"]), LIMITS["email"].an_hour)
     counted = Visit.objects.count()
 
     send()
@@ -97,7 +98,7 @@ def test_a_refused_try_does_not_count(send: Callable[..., Any]) -> None:
 
 
 def test_email_addresses_are_compared_without_case(send: Callable[..., Any]) -> None:
-    used_up("email", TYPED["email"], LIMITS["email"].an_hour)
+    used_up("email", here(TYPED["email"]), LIMITS["email"].an_hour)
 
     assert send(email=TYPED["email"].upper()).status_code == 429
 
@@ -122,14 +123,14 @@ def test_a_form_counts_once_for_each_network_that_it_comes_from(client: Client, 
         client.post(FORM, form, REMOTE_ADDR=address)
         counted.append(Visit.objects.count())
 
-    assert counted == [counted[0], counted[0], counted[0] + 1]
+    assert counted == [counted[0], counted[0], counted[0] + len(("network", "networks", "email"))]
 
 
 def test_a_form_that_already_is_an_account_is_never_refused(client: Client, wait: Clock) -> None:
     form = opened(client)
     wait(MINIMUM_SECONDS)
     first = client.post(FORM, form)
-    used_up("email", TYPED["email"], LIMITS["email"].a_day)
+    used_up("email", here(TYPED["email"], "127.0.0.0/24"), LIMITS["email"].a_day)
 
     again = client.post(FORM, form | {"shown": "", "comment": "x"})
 
@@ -153,7 +154,7 @@ def test_counts_older_than_a_day_are_deleted(send: Callable[..., Any]) -> None:
     chores.send_robust(None)
     chores.send_robust(None)
 
-    assert Visit.objects.count() == counted - 2 * 3
+    assert Visit.objects.count() == counted - 3
 
 
 def test_each_username_that_one_form_asks_for_counts(client: Client, wait: Clock) -> None:
@@ -189,6 +190,52 @@ def test_visitors_with_unknown_addresses_share_one_limit(
     refused = client.post(FORM, form, headers={"X-Forwarded-For": forwarded}, REMOTE_ADDR="10.0.0.1")
 
     assert refused.status_code == 429
+
+
+def test_a_stranger_does_not_use_up_the_sign_ups_of_a_mailbox(send: Callable[..., Any]) -> None:
+    for number in range(LIMITS["email"].an_hour):
+        other = {"organization_name": f"Bakery {number}", "phone": f"555-555-{number}555", "second": "yes"}
+        assert send(f"203.0.113.{number}", email="owner@nullmailer.com", **other).status_code == 302
+    assert send("203.0.113.99", email="owner@nullmailer.com", second="yes").status_code == 429
+
+    assert send("198.51.100.7", email="owner@nullmailer.com", second="yes").status_code == 302
+
+    assert Account.objects.latest("pk").state == "queued"
+
+
+@pytest.mark.parametrize(("times", "ago"), [(HELD_ABOVE[0], timedelta()), (HELD_ABOVE[1], timedelta(hours=2))])
+def test_sign_ups_are_held_once_many_networks_have_used_a_mailbox(
+    send: Callable[..., Any], times: int, ago: timedelta
+) -> None:
+    used_up("mailbox", "owner@nullmailer.com", times - 1, ago)
+
+    for _ in range(2):
+        assert send(email="owner@nullmailer.com", second="yes").status_code == 302
+
+    assert list(Account.objects.order_by("pk").values_list("state", flat=True)) == ["queued", "held"]
+
+
+def test_the_networks_of_one_area_are_limited_together(send: Callable[..., Any], settings: Settings) -> None:
+    used_up("networks", "2001:db8:1::/48", LIMITS["networks"].an_hour)
+
+    assert send("2001:db8:1:2::1").status_code == 429
+    assert send("2001:db8:2:2::1").status_code == 302
+
+
+def test_nothing_more_is_held_once_very_many_wait_for_staff(
+    send: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(abuse, "MOST_HELD", 2)
+    monkeypatch.setattr(abuse, "KEPT", 0)
+    cache.delete("abuse.held")
+    used_up("mailbox", "owner@nullmailer.com", HELD_ABOVE[0])
+
+    answers = [send(email="owner@nullmailer.com", second="yes") for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [302, 302, 429]
+    assert "Please try again in an hour." in answers[-1].content.decode()
+    assert Account.objects.count() == 2
+    assert send(second="yes").status_code == 302
 
 
 @pytest.mark.django_db(transaction=True)
