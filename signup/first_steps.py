@@ -37,9 +37,13 @@ def _credentials() -> Step:
     if missing := [setting for setting in CREDENTIALS if not getattr(settings, setting)]:
         text = f"Not set yet: {', '.join(missing)}. Ask whoever runs this installation to set them."
         return Step(name, False, text, page)
-    if Attempt.objects.filter(outcome__in=LOGGED_IN).exists() or ListPass.objects.filter(pages__gt=0).exists():
+    pause = gateway.current_pause()
+    were_accepted = (
+        Attempt.objects.filter(outcome__in=LOGGED_IN).exists() or ListPass.objects.filter(pages__gt=0).exists()
+    )
+    if were_accepted and not (pause and pause.until is None):
         return Step(name, True, "Constant Contact accepts them.", page)
-    if gateway.current_pause():
+    if pause:
         return Step(name, False, "They are set, but calls don't get through. The banner above says why.", page)
     return Step(name, False, "They are set. The first call will show whether Constant Contact accepts them.", page)
 

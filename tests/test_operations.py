@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
 from cryptography.fernet import Fernet
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from pytest_django import Settings
@@ -23,11 +27,12 @@ from provisioning.gateway import permits
 from provisioning.models import Account, Worker
 from provisioning.sandbox import Server
 from signup import health, smtp
-from signup.doctor import installation, mail_server, provider
+from signup.doctor import installation, mail_server, provider, public_address
 from signup.visitors import network
 from tests.checkout import ROOT
 from tests.provisioning.conftest import sandbox as sandbox
 from tests.provisioning.work import State, account_in, again, now, pass_time, sign_up, work
+from tests.signup.conftest import plain_static_files as plain_static_files
 from tests.signup.test_health import locked_database, read_only_database, unreachable_database
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +97,19 @@ def test_a_refused_login_stops_sending_until_it_is_resumed(sandbox: Server, sett
     assert again(account).state == State.CREATED
 
 
+@symptom("Constant Contact asked us to pause: too many calls.")
+def test_a_used_up_quota_pauses_sending_until_the_next_day(sandbox: Server) -> None:
+    account = sign_up()
+    sandbox.provider.fail_next("create", "over-quota")
+    work()
+    assert "Constant Contact asked us to pause: too many calls." in banner()
+    assert "Constant Contact asked us to pause: too many calls." in said("gateway")
+
+    pass_time(timedelta(days=1))
+    work()
+    assert again(account).state == State.CREATED
+
+
 @symptom("Constant Contact is unreachable or not giving clear answers")
 def test_a_provider_that_hangs_pauses_sending_until_it_is_back(sandbox: Server, settings: Settings) -> None:
     accounts = [sign_up(username=f"anna-{number}") for number in range(5)]
@@ -106,6 +124,32 @@ def test_a_provider_that_hangs_pauses_sending_until_it_is_back(sandbox: Server, 
         pass_time(timedelta(minutes=11))
         work()
     assert {again(account).state for account in accounts} == {State.CREATED}
+
+
+@symptom("calls got no answer.")
+def test_a_provider_that_is_slow_is_on_the_overview(sandbox: Server, settings: Settings) -> None:
+    accounts = [sign_up(username=f"anna-{number}") for number in range(3)]
+    sandbox.provider.fail_next("create", "hang-after", times=3)
+    settings.CONSTANT_CONTACT_TIMEOUT = 0.3
+    work(3)
+    settings.CONSTANT_CONTACT_TIMEOUT = 30.0
+    assert "calls got no answer." in banner()
+
+    for _ in range(3):
+        pass_time(timedelta(minutes=11))
+        work()
+    assert {again(account).state for account in accounts} == {State.CREATED}
+    assert len([call for call in sandbox.provider.calls if call.method == "POST"]) == 3
+
+
+@symptom("can be reached, but does not answer in time.")
+def test_a_slow_provider_is_not_said_to_be_unreachable(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.provider.latency = 2
+    monkeypatch.setattr(provider, "TIMEOUT", 0.3)
+
+    (finding,) = provider.check_connection()
+
+    assert "can be reached, but does not answer in time." in finding.text
 
 
 @symptom("has no address")
@@ -169,6 +213,45 @@ def test_an_unreachable_database_is_not_ready() -> None:
         assert not_ready() == "The database can't be reached."
 
 
+@symptom("The database accepts no more connections.")
+def test_a_database_without_a_free_connection_says_so() -> None:
+    with unreachable_database("connection failed: FATAL:  sorry, too many clients already"):
+        assert not_ready() == "The database accepts no more connections."
+
+
+@symptom("The database refuses the login.")
+def test_a_changed_database_password_is_named() -> None:
+    with unreachable_database('connection failed: FATAL:  password authentication failed for user "signup"'):
+        assert not_ready() == "The database refuses the login."
+
+
+@symptom("The database is not up to date.")
+def test_a_missing_migration_is_not_ready() -> None:
+    applied = MigrationRecorder.Migration.objects.filter(app="signup").latest("name")
+    applied.delete()
+    assert not_ready() == "The database is not up to date. Run: manage.py migrate"
+
+    applied.save()  # As `migrate` does.
+    assert Client().get("/readyz").status_code == 200
+
+
+@symptom("Static files are not collected.")
+def test_missing_static_files_are_named_before_the_web_server_starts(settings: Settings, tmp_path: Path) -> None:
+    settings.STATIC_ROOT = tmp_path
+
+    assert any("Static files are not collected." in finding.text for finding in installation.check_settings())
+
+
+@symptom(".env cannot be read: Permission denied.")
+def test_an_unreadable_env_file_is_the_first_that_is_named(settings: Settings) -> None:
+    settings.MISTAKES = {".env": ".env cannot be read: Permission denied."}  # test_configuration.py has the real one.
+    settings.SEALING_KEYS = []
+
+    first, *_others = installation.check_settings()
+
+    assert ".env cannot be read: Permission denied." in first.text
+
+
 @symptom("No worker is running.")
 def test_a_killed_worker_is_missed_and_its_account_taken_over(sandbox: Server) -> None:
     Worker.objects.create(name="killed:1", seen_at=Now() - timedelta(minutes=2))
@@ -206,6 +289,26 @@ def test_a_mail_server_that_refuses_is_named_by_the_doctor(settings: Settings) -
     (finding,) = mail_server.check()
 
     assert finding.text.startswith("The mail server did not accept the email")
+
+
+@symptom("is not valid. Renew it")
+def test_an_expired_certificate_is_named_by_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_address, "_ask", Mock(side_effect=ssl.SSLCertVerificationError))
+
+    (finding,) = public_address.check("https://signup.example.com")
+
+    assert "is not valid. Renew it" in f"{finding.text} {finding.fix}"
+
+
+@symptom("You have no role yet.")
+def test_a_role_without_rights_is_told_to_whoever_logs_in() -> None:
+    user = User.objects.create(username="olga", is_staff=True)
+    user.groups.add(operators := Group.objects.get(name="Operator"))
+    operators.permissions.clear()
+    page = Client()
+    page.force_login(user)
+
+    assert "You have no role yet." in page.get("/admin/").content.decode()
 
 
 @symptom("The reverse proxy hides visitors' addresses.")

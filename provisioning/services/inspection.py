@@ -19,6 +19,7 @@ class ListPage:
     """A page of the list. `reason` says why it could not be read."""
 
     is_list: bool
+    is_answered: bool
     reason: str
     account_ids: frozenset[str]
     next_page: str
@@ -33,7 +34,9 @@ def read_list(page: str = "") -> ListPage:
     answer = client().list_accounts(page, _start)
     gateway.apply_answer(answer)
     ids = frozenset(entry.account_id for entry in answer.entries)
-    return ListPage(answer.meaning == Meaning.LISTED, describe_answer(answer), ids, answer.next_page)
+    return ListPage(
+        answer.meaning == Meaning.LISTED, answer.status is not None, describe_answer(answer), ids, answer.next_page
+    )
 
 
 def find_listed(account_id: str) -> bool:

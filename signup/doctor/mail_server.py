@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.core import mail
+from django.template.defaultfilters import pluralize
 
-from signup.doctor.findings import Finding, failure, ok
+from signup.doctor.findings import Finding, failure, ok, warning
+from signup.mails.limits import LIMIT_REACHED
+from signup.models import Mail
 
 TEXT = "This is a test message from your sign-up page (manage.py doctor). If you can read it, emails arrive.\n"
 
@@ -28,4 +31,16 @@ def check(to: str = "") -> Iterator[Finding]:
         fix = "Check EMAIL_URL and DEFAULT_FROM_EMAIL."
         yield failure("Email", f"The mail server did not accept the email: {reason}.", fix)
     else:
-        yield ok("Email", "A test message was sent." if to else "The login works. To send a test message, use --email.")
+        yield _refused() or ok(
+            "Email", "A test message was sent." if to else "The login works. To send a test message, use --email."
+        )
+
+
+def _refused() -> Finding | None:
+    """Report emails to customers that were refused: a server that takes the login may still refuse the sender."""
+    refused = Mail.objects.filter(due_at__isnull=False, tries__gt=0).exclude(problem__in=("", LIMIT_REACHED))
+    if not (last := refused.order_by("due_at").last()):
+        return None
+    size = refused.count()
+    text = f"The mail server did not accept the email to {size} customer{pluralize(size)}: {last.problem}."
+    return warning("Email", text, "Check EMAIL_URL and DEFAULT_FROM_EMAIL. They are sent again for about a day.")

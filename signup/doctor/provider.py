@@ -21,6 +21,9 @@ NOT_HERE = "only the worker has it"
 """The credentials of containers that have none (compose.yaml). Sent to Constant Contact, they would lock the login."""
 SUBJECT = "Connection to Constant Contact"
 TIMEOUT = 10
+NO_ANSWER = (
+    "If it lasts, ask Constant Contact. Nothing here has to change: workers retry, and no account is created twice."
+)
 MUCH_OFF, FAR_OFF = timedelta(seconds=30), timedelta(minutes=5)
 HIGH_USE = 0.8
 
@@ -41,6 +44,8 @@ def check_connection() -> Iterator[Finding]:
             yield failure(SUBJECT, f"The certificate of {host} is not accepted.", fix)
         else:
             yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
+    except TimeoutError:
+        yield failure(SUBJECT, f"{host} can be reached, but does not answer in time.", NO_ANSWER)
     except OSError:
         yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
     else:
@@ -76,16 +81,24 @@ def check_credentials() -> Iterator[Finding]:
         yield warning("Credentials", "They are not in this container, so they were not checked.", fix)
         return
     if pause := gateway.current_pause():
-        yield failure(
-            "Credentials", f"Sending is paused or stopped: {pause.reason}", "The overview in the admin says what to do."
-        )
+        yield _unchecked(pause)
         return
     answer = inspection.read_list()
     if answer.is_list:
         yield ok("Credentials", f"Accepted: your account list was read ({answer.entries} on its first page).")
     else:
-        fix = "Check CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_USERNAME, and CONSTANT_CONTACT_PASSWORD."
+        names = "Check CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_USERNAME, and CONSTANT_CONTACT_PASSWORD."
+        fix = names if answer.is_answered else NO_ANSWER
         yield failure("Credentials", f"The list of your accounts could not be read: {answer.reason}", fix)
+
+
+def _unchecked(pause: gateway.Pause) -> Finding:
+    """Say why no call was made, and how it goes on: a stop ends by hand, and a pause by itself."""
+    if pause.until:
+        text = f"Not checked, because sending is paused until {pause.until:%Y-%m-%d %H:%M} UTC: {pause.reason}"
+        return warning("Credentials", text, "Nothing: sending resumes automatically.")
+    fix = "Fix the cause, restart the workers, run `python manage.py gateway resume`, and then the doctor again."
+    return failure("Credentials", f"Not checked, because sending is stopped: {pause.reason}", fix)
 
 
 def check_quota() -> Iterator[Finding]:

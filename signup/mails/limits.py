@@ -16,6 +16,7 @@ from signup.models import Mail, Visit
 MAX_PER_DAY = 8
 """Emails to one mailbox. Of each kind, it gets at most one an hour."""
 ANY = "any"
+LIMIT_REACHED = "email limit of this mailbox reached"
 
 
 def count_or_wait(message: Mail, visit: UUID) -> timedelta:

@@ -20,7 +20,7 @@ from provisioning.models import Account
 from provisioning.services.workers import ending
 from signup import visits
 from signup.mails.content import compose
-from signup.mails.limits import count_or_wait, keys
+from signup.mails.limits import LIMIT_REACHED, count_or_wait, keys
 from signup.mails.planning import event_of, schedule
 from signup.mails.server import NotTaken, hand_over, name_of
 from signup.models import Mail, MailEvent, SentMail, Visit
@@ -59,7 +59,7 @@ def send_due() -> None:
         if message.account.erased_at:
             message.delete()
         elif wait := count_or_wait(message, visit := uuid4()):
-            _note(message, due_at=Now() + wait, tries=message.tries - 1, problem="email limit of this mailbox reached")
+            _note(message, due_at=Now() + wait, tries=message.tries - 1, problem=LIMIT_REACHED)
         else:
             _send(message, visit)
 

@@ -6,7 +6,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from provisioning import gateway
-from provisioning.models import Account, Attempt
+from provisioning.models import Account, Attempt, ListPass
 from signup.brand.models import Brand
 from signup.models import SentMail
 from tests.signup.accounts import account
@@ -41,6 +41,16 @@ def test_an_empty_installation_leads_through_five_steps(admin_client: Client, st
     for step in steps().values():
         assert f'<a href="{step.url}">{step.name}</a>' in page
         assert admin_client.get(step.url).status_code == 200
+
+
+def test_accepted_credentials_are_not_done_any_more_once_they_are_refused(steps: Steps) -> None:
+    """The banner above says so, and both must not contradict each other."""
+    ListPass.objects.create(source="", pages=1)
+    assert "Credentials" in done(steps)
+
+    gateway.stop("Constant Contact answered 401.")
+
+    assert "The banner above says why." in steps()["Credentials"].text
 
 
 def test_a_brand_is_done_once_it_has_a_name(steps: Steps, settings: Any) -> None:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from provisioning.sandbox import Server
 from provisioning.sealed import Sealed
 from signup import smtp
 from signup.doctor import Finding, Level, installation, mail_server, provider, public_address, trial
-from signup.models import Diagnosis
+from signup.models import Diagnosis, Mail
 from tests.checkout import ROOT
 from tests.provisioning.work import account_in, work
 
@@ -100,6 +101,44 @@ def test_an_address_without_an_answer_is_a_failure(settings: Settings) -> None:
         assert levels(provider.check_connection()) == [Level.FAILURE]
 
 
+def test_an_address_that_is_slow_is_not_said_to_be_unreachable(
+    sandbox: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody must search the firewall, or replace credentials, while Constant Contact is slow."""
+    sandbox.provider.latency = 2
+    monkeypatch.setattr(provider, "TIMEOUT", 0.3)
+    settings.CONSTANT_CONTACT_TIMEOUT = 0.3
+
+    (connection,), (credentials,) = provider.check_connection(), provider.check_credentials()
+
+    assert connection.text == "127.0.0.1 can be reached, but does not answer in time."
+    assert credentials.level == Level.FAILURE
+    assert "CONSTANT_CONTACT_PASSWORD" not in credentials.fix
+
+
+def test_the_cure_of_a_stop_is_named_in_its_order() -> None:
+    """While sending is stopped, the doctor makes no call, so it can't see that the cause is fixed."""
+    gateway.stop("Constant Contact answered 401.")
+
+    (finding,) = provider.check_credentials()
+
+    assert finding == Finding(
+        "Credentials",
+        Level.FAILURE,
+        "Not checked, because sending is stopped: Constant Contact answered 401.",
+        "Fix the cause, restart the workers, run `python manage.py gateway resume`, and then the doctor again.",
+    )
+
+
+def test_a_pause_ends_without_anybody() -> None:
+    gateway.row.pause_until(gateway.now() + timedelta(hours=2), "over_quota")
+
+    (finding,) = provider.check_credentials()
+
+    assert finding.level == Level.WARNING
+    assert finding.text.startswith("Not checked, because sending is paused until ")
+
+
 def test_a_clock_that_is_off_is_noticed(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     true = gateway.now()
     for off, level in ((0, Level.OK), (2, Level.WARNING), (10, Level.FAILURE)):
@@ -152,6 +191,21 @@ def test_a_test_message_is_sent_or_the_mail_server_is_at_fault(settings: Setting
     assert [message.to for message in mailoutbox] == [["dora@example.com"]]
     settings.EMAIL_BACKEND, settings.EMAIL_HOST, settings.EMAIL_PORT = f"{smtp.__name__}.EmailBackend", "127.0.0.1", 9
     assert levels(mail_server.check()) == [Level.FAILURE]
+
+
+def test_emails_that_the_mail_server_refuses_are_noticed_without_a_test_message(settings: Settings) -> None:
+    """A login says nothing about the sender: many servers refuse it only with an email."""
+    settings.EMAIL_URL, settings.DEFAULT_FROM_EMAIL = {"EMAIL_BACKEND": "any"}, "signup@example.com"
+    Mail.objects.create(
+        account=account_in(Account.State.CREATED), due_at=Now(), tries=2, problem="SMTPSenderRefused 554"
+    )
+
+    (finding,) = mail_server.check()
+
+    assert (finding.level, finding.text) == (
+        Level.WARNING,
+        "The mail server did not accept the email to 1 customer: SMTPSenderRefused 554.",
+    )
 
 
 @pytest.fixture
