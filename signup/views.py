@@ -40,8 +40,8 @@ from signup import (
     own_accounts,
     resubmission,
     single_sign_on,
-    turn,
     visitors,
+    write_lock,
 )
 from signup.brand.context_processors import brand_of
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
@@ -99,7 +99,7 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
     known = proven or _sent_before(request, form, proof)
     new = _prepare(request, form, proof)
     call = None if known else abuse.check_signup(form, request)
-    with turn.to_write(), transaction.atomic():
+    with write_lock.hold(), transaction.atomic():
         try:
             account = known or services.submit(new, hold=abuse.count(form, call))
             if account is not new:

@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 from provisioning import gateway, rules, services
 from provisioning.audit import SIGNED_UP
 from provisioning.models import Account, AuditEntry
-from signup import abuse, legal, mails, turn, usernames, visitors
+from signup import abuse, legal, mails, usernames, visitors, write_lock
 from signup.api import problems, validation
 from signup.api.models import ApiKey, ApiSignup
 from signup.api.problems import Problem
@@ -128,7 +128,7 @@ def _store(
 ) -> Account:
     """Count the sign-up and store it, in one transaction. Raises ValidationError, and then it stays counted."""
     call = abuse.name_of(new.submission, new.username, new.email)
-    with turn.to_write(), transaction.atomic():
+    with write_lock.hold(), transaction.atomic():
         try:
             hold = abuse.count_of_key(str(key.pk), call, new.email, new.host)
             account = services.submit(new, hold=hold)

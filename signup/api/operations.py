@@ -12,7 +12,7 @@ from django.db import transaction
 from provisioning import rules, services
 from provisioning.admin.actions import ACTIONS, Action
 from provisioning.models import Account, AuditEntry, IllegalMove, MovedMeanwhile
-from signup import abuse, turn
+from signup import abuse, write_lock
 from signup.api import creation, problems
 from signup.api.models import ApiKey
 from signup.api.problems import Problem
@@ -35,9 +35,9 @@ def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:
     try:
         cleaned = rules.clean(together, only=set(values))
         email = str(cleaned.get("email", account.email))
-        with turn.to_write(), transaction.atomic():  # It stays counted if the username is taken.
+        with write_lock.hold(), transaction.atomic():  # It stays counted if the username is taken.
             hold = abuse.count_of_key(str(key.pk), uuid.uuid4(), email, account.host, str(account.reference))
-        with turn.to_write():
+        with write_lock.hold():
             services.correct(account, values, hold=hold, agent=key.agent)
     except ValidationError as problem:
         raise creation.of_values(problem, together) from None

@@ -19,7 +19,7 @@ from django.test import Client
 
 from provisioning import services
 from provisioning.models import Account
-from signup import turn
+from signup import write_lock
 from signup.brand.models import Brand
 from tests.signup.accounts import CANARY, TYPED, hidden
 from tests.signup.api.partner import Partner
@@ -37,7 +37,7 @@ def form(client: Client) -> dict[str, str]:
     params=[
         "the database says so",
         "it takes no writes",
-        "too many wait for their turn",
+        "too many wait for the lock",
         "another process takes too long",
     ]
 )
@@ -49,10 +49,10 @@ def overloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         with read_only_database():
             yield
     elif connection.vendor != "sqlite":
-        pytest.skip("only SQLite takes turns")
+        pytest.skip("only SQLite needs a lock")
     else:
-        monkeypatch.setattr(turn, "LONGEST_WAIT", 0)
-        with turn._turn if "many" in request.param else _another_process():
+        monkeypatch.setattr(write_lock, "MAX_WAIT", 0)
+        with write_lock._threads if "many" in request.param else _another_process():
             yield
 
 

@@ -20,35 +20,38 @@ from django.db import OperationalError, connection
 
 from provisioning.database import BUSY
 
-LONGEST_WAIT = 5.0
+MAX_WAIT = 5.0
 """Seconds. After that, it is better to tell the customer that too many people are signing up."""
 
 POLL_INTERVAL = 0.001
 """Seconds between two attempts to lock out the other processes."""
 
-_turn = threading.Lock()
+_threads = threading.Lock()
 
 
 @contextmanager
-def to_write() -> Iterator[None]:
-    """Wait for a turn to begin a transaction that writes. Raises OperationalError if too many are waiting."""
+def hold() -> Iterator[None]:
+    """Hold the lock in this context, for a transaction that writes. Raises OperationalError if too many are waiting.
+
+    PostgreSQL needs no such lock, and neither does a transaction that has already begun.
+    """
     if connection.vendor != "sqlite" or connection.in_atomic_block:
         yield
         return
-    if not _turn.acquire(timeout=LONGEST_WAIT):
+    if not _threads.acquire(timeout=MAX_WAIT):
         raise OperationalError(BUSY)
     try:
-        with _before_other_processes():
+        with _lock_out_processes():
             yield
     finally:
-        _turn.release()
+        _threads.release()
 
 
 @contextmanager
-def _before_other_processes() -> Iterator[None]:
+def _lock_out_processes() -> Iterator[None]:
     """Lock the database's directory. Opening and closing the file itself would release SQLite's own locks on it."""
     directory = _directory(str(connection.settings_dict["NAME"]))
-    deadline = time.monotonic() + LONGEST_WAIT
+    deadline = time.monotonic() + MAX_WAIT
     while True:
         with suppress(BlockingIOError):
             fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
