@@ -99,12 +99,12 @@ def guard(form: SignupForm) -> Guard | None:
         return None
     sent = str(form.data.get("shown", ""))
     known = _seconds_since_shown(form) is not None
-    return Guard(sent if known else stamp(form.submission))
+    return Guard(sent if known else sign_shown(form.submission))
 
 
-def stamp(submission: uuid.UUID) -> str:
+def sign_shown(submission: uuid.UUID) -> str:
     """Return `Guard.shown` for a form that is shown for the first time now."""
-    return _stamps().sign_object([str(submission), time.time()])
+    return _signer().sign_object([str(submission), time.time()])
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def status(form: PropertiesForm | None) -> int:
 def _seconds_since_shown(form: SignupForm) -> float | None:
     """Return the form's age; None if this page didn't show it, or showed it with another ID."""
     try:
-        submission, at = _stamps().unsign_object(str(form.data.get("shown", "")))
+        submission, at = _signer().unsign_object(str(form.data.get("shown", "")))
     except BadSignature:
         return None
     return time.time() - at if submission == str(form.submission) else None
@@ -322,6 +322,6 @@ def _limit_reached(limit: Limit, pause: str) -> ValidationError:
     return ValidationError(f"{limit.reason} {pause}", code="limit")
 
 
-def _stamps() -> Signer:
+def _signer() -> Signer:
     # Not at import, where a missing SECRET_KEY would be a traceback instead of a system check's error.
     return Signer(salt="signup.abuse")

@@ -42,7 +42,7 @@ A link works for longer than the longest wait (PASSWORD_RESET_TIMEOUT). So whoev
 mailbox has a link that works, and few emails. A browser in which the user has logged in before has links of its own,
 so that it need not wait for a stranger's.
 """
-MOST_OF_NETWORK = (20, 60)
+MAX_REQUESTS = (20, 60)
 """Requests from one network within an hour and within a day."""
 LATER = (1.0, 3.0)
 """Seconds after which users are looked for: at the same time, it would slow the response down."""
@@ -109,7 +109,7 @@ class ForgottenView(views.PasswordResetView):
     def form_valid(self, form: Any) -> HttpResponse:
         """Count the request first. A refusal tells nothing about the address."""
         network = abuse.key("forgotten.network", visitors.network(self.request))
-        if visits.add_within(network, *MOST_OF_NETWORK):
+        if visits.add_within(network, *MAX_REQUESTS):
             return super().form_valid(form)
         form.add_error("email", "There have been too many requests from your network. Please try again later.")
         return self.render_to_response(self.get_context_data(form=form), status=429)

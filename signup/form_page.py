@@ -45,7 +45,7 @@ def blank(request: HttpRequest) -> HttpResponse:
     cache_key = f"{brand.digest()}-{get_language()}"
     page: str = caches["pages"].get_or_set(cache_key, lambda: _with_placeholders(brand))  # type: ignore[assignment]
     if SHOWN in page:
-        own[SHOWN] = abuse.stamp(submission)
+        own[SHOWN] = abuse.sign_shown(submission)
     if NONCE in page:
         own[NONCE] = str(request.csp_nonce)  # type: ignore[attr-defined]  # set by its middleware
     for placeholder, value in own.items():

@@ -230,8 +230,8 @@ def reopen(request: HttpRequest) -> HttpResponse:
         account = mails.read(request.GET.get("token", ""))
     except (BadSignature, Account.DoesNotExist):
         return render(request, "signup/link_expired.html", status=404)
-    if account.idp_provider_id and single_sign_on.is_somebody_else(request, account.idp_provider_id):
-        return single_sign_on.ask_first(request, account.email)
+    if account.idp_provider_id and single_sign_on.is_another_customer(request, account.idp_provider_id):
+        return single_sign_on.ask_to_switch(request, account.email)
     return _hand_over(request, account)
 
 

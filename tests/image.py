@@ -26,7 +26,7 @@ from tests.postgresql import free_port
 
 SUITE = "bookworm"
 PACKAGES = "ca-certificates,python3-venv,python-is-python3"
-LONGEST_STEP = 1200
+STEP_TIMEOUT = 1200
 """Seconds."""
 OF_THIS_MACHINE = ("/etc/pip.conf", "/etc/ssl/certs")
 """What the build needs to install packages as this machine does."""
@@ -55,7 +55,7 @@ class Buildah:
 
     def __call__(self, *arguments: str, data: bytes | None = None) -> bytes:
         done = subprocess.run(
-            [*self.command, *arguments], input=data, stdout=subprocess.PIPE, check=True, cwd=ROOT, timeout=LONGEST_STEP
+            [*self.command, *arguments], input=data, stdout=subprocess.PIPE, check=True, cwd=ROOT, timeout=STEP_TIMEOUT
         )
         return done.stdout
 

@@ -9,9 +9,9 @@ Staff may log in to the admin through the same provider (`staff`).
 
 from signup.single_sign_on.proof import (
     Proof,
-    ask_first,
+    ask_to_switch,
     forget_values,
-    is_somebody_else,
+    is_another_customer,
     keep_typed,
     login_page,
     proof_required,
@@ -20,9 +20,9 @@ from signup.single_sign_on.proof import (
 
 __all__ = [
     "Proof",
-    "ask_first",
+    "ask_to_switch",
     "forget_values",
-    "is_somebody_else",
+    "is_another_customer",
     "keep_typed",
     "login_page",
     "proof_required",

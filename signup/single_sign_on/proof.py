@@ -117,15 +117,15 @@ def proven(request: HttpRequest) -> Proof | None:
     )
 
 
-def is_somebody_else(request: HttpRequest, idp_provider_id: str) -> bool:
+def is_another_customer(request: HttpRequest, idp_provider_id: str) -> bool:
     """Whether this browser has another customer's proof, and the change is not confirmed (by POST) yet."""
     proof = proven(request)
     before = proof.idp_provider_id if proof else ""
     return request.method != "POST" and bool(before) and before != idp_provider_id
 
 
-def ask_first(request: HttpRequest, name: str) -> HttpResponse:
-    """Ask whether to continue as `name`, so that no link makes a customer fill in somebody else's form by accident."""
+def ask_to_switch(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask whether to continue as the customer `name`: nobody fills in somebody else's form by accident."""
     return render(request, "signup/somebody_else.html", {"proof": proven(request), "name": name})
 
 

@@ -20,10 +20,10 @@ from signup import attribution
 from signup.single_sign_on import link, openid, staff
 from signup.single_sign_on.proof import (
     NotProven,
-    ask_first,
+    ask_to_switch,
+    is_another_customer,
     is_from,
     is_id,
-    is_somebody_else,
     keep,
     keep_attribution,
     login_page,
@@ -101,8 +101,8 @@ def start(request: HttpRequest) -> HttpResponse:
     """
     try:
         read = link.read(request.GET.get("token", ""), request.build_absolute_uri("/"))
-        if is_somebody_else(request, read.idp_provider_id):
-            return ask_first(request, str(read.values.get("email") or read.idp_provider_id))
+        if is_another_customer(request, read.idp_provider_id):
+            return ask_to_switch(request, str(read.values.get("email") or read.idp_provider_id))
         if not is_from(request, read.digest):
             read.use_up()
             keep_attribution(request, attribution.of_visit(request))

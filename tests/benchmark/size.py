@@ -142,7 +142,7 @@ def make_work() -> dict[str, Callable[[], Any]]:
 
     def sign_up(browser: Client | None = None) -> str:
         submission = uuid.uuid4()
-        own = {"submission": submission, "shown": abuse.stamp(submission), "username": f"anna-{submission.hex}"}
+        own = {"submission": submission, "shown": abuse.sign_shown(submission), "username": f"anna-{submission.hex}"}
         values = SIGN_UP | own | {"email": f"{submission.hex}@example.com"}
         address = f"{random.randint(1, 99)}.{random.randint(0, 255)}.{random.randint(0, 255)}.7"
         response = (browser or Client()).post("/", values, REMOTE_ADDR=address)

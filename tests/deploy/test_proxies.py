@@ -281,7 +281,7 @@ class TestInFrontOfThePage:
         page = ask(proxy)
         token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
         submission = str(uuid.uuid4())
-        shown = abuse._stamps().sign_object([submission, time.time() - 60])
+        shown = abuse._signer().sign_object([submission, time.time() - 60])
         own = {"username": f"anna-{number}-{submission[:8]}", "email": f"anna-{number}@example.com"}
         hidden = {"csrfmiddlewaretoken": token[0], "submission": submission, "shown": shown, "comment": ""}
         headers = {

@@ -14,7 +14,7 @@ from tests.checkout import ROOT
 from tests.installed import found
 
 GUNICORN = Config()
-LONGEST_STOP = 5 + max(settings.CONSTANT_CONTACT_TIMEOUT + SETTLING, GUNICORN.settings["graceful_timeout"].default)
+MAX_STOP = 5 + max(settings.CONSTANT_CONTACT_TIMEOUT + SETTLING, GUNICORN.settings["graceful_timeout"].default)
 """Seconds that `serve` may take to end: its worker and its web server end at the same time."""
 UNIT = ROOT / "deploy" / "signup.service"
 
@@ -44,7 +44,7 @@ def test_systemd_understands_all_of_it(tmp_path: Path) -> None:
 
 def test_a_worker_is_told_to_end_once_and_has_the_time_that_it_needs(service: dict[str, str]) -> None:
     assert service["KillMode"] == "mixed"
-    assert int(service["TimeoutStopSec"]) >= LONGEST_STOP
+    assert int(service["TimeoutStopSec"]) >= MAX_STOP
 
 
 def test_containers_have_that_time_too() -> None:
@@ -55,7 +55,7 @@ def test_containers_have_that_time_too() -> None:
     ]
 
     assert len(given) == 3
-    assert min(given) >= LONGEST_STOP
+    assert min(given) >= MAX_STOP
 
 
 def test_it_runs_the_documented_command_and_restarts_it(service: dict[str, str]) -> None:

@@ -272,7 +272,7 @@ def test_the_page_says_that_earlier_links_still_work(client: Client, ana: User) 
 def test_requests_from_one_network_are_limited_and_told_so(
     client: Client, ana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgotten_password, "MOST_OF_NETWORK", (2, 3))
+    monkeypatch.setattr(forgotten_password, "MAX_REQUESTS", (2, 3))
     told = [ask(client, email) for email in ("one@example.com", "two@example.com", "ana@example.com")]
     assert ["too many requests from your network" in page for page in told] == [False, False, True]
     pass_time(1.1)
