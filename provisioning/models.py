@@ -47,7 +47,7 @@ from provisioning.signals import moved
 
 log = logging.getLogger(__name__)
 
-ONE_LIVING_PER_USERNAME = "account_one_living_per_username"
+UNIQUE_USERNAME = "account_one_living_per_username"
 """A constraint's name. It is in both databases' error messages, because its index is on an expression."""
 LOST_AFTER = timedelta(hours=1)
 """How long an account may be unconfirmed before it waits for staff."""
@@ -72,7 +72,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
         """Return accounts that need a worker now, by the database's clock, longest overdue first."""
         return self.filter(due_at__lte=Now()).order_by("due_at", "pk")
 
-    def living(self) -> Self:
+    def not_closed(self) -> Self:
         """Return accounts whose username and single sign-on ID are in use: all but closed ones."""
         return self.exclude(state=Account.State.CLOSED)
 
@@ -239,7 +239,7 @@ class Account(models.Model):
             models.UniqueConstraint(
                 fields=["account_id"], name="account_one_per_account_id", condition=~Q(account_id="")
             ),
-            models.UniqueConstraint(Lower("username"), name=ONE_LIVING_PER_USERNAME, condition=~Q(state="closed")),
+            models.UniqueConstraint(Lower("username"), name=UNIQUE_USERNAME, condition=~Q(state="closed")),
             models.UniqueConstraint(
                 fields=["idp_provider_id"],
                 name="account_one_living_per_idp_provider_id",

@@ -78,7 +78,7 @@ def _is_lost(form: PropertiesForm) -> bool:
 
 def _may_keep(request: HttpRequest) -> bool:
     """Whether a password can be kept for this browser. Anybody can make many browsers, so new sessions are limited."""
-    if own_accounts.living(request).exists():
+    if own_accounts.not_closed(request).exists():
         return False
     return bool(request.session.session_key) or abuse.count_keeping(request)
 

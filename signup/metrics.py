@@ -108,9 +108,9 @@ def _by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> 
 
 
 def _accounts() -> dict[str, int]:
-    living = [state for state in Account.State if state not in Account.FINAL]
+    unfinished = [state for state in Account.State if state not in Account.FINAL]
     final = cache.get_or_set("metrics.final", lambda: _count(Account.FINAL), FINAL_FOR)
-    return _count(living) | (final or {})
+    return _count(unfinished) | (final or {})
 
 
 def _count(states: Iterable[str]) -> dict[str, int]:

@@ -47,9 +47,9 @@ def find(request: HttpRequest, reference: UUID, only: tuple[str, ...] = ()) -> A
     return (accounts.only(*only) if only else accounts).first()
 
 
-def living(request: HttpRequest) -> AccountQuerySet:
+def not_closed(request: HttpRequest) -> AccountQuerySet:
     """Return this browser's accounts that are not closed."""
-    return Account.objects.living().filter(reference__in=_references(request))
+    return Account.objects.not_closed().filter(reference__in=_references(request))
 
 
 def _references(request: HttpRequest) -> list[str]:

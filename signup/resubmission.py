@@ -34,14 +34,14 @@ NOTHING = "-"
 
 def sent_before(request: HttpRequest, form: SignupForm) -> Account | None:
     """Return this browser's account with that username, even if it was sent from another copy of the form."""
-    return own_accounts.living(request).filter(username__iexact=form.cleaned_data["username"]).first()
+    return own_accounts.not_closed(request).filter(username__iexact=form.cleaned_data["username"]).first()
 
 
 def check_second(request: HttpRequest, form: SignupForm) -> None:
     """Raise ValidationError if a new form looks like a correction of a sign-up that this browser has already sent."""
     if SECOND in form.data or Account.objects.filter(submission=form.submission).exists():
         return
-    for account in own_accounts.living(request):
+    for account in own_accounts.not_closed(request):
         if _is_alike(account, form.cleaned_data):
             link = format_html('<a href="{}">{}</a>', reverse("progress", args=[account.reference]), account.username)
             known = format_html(

@@ -73,9 +73,9 @@ def _allows(rule: rules.Rule, name: str) -> bool:
 
 
 def _known_to_be_taken(names: list[str]) -> set[str]:
-    """Return the names of living accounts, of accounts in the partner's list, and those once refused as taken."""
+    """Return the names of open accounts, of accounts in the partner's list, and those once refused as taken."""
     return matching.listed(names) | {
         name
-        for rows in (Account.objects.living(), Attempt.objects.filter(outcome=Attempt.Outcome.TAKEN))
+        for rows in (Account.objects.not_closed(), Attempt.objects.filter(outcome=Attempt.Outcome.TAKEN))
         for name in rows.annotate(name=Lower("username")).filter(name__in=names).values_list("name", flat=True)
     }

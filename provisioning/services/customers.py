@@ -20,7 +20,7 @@ from provisioning import audit, rules
 from provisioning.attribution import clean
 from provisioning.mirror import matching
 from provisioning.mirror.models import name_key
-from provisioning.models import ONE_LIVING_PER_USERNAME, Account, Attempt, AuditEntry, IllegalMove
+from provisioning.models import UNIQUE_USERNAME, Account, Attempt, AuditEntry, IllegalMove
 from provisioning.sealed import CannotOpen, Sealed
 from provisioning.services.insertion import insert
 from provisioning.signals import submitted
@@ -81,7 +81,7 @@ def prepare(
 def submit(account: Account, *, hold: bool = False) -> Account:
     """Store a prepared sign-up and return it, or return the account that the same form or person has already created.
 
-    With `hold`, it waits for staff. Raises ValidationError (code `taken`) if another living account here, or an account
+    With `hold`, it waits for staff. Raises ValidationError (code `taken`) if another open account here, or an account
     in the partner's list, has the username.
     """
     account.state = Account.State.HELD if hold else Account.State.QUEUED
@@ -101,8 +101,8 @@ def submit(account: Account, *, hold: bool = False) -> Account:
 
 
 def account_of(idp_provider_id: str) -> Account | None:
-    """Return the living account with this single sign-on ID; None if there is none or the ID is empty."""
-    return Account.objects.living().filter(idp_provider_id=idp_provider_id).first() if idp_provider_id else None
+    """Return the account that is not closed with this single sign-on ID; None if there is none or the ID is empty."""
+    return Account.objects.not_closed().filter(idp_provider_id=idp_provider_id).first() if idp_provider_id else None
 
 
 def differences(account: Account, values: Mapping[str, object]) -> dict[str, Any]:
@@ -236,6 +236,6 @@ def _unique_username() -> Iterator[None]:
         with transaction.atomic():
             yield
     except IntegrityError as error:
-        if ONE_LIVING_PER_USERNAME not in str(error):
+        if UNIQUE_USERNAME not in str(error):
             raise
         raise ValidationError({"username": TAKEN}) from None

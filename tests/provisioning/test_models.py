@@ -142,12 +142,12 @@ def test_the_database_refuses_invalid_rows(broken: str, columns: dict[str, Any])
         an_account(**columns)
 
 
-def test_a_username_belongs_to_one_living_account_whatever_its_case() -> None:
+def test_a_username_belongs_to_one_open_account_whatever_its_case() -> None:
     an_account("closed", username="anna")
     an_account("created", username="anna")
     with pytest.raises(IntegrityError), transaction.atomic():
         an_account("queued", username="ANNA")
-    assert Account.objects.all().living().count() == 1
+    assert Account.objects.all().not_closed().count() == 1
 
 
 def test_a_form_is_stored_once() -> None:

@@ -102,7 +102,7 @@ def test_every_candidate_is_valid_whatever_was_entered(
 
 @pytest.mark.django_db
 class TestSuggestions:
-    def test_exclude_usernames_of_living_accounts(self) -> None:
+    def test_exclude_usernames_of_open_accounts(self) -> None:
         account(Account.State.QUEUED, username="annas-bakery")
         account(Account.State.CLOSED, username="anna.jones")
 

@@ -125,7 +125,7 @@ def test_each_opened_form_is_a_new_submission(client: Client) -> None:
     assert first != second
 
 
-def test_a_living_accounts_username_is_refused_at_its_field(client: Client) -> None:
+def test_an_open_accounts_username_is_refused_at_its_field(client: Client) -> None:
     account("queued", username=TYPED["username"])
 
     form = client.post(FORM, TYPED).context["form"]

@@ -65,7 +65,7 @@ def test_an_invalid_id_is_not_stored() -> None:
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.CLOSED])
-def test_a_customer_with_a_living_account_gets_that_one(state: State) -> None:
+def test_a_customer_with_an_open_account_gets_that_one(state: State) -> None:
     mine = account_in(state, idp_provider_id="4711", password=NOTHING, username="another-name")
 
     assert sign_up() == services.account_of("4711") == mine

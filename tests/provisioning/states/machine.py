@@ -75,7 +75,7 @@ class Machine(World):
     def sign_up(self, forms: list[tuple[str, str, bool]]) -> None:
         for name, organization, held in forms:
             values = {"username": name, "organization_name": organization}
-            if Account.objects.living().filter(username__iexact=name).exists():
+            if Account.objects.not_closed().filter(username__iexact=name).exists():
                 with pytest.raises(ValidationError):
                     sign_up(**values)
                 continue

@@ -162,7 +162,7 @@ def test_typed_values_override_known_ones_and_both_can_be_changed(client: Client
     assert list(form.errors) == ["email"]
 
 
-def test_a_customer_with_a_living_account_is_redirected_to_it(client: Client) -> None:
+def test_a_customer_with_an_open_account_is_redirected_to_it(client: Client) -> None:
     mine = account("created", idp_provider_id="4711", username=ENTERED["username"])
     prove(client, "4711")
 
@@ -231,7 +231,7 @@ def test_a_customer_whose_account_was_closed_can_sign_up_again(known: Client) ->
     account("closed", idp_provider_id="4711")
 
     assert known.post("/", ENTERED).status_code == 302
-    assert Account.objects.living().get().idp_provider_id == "4711"
+    assert Account.objects.not_closed().get().idp_provider_id == "4711"
 
 
 def test_another_customers_form_at_the_same_computer_is_refused(known: Client) -> None:

@@ -51,7 +51,7 @@ def test_only_corrected_values_are_validated() -> None:
     assert again(account).state == State.QUEUED
 
 
-def test_a_correction_to_a_living_accounts_username_is_refused() -> None:
+def test_a_correction_to_an_open_accounts_username_is_refused() -> None:
     account = account_in(State.REJECTED)
     account_in(State.QUEUED, username="berta")
 

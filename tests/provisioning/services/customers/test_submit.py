@@ -66,7 +66,7 @@ def test_a_sign_up_is_logged_once_by_reference(caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.CLOSED])
-def test_the_username_of_a_living_account_is_taken(state: State) -> None:
+def test_the_username_of_an_open_account_is_taken(state: State) -> None:
     account_in(state)
 
     assert problem_with(sign_up) == ("username", "taken")
