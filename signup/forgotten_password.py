@@ -28,7 +28,7 @@ from django.template.loader import render_to_string
 from django.urls import path
 from django.utils import timezone
 
-from provisioning.admin_site import is_from_identity_provider, is_known
+from provisioning.admin_site import is_from_identity_provider, is_known_browser
 from signup import abuse, mails, visitors, visits
 from signup.mails.server import NotTaken, hand_over, name_of
 from signup.models import Visit
@@ -55,7 +55,7 @@ class ForgottenForm(PasswordResetForm):
 
     def save(self, *, request: HttpRequest, **options: Any) -> None:  # type: ignore[override]  # always by keyword
         """Look for users and email them without making the visitor wait, which would tell whether there is one."""
-        self.is_known = partial(is_known, request)
+        self.is_known = partial(is_known_browser, request)
         own_host = urlsplit(mails.origin(request)).netloc
         Timer(
             uniform(*LATER),  # noqa: S311  # Not for a key.
@@ -124,10 +124,10 @@ class NewPasswordView(views.PasswordResetConfirmView):
         return super().dispatch(request, *args, **captured, token=token)
 
 
-def _key(user: User, is_known: bool) -> str:
+def _key(user: User, is_known_browser: bool) -> str:
     """Return the key that a user's links count under. It changes with all that makes earlier links invalid."""
     links = (user.pk, user.password, user.last_login, user.email)
-    return abuse.key("forgotten.known" if is_known else "forgotten", repr(links))
+    return abuse.key("forgotten.known" if is_known_browser else "forgotten", repr(links))
 
 
 def _count(key: str) -> UUID | None:

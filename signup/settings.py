@@ -212,7 +212,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "signup.request_ids.add_request_id",
     "signup.telemetry.trace_requests",
-    "signup.api.middleware.keep_apart",
+    "signup.api.middleware.without_cookies",
     "signup.middleware.trust_proxies_only",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -75,7 +75,7 @@ class ThrottlingHandler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no
         username = _username(credentials)
         with transaction.atomic():
             AccessAttempt.objects.filter(attempt_time__lte=now() - WINDOW).delete()
-            browser = KNOWN if is_known(request, username) else ""
+            browser = KNOWN if is_known_browser(request, username) else ""
             source = {"username": username, "ip_address": request.axes_ip_address, "user_agent": browser}
             rows = AccessAttempt.objects.filter(**source)
             if not rows.exists():  # In a race, both requests create it, and one is ignored.
@@ -96,7 +96,7 @@ def limit_concurrency(request: HttpRequest, username: str) -> Iterator[None]:
     It does not wait: a waiting thread can't serve other pages. A browser in which the user has logged in before is not
     limited.
     """
-    needs_slot = not is_known(request, username)
+    needs_slot = not is_known_browser(request, username)
     if needs_slot and not _slots.acquire(blocking=False):
         raise TooManyLogins
     try:
@@ -138,7 +138,7 @@ def _username(credentials: dict[str, Any] | None) -> str:
     return str((credentials or {}).get("username") or "").replace("\0", "")[:255]
 
 
-def is_known(request: HttpRequest, username: str) -> bool:
+def is_known_browser(request: HttpRequest, username: str) -> bool:
     """Whether the user has logged in with this browser before."""
     cookie = request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME, "")
     return constant_time_compare(cookie, _browser_of(username))
@@ -149,7 +149,7 @@ def _wait(request: Any, username: str) -> timedelta:
     failures = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW)
     of_user = failures.filter(username=username)
     here = Q(ip_address=request.axes_ip_address) if request.axes_ip_address else Q(pk=None)
-    if is_known(request, username):
+    if is_known_browser(request, username):
         return _block(of_user.filter(user_agent=KNOWN), MAX_FAILURES)
     return max(
         _block(of_user.filter(here), MAX_FAILURES),

@@ -1,4 +1,4 @@
-"""Middleware that keeps the API apart from the pages: no cookie, no session, nothing in a cache."""
+"""Middleware for the API: no cookie is read or set, and nothing may be cached."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from signup.api.problems import is_api
 
 
-def keep_apart(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def without_cookies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     def answer(request: HttpRequest) -> HttpResponse:
         if not is_api(request):
             return get_response(request)
