@@ -64,7 +64,7 @@ def test_a_concurrent_change_is_not_overwritten(three: None, monkeypatch: pytest
         Account.objects.exclude(password=Sealed("")).update(password=new)
         return Sealed.of("stale")
 
-    monkeypatch.setattr(Sealed, "again", change)
+    monkeypatch.setattr(Sealed, "resealed", change)
     reseal()
 
     assert Account.objects.get(state=State.QUEUED).password == new
