@@ -84,12 +84,16 @@ def enforce_limits(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     return answer
 
 
+def has_authenticated_lately(request: HttpRequest) -> bool:
+    return _time(request, AUTHENTICATED) + REAUTHENTICATE_AFTER > now()
+
+
 def ask_to_reauthenticate(request: HttpRequest) -> HttpResponse | None:
     """Return a redirect to the page where staff confirm that it's them; None if they did so lately.
 
     A submitted form is lost.
     """
-    if _time(request, AUTHENTICATED) + REAUTHENTICATE_AFTER > now():
+    if has_authenticated_lately(request):
         return None
     if request.method == "POST":
         messages.warning(request, "Nothing was done yet. Confirm it's you, then press the button again.")

@@ -13,7 +13,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from django.db import Error
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -61,6 +61,15 @@ def revoke(key: ApiKey) -> bool:
     if done:
         log.info("api key revoked key=%s", key.prefix)
     return done
+
+
+def bound_to(host: str) -> QuerySet[ApiKey]:
+    """Return the keys that would see other sign-ups if the brand at `host` moved or was deleted.
+
+    These are its own, and those of the default brand, which has all hosts without a brand. An expired key counts too,
+    because staff can extend it.
+    """
+    return ApiKey.objects.filter(revoked_at=None, brand__host__in={host, ""})
 
 
 def allows(key: ApiKey, request: HttpRequest) -> bool:

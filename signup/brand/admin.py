@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from csp.decorators import csp_replace, csp_update
 from django import forms
@@ -11,18 +11,23 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AdminFileWidget
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import models
 from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import translation
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from provisioning.admin.readonly import ModelAdmin
+from provisioning.admin_site import ask_to_reauthenticate, has_authenticated_lately
+from signup.api import keys
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
 from signup.brand.logo import BOX, MAX_BYTES, NO_LOGO, read
 from signup.brand.models import LOGOS, Brand, in_each_language
@@ -37,6 +42,8 @@ else:
 
 LIVE = "live"
 """The preview beside the form, which follows what is typed."""
+DECIDES_WHERE = ("host", "login_url", "sender_email")
+"""Fields that decide whose sign-ups these are, where customers log in, and who writes to them."""
 IN_FRAME = {"form-action": ["'none'"], "frame-ancestors": ["'self'"]}
 
 
@@ -57,6 +64,11 @@ def default_currency() -> str:
     return f"If empty, the setting CONSTANT_CONTACT_BILLING_LOCALE applies, which is {name}."
 
 
+def _confirm_first() -> SafeString:
+    words = """To change this, <a href="{}" target="_blank">confirm it's you</a> in a new tab. Then save again here."""
+    return format_html(words, reverse("admin:confirm"))
+
+
 class LogoField(forms.FileField):
     def __init__(self, **options: Any) -> None:
         widget = AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"})
@@ -64,6 +76,8 @@ class LogoField(forms.FileField):
 
 
 class BrandForm(BrandModelForm):
+    request: ClassVar[HttpRequest]
+    """Set by `BrandAdmin.get_form`."""
     file = LogoField(
         label="Logo",
         help_text=f"Use an SVG, PNG, WebP, or JPEG of up to {MAX_BYTES // 1000} KB. It is shown at up to {BOX[0]} by "
@@ -77,6 +91,23 @@ class BrandForm(BrandModelForm):
             if url:
                 self.fields[field].initial = CurrentLogo(url)
         self.fields["billing_locale"].help_text += f" {default_currency()}"
+
+    def clean_host(self) -> str:
+        """Refuse to move the brand under an API key: what a key may see never changes."""
+        host: str = self.cleaned_data["host"]
+        old = self.instance.host
+        is_moved = self.instance.pk and split_domain_port(host)[0] != old
+        if is_moved and (bound := ", ".join(map(str, keys.bound_to(old)))):
+            raise ValidationError(f"These API keys would see other sign-ups. Revoke them first: {bound}.", code="keys")
+        return host
+
+    def clean(self) -> None:
+        """Ask for a confirmation. A redirect, as on other pages, would lose what was typed."""
+        super().clean()
+        if has_authenticated_lately(self.request):
+            return
+        for field in set(DECIDES_WHERE) & set(self.changed_data):
+            self.add_error(field, ValidationError(_confirm_first(), code="confirm"))
 
     def clean_file(self) -> None:
         self._set_logo("file", "logo")
@@ -97,6 +128,7 @@ class BrandForm(BrandModelForm):
 class BrandAdmin(ModelAdmin):
     form = BrandForm
     list_display = ("name", "shown_at")
+    actions = None  # Deleting asks staff to reauthenticate.
     nothing_yet = "Customers see the brand from the settings. Add one for each of your host names."
     readonly_fields = ("swatches",)
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
@@ -136,6 +168,20 @@ class BrandAdmin(ModelAdmin):
         """Start a new brand with the values of the settings."""
         return model_to_dict(Brand.from_settings()) | super().get_changeform_initial_data(request)
 
+    def get_form(self, request: HttpRequest, obj: Brand | None = None, change: bool = False, **options: Any) -> Any:
+        form = super().get_form(request, obj, change, **options)
+        return type("BrandForm", (form,), {"request": request})
+
+    def delete_view(self, request: HttpRequest, *rest: Any, **named: Any) -> Any:
+        asked = ask_to_reauthenticate(request) if self.has_delete_permission(request) else None
+        return asked or super().delete_view(request, *rest, **named)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Protect the API keys that would see the sign-ups of a deleted brand."""
+        deleted, counts, missing, protected = super().get_deleted_objects(objs, request)
+        bound = [str(key) for brand in objs for key in keys.bound_to(brand.host).exclude(brand=brand)]
+        return deleted, counts, missing, [*protected, *bound]
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -162,7 +208,7 @@ class BrandAdmin(ModelAdmin):
         may = self.has_change_permission(request, brand) if object_id else self.has_add_permission(request)
         if "_preview" not in request.POST or brand is None or not may:
             return None
-        form = self.get_form(request, brand, change=bool(object_id))
+        form: type[BrandModelForm] = self.get_form(request, brand, change=bool(object_id))
         return form(request.POST, request.FILES, instance=brand)
 
     # An image that is not stored yet has no URL, and nobody should sign up from a preview.

@@ -9,7 +9,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import Settings
 
+from provisioning.admin_site.sessions import AUTHENTICATED
+from signup.api import keys
 from signup.brand.models import Brand
+from tests.signup.api.partner import Partner
 from tests.signup.brand.pictures import PNG, SVG, UNSAFE
 
 pytestmark = pytest.mark.django_db
@@ -197,3 +200,93 @@ def test_the_readable_shades_of_a_color_are_shown(client: Client) -> None:
 
     assert html.count('<svg class="swatch"') == 3
     assert 'fill="#ffe000"/><text x="76" y="23" text-anchor="middle" fill="#000000">Button' in html
+
+
+class TestApiKeys:
+    """What an API key may see never changes, whoever edits brands."""
+
+    @pytest.fixture
+    def brand(self, settings: Settings) -> Brand:
+        settings.ALLOWED_HOSTS = ["testserver", "alder.example.com", "birch.example.com"]
+        return Brand.objects.create(name="Alder", host="alder.example.com", trial_days=30)
+
+    @pytest.mark.parametrize("host", ["birch.example.com", ""])
+    def test_the_brand_of_a_key_keeps_its_host(self, client: Client, brand: Brand, host: str) -> None:
+        key = Partner(brand=brand).key
+
+        form = change(client, host=host).context["adminform"].form
+
+        assert str(key) in form.errors["host"][0]
+        assert Brand.objects.get().host == "alder.example.com"
+
+    def test_the_default_brand_of_a_key_keeps_all_other_hosts(self, client: Client, brand: Brand) -> None:
+        Partner(brand=Brand.objects.create(name="Others"))
+        url = f"/admin/signup/brand/{brand.pk}/"
+
+        form = client.post(f"{url}change/", TYPED | {"host": "birch.example.com"}).context["adminform"].form
+        client.post(f"{url}delete/", {"post": "yes"})
+
+        assert list(form.errors) == ["host"]
+        assert Brand.objects.get(pk=brand.pk).host == "alder.example.com"
+
+    def test_its_other_values_can_be_changed(self, client: Client, brand: Brand) -> None:
+        Partner(brand=brand)
+
+        change(client, host="ALDER.example.com", headline="Anew")
+
+        assert Brand.objects.get().headline == "Anew"
+
+    def test_once_the_key_is_revoked_the_brand_can_move(self, client: Client, brand: Brand) -> None:
+        keys.revoke(Partner(brand=brand).key)
+
+        change(client, host="birch.example.com")
+
+        assert Brand.objects.get().host == "birch.example.com"
+
+    def test_a_key_for_another_brand_or_for_all_is_no_obstacle(self, client: Client, brand: Brand) -> None:
+        Partner()
+        Partner(brand=Brand.objects.create(name="Birch", host="birch.example.com"))
+
+        client.post(f"/admin/signup/brand/{brand.pk}/change/", TYPED | {"host": "testserver"})
+        assert Brand.objects.get(pk=brand.pk).host == "testserver"
+        client.post(f"/admin/signup/brand/{brand.pk}/delete/", {"post": "yes"})
+        assert not Brand.objects.filter(pk=brand.pk).exists()
+
+
+class TestConfirmation:
+    """Staff decide where customers are led only after they reauthenticate."""
+
+    @pytest.fixture(autouse=True)
+    def authenticated_long_ago(self, as_administrator: None, client: Client) -> None:
+        Brand.objects.create(name="Alder & Co", trial_days=30)
+        session = client.session
+        session[AUTHENTICATED] -= 601
+        session.save()
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("host", "testserver"), ("login_url", "https://example.com"), ("sender_email", "we@example.com")],
+    )
+    def test_what_leads_customers_elsewhere_needs_it(self, client: Client, field: str, value: str) -> None:
+        answer = change(client, **{field: value, "headline": "Anew"})
+
+        assert list(answer.context["adminform"].form.errors) == [field]
+        assert 'href="/admin/confirm/"' in answer.context["adminform"].form.errors[field][0]
+        assert 'value="Anew"' in answer.content.decode()
+        assert getattr(Brand.objects.get(), field) == ""
+
+    def test_a_new_brand_needs_it_too(self, client: Client) -> None:
+        client.post(ADD, TYPED | {"host": "testserver"})
+
+        assert Brand.objects.count() == 1
+
+    def test_texts_and_looks_dont(self, client: Client) -> None:
+        change(client, headline="Anew")
+
+        assert Brand.objects.get().headline == "Anew"
+
+    def test_deleting_does(self, client: Client) -> None:
+        answer = client.post(f"/admin/signup/brand/{Brand.objects.get().pk}/delete/", {"post": "yes"})
+
+        assert answer.headers["Location"].startswith("/admin/confirm/")
+        assert Brand.objects.exists()
