@@ -106,6 +106,9 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         counted = {self.opts.verbose_name_plural: len(objs), Delivery._meta.verbose_name_plural: of_these.count()}
         return [str(each) for each in objs], counted, set(), []
 
+    def delete_model(self, request: HttpRequest, obj: Endpoint) -> None:
+        endpoints.delete(obj)
+
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         if change:
             obj.save(update_fields=form.changed_data)  # It may have been switched off meanwhile.
@@ -237,7 +240,7 @@ class DeliveryAdmin(OfCustomers, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         calls = DeliveryAttempt.objects.filter(delivery=OuterRef("pk"), ended_at__isnull=False).order_by("-pk")
-        rows: QuerySet[Delivery] = super().get_queryset(request)
+        rows: QuerySet[Delivery] = super().get_queryset(request).filter(endpoint__deleted_at=None)
         return rows.annotate(
             last_status=Subquery(calls.values("status")[:1]), last_problem=Subquery(calls.values("problem")[:1])
         )

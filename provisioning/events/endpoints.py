@@ -10,7 +10,7 @@ from provisioning.events.deliveries import RETRIED_FOR
 from provisioning.events.deliveries import switch_off as switch_off
 from provisioning.events.models import TEST, Delivery, Endpoint, Event
 from provisioning.events.outbox import forget_subscribed
-from provisioning.sealed import Sealed
+from provisioning.sealed import NOTHING, Sealed
 
 
 def give_secret(endpoint: Endpoint) -> None:
@@ -29,6 +29,15 @@ def switch_on(endpoint: Endpoint) -> None:
     """Send events to an endpoint again. Events that it missed are not sent, unless staff replay them."""
     Endpoint.objects.filter(pk=endpoint.pk).update(is_on=True, off_reason="", failing_since=None, rests_until=None)
     forget_subscribed()
+
+
+def delete(endpoint: Endpoint) -> None:
+    """Delete an endpoint and its secrets. Workers delete its deliveries, because there may be very many."""
+    with transaction.atomic():
+        switch_off(endpoint)
+        Endpoint.objects.filter(pk=endpoint.pk).update(
+            deleted_at=Now(), secret=NOTHING, previous_secret=NOTHING, off_reason=""
+        )
 
 
 def send_test(endpoint: Endpoint) -> Delivery:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import Self
 from urllib.parse import urlsplit
 
 from django.db import models
@@ -35,8 +34,13 @@ GRACE = timedelta(hours=24)
 """How long the previous secret keeps signing after a rotation."""
 
 
-class EndpointQuerySet(models.QuerySet["Endpoint"]):
-    def on(self) -> Self:
+class Endpoints(models.Manager["Endpoint"]):
+    """All but those that staff have deleted, whose deliveries are still being deleted."""
+
+    def get_queryset(self) -> models.QuerySet[Endpoint]:
+        return super().get_queryset().filter(deleted_at=None)
+
+    def on(self) -> models.QuerySet[Endpoint]:
         return self.filter(is_on=True)
 
 
@@ -71,8 +75,11 @@ class Endpoint(models.Model):
     rests_until = models.DateTimeField(null=True, editable=False)
     """No call before this time: the receiver asked for a pause."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    """When staff deleted it; null if they didn't. It is gone once a worker has deleted its deliveries."""
 
-    objects = EndpointQuerySet.as_manager()
+    objects = Endpoints()
+    everything = models.Manager["Endpoint"]()
 
     class Meta:
         ordering = ("name", "pk")

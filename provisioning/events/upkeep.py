@@ -1,4 +1,4 @@
-"""Deletes events that are too old to be replayed, and secrets that no longer sign."""
+"""Deletes events that are too old to be replayed, endpoints that staff deleted, and secrets that no longer sign."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ def purge(**kwargs: Any) -> None:
     old = Event.objects.filter(at__lt=Now() - KEPT).exclude(deliveries__state=Delivery.State.WAITING)
     if keys := list(old.order_by("at").values_list("pk", flat=True)[:BATCH_SIZE]):
         Event.objects.filter(pk__in=keys).delete()
+    _delete_endpoints()
     rotated = Endpoint.objects.filter(rotated_at__lt=Now() - GRACE)
     if rotated.exists():
         rotated.update(previous_secret=NOTHING, rotated_at=None)
+
+
+def _delete_endpoints() -> None:
+    """Delete some deliveries of an endpoint that staff deleted, and then itself."""
+    deleted = Endpoint.everything.filter(deleted_at__isnull=False).first()
+    if deleted is None:
+        return
+    if keys := list(Delivery.objects.filter(endpoint=deleted).values_list("pk", flat=True)[:BATCH_SIZE]):
+        Delivery.objects.filter(pk__in=keys).delete()
+    else:
+        deleted.delete()

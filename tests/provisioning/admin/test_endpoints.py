@@ -156,7 +156,10 @@ class TestAnEndpoint:
         assert "deliveries" in shown.lower()
         administrator.post(page("endpoint_delete", crm), {"post": "yes"})
         assert not Endpoint.objects.exists()
-        assert not Delivery.objects.exists()
+        assert Endpoint.everything.get().deleted_at  # A worker deletes its deliveries.
+        for gone in (page("delivery_change", delivery), page("endpoint_change", crm), page("endpoint_secret", crm)):
+            assert administrator.get(gone).status_code in (302, 404)
+        assert log_of(crm)
 
     def test_that_was_switched_off_for_failing_is_a_task(self, administrator: Client, crm: Endpoint) -> None:
         assert "switched off" not in administrator.get("/admin/").content.decode()

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from provisioning import services
 from provisioning.events import deliveries, endpoints, upkeep
 from provisioning.events.calls import Call
-from provisioning.models import Account, Delivery, Endpoint, Event
+from provisioning.models import Account, Delivery, DeliveryAttempt, Endpoint, Event
 from tests.provisioning.events.queue import an_event, deliver, endpoint, pass_time
 from tests.provisioning.events.receiver import Receiver
 from tests.provisioning.work import sign_up
@@ -64,6 +64,39 @@ def test_one_whose_secret_is_lost_keeps_no_events_forever(settings: Settings) ->
     cache.clear()
     upkeep.purge()
     assert not Event.objects.exists()
+
+
+def test_one_that_staff_delete_is_deleted_with_its_deliveries_a_few_at_a_time(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, no other write waits long for them."""
+    monkeypatch.setattr(upkeep, "BATCH_SIZE", 2)
+    told, other = endpoint(receiver.url), endpoint(receiver.url, name="Shop")
+    for _ in range(3):
+        an_event()
+    deliver()
+    endpoints.delete(told)
+    assert list(Endpoint.objects.all()) == [other]
+    left = []
+    for _ in range(3):
+        cache.clear()
+        upkeep.purge()
+        left.append((Endpoint.everything.count(), told.deliveries.count()))
+    assert left == [(2, 1), (2, 0), (1, 0)]
+    assert (Event.objects.count(), other.deliveries.count(), DeliveryAttempt.objects.count()) == (3, 3, 3)
+
+
+def test_one_that_staff_delete_gets_nothing_any_more(receiver: Receiver) -> None:
+    told = endpoint(receiver.url)
+    an_event()
+    deliveries.route()
+    endpoints.delete(told)
+    endpoints.switch_on(told)
+    an_event()
+    deliver()
+    assert receiver.received == []
+    stored = Endpoint.everything.get()
+    assert not any((stored.secret, stored.previous_secret, stored.is_on))
 
 
 def test_a_call_does_not_show_its_url() -> None:
