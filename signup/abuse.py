@@ -1,4 +1,4 @@
-"""Abuse protection in layers: a decoy field (honeypot), a minimum time, and rate limits per network and mailbox.
+"""Abuse protection in layers: a guard in the form, rate limits per network and mailbox, and burst detection.
 
 `ABUSE_PROTECTION=false` turns all of it off. A refused visitor may well be a person, so the error says what to do. A
 form that has passed once passes again when it is sent again.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.core.signing import BadSignature, Signer
 from django.db import transaction
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -30,19 +28,13 @@ from django.utils.translation import gettext_lazy
 from provisioning import rules
 from provisioning.models import Account
 from provisioning.rules.rule import Text
-from signup import burst, visitors, visits
+from signup import burst, form_guard, visitors, visits
 from signup.forms import PropertiesForm, SignupForm
 from signup.models import Visit
 from signup.visits import Earlier
 
 log = logging.getLogger(__name__)
 
-MINIMUM_SECONDS = 2
-"""No person reads and fills in the form faster, not even with a browser's autofill."""
-DECOY = "comment"
-"""A field name that bots like to fill in, and that no browser's autofill mistakes for part of an address."""
-AGAIN = gettext_lazy("Please send the form once more.")
-"""What to do with a form that was refused although nothing in it is wrong."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 VERDICTS = {burst.PASSED: "burst.passed", burst.HELD: "burst.held"}
 """The keys under which calls that passed, and calls that were held, are counted."""
@@ -74,37 +66,12 @@ LIMITS = {
 HELD_ABOVE = (20, 40)
 """Calls for one mailbox, from anywhere, within an hour and a day, from which on more are held for staff. They aren't
 refused, because one may be the owner's."""
-MOST_HELD = 5000
+MAX_HELD = 5000
 """How many sign-ups may wait for staff before more are refused: otherwise, strangers could fill the disk."""
 KEPT = 10.0
 """Seconds for which their number is cached."""
 KEPT_PASSWORDS = (20, 60)
 """For how many browsers of one network a password is kept within an hour and a day: each gets a session."""
-
-
-@dataclass(frozen=True)
-class Guard:
-    """The form's fields for abuse protection."""
-
-    shown: str
-    """The form's one-time ID and the time when it was first shown, signed."""
-    decoy: str = DECOY
-    wait: int = MINIMUM_SECONDS * 1000
-    """Milliseconds for which our script holds the form back, so that nobody is refused for being quick."""
-
-
-def guard(form: SignupForm) -> Guard | None:
-    """Return the form's guard for the template; None if the protection is off."""
-    if not settings.ABUSE_PROTECTION:
-        return None
-    sent = str(form.data.get("shown", ""))
-    known = _seconds_since_shown(form) is not None
-    return Guard(sent if known else sign_shown(form.submission))
-
-
-def sign_shown(submission: uuid.UUID) -> str:
-    """Return `Guard.shown` for a form that is shown for the first time now."""
-    return _signer().sign_object([str(submission), time.time()])
 
 
 @dataclass(frozen=True)
@@ -151,19 +118,7 @@ def _raise_unless_submitted(form: SignupForm, stopped: ValidationError) -> None:
 
 
 def _call(form: SignupForm, request: HttpRequest) -> Call:
-    if form.data.get(DECOY):
-        raise ValidationError(
-            _("A field that people can't see was filled in, perhaps by a browser extension.") + f" {AGAIN}",
-            code="decoy",
-        )
-    seconds = _seconds_since_shown(form)
-    if seconds is None:
-        raise ValidationError(
-            _("This page was opened before our last update, or it was changed on its way to us.") + f" {AGAIN}",
-            code="unreadable",
-        )
-    if seconds < MINIMUM_SECONDS:
-        raise ValidationError(_("That was so quick that we can't be sure you are human.") + f" {AGAIN}", code="quick")
+    seconds = form_guard.check(form)
     email = form.cleaned_data["email"]
     name = name_of(form.submission, form.cleaned_data["username"], email)
     return Call(name, _keys(_sources(request, email)), _keys(burst.traits(request, email, seconds)))
@@ -234,15 +189,6 @@ def status(form: PropertiesForm | None) -> int:
     return 429 if form and form.has_error(NON_FIELD_ERRORS, "limit") else 200
 
 
-def _seconds_since_shown(form: SignupForm) -> float | None:
-    """Return the form's age; None if this page didn't show it, or showed it with another ID."""
-    try:
-        submission, at = _signer().unsign_object(str(form.data.get("shown", "")))
-    except BadSignature:
-        return None
-    return time.time() - at if submission == str(form.submission) else None
-
-
 def forget_visits(**kwargs: Any) -> None:
     """Delete visits that are too old to count."""
     oldest = Visit.objects.order_by("pk")[:1000].values("pk")
@@ -264,7 +210,7 @@ def _count(call: Call) -> bool:
             _require_within(LIMITS[name], earlier[source])
     is_burst = burst.holds(_alike(call))
     hold = is_burst or _is_crowded(earlier.get(call.limited.get("mailbox", ""), Earlier()))
-    if hold and (cache.get_or_set("abuse.held", _count_held, KEPT) or 0) >= MOST_HELD:
+    if hold and (cache.get_or_set("abuse.held", _count_held, KEPT) or 0) >= MAX_HELD:
         raise ValidationError(_("Nothing has been sent. Please try again in an hour."), code="limit")
     new = [source for source in limited if not earlier[source].is_counted]
     if len(new) == len(limited):
@@ -320,8 +266,3 @@ def _secret(name: str, secret_key: str) -> bytes:
 
 def _limit_reached(limit: Limit, pause: str) -> ValidationError:
     return ValidationError(f"{limit.reason} {pause}", code="limit")
-
-
-def _signer() -> Signer:
-    # Not at import, where a missing SECRET_KEY would be a traceback instead of a system check's error.
-    return Signer(salt="signup.abuse")

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import get_language, override
 
 from provisioning import rules
-from signup import abuse, attribution, kept_password
+from signup import attribution, form_guard, kept_password
 from signup.brand.context_processors import brand_of
 from signup.brand.models import Brand
 from signup.forms import SignupForm, new_submission
@@ -45,7 +45,7 @@ def blank(request: HttpRequest) -> HttpResponse:
     cache_key = f"{brand.digest()}-{get_language()}"
     page: str = caches["pages"].get_or_set(cache_key, lambda: _with_placeholders(brand))  # type: ignore[assignment]
     if SHOWN in page:
-        own[SHOWN] = abuse.sign_shown(submission)
+        own[SHOWN] = form_guard.sign_shown(submission)
     if NONCE in page:
         own[NONCE] = str(request.csp_nonce)  # type: ignore[attr-defined]  # set by its middleware
     for placeholder, value in own.items():
@@ -66,7 +66,7 @@ def context(form: SignupForm) -> dict[str, object]:
     partner_can_log_in = settings.CONSTANT_CONTACT_MANAGED_SITE_OWNER or settings.CONSTANT_CONTACT_SINGLE_BILLING
     return {
         "form": form,
-        "guard": abuse.guard(form),
+        "guard": form_guard.guard(form),
         "partner_can_log_in": partner_can_log_in,
         "reminds": bool(settings.EMAIL_URL),
     }
@@ -80,5 +80,5 @@ def _with_placeholders(brand: Brand) -> str:
     form.submission = SUBMISSION
     values = context(form) | {"brand": brand, "csrf_token": CSRF_TOKEN, "attribution": ATTRIBUTION}
     if values["guard"]:
-        values["guard"] = abuse.Guard(SHOWN)
+        values["guard"] = form_guard.Guard(SHOWN)
     return render_to_string(TEMPLATE, values, request)

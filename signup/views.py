@@ -33,6 +33,7 @@ from signup import (
     attribution,
     csrf,
     errors,
+    form_guard,
     form_page,
     kept_password,
     legal,
@@ -153,7 +154,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             single_sign_on.keep_typed(request)
         return single_sign_on.login_page(request, why, status=403)
     form = _as_typed(request)
-    form.add_error(None, f"{why} {abuse.AGAIN}")
+    form.add_error(None, f"{why} {form_guard.AGAIN}")
     return form_page.filled_in(form, request, 403, proof)
 
 

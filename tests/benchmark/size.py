@@ -134,15 +134,19 @@ def make_work() -> dict[str, Callable[[], Any]]:
 
     from provisioning import services
     from provisioning.management.commands.provision import Command
-    from signup import abuse
+    from signup import form_guard
     from tests.provisioning.values import SIGN_UP
 
-    abuse.MINIMUM_SECONDS = 0
+    form_guard.MINIMUM_SECONDS = 0
     customer = Client()
 
     def sign_up(browser: Client | None = None) -> str:
         submission = uuid.uuid4()
-        own = {"submission": submission, "shown": abuse.sign_shown(submission), "username": f"anna-{submission.hex}"}
+        own = {
+            "submission": submission,
+            "shown": form_guard.sign_shown(submission),
+            "username": f"anna-{submission.hex}",
+        }
         values = SIGN_UP | own | {"email": f"{submission.hex}@example.com"}
         address = f"{random.randint(1, 99)}.{random.randint(0, 255)}.{random.randint(0, 255)}.7"
         response = (browser or Client()).post("/", values, REMOTE_ADDR=address)

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 import pytest
 from django.contrib.messages.storage.cookie import CookieStorage
 
-from signup import abuse
+from signup import form_guard
 from signup.abuse import LIMITS
 from signup.doctor import Level, public_address
 from signup.single_sign_on.pre_login import MAX_LENGTH
@@ -281,7 +281,7 @@ class TestInFrontOfThePage:
         page = ask(proxy)
         token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
         submission = str(uuid.uuid4())
-        shown = abuse._signer().sign_object([submission, time.time() - 60])
+        shown = form_guard._signer().sign_object([submission, time.time() - 60])
         own = {"username": f"anna-{number}-{submission[:8]}", "email": f"anna-{number}@example.com"}
         hidden = {"csrfmiddlewaretoken": token[0], "submission": submission, "shown": shown, "comment": ""}
         headers = {

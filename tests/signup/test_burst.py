@@ -17,7 +17,7 @@ from pytest_django import Settings
 from provisioning import services
 from provisioning.models import Account, NoticeRule
 from provisioning.signals import chores
-from signup import abuse, burst, visits
+from signup import abuse, burst, form_guard, visits
 from signup.abuse import VERDICTS
 from signup.burst import FEW, HELD, NEVER_ABNORMAL, PASSED, TIMES_THE_USUAL
 from signup.models import Burst, Visit
@@ -86,7 +86,7 @@ Send = Callable[..., str]
 def send(monkeypatch: pytest.MonkeyPatch) -> Send:
     """Return a function that sends a form from an address and returns the account's state."""
     seconds = [60.0]
-    monkeypatch.setattr(abuse, "_seconds_since_shown", lambda form: seconds[0])
+    monkeypatch.setattr(form_guard, "_seconds_since_shown", lambda form: seconds[0])
 
     def fill_in_and_send(address: str, after: float = 60, headers: dict[str, str] | None = None, **typed: str) -> str:
         seconds[0] = after

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from provisioning.events import outbox
-from signup import abuse, visits
+from signup import form_guard, visits
 from tests.signup.accounts import TYPED, hidden
 
 FORM = "/"
@@ -50,7 +50,7 @@ def calls(request: Callable[[Client, dict[str, str]], Any]) -> int:
 
 @pytest.fixture(autouse=True)
 def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(abuse, "MINIMUM_SECONDS", 0)
+    monkeypatch.setattr(form_guard, "MINIMUM_SECONDS", 0)
 
 
 @pytest.fixture(autouse=True)

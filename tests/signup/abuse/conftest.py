@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from signup import abuse, visits
-from signup.abuse import MINIMUM_SECONDS
+from signup.form_guard import MINIMUM_SECONDS
 from signup.models import Visit
 from tests.signup.accounts import TYPED, hidden
 
@@ -30,7 +30,7 @@ def protected(settings: Settings) -> None:
 def wait(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Return a function that advances the web server's clock by seconds."""
     now = [1_000_000.0]
-    monkeypatch.setattr("signup.abuse.time.time", lambda: now[0])
+    monkeypatch.setattr("signup.form_guard.time.time", lambda: now[0])
 
     def seconds(number: float) -> None:
         now[0] += number

@@ -9,7 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from provisioning.models import Account
-from signup.abuse import MINIMUM_SECONDS
+from signup.form_guard import MINIMUM_SECONDS
 from tests.signup.abuse.conftest import opened
 from tests.signup.accounts import CANARY, hidden
 

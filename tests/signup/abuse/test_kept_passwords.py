@@ -5,7 +5,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from pytest_django import Settings
 
-from signup.abuse import KEPT_PASSWORDS, MINIMUM_SECONDS
+from signup.abuse import KEPT_PASSWORDS
+from signup.form_guard import MINIMUM_SECONDS
 from tests.signup.abuse.conftest import FORM, Clock, opened
 from tests.signup.accounts import account
 

@@ -16,7 +16,8 @@ from pytest_django import Settings
 from provisioning.models import Account
 from provisioning.signals import chores
 from signup import abuse
-from signup.abuse import HELD_ABOVE, LIMITS, MINIMUM_SECONDS
+from signup.abuse import HELD_ABOVE, LIMITS
+from signup.form_guard import MINIMUM_SECONDS
 from signup.models import Visit
 from tests.signup.abuse.conftest import SOURCES, here, opened, used_up
 from tests.signup.accounts import TYPED, account
@@ -225,7 +226,7 @@ def test_the_networks_of_one_area_are_limited_together(send: Callable[..., Any],
 def test_nothing_more_is_held_once_very_many_wait_for_staff(
     send: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(abuse, "MOST_HELD", 2)
+    monkeypatch.setattr(abuse, "MAX_HELD", 2)
     monkeypatch.setattr(abuse, "KEPT", 0)
     cache.delete("abuse.held")
     used_up("mailbox", "owner@nullmailer.com", HELD_ABOVE[0])
