@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
+from threading import Lock
+from time import monotonic
 from uuid import uuid4
 
 from django.db import Error, connection, transaction
@@ -16,6 +19,8 @@ from signup import metrics, visitors
 
 MAX_WAIT = 3
 """Seconds that the trial sign-up may wait for the database."""
+SHARED = 1
+"""Seconds for which a process uses what it found."""
 
 
 @require_safe
@@ -33,9 +38,8 @@ def ready(request: HttpRequest) -> JsonResponse:
     Strangers aren't told how many workers run.
     """
     try:
-        if not is_migrated():
-            return _not_ready("The database is not up to date. Run: manage.py migrate")
-        try_to_store()
+        if reason := _check.problem():
+            return _not_ready(reason)
         is_told_more = _is_near(request) or metrics.may_read(request)
         more = {"workers": Worker.objects.alive().count()} if is_told_more else {}
         return JsonResponse({"status": "ready", **more})
@@ -51,6 +55,34 @@ def _is_near(request: HttpRequest) -> bool:
 
 def _not_ready(reason: str) -> JsonResponse:
     return JsonResponse({"status": "not ready", "reason": reason}, status=503)
+
+
+class _Check:
+    """Whether sign-ups can be stored. All who ask at about the same time share one look, because anybody may ask."""
+
+    def __init__(self) -> None:
+        self.turn, self.at, self.found = Lock(), -inf, ""
+
+    def problem(self) -> str:
+        """Return why no sign-ups can be stored; empty if they can."""
+        with self.turn:
+            if not 0 <= monotonic() - self.at <= SHARED:
+                self.found = _look()
+                self.at = monotonic()
+            return self.found
+
+
+_check = _Check()
+
+
+def _look() -> str:
+    try:
+        if not is_migrated():
+            return "The database is not up to date. Run: manage.py migrate"
+        try_to_store()
+    except Error as error:
+        return describe(error)
+    return ""
 
 
 def is_migrated() -> bool:

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import OperationalError, connection
@@ -21,6 +22,13 @@ def unreachable_database(said: str = "connection to server at db.example.com, us
 
     with connection.execute_wrapper(refuse):
         yield
+
+
+@pytest.fixture(autouse=True)
+def unshared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the database for each request."""
+    monkeypatch.setattr(health, "SHARED", -1)
+    monkeypatch.setattr(health, "_check", health._Check())
 
 
 @contextmanager
@@ -144,6 +152,24 @@ def test_not_ready_while_another_session_locks_the_database(client: Client, monk
 
     assert (response.status_code, response.json()["reason"]) == (503, "The database is locked by another session.")
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db
+def test_those_who_ask_at_the_same_time_share_one_check(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each one writes, and anybody may ask."""
+    clock = [1000.0]
+    monkeypatch.setattr(health, "SHARED", 1)
+    monkeypatch.setattr(health, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(health, "try_to_store", store := mock.Mock())
+
+    for _ in range(3):
+        assert client.get("/readyz").status_code == 200
+    assert store.call_count == 1
+
+    clock[0] += 1.1
+    store.side_effect = OperationalError("gone")
+    assert [client.get("/readyz").status_code for _ in range(3)] == [503] * 3
+    assert store.call_count == 2
 
 
 @pytest.mark.django_db(transaction=True)
