@@ -97,6 +97,7 @@ class Nginx(Proxy):
         main.write_text(
             ("user root;\n" if os.getuid() == 0 else "")
             + f"daemon off;\npid {self.directory}/pid;\nerror_log {errors};\nevents {{}}\nhttp {{\n"
+            + f"access_log {self.directory}/others.log;\n"  # As Debian's does.
             + "".join(f"{name}_temp_path {self.directory}/{name};\n" for name in temporary)
             + f"include {site};\n}}\n"
         )

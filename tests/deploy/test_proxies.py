@@ -168,6 +168,37 @@ def test_http_redirects_to_https_and_other_host_names_get_no_answer(proxy: Proxy
     assert not upstream.seen
 
 
+def test_a_key_that_is_sent_unencrypted_is_refused_by_the_page(behind: Behind) -> None:
+    """A client would follow a redirect with its key, and nobody would notice."""
+    _site, proxy = behind
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.http_port, timeout=PATIENCE)
+    answer = answer_of(connection, "/api/v1/signups", headers={"Host": HOST, "Authorization": "Bearer ccs_canary"})
+
+    assert (answer.status, answer.headers["Location"]) == (403, None)
+    assert "https" in answer.text
+
+
+def test_nothing_tells_the_version_of_the_proxy(proxy: Proxy) -> None:
+    for port in (proxy.http_port, proxy.port):
+        for request in ("GARBAGE", f"GET / HTTP/1.1\r\nHost: {HOST}", "GET / HTTP/1.1\r\nHost: stranger.example.net"):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as tcp:
+                tcp.sendall(f"{request}\r\nConnection: close\r\n\r\n".encode())
+                assert not re.search(rb"(nginx|caddy)/[0-9]", tcp.recv(5000), re.IGNORECASE)
+
+
+def test_nothing_is_logged_for_other_host_names(proxy: Proxy) -> None:
+    with pytest.raises(http.client.RemoteDisconnected):
+        answer_of(
+            http.client.HTTPConnection("127.0.0.1", proxy.http_port),
+            "/start/?token=canary-token",
+            headers={"Host": "stranger.example.net"},
+        )
+    ask(proxy)
+    assert lines_of(proxy.log, 1)
+    for log in proxy.directory.rglob("*"):
+        assert not log.is_file() or b"canary-token" not in log.read_bytes()
+
+
 def lines_of(log: Path, least: int) -> list[str]:
     """Return the lines of a log, once there are at least `least`: a line is written after its response."""
     while len(lines := log.read_text().splitlines()) < least:
