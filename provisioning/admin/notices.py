@@ -26,6 +26,7 @@ else:
     RuleModelForm = forms.ModelForm
 
 Channel = NoticeRule.Channel
+ENTERED = ("name", "incidents", "when", "channel", "user", "url")
 
 
 class RuleForm(RuleModelForm):
@@ -89,7 +90,8 @@ class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
             obj.url = NOTHING
         elif url := form.cleaned_data["webhook"]:
             obj.url = Sealed.of(url)
-        super().save_model(request, obj, form, change)
+        # A worker may have planned the day's digest meanwhile, or sent a notice.
+        obj.save(update_fields=ENTERED if change else None)
 
 
 @admin.register(Incident)

@@ -18,6 +18,8 @@ from provisioning.models import Account, Endpoint, Incident, NoticeRule, Worker
 from provisioning.notices import rules
 
 Kind, State = Incident.Kind, Account.State
+Cause = tuple[str, str]
+"""The kind of an incident, and its subject."""
 
 PAUSE = 5.0
 """Seconds between two looks of each process."""
@@ -31,22 +33,30 @@ def watch(**kwargs: Any) -> None:
     """Begin and end incidents, and plan the notices about them. Without a rule, nothing is looked at."""
     if not cache.add("incidents.watched", True, PAUSE) or not NoticeRule.objects.exists():
         return
-    present = {kind: detail for kind, look in LOOKS.items() if (detail := look())}
-    under_way = {incident.kind: incident for incident in Incident.objects.filter(ended_at=None)}
-    for kind in present.keys() - under_way.keys():
-        _begin(kind, present[kind])
-    for kind, incident in under_way.items():
-        _follow(incident, present.get(Kind(kind), ""))
+    present = _present()
+    under_way = {(incident.kind, incident.subject): incident for incident in Incident.objects.filter(ended_at=None)}
+    for cause in present.keys() - under_way.keys():
+        _begin(cause, present[cause])
+    for cause, incident in under_way.items():
+        _follow(incident, present.get(cause, ""))
     rules.plan_digests()
     old = Incident.objects.filter(ended_at__lt=Now() - KEPT)
     if old.exists():
         old.delete()
 
 
-def _begin(kind: str, detail: str) -> None:
+def _present() -> dict[Cause, str]:
+    """Return what needs staff now, each with what is known of it."""
+    found = {(kind, ""): look() for kind, look in LOOKS.items()}
+    found |= {(Kind.ENDPOINT.value, subject): detail for subject, detail in _off().items()}
+    return {cause: detail for cause, detail in found.items() if detail}
+
+
+def _begin(cause: Cause, detail: str) -> None:
+    kind, subject = cause
     try:
         with transaction.atomic():
-            incident = Incident.objects.create(kind=kind, detail=detail)
+            incident = Incident.objects.create(kind=kind, subject=subject, detail=detail)
             rules.plan(incident, rules.Phase.BEGINNING)
     except IntegrityError:
         return  # Another worker was faster.
@@ -98,9 +108,10 @@ def _gone() -> str:
     return f"{number} worker{pluralize(number)} stopped reporting." if number > 0 else ""
 
 
-def _off() -> str:
+def _off() -> dict[str, str]:
+    """Return endpoints that were switched off, each with the reason. Staff see to each of them."""
     off = Endpoint.objects.filter(is_on=False).exclude(off_reason="")
-    return " ".join(f"{endpoint.name}: {endpoint.off_reason}" for endpoint in off[:10])
+    return {str(endpoint.pk): f"{endpoint.name}: {endpoint.off_reason}" for endpoint in off}
 
 
 def _quota() -> str:
@@ -118,7 +129,6 @@ LOOKS: dict[str, Callable[[], str]] = {
     Kind.CORRECTION: _rejected,
     Kind.DECISION: _lost,
     Kind.WORKER: _gone,
-    Kind.ENDPOINT: _off,
     Kind.QUOTA: _quota,
 }
-"""Kind → a function that says what is wrong; empty if nothing is."""
+"""Kind → a function that says what is wrong; empty if nothing is. `_off` is for endpoints."""

@@ -11,7 +11,7 @@ from provisioning.sealed import SealedField
 
 
 class Incident(models.Model):
-    """A time in which something needs staff. There is at most one of each kind at a time."""
+    """A time in which something needs staff. There is at most one of each kind and subject at a time."""
 
     class Kind(models.TextChoices):
         STOPPED = "stopped", "Sending stopped"
@@ -23,6 +23,8 @@ class Incident(models.Model):
         QUOTA = "quota", "80% of the day's quota is used"
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
+    subject = models.CharField(max_length=20, blank=True, db_default="", editable=False)
+    """What it is about, if each such thing has incidents of its own: the primary key of an endpoint."""
     detail = models.TextField(blank=True)
     """What is known of it, without personal data."""
     begun_at = models.DateTimeField("began", db_default=Now())
@@ -33,7 +35,9 @@ class Incident(models.Model):
     class Meta:
         ordering = ("-begun_at", "-pk")
         constraints = [
-            models.UniqueConstraint(fields=["kind"], name="incident_one_of_a_kind", condition=Q(ended_at=None))
+            models.UniqueConstraint(
+                fields=["kind", "subject"], name="incident_one_of_a_subject", condition=Q(ended_at=None)
+            )
         ]
 
     def __str__(self) -> str:

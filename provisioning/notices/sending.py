@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Collection
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +30,10 @@ log = logging.getLogger(__name__)
 MAX_TRIES = 10
 LEASE = timedelta(minutes=2)
 """How long sending one notice may take before another worker may send it."""
+THREADS = 16
+"""How many rules' notices are sent at a time."""
+LOOK_AGAIN = 0.25
+"""Seconds between two looks at what is due, while some are being sent."""
 NO_MAIL_SERVER = "There is no mail server: set EMAIL_URL."
 NO_ADDRESS = "This person has no email address, or is not active."
 _sending = threading.Lock()
@@ -54,9 +60,21 @@ def send_on_a_thread(*, ending: threading.Event = _NEVER, **kwargs: Any) -> None
 
 
 def send_due(ending: threading.Event = _NEVER) -> None:
-    """Send notices until none is due, or this process is to end."""
-    while not ending.is_set() and (notice := _claim()):
-        _send(notice)
+    """Send notices until none is due, or this process is to end. One rule's notices never wait for another's.
+
+    This thread does everything with the database. The others send.
+    """
+    under_way: dict[Future[str], Notice] = {}
+    with ThreadPoolExecutor(THREADS, "notice") as pool:
+        while True:
+            busy = [notice.rule_id for notice in under_way.values()]
+            while len(busy) < THREADS and not ending.is_set() and (notice := _claim(busy)):
+                under_way[pool.submit(_send, notice, *compose(notice))] = notice
+                busy.append(notice.rule_id)
+            if not under_way:
+                return
+            for sent in wait(under_way, LOOK_AGAIN, FIRST_COMPLETED).done:
+                _settle(under_way.pop(sent), sent.result())
 
 
 def _send_and_disconnect(ending: threading.Event) -> None:
@@ -73,8 +91,9 @@ def _due() -> QuerySet[Notice]:
     return Notice.objects.filter(due_at__lte=Now()).order_by("due_at", "pk")
 
 
-def _claim() -> Notice | None:
-    while due := _due().select_related("rule__user", "incident").first():
+def _claim(busy: Collection[int]) -> Notice | None:
+    """Claim a due notice of a rule that is not busy."""
+    while due := _due().exclude(rule__in=busy).select_related("rule__user", "incident").first():
         as_read = Notice.objects.filter(pk=due.pk, tries=due.tries, due_at__lte=Now())
         if as_read.update(due_at=Now() + LEASE, tries=F("tries") + 1):
             due.tries += 1
@@ -82,13 +101,15 @@ def _claim() -> Notice | None:
     return None
 
 
-def _send(notice: Notice) -> None:
-    """Send a claimed notice, and record the outcome."""
-    subject, text = compose(notice)
-    problem = ""
-    if text:
-        send = _email if notice.rule.channel == Channel.EMAIL else _post
-        problem = send(notice, subject, text)
+def _send(notice: Notice, subject: str, text: str) -> str:
+    """Send a claimed notice, unless there is nothing to tell any more. Return the problem."""
+    if not text:
+        return ""
+    return (_email if notice.rule.channel == Channel.EMAIL else _post)(notice, subject, text)
+
+
+def _settle(notice: Notice, problem: str) -> None:
+    """Record the outcome of sending a claimed notice."""
     mine = Notice.objects.filter(pk=notice.pk, tries=notice.tries, sent_at=None)
     if not problem:
         mine.update(due_at=None, sent_at=Now())
@@ -108,7 +129,8 @@ def compose(notice: Notice) -> tuple[str, str]:
         return "What needs you today", "\n\n".join(lines)
     subject = str(notice.incident)
     if notice.phase == Phase.END:
-        return f"Over: {subject}", f"This is over: {subject}."
+        about = f"\n{notice.incident.detail}" if notice.incident.subject else ""
+        return f"Over: {subject}", f"This is over: {subject}.{about}"
     return subject, f"{notice.incident.detail}\n{_link(notice.incident)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -55,6 +56,20 @@ def test_a_rule_that_could_tell_nobody_is_refused(administrator: Client, changes
     response = administrator.post(ADD, ENTERED | changes)
     assert problem in response.content.decode()
     assert not NoticeRule.objects.exists()
+
+
+def test_changing_a_rule_keeps_what_workers_have_recorded_meanwhile(
+    administrator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise, the day's digest would be sent again."""
+    administrator.post(ADD, ENTERED)
+    rule = NoticeRule.objects.get()
+    meanwhile = {"digest_on": date(2026, 1, 5), "problem": "The channel answered 500."}
+    monkeypatch.setattr(NoticeRule, "clean", lambda self: NoticeRule.objects.update(**meanwhile))
+
+    administrator.post(f"/admin/provisioning/noticerule/{rule.pk}/change/", ENTERED | {"name": "Sales"})
+
+    assert NoticeRule.objects.filter(name="Sales", **meanwhile).exists()
 
 
 def test_without_fresh_proof_nothing_is_added(administrator: Client) -> None:

@@ -97,7 +97,7 @@ class TestAnIncident:
         rule()
         gateway.stop("The key is inactive.")
         look()
-        incidents._begin(Kind.STOPPED, "The key is inactive.")
+        incidents._begin((Kind.STOPPED, ""), "The key is inactive.")
         assert (Incident.objects.count(), Notice.objects.count()) == (1, 1)
 
     def test_without_a_rule_is_not_looked_for(self, look: Look) -> None:
@@ -119,8 +119,8 @@ def lose_worker(settings: Settings) -> None:
     Worker.objects.create(name="host:1", seen_at=Now() - timedelta(minutes=2))
 
 
-def lose_endpoint(settings: Settings) -> None:
-    Endpoint.objects.create(name="CRM", url="https://crm.example.com/", is_on=False, off_reason="It answered 410.")
+def lose_endpoint(settings: Settings, name: str = "CRM") -> None:
+    Endpoint.objects.create(name=name, url="https://crm.example.com/", is_on=False, off_reason="It answered 410.")
 
 
 @pytest.mark.parametrize(
@@ -169,6 +169,28 @@ class TestAWorkerThatIsGone:
         lose_worker(Settings)  # type: ignore[arg-type]
         look()
         assert subjects() == ["A worker is gone"]
+
+
+class TestAnEndpointThatIsOff:
+    def test_is_told_also_while_another_one_is(self, rule: MakeRule, look: Look, settings: Settings) -> None:
+        rule()
+        lose_endpoint(settings)
+        look()
+        lose_endpoint(settings, "Shop")
+        look()
+        assert ["CRM:" in mail.outbox[0].body, "CRM:" in mail.outbox[1].body] == [True, False]
+        assert "Shop: It answered 410." in mail.outbox[1].body
+
+    def test_is_over_once_it_is_on(self, rule: MakeRule, look: Look, settings: Settings) -> None:
+        rule()
+        for name in ("CRM", "Shop"):
+            lose_endpoint(settings, name)
+        look()
+        Endpoint.objects.filter(name="Shop").update(is_on=True, off_reason="")
+        end(look)
+        assert mail.outbox[-1].subject == "Over: An event endpoint was switched off"
+        assert "Shop: It answered 410." in mail.outbox[-1].body
+        assert Incident.objects.get(ended_at=None).detail == "CRM: It answered 410."
 
 
 class TestADigest:

@@ -9,11 +9,16 @@ import pytest
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.utils import timezone
+from pytest_django import Settings
 
 from provisioning import gateway
-from provisioning.models import Notice
+from provisioning.models import Notice, NoticeRule
 from provisioning.notices import incidents, rules, sending
+from provisioning.sealed import Sealed
+from tests.patience import PATIENCE
+from tests.provisioning.events.receiver import Answer, Received, Receiver
 from tests.provisioning.notices.conftest import Look, MakeRule
+from tests.provisioning.work import account_in
 
 pytestmark = pytest.mark.django_db
 
@@ -32,9 +37,34 @@ def test_a_worker_that_is_to_end_sends_no_further_notice(rule: MakeRule, monkeyp
         return send(message)
 
     monkeypatch.setattr(EmailMessage, "send", send_and_end)
+    monkeypatch.setattr(sending, "THREADS", 1)
     sending.send_due(ending)
     assert len(mail.outbox) == 1
     assert Notice.objects.filter(sent_at=None, due_at__isnull=False).count() == 2
+
+
+def test_a_channel_that_hangs_holds_up_no_other(rule: MakeRule, settings: Settings) -> None:
+    """Its own next notices wait for it."""
+    settings.WEBHOOK_PRIVATE_NETWORKS = ["127.0.0.1"]
+    told = threading.Event()
+
+    def hang(received: Received) -> Answer:
+        told.wait(PATIENCE)
+        return Answer()
+
+    def hear(received: Received) -> Answer:
+        told.set()
+        return Answer()
+
+    with Receiver(hang) as hanging, Receiver(hear) as other:
+        for url in (hanging.url, hanging.url, other.url):
+            rule(channel="slack", user=None, url=Sealed.of(url), incidents=["stopped", "approval"])
+        gateway.stop("The key is inactive.")
+        account_in("held")
+        incidents.watch()
+        sending.send_due()
+    assert set(NoticeRule.objects.values_list("problem", flat=True)) == {""}
+    assert (len(hanging.received), len(other.received)) == (4, 2)
 
 
 def test_only_the_last_digest_of_a_rule_is_kept(rule: MakeRule, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
