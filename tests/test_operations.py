@@ -34,6 +34,7 @@ from tests.provisioning.conftest import sandbox as sandbox
 from tests.provisioning.work import State, account_in, again, now, pass_time, sign_up, work
 from tests.signup.conftest import plain_static_files as plain_static_files
 from tests.signup.test_health import locked_database, read_only_database, unreachable_database
+from tests.signup.test_health import unshared as unshared
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -113,12 +113,18 @@ def answer_of(
             return Answer(answer.status, answer.headers, answer.read().decode())
 
 
-def test_forwarded_headers_from_visitors_are_replaced(proxy: Proxy, upstream: Upstream) -> None:
-    assert ask(proxy, **FORGED).status == 204
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_forwarded_headers_from_visitors_are_replaced(proxy: Proxy, upstream: Upstream, scheme: str) -> None:
+    forged = {"Host": HOST, **FORGED, "X-Forwarded-Proto": "http" if scheme == "https" else "https"}
+    if scheme == "https":
+        assert ask(proxy, **forged).status == 204
+    else:
+        unencrypted = http.client.HTTPConnection("127.0.0.1", proxy.http_port, timeout=PATIENCE)
+        assert answer_of(unencrypted, "/api/", headers=forged).status == 204
 
     (seen,) = upstream.seen
     assert seen["x-forwarded-for"] == ["127.0.0.1"]
-    assert seen["x-forwarded-proto"] == ["https"]
+    assert seen["x-forwarded-proto"] == [scheme]
     assert seen["host"] == [HOST]
     assert not [values for values in seen.values() if any("198.51.100" in value for value in values)]
 
@@ -197,6 +203,16 @@ def test_nothing_is_logged_for_other_host_names(proxy: Proxy) -> None:
     assert lines_of(proxy.log, 1)
     for log in proxy.directory.rglob("*"):
         assert not log.is_file() or b"canary-token" not in log.read_bytes()
+
+
+def test_what_is_for_your_own_monitoring_does_not_exist_outside(proxy: Proxy, upstream: Upstream) -> None:
+    """Each check of /readyz writes to the database."""
+    for path in ("/readyz", "/metrics", "/readyz?a=b", "/%72eadyz", "//readyz", "/signup/../metrics", "/./readyz"):
+        answer = ask(proxy, path, Authorization="Bearer token")
+
+        assert answer.status == 404, path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert not upstream.seen
 
 
 def lines_of(log: Path, least: int) -> list[str]:
