@@ -122,7 +122,7 @@ class PropertiesForm(forms.Form):
         self.known = known or {}
         self.is_name_taken = False
         self.keeps_password = False
-        active, asked = rules.active(), rules.asked(single_sign_on=single_sign_on)
+        active, asked = rules.active(), rules.customer_properties(single_sign_on=single_sign_on)
         language = get_language()
         for name in properties:
             if name in asked:

@@ -203,7 +203,7 @@ def _looked_up(due_at: datetime | None) -> Stage:
 def _is_refused_for_us(account: Account) -> bool:
     """Whether Constant Contact refused only values that the partner, not the customer, supplied."""
     reasons = services.refused(account)
-    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
+    asked = rules.customer_properties(single_sign_on=bool(account.idp_provider_id))
     return bool(reasons) and not services.is_taken(account) and reasons.keys().isdisjoint(asked)
 
 

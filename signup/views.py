@@ -67,14 +67,14 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     proven = services.account_of(proof.idp_provider_id)
     if proven and request.method != "POST":
-        return _hand_over(request, proven)
+        return _assign_to_browser(request, proven)
     if request.method != "POST" and not proof.idp_provider_id:
         return form_page.blank(request)
     data = kept_password.fill_in(request) if request.method == "POST" else None
     form = SignupForm(data, proof.values, brand_of(request))
     if form.is_valid():
         try:
-            return _take(request, form, proof, proven)
+            return _store(request, form, proof, proven)
         except ValidationError as problems:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
@@ -95,7 +95,7 @@ def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpRespo
     return page
 
 
-def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:
+def _store(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:
     """Store a valid form: first what needs no lock, then one transaction for everything. Raises ValidationError."""
     known = proven or _sent_before(request, form, proof)
     new = _prepare(request, form, proof)
@@ -107,11 +107,11 @@ def _take(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account 
                 answer = resubmission.answer(request, form, account)
                 if form.boxes:
                     legal.renew(account, form.accepted, brand_of(request))
-                return _hand_over(request, account, answer)
+                return _assign_to_browser(request, account, answer)
             if form.accepted:
                 legal.record(account, form.accepted)
             mails.expect(account, request)
-            return _hand_over(request, account)
+            return _assign_to_browser(request, account)
         except ValidationError as problems:  # Raised outside the transaction, so that the form stays counted.
             refused = problems
     raise refused
@@ -233,7 +233,7 @@ def reopen(request: HttpRequest) -> HttpResponse:
         return render(request, "signup/link_expired.html", status=404)
     if account.idp_provider_id and single_sign_on.is_another_customer(request, account.idp_provider_id):
         return single_sign_on.ask_to_switch(request, account.email)
-    return _hand_over(request, account)
+    return _assign_to_browser(request, account)
 
 
 @require_safe
@@ -297,7 +297,7 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
     return page
 
 
-def _hand_over(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:
+def _assign_to_browser(request: HttpRequest, account: Account, response: HttpResponse | None = None) -> HttpResponse:
     """Make the account this browser's own, and redirect to its page unless there is another response."""
     kept_password.forget(request)
     single_sign_on.forget_values(request)

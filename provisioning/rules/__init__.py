@@ -6,7 +6,7 @@ in `document`, so they cannot disagree. Names, limits and reasons are those of t
 (`POST /v3/partner/accounts`) asks for something else, `APIS` has its rules. Properties have their v2 names in both.
 """
 
-from provisioning.rules.account import TEST_DOMAIN, Cleaned, active, asked, clean
+from provisioning.rules.account import TEST_DOMAIN, Cleaned, active, clean, customer_properties
 from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, SHOWN_PROPERTIES
 from provisioning.rules.mailboxes import likely as likely_email
 from provisioning.rules.mailboxes import mailbox
@@ -24,9 +24,9 @@ __all__ = [
     "Cleaned",
     "Rule",
     "active",
-    "asked",
     "clean",
     "country_name",
+    "customer_properties",
     "flatten",
     "is_weak",
     "likely_email",

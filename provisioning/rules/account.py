@@ -52,7 +52,7 @@ def _active(
     return MappingProxyType(rules)
 
 
-def asked(*, single_sign_on: bool) -> tuple[str, ...]:
+def customer_properties(*, single_sign_on: bool) -> tuple[str, ...]:
     """Return the properties that a customer enters, in the order of the form; no password with single sign-on."""
     return tuple(name for name in CUSTOMER_PROPERTIES if not (single_sign_on and RULES[name].is_secret))
 

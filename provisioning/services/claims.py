@@ -159,7 +159,7 @@ def _properties_or_postpone(account: Account, added: dict[str, Any]) -> dict[str
 
 def _properties(account: Account, added: dict[str, Any]) -> dict[str, Any]:
     """Return the properties to send: the customer's, and those `added` by the partner."""
-    asked = rules.asked(single_sign_on=bool(account.idp_provider_id))
+    asked = rules.customer_properties(single_sign_on=bool(account.idp_provider_id))
     return {**{name: getattr(account, name) for name in asked}, **_credentials(account, added), **added}
 
 

@@ -60,7 +60,7 @@ def prepare(
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
     if single_sign_on != bool(idp_provider_id):
         raise ValueError("idp_provider_id is required with single sign-on, and not allowed without it.")
-    asked = set(rules.asked(single_sign_on=single_sign_on))
+    asked = set(rules.customer_properties(single_sign_on=single_sign_on))
     entered = _sealed(rules.clean(values, only=asked))
     if partner_account_id:
         entered |= rules.clean({"partner_account_id": partner_account_id}, only={"partner_account_id"})
@@ -161,7 +161,7 @@ def correct(
 
 def correctable(account: Account, *, by_customer: bool = False) -> set[str]:
     """Return the properties that a correction can change. Customers never see the partner's own ID."""
-    entered = {*rules.asked(single_sign_on=bool(account.idp_provider_id))}
+    entered = {*rules.customer_properties(single_sign_on=bool(account.idp_provider_id))}
     return entered if by_customer else entered | {"partner_account_id"}
 
 

@@ -20,7 +20,7 @@ NOT_SENT = ("language", "attribution", "agreements")
 def properties() -> tuple[str, ...]:
     """Return what the body may contain: what customers are asked for, and what only the partner's system knows."""
     single_sign_on = bool(settings.CONSTANT_CONTACT_IDP_PROVIDER)
-    return (*rules.asked(single_sign_on=single_sign_on), *own_properties(), *NOT_SENT)
+    return (*rules.customer_properties(single_sign_on=single_sign_on), *own_properties(), *NOT_SENT)
 
 
 def own_properties() -> tuple[str, ...]:

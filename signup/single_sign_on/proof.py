@@ -184,6 +184,6 @@ def login_page(request: HttpRequest, problem: Text = "", status: int = 200) -> H
 
 def _known(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that can fill in a form."""
-    names = rules.asked(single_sign_on=True)
+    names = rules.customer_properties(single_sign_on=True)
     known = {name: values[name] for name in names if isinstance(values.get(name), rules.RULES[name].kind)}
     return {name: value if isinstance(value, bool) else value[:MAX_VALUE_LENGTH] for name, value in known.items()}

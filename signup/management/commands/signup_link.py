@@ -45,7 +45,7 @@ class Command(BaseCommand):
 
 
 def _values(known: list[str]) -> dict[str, str]:
-    names = (*rules.asked(single_sign_on=True), OWN_ID)
+    names = (*rules.customer_properties(single_sign_on=True), OWN_ID)
     values = dict(each.partition("=")[::2] for each in known)
     if unknown := values.keys() - set(names):
         raise CommandError(f"There is no property {min(unknown)}. Choose from: {', '.join(names)}.")

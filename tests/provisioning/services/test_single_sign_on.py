@@ -34,7 +34,8 @@ def sign_up(idp_provider_id: str = "4711", submission: uuid.UUID | None = None, 
 
 
 def test_customers_are_asked_for_everything_but_a_password() -> None:
-    assert set(rules.asked(single_sign_on=False)) - set(rules.asked(single_sign_on=True)) == {"password"}
+    without, with_it = (set(rules.customer_properties(single_sign_on=on)) for on in (False, True))
+    assert without - with_it == {"password"}
 
 
 def test_a_sign_up_is_stored_with_the_proven_id_and_no_password() -> None:
