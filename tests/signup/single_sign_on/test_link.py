@@ -62,7 +62,7 @@ def test_the_session_gets_a_new_key_against_fixation(client: Client) -> None:
     follow(client, token())
 
     assert client.session.session_key != session.session_key
-    assert not client.session.exists(session.session_key)
+    assert not client.session.exists(str(session.session_key))
 
 
 def test_the_account_belongs_to_the_links_customer_without_a_password(client: Client) -> None:
