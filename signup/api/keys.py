@@ -32,7 +32,7 @@ FORM = re.compile(rf"({MARK}_[a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}")
 """How a key is written; its first part is stored."""
 NOTED_AFTER = timedelta(minutes=1)
 """Uses within this time of the last one that was recorded are not recorded."""
-NOBODYS = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
+UNUSED_DIGEST = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
 """A digest that no key has, to compare with if a key is unknown: both answers take equally long."""
 
 
@@ -51,7 +51,7 @@ def find(whole: str) -> ApiKey | None:
     written = FORM.fullmatch(whole)
     keys = ApiKey.objects.select_related("brand").defer(*(f"brand__{name}" for name in LOGOS))
     key = keys.filter(prefix=written[1], revoked_at=None).first() if written else None
-    is_right = constant_time_compare(_digest(whole), key.digest if key else NOBODYS)
+    is_right = constant_time_compare(_digest(whole), key.digest if key else UNUSED_DIGEST)
     return key if key and is_right and not key.has_expired(timezone.now()) else None
 
 

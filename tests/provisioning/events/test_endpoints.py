@@ -21,7 +21,7 @@ from tests.provisioning.work import sign_up
 pytestmark = pytest.mark.django_db
 
 
-def test_one_of_a_brand_gets_no_sign_up_of_an_unknown_host(receiver: Receiver) -> None:
+def test_an_endpoint_of_a_brand_gets_no_sign_up_of_an_unknown_host(receiver: Receiver) -> None:
     endpoint(receiver.url, host="alder.example.com")
     sign_up()
     assert Account.objects.get().host == ""
@@ -30,7 +30,7 @@ def test_one_of_a_brand_gets_no_sign_up_of_an_unknown_host(receiver: Receiver) -
     assert receiver.types == ["gateway.stopped"]
 
 
-def test_one_that_was_switched_off_meanwhile_gets_nothing_of_then(receiver: Receiver) -> None:
+def test_an_endpoint_gets_no_event_of_a_time_when_it_was_off(receiver: Receiver) -> None:
     told = endpoint(receiver.url)
     an_event()
     deliveries.route()
@@ -42,7 +42,7 @@ def test_one_that_was_switched_off_meanwhile_gets_nothing_of_then(receiver: Rece
     assert receiver.received == []
 
 
-def test_one_that_rests_and_is_then_switched_off_gets_nothing_of_then(receiver: Receiver) -> None:
+def test_an_endpoint_that_was_off_during_a_pause_gets_nothing_from_before(receiver: Receiver) -> None:
     told = endpoint(receiver.url, rests_until=Now() + timedelta(hours=1))
     an_event()
     deliver()
@@ -53,7 +53,7 @@ def test_one_that_rests_and_is_then_switched_off_gets_nothing_of_then(receiver: 
     assert Delivery.objects.get().state == Delivery.State.FAILED
 
 
-def test_one_whose_secret_is_lost_keeps_no_events_forever(settings: Settings) -> None:
+def test_an_endpoint_whose_secret_is_lost_keeps_no_events_forever(settings: Settings) -> None:
     endpoint("https://crm.example.com/")
     an_event()
     deliveries.route()
@@ -66,7 +66,7 @@ def test_one_whose_secret_is_lost_keeps_no_events_forever(settings: Settings) ->
     assert not Event.objects.exists()
 
 
-def test_one_that_staff_delete_is_deleted_with_its_deliveries_a_few_at_a_time(
+def test_an_endpoint_that_staff_delete_is_deleted_with_its_deliveries_a_few_at_a_time(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many there are, no other write waits long for them."""
@@ -86,7 +86,7 @@ def test_one_that_staff_delete_is_deleted_with_its_deliveries_a_few_at_a_time(
     assert (Event.objects.count(), other.deliveries.count(), DeliveryAttempt.objects.count()) == (3, 3, 3)
 
 
-def test_one_that_staff_delete_gets_nothing_any_more(receiver: Receiver) -> None:
+def test_an_endpoint_that_staff_delete_gets_nothing_any_more(receiver: Receiver) -> None:
     told = endpoint(receiver.url)
     an_event()
     deliveries.route()

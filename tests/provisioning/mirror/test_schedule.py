@@ -105,7 +105,7 @@ class TestClock:
         services.expire()
         assert claimed()
 
-    def test_a_pass_that_ends_in_the_future_rests_nobody_and_proves_nothing(self) -> None:
+    def test_a_pass_that_ends_in_the_future_delays_no_other_and_proves_nothing(self) -> None:
         ended(started_at=Now() + timedelta(days=300), ended_at=Now() + timedelta(days=300))
         account = unanswered()
         services.expire()

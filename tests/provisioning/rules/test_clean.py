@@ -61,15 +61,15 @@ def test_a_value_is_stored_and_sent_as_it_was_validated(
     rule = rules.active()[name]
     value = data.draw(values_of(name))
     try:
-        judged = rule.clean(value)
+        cleaned = rule.clean(value)
     except ValidationError:
         return
 
-    assert rule.clean(judged) == judged
-    assert len(judged) <= rule.max_length
-    assert judged == judged.strip() or rule.is_secret
+    assert rule.clean(cleaned) == cleaned
+    assert len(cleaned) <= rule.max_length
+    assert cleaned == cleaned.strip() or rule.is_secret
     if rule.is_secret:
-        assert judged == value
+        assert cleaned == value
 
 
 def values_of(name: str) -> some.SearchStrategy[str]:
@@ -151,14 +151,14 @@ def test_a_new_password_is_compared_with_the_unchanged_username(settings: Settin
 
 def test_a_valid_value_is_validated_once(monkeypatch: pytest.MonkeyPatch) -> None:
     names = set(rules.CUSTOMER_PROPERTIES)
-    judged = rules.clean(ACME, only=names)
-    monkeypatch.setattr(Rule, "clean", lambda *_: pytest.fail("judged again"))
+    cleaned = rules.clean(ACME, only=names)
+    monkeypatch.setattr(Rule, "clean", lambda *_: pytest.fail("cleaned again"))
 
-    assert rules.clean(judged, only=names) is judged
+    assert rules.clean(cleaned, only=names) is cleaned
 
 
 def test_a_valid_value_is_validated_again_among_other_properties() -> None:
-    judged = rules.clean(ACME, only={"email"})
+    cleaned = rules.clean(ACME, only={"email"})
 
     with pytest.raises(ValidationError):
-        rules.clean(judged, only=set(rules.CUSTOMER_PROPERTIES))
+        rules.clean(cleaned, only=set(rules.CUSTOMER_PROPERTIES))
