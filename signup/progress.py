@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
-from provisioning import gateway, rules, services
+from provisioning import gateway, services
 from provisioning.models import Account
 from provisioning.rules.rule import Text
 
@@ -203,8 +203,8 @@ def _looked_up(due_at: datetime | None) -> Stage:
 def _is_refused_for_us(account: Account) -> bool:
     """Whether Constant Contact refused only values that the partner, not the customer, supplied."""
     reasons = services.refused(account)
-    asked = rules.customer_properties(single_sign_on=bool(account.idp_provider_id))
-    return bool(reasons) and not services.is_taken(account) and reasons.keys().isdisjoint(asked)
+    correctable = services.correctable(account, by_customer=True)
+    return bool(reasons) and not services.is_taken(account) and reasons.keys().isdisjoint(correctable)
 
 
 def _in_the_queue(until: datetime) -> Stage:
