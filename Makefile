@@ -36,7 +36,7 @@ test-postgresql: .venv/dev $(NODE)
 test-browser: .venv/dev $(NODE)  # One process more than cores: they often wait for a page.
 	$(PYTEST) tests/browser -m "not long" --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
-test-long: .venv/dev $(NODE)  ## the crash matrix, the chaos test, and long sequences of events, on both databases
+test-long: .venv/dev $(NODE)  ## the crash matrix, the chaos test, long sequences of events, on both databases, and every page of the admin
 	$(PYTEST) -m long
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m "long and not browser"
 

@@ -4,7 +4,7 @@ for (const link of document.querySelectorAll(".navigation [aria-current]")) {
   line.scrollLeft = link.offsetLeft + link.offsetWidth - line.clientWidth;
 }
 
-/* Escape closes an open menu or filter, and so does a click elsewhere. */
+/* Escape closes an open menu or filter. So does a click or the focus elsewhere, which it could hide. */
 function close(isMeant, andFocus) {
   for (const menu of document.querySelectorAll("details:is(.menu, .filter)[open]")) {
     if (!isMeant(menu)) continue;
@@ -13,4 +13,6 @@ function close(isMeant, andFocus) {
   }
 }
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(() => true, true); });
-document.addEventListener("click", (event) => close((menu) => !menu.contains(event.target), false));
+for (const elsewhere of ["click", "focusin"]) {
+  document.addEventListener(elsewhere, (event) => close((menu) => !menu.contains(event.target), false));
+}

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import COLORS, Open, check_accessibility
 from tests.browser.installation import Installation
+from tests.browser.keyboard import walk
 from tests.provisioning.sandbox.partner import until
 
 PASSWORD = "staff-word-1"
@@ -215,6 +216,29 @@ def test_navigation_filters_and_menu_need_neither_mouse_nor_script(open_admin: C
     page.locator(".menu summary").press("Enter")
     page.get_by_role("link", name="Sessions").press("Enter")
     expect(page.get_by_role("heading", name="Your sessions")).to_be_visible()
+
+
+def test_everything_is_reached_with_the_tab_key(open_admin: Callable[..., Page]) -> None:
+    """`test_every_page` does this for every page and role."""
+    page = open_admin("Administrator")
+    for path in (f"{ACCOUNTS}?state__exact=rejected", "/admin/signup/apikey/add/"):
+        page.goto(path)
+        walk(page)
+
+
+def test_escape_and_the_focus_elsewhere_close_menus_and_filters(open_admin: Callable[..., Page]) -> None:
+    page = open_admin("Operator")
+    page.goto(ACCOUNTS)
+    for summary in (page.locator(".menu summary"), page.locator("summary", has_text="Country")):
+        summary.press("Enter")
+        page.keyboard.press("Tab")
+        expect(summary.locator("..")).to_have_attribute("open", "")
+        page.keyboard.press("Escape")
+        expect(summary.locator("..")).not_to_have_attribute("open", "")
+        expect(summary).to_be_focused()
+        summary.press("Enter")
+        page.get_by_label("Search").focus()
+        expect(summary.locator("..")).not_to_have_attribute("open", "")
 
 
 def test_the_login_page_is_accessible(visit: Open, accessible: Callable[[Page], None]) -> None:
