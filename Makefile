@@ -31,7 +31,7 @@ coverage: .venv/dev $(NODE)  ## how much of both packages the tests cover; it ma
 	$(PYTEST) -m "$(EVERY_TIME)" --cov=signup --cov --cov-report=term
 
 test-postgresql: .venv/dev $(NODE)
-	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not long and not pace and not attack"
+	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not once and not long and not pace and not attack"
 
 test-browser: .venv/dev $(NODE)  # One process more than cores: they often wait for a page.
 	$(PYTEST) tests/browser -m "not long" --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))

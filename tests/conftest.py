@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import caches
 from django.core.signals import setting_changed
 from django.db import connection
@@ -19,6 +20,11 @@ from tests.installed import installed
 from tests.openid import OpenIdProvider
 from tests.pgbouncer import PgBouncer
 from tests.postgresql import PostgreSQL
+
+
+def pytest_configure() -> None:
+    """Hash passwords at once: Django's own hash takes a third of a second, so that it is slow to guess."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def cookies(client: Client, settings: Settings, django_user_model: Any) -> Any:
     """Return all cookies after visits by customers without and with single sign-on, and by staff."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     client.post("/", TYPED)
     settings.CONSTANT_CONTACT_IDP_PROVIDER, settings.SIGNUP_LINK_KEY = "partner", "k" * 32
     django_user_model.objects.create_superuser("dora", password=STAFF_PASSWORD)

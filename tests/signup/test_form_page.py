@@ -35,6 +35,7 @@ def brand() -> Brand:
     return Brand.objects.create(host="localhost", name="Alder & Co", color="#2454d6", selling_points="Ours\nYours")
 
 
+@pytest.mark.once
 @pytest.mark.usefixtures("brand")
 @pytest.mark.parametrize("protection", [True, False])
 @pytest.mark.parametrize("language", dict(configuration.LANGUAGES))

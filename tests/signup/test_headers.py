@@ -68,9 +68,8 @@ OF_AN_ACCOUNT = ("change/", "correct/", "token/", "decline/")
 
 @pytest.fixture(autouse=True)
 def quick_pages(settings: Settings) -> None:
-    """Serve static files without collecting them, and hash passwords fast."""
+    """Serve static files without collecting them."""
     settings.WHITENOISE_USE_FINDERS = True
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ def test_a_brand_has_its_own_texts_in_every_language(language: str) -> None:
     assert {f"headline_{language}", f"selling_points_{language}"} <= columns
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("wanted", "language"),
     [

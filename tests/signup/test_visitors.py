@@ -16,6 +16,7 @@ PROXIES = ["10.0.0.1/32", "172.16.0.0/12", "2001:db8:ffff::/48"]
 VISITOR, FORGED = "203.0.113.7", "198.51.100.66"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("peer", "forwarded", "visitor"),
     [
@@ -48,6 +49,7 @@ def test_the_last_hop_that_is_not_our_proxy_is_the_visitor(
     assert first_address(RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers)) == visitor
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("peer", "forwarded", "counted_as"),
     [

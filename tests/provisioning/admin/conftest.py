@@ -83,10 +83,9 @@ def nothing_cached() -> None:
 
 @pytest.fixture(autouse=True)
 def quick_pages(settings: Any) -> None:
-    """Serve pages without a build step, hash passwords fast, and read the header's brand for each page."""
+    """Serve pages without a build step, and read the header's brand for each page."""
     settings.CACHES = settings.CACHES | {"pages": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
     settings.WHITENOISE_AUTOREFRESH = True
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }

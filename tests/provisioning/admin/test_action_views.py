@@ -110,6 +110,7 @@ def test_every_action_that_moves_accounts_is_tried_in_any_order() -> None:
     assert moving - set(VERBS) == set(), "add it to VERBS in tests/provisioning/states/choices.py"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("role", ROLES)
 @states
 @actions
@@ -135,14 +136,13 @@ def test_an_action_needs_its_permission_and_a_state_that_allows_it(
 
 @pytest.mark.parametrize("role", ROLES)
 @states
-@actions
 def test_an_accounts_page_offers_only_the_actions_that_are_allowed(
-    as_role: AsRole, make: Make, action: Action, state: State, role: str
+    as_role: AsRole, make: Make, state: State, role: str
 ) -> None:
     account = made(make, state)
     page = as_role(role).get(page_of(account)).content.decode()
-    offered = reverse(f"admin:provisioning_account_{action.name}", args=[account.pk]) in page
-    assert offered == (may(role, action) and (action.name, state) in LEADS_TO)
+    offered = {name for name in BY_NAME if reverse(f"admin:provisioning_account_{name}", args=[account.pk]) in page}
+    assert offered == {name for name, action in BY_NAME.items() if may(role, action) and (name, state) in LEADS_TO}
 
 
 @actions

@@ -1,30 +1,26 @@
 """`make run`, except for the virtual environment that it creates."""
 
 import contextlib
-import fcntl
 import re
 import socket
 import stat
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from pytest_django import Settings
 
+from provisioning.management.commands import demo as demo_command
+from provisioning.management.commands.demo import admin_login
 from tests.checkout import Checkout, Program
 from tests.provisioning.values import SIGN_UP
 
 PAGE = r"Sign-up page +(http://127\.0\.0\.1:\d+)/"
 LOG_IN = r"Admin login +(.+)"
-SUBMIT = f"import uuid; from provisioning import services; services.submit(services.prepare({SIGN_UP!r}, uuid.uuid4()))"
-ADMIN = "from django.contrib.auth.models import User; admin = User.objects.get(username='admin', is_superuser=True)"
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Run one at a time, even across pytest's processes: two that start at once may choose the same free port."""
-    with (tmp_path_factory.getbasetemp().parent / "demo.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+SUBMIT = "import uuid; from provisioning import services; services.submit(services.prepare({!r}, uuid.uuid4()))"
 
 
 @pytest.fixture
@@ -46,10 +42,9 @@ def demo(checkout: Checkout) -> Program:
     return program
 
 
-def shell(checkout: Checkout, code: str) -> str:
-    done = checkout.run("manage.py", "shell", "-v0", "-c", code)
+def submit(checkout: Checkout, **values: str) -> None:
+    done = checkout.run("manage.py", "shell", "-v0", "-c", SUBMIT.format(SIGN_UP | values))
     assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_it_creates_an_account_from_scratch_and_continues_after_ctrl_c(checkout: Checkout, taken: list[int]) -> None:
@@ -59,36 +54,40 @@ def test_it_creates_an_account_from_scratch_and_continues_after_ctrl_c(checkout:
         assert re.search(rf"Port {port} is in use, so \d+ is used instead.", first.said)
     with urllib.request.urlopen(first.find(PAGE)[1]) as page:
         assert page.status == 200
-    shell(checkout, SUBMIT)
+    submit(checkout)
     first.find("to=created")
     assert first.interrupt() == 0
     assert "worker ended" in first.said  # After a second signal, it would end before it logs that.
     assert "Traceback" not in first.said
 
+    checkout.environment["CONSTANT_CONTACT_API"] = "v3"  # The sandbox uses the same API as the worker.
     second = demo(checkout)
     assert second.find(LOG_IN)[1] == first.find(LOG_IN)[1]
+    submit(checkout, username="second-one")
+    second.find("POST /v3/partner/accounts → 201")
+    second.find("to=created")
     assert second.interrupt() == 0
     assert SIGN_UP["username"] in (checkout.directory / "sandbox.jsonl").read_text()
 
 
-def test_with_v3_the_sandbox_uses_it_too(checkout: Checkout) -> None:
-    checkout.environment["CONSTANT_CONTACT_API"] = "v3"
-    program = demo(checkout)
-    shell(checkout, SUBMIT)
+@pytest.mark.django_db
+class TestAdminLogin:
+    def test_is_created_and_printed_as_long_as_it_works(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DJANGO_SUPERUSER_USERNAME", "admin")
+        monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "first-word")
+        assert [admin_login(), admin_login()] == ["admin, password first-word"] * 2
+        admin = User.objects.get(username="admin", is_superuser=True)
+        assert admin.check_password("first-word")
 
-    program.find("POST /v3/partner/accounts → 201")
-    program.find("to=created")
+        admin.set_password("other")
+        admin.save()
 
+        assert admin_login() == "admin, with the password you set"
 
-def test_it_prints_the_admin_login_only_while_it_works(checkout: Checkout) -> None:
-    program = demo(checkout)
-    password = program.find("admin, password (.+)")[1]
-    assert shell(checkout, f"{ADMIN}; print(admin.check_password({password!r}))") == "True\n"
-    program.interrupt()
-
-    shell(checkout, f"{ADMIN}; admin.set_password('other'); admin.save()")
-
-    assert demo(checkout).find(LOG_IN)[1] == "admin, with the password you set"
+    def test_is_not_created_without_a_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "")
+        assert admin_login().startswith("create one with")
+        assert not User.objects.exists()
 
 
 def test_configuration_mistakes_are_named_before_anything_starts(checkout: Checkout) -> None:
@@ -102,14 +101,23 @@ def test_configuration_mistakes_are_named_before_anything_starts(checkout: Check
     assert "Traceback" not in ended.stderr
 
 
-def test_with_real_credentials_the_sandbox_does_not_run(checkout: Checkout) -> None:
-    secrets = checkout.run("manage.py", "generate_secrets").stdout
-    (checkout.directory / ".env").write_text(
-        f"DEBUG=true\n{secrets}CONSTANT_CONTACT_API_KEY=key\nCONSTANT_CONTACT_USERNAME=us\nCONSTANT_CONTACT_PASSWORD=ours\n"
-    )
+@pytest.mark.django_db
+def test_with_real_credentials_the_sandbox_does_not_run(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").touch()
+    settings.BASE_DIR = tmp_path
+    started: list[list[str]] = []
 
-    program = demo(checkout)
+    def run_together(*commands: list[str], environment: dict[str, str]) -> bool:
+        started.extend(commands)
+        return True
 
-    assert "https://api.constantcontact.com\n" in program.said
-    assert "sandbox" not in program.said
-    assert program.find(LOG_IN)[1].startswith("create one with")
+    monkeypatch.setattr(demo_command, "run_together", run_together)
+
+    call_command("demo")
+
+    assert [command[2] for command in started] == ["serve"]
+    said = capsys.readouterr().out
+    assert "https://api.constantcontact.com\n" in said
+    assert "sandbox" not in said

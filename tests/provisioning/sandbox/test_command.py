@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
+from provisioning.management.commands.sandbox import Command
 from provisioning.sandbox import FAULTS, Server
 from tests.environment import CANARIES
 from tests.patience import PATIENCE
@@ -93,34 +96,36 @@ def test_every_answered_account_survives_a_kill(start: Start, tmp_path: Path) ->
 def test_a_taken_port_is_explained(start: Start, sandbox: Server) -> None:
     port = sandbox.server_address[1]
 
-    assert (
-        refusal(start("--port", port)) == f"Can't use port {port}: Address already in use. Choose another with --port."
-    )
+    process = start("--port", port)
+    output, log = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, output) == (1, "")
+    assert log == f"CommandError: Can't use port {port}: Address already in use. Choose another with --port.\n"
 
 
-def test_an_impossible_port_is_explained(start: Start) -> None:
-    assert refusal(start("--port", 65536)).startswith("Can't use port 65536")
+def test_an_impossible_port_is_explained() -> None:
+    assert refusal(port=65536).startswith("Can't use port 65536")
 
 
-def test_an_unusable_file_is_explained(start: Start, tmp_path: Path) -> None:
+def test_an_unusable_file_is_explained(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     notes.write_text("hello\n")
 
-    assert refusal(start("--file", notes)) == f"Can't keep accounts in {notes}: it is not a file of sandbox accounts."
-    assert refusal(start("--file", tmp_path)) == f"Can't keep accounts in {tmp_path}: Is a directory."
+    assert refusal(file=notes) == f"Can't keep accounts in {notes}: it is not a file of sandbox accounts."
+    assert refusal(file=tmp_path) == f"Can't keep accounts in {tmp_path}: Is a directory."
 
 
-def test_missing_credentials_are_named(start: Start) -> None:
-    told = refusal(start(CONSTANT_CONTACT_API_KEY="", CONSTANT_CONTACT_PASSWORD=""))
+def test_missing_credentials_are_named(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_API_KEY = settings.CONSTANT_CONTACT_PASSWORD = ""
 
-    assert told.startswith("Set CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_PASSWORD first")
+    assert refusal().startswith("Set CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_PASSWORD first")
 
 
-def test_its_help_lists_every_fault(start: Start) -> None:
-    output, _ = start("--help").communicate(timeout=PATIENCE)
+def test_its_help_lists_every_fault() -> None:
+    said = Command().create_parser("manage.py", "sandbox").format_help()
 
     for name, fault in FAULTS.items():
-        assert re.search(f"^  {name} +{fault.description}$", output, re.MULTILINE)
+        assert re.search(f"^  {name} +{fault.description}$", said, re.MULTILINE)
 
 
 def listening(process: subprocess.Popen[str]) -> str:
@@ -132,8 +137,8 @@ def listening(process: subprocess.Popen[str]) -> str:
     return found[1]
 
 
-def refusal(process: subprocess.Popen[str]) -> str:
-    """The error message with which the process ends."""
-    output, log = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, output) == (1, "")
-    return log.splitlines()[-1].removeprefix("CommandError: ")
+def refusal(**options: object) -> str:
+    """The error message with which the command ends before it serves anything."""
+    with pytest.raises(CommandError) as raised:
+        call_command("sandbox", **options)
+    return str(raised.value)

@@ -81,6 +81,7 @@ def test_its_example_with_single_sign_on_is_a_sign_up(partner: Partner, settings
     assert partner.send(SIGNUPS, example, **{"Idempotency-Key": "1"}).status_code == 202
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("api", ["v2", "v3"], indirect=True)
 @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)
 def test_its_limits_are_those_of_the_rules(api: str, name: str) -> None:

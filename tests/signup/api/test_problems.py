@@ -104,6 +104,7 @@ def test_a_body_without_a_length_is_refused(partner: Partner) -> None:
     check(partner.client.generic("POST", SIGNUPS, b"", headers=headers), 411, "length_required")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("path", ["/api/", "/api/v1", "/api/v1/", f"{SIGNUPS}/", f"{SIGNUPS}/7", "/api/v2/signups"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize("debug", [True, False])
