@@ -33,13 +33,18 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     return checkout
 
 
-@pytest.fixture
-def installation(prepared: Checkout) -> Iterator[Program]:
+def serve(prepared: Checkout) -> Iterator[Program]:
     program = prepared.start("manage.py", "serve", "--bind", "127.0.0.1:0")
     program.find(LISTENS)
     program.find(WORKS)
     yield program
-    prepared.end()
+    program.process.terminate()
+    program.process.wait(timeout=PATIENCE)
+
+
+installation = pytest.fixture(serve)
+shared = pytest.fixture(serve, scope="module")
+"""For tests that don't end it."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -62,28 +67,28 @@ def test_it_ends_with_an_error_if_one_of_its_processes_is_killed(
     assert "ended unexpectedly" in installation.said
 
 
-def test_the_containers_healthcheck_passes(installation: Program, prepared: Checkout) -> None:
+def test_the_containers_healthcheck_passes(shared: Program, prepared: Checkout) -> None:
     dockerfile = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
     check = json.loads(dockerfile.partition("HEALTHCHECK")[2].partition("CMD")[2].partition("\nCMD")[0])[1:]
-    port = installation.find(LISTENS)[2]
+    port = shared.find(LISTENS)[2]
 
     assert prepared.run(*(part.replace("8000", port) for part in check)).returncode == 0
     assert prepared.run(*(part.replace("8000", "1") for part in check)).returncode == 1
 
 
-def test_its_log_has_paths_without_queries_and_no_addresses(installation: Program) -> None:
+def test_its_log_has_paths_without_queries_and_no_addresses(shared: Program) -> None:
     request = urllib.request.Request(
-        installation.find(LISTENS)[1] + "/healthz?secret",
+        shared.find(LISTENS)[1] + "/healthz?secret",
         headers={"Host": "www.example.com", "Referer": "https://x.org"},
     )
     urllib.request.urlopen(request).close()
 
-    line = installation.find(r"\[.*\] GET /healthz 200 .*")[0]
+    line = shared.find(r"\[.*\] GET /healthz 200 .*")[0]
     assert not any(word in line for word in ("secret", "x.org", "127.0.0.1"))
 
 
-def test_only_allowed_hosts_are_answered_except_by_probes(installation: Program) -> None:
-    address = installation.find(LISTENS)[1]
+def test_only_allowed_hosts_are_answered_except_by_probes(shared: Program) -> None:
+    address = shared.find(LISTENS)[1]
 
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(address)

@@ -51,7 +51,7 @@ def test_invisible_characters_are_removed_or_refused(name: str, break_: str) -> 
 
 @pytest.mark.parametrize("api", ["v2", "v3"])
 @pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule.kind is str])
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(data=some.data())
 def test_a_value_is_stored_and_sent_as_it_was_validated(
     settings: Settings, api: str, name: str, data: some.DataObject
