@@ -44,7 +44,7 @@ from signup import (
     visitors,
     write_lock,
 )
-from signup.brand.context_processors import brand_of
+from signup.brand.context_processors import brand_of, forget_brand
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
 from signup.models import Mail
 from signup.progress import declined, help_address, pause, stage
@@ -60,7 +60,13 @@ TOO_BUSY = _("We can't store your sign-up right now. Wait half a minute, then se
 @never_cache
 @sensitive_post_parameters("password")
 def sign_up(request: HttpRequest) -> HttpResponse:
-    return language(request) if "language" in request.POST else _sign_up(request)
+    if "language" in request.POST:
+        return language(request)
+    try:
+        return _sign_up(request)
+    except legal.Deleted:
+        forget_brand(request)
+        return _sign_up(request)  # It is validated again, with the texts that are in force now.
 
 
 @single_sign_on.proof_required
@@ -79,8 +85,6 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
                 mails.remind(form.data["username"], form.data["email"])
-        except legal.Deleted:
-            return _sign_up(request)  # It is validated again, with the texts that are in force now.
         except UNAVAILABLE as error:
             log.warning("sign-up not stored problem=%r", describe(error))
             return _too_busy(request, form, proof)

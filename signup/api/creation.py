@@ -50,11 +50,16 @@ def sent_before(submission: uuid.UUID, body: Mapping[str, Any]) -> Account | Non
 def create(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapping[str, Any]) -> Account:
     """Store a sign-up, or return the one that the same request has created meanwhile. Raises Problem."""
     _require_quota()
+    try:
+        return _create(request, key, submission, body)
+    except legal.Deleted:
+        return _create(request, key, submission, body)  # Validated again, with the texts that are in force now.
+
+
+def _create(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapping[str, Any]) -> Account:
     new, accepted = _prepare(request, key, submission, body)
     try:
         return _store(request, key, new, accepted, body)
-    except legal.Deleted:
-        return create(request, key, submission, body)  # Validated again, with the texts that are in force now.
     except ValidationError as problem:
         if sent := sent_before(submission, body):
             return sent

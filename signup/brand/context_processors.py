@@ -21,6 +21,11 @@ def brand_of(request: HttpRequest) -> Brand:
     return request._brand  # type: ignore[attr-defined, no-any-return]
 
 
+def forget_brand(request: HttpRequest) -> None:
+    """Let `brand_of` read the brand again, because another process has changed it meanwhile."""
+    del request._brand  # type: ignore[attr-defined]
+
+
 def _read_brand(request: HttpRequest) -> Brand:
     try:
         return brand_at(request.get_host())
