@@ -161,8 +161,7 @@ class Brand(models.Model):
         """The legal texts that new sign-ups accept: the newest one of each kind and language, without its content."""
         if self._state.adding:
             return []
-        published = self.legal_texts.filter(published_at__isnull=False).defer("text").order_by("published_at", "pk")
-        return list({(text.kind, text.language): text for text in published}.values())
+        return list(self.legal_texts.in_force().defer("text"))
 
     @property
     def has_lettering(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -12,12 +12,17 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from provisioning.admin import cells
 from provisioning.admin.readonly import ModelAdmin
 from provisioning.admin.timeline import Event
 from provisioning.models import Account
 from provisioning.templatetags.times import exact
+from signup.brand.models import Brand
 from signup.legal.models import Agreement, LegalText
 
 if TYPE_CHECKING:
@@ -25,11 +30,17 @@ if TYPE_CHECKING:
 else:
     LegalTextModelForm = forms.ModelForm
 
+ADD_BRAND = "admin:signup_brand_add"
 FIELDS = ("brand", "kind", "language", "version", "url", "text")
 LANGUAGES = [("", "All languages"), *settings.LANGUAGES]
 
 
 class LegalTextForm(LegalTextModelForm):
+    class Meta:
+        help_texts: ClassVar = {
+            "kind": "Customers have to accept your terms and your privacy policy. Your marketing is up to them.",
+        }
+
     language = forms.ChoiceField(
         choices=LANGUAGES,
         required=False,
@@ -47,7 +58,7 @@ class LegalTextAdmin(ModelAdmin):
     """Drafts can be edited; what is published can only be replaced, and deleted as long as nobody has agreed to it."""
 
     form = LegalTextForm
-    list_display = ("kind", "version", "brand", "spoken", "since")
+    list_display = ("kind", "version", "brand", "spoken", "status")
     nothing_yet = "Customers are not asked to accept anything yet. Add your terms or your privacy policy."
     list_display_links = ("kind", "version")
     list_filter = ("brand", "kind")
@@ -59,7 +70,19 @@ class LegalTextAdmin(ModelAdmin):
         is_draft = self.has_change_permission(request, obj)
         if obj is None or is_draft:
             return [*FIELDS, "publish"]
-        return ["brand", "kind", "spoken", "version", "url" if obj.url else "text", "sha256", "published_at"]
+        content = ["text"] if obj.text else []
+        return ["status", "accepted", "brand", "kind", "spoken", "version", "page", *content, "sha256"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LegalText]:
+        in_force = LegalText.objects.in_force().filter(pk=OuterRef("pk"))
+        texts: QuerySet[LegalText] = super().get_queryset(request)
+        return texts.annotate(is_in_force=Exists(in_force))
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **options)
+        if field and db_field.name == "brand" and not Brand.objects.exists():
+            field.help_text = format_html('There is none yet. <a href="{}">Add a brand</a>', reverse(ADD_BRAND))
+        return field
 
     def save_model(self, request: HttpRequest, obj: LegalText, form: Any, change: bool) -> None:
         if change and not LegalText.objects.select_for_update().filter(pk=obj.pk, published_at=None).exists():
@@ -86,9 +109,26 @@ class LegalTextAdmin(ModelAdmin):
     def spoken(self, text: LegalText) -> str:
         return dict(LANGUAGES).get(text.language, text.language)
 
-    @admin.display(description="Published", ordering="published_at")
-    def since(self, text: LegalText) -> str:
-        return exact(text.published_at) if text.published_at else "Draft"
+    @admin.display(description="Status", ordering="published_at")
+    def status(self, text: Any) -> SafeString:
+        if not text.published_at:
+            return cells.badge("queued", "Draft")
+        published = f"published {exact(text.published_at)}"
+        return (
+            cells.badge("created", "In force", published)
+            if text.is_in_force
+            else cells.badge("closed", "Replaced", published)
+        )
+
+    @admin.display(description="Accepted")
+    def accepted(self, text: LegalText) -> str:
+        return "By customers, so it can't be deleted" if text.agreements.exists() else "By nobody yet"
+
+    @admin.display(description="Customers read it at")
+    def page(self, text: LegalText) -> SafeString | str:
+        if not text.published_at:
+            return "It is not published yet"
+        return format_html('<a href="{0}" target="_blank" rel="noopener">{0}</a>', text.address)
 
 
 class MarketingFilter(admin.SimpleListFilter):

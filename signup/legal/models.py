@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 
 from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.urls import reverse
 
 from provisioning.models import Account
+
+
+class LegalTextQuerySet(models.QuerySet["LegalText"]):
+    def in_force(self) -> Self:
+        """Return what new sign-ups accept: the newest published text of each brand, kind, and language."""
+        same = LegalText.objects.filter(brand=OuterRef("brand"), kind=OuterRef("kind"), language=OuterRef("language"))
+        newest = same.filter(published_at__isnull=False).order_by("-published_at", "-pk").values("pk")[:1]
+        return self.filter(pk=Subquery(newest))
 
 
 class LegalText(models.Model):
@@ -39,6 +47,8 @@ class LegalText(models.Model):
     """Of the text, or of the address. With it, a copy can be compared with what was agreed to."""
     published_at = models.DateTimeField("published", null=True, editable=False)
     """Since when new sign-ups accept it; null for a draft. The newest one of its kind and language is in force."""
+
+    objects = LegalTextQuerySet.as_manager()
 
     class Meta:
         ordering = ("brand", "kind", "language", "-published_at")

@@ -48,6 +48,25 @@ for state, name in (("held", "Iota Inn"), ("unconfirmed", "Sigma Skates")):
     )
 Attempt.objects.create(account=account, kind="create", username=account.username).complete(outcome="unknown")
 """
+SYSTEMS = """
+from django.utils import timezone
+from provisioning.models import Account, Delivery, DeliveryAttempt, Endpoint, Event, NoticeRule
+from provisioning.sealed import Sealed
+from signup.api import keys
+from signup.models import ApiKey, Brand, LegalText
+crm = {"name": "CRM", "url": "https://crm.example.com/", "events": ["signup.created"], "secret": Sealed.of("x")}
+told = Endpoint.objects.create(**crm)
+event = Event.objects.create(type="signup.created", account=Account.objects.first(), data={})
+delivery = Delivery.objects.create(event=event, endpoint=told, state="failed", due_at=None)
+DeliveryAttempt.objects.create(delivery=delivery, ended_at=timezone.now(), status=500, answer="word " * 200)
+NoticeRule.objects.create(name="Support", incidents=["stopped"], channel="slack", url=Sealed.of("https://example.com/"))
+keys.make(ApiKey(name="CRM", scopes=["create", "read"]))
+brand = Brand.objects.create(name="Birch", host="birch.example.com")
+for version in ("2026-11", "2026-12"):
+    text = LegalText(brand=brand, kind="terms", version=version, text="word " * 200)
+    text.publish(timezone.now())
+    text.save()
+"""
 DECIDE = "/admin/provisioning/account/?q=sigma"
 
 
@@ -66,6 +85,7 @@ def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[In
     with Installation(tmp_path_factory.mktemp("admin")) as installation:
         installation.manage("seed", "60", "--days=40", DEBUG="true")
         installation.manage("shell", "-v0", "-c", STAFF_AND_THEIR_WORK)
+        installation.manage("shell", "-v0", "-c", SYSTEMS)
         yield installation
 
 
@@ -100,13 +120,21 @@ PAGES = (
     "/admin/provisioning/gateway/",
     "/admin/provisioning/worker/",
     "/admin/provisioning/endpoint/add/",
+    "/admin/provisioning/endpoint/1/change/",
+    "/admin/provisioning/endpoint/1/secret/",
     "/admin/provisioning/delivery/",
+    "/admin/provisioning/delivery/1/change/",
     "/admin/provisioning/noticerule/add/",
+    "/admin/provisioning/noticerule/1/change/",
     "/admin/provisioning/incident/",
     "/admin/health/",
     "/admin/auth/user/add/",
     "/admin/signup/apikey/",
     "/admin/signup/apikey/add/",
+    "/admin/signup/apikey/1/change/",
+    "/admin/signup/legaltext/",
+    "/admin/signup/legaltext/add/",
+    "/admin/signup/legaltext/1/change/",
     "/admin/signup/brand/add/",
     "/admin/password_change/",
     "/admin/two-factor/",

@@ -1,6 +1,7 @@
 """Administrators publish legal texts, and staff see what each customer agreed to."""
 
 import json
+import re
 from hashlib import sha256
 from typing import Any
 
@@ -133,13 +134,43 @@ class TestTexts:
 
         assert f'name="agree" id="id_agree" value="{terms.pk}"' in page
 
-    def test_the_list_says_what_is_a_draft(self, admin_client: Client, brand: Brand, terms: LegalText) -> None:
+    def test_the_list_says_what_is_in_force(self, admin_client: Client, brand: Brand, terms: LegalText) -> None:
+        published(brand, "terms", "2")
+        published(brand, "terms", "1", "fr")
         LegalText.objects.create(brand=brand, kind="terms", version="2", text="Draft", language="fr")
 
         page = admin_client.get(TEXTS).content.decode()
 
-        assert "Draft" in page
-        assert "Français" in page
+        rows = re.findall(
+            r'field-version"><a[^>]*>(.*?)</a>.*?field-spoken">(.*?)</td>.*?class="state \w+">(.*?)<', page
+        )
+        assert set(rows) == {
+            ("1", "All languages", "Replaced"),
+            ("2", "All languages", "In force"),
+            ("1", "Français", "In force"),
+            ("2", "Français", "Draft"),
+        }
+
+    def test_a_published_text_says_where_it_is_and_leads_to_the_next_version(
+        self, admin_client: Client, terms: LegalText
+    ) -> None:
+        page = admin_client.get(f"{TEXTS}{terms.pk}/change/").content.decode()
+        assert "All languages" in page
+        assert f'href="/legal/{terms.pk}/"' in page
+        assert "By nobody yet" in page
+
+        agree(terms)
+        page = admin_client.get(f"{TEXTS}{terms.pk}/change/").content.decode()
+        assert "it can&#x27;t be deleted" in page
+        next_one = f"{TEXTS}add/?brand={terms.brand_id}&amp;kind=terms&amp;language="
+        assert f'href="{next_one}"' in page
+        assert '<option value="terms" selected>' in admin_client.get(next_one.replace("&amp;", "&")).content.decode()
+
+    def test_without_a_brand_the_form_leads_to_one(self, admin_client: Client) -> None:
+        assert (
+            'There is none yet. <a href="/admin/signup/brand/add/">'
+            in admin_client.get(f"{TEXTS}add/").content.decode()
+        )
 
 
 class TestAccounts:
