@@ -12,15 +12,12 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cache as cached
-from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import transaction
-from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -30,12 +27,10 @@ from provisioning.models import Account
 from provisioning.rules.rule import Text
 from signup import burst, form_guard, visitors, visits
 from signup.forms import PropertiesForm, SignupForm
-from signup.models import Visit
 from signup.visits import Earlier
 
 log = logging.getLogger(__name__)
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 VERDICTS = {burst.PASSED: "burst.passed", burst.HELD: "burst.held"}
 """The keys under which calls that passed, and calls that were held, are counted."""
 
@@ -187,14 +182,6 @@ def count_keeping(request: HttpRequest) -> bool:
 def status(form: PropertiesForm | None) -> int:
     """Return the HTTP status of a page with this form: 429 if a rate limit stopped it."""
     return 429 if form and form.has_error(NON_FIELD_ERRORS, "limit") else 200
-
-
-def forget_visits(**kwargs: Any) -> None:
-    """Delete visits that are too old to count."""
-    oldest = Visit.objects.order_by("pk")[:1000].values("pk")
-    old = Visit.objects.filter(pk__in=oldest, at__lt=Now() - DAY)
-    if old.exists():  # Usually there are none, and nothing is written.
-        old.delete()
 
 
 def _count(call: Call) -> bool:

@@ -10,16 +10,15 @@ class SignupConfig(AppConfig):
 
     def ready(self) -> None:
         from provisioning.signals import chores, erased, moved, setting_up, to_do
-        from signup import abuse, burst, first_steps, mails, overview, telemetry
+        from signup import burst, first_steps, mails, overview, sessions, telemetry, visits
         from signup.api import creation
-        from signup.single_sign_on.proof import forget_sessions
 
         moved.connect(mails.plan)
         moved.connect(creation.forget_password)
         erased.connect(creation.forget)
         chores.connect(mails.send_on_a_thread)
-        chores.connect(forget_sessions)
-        chores.connect(abuse.forget_visits)
+        chores.connect(sessions.delete_expired)
+        chores.connect(visits.delete_old)
         chores.connect(burst.watch)
         to_do.connect(overview.hidden_visitors)
         setting_up.connect(first_steps.steps)

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.db.models.functions import Now
+
+from signup.models import Visit
 
 KEPT = 1.0
 """Seconds for which the number of the last hour's visits is cached: every sign-up asks for it, and it can be large."""
 
+BATCH_SIZE = 1000
+"""How many of the oldest visits are looked at, and deleted, at once."""
 LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) number"
 _AGO = {
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{} hours')",
@@ -102,3 +109,11 @@ def add_within(key: str, an_hour: int, a_day: int) -> bool:
             return False
         add(visit, [key])
     return True
+
+
+def delete_old(**kwargs: Any) -> None:
+    """Delete visits that are too old to count. Runs as a worker's chore."""
+    oldest = Visit.objects.order_by("pk")[:BATCH_SIZE].values("pk")
+    old = Visit.objects.filter(pk__in=oldest, at__lt=Now() - timedelta(days=1))
+    if old.exists():  # Usually there are none, and nothing is written.
+        old.delete()

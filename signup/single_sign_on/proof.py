@@ -9,9 +9,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -26,8 +24,6 @@ PROOF, TYPED, CAME_FROM = "proof", "typed", "attribution"
 cookie (see `PreLoginSession`)."""
 LIFETIME = 60 * 60
 """Seconds: enough to fill in a form, but hardly enough for somebody else to use the same computer."""
-BATCH_SIZE = 500
-"""How many expired sessions to delete at once, so that a burst of them doesn't delay other chores."""
 MAX_VALUE_LENGTH = 1000
 """Characters. No rule allows longer values, and they don't belong in a session."""
 
@@ -152,13 +148,6 @@ def _forget_typed(request: HttpRequest) -> None:
     PreLoginSession.of(request).pop(TYPED, None)
     if kept := request.session.get(PROOF):
         request.session[PROOF] = {**kept, "values": {}, "partner_account_id": ""}
-
-
-def forget_sessions(**kwargs: Any) -> None:
-    """Delete expired sessions, which Django keeps: they hold names and addresses."""
-    over = Session.objects.filter(expire_date__lt=Now())[:BATCH_SIZE].values_list("pk")
-    if over.exists():  # Usually there are none, and nothing is written.
-        Session.objects.filter(pk__in=over).delete()
 
 
 def proof_required(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

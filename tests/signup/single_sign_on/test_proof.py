@@ -2,19 +2,14 @@
 
 import time
 import uuid
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.contrib.sessions.models import Session
 from django.test import Client
-from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning.models import Account
-from provisioning.signals import chores
-from signup.single_sign_on import proof
 from signup.single_sign_on.pre_login import PreLoginSession
 from tests.postgresql import free_port
 from tests.provisioning.work import at_once
@@ -202,29 +197,6 @@ def test_a_sent_forms_values_are_kept_only_with_the_account(client: Client) -> N
 
     kept = f"{dict(client.session.items())} {carried_by(client)}"
     assert not [value for value in ENTERED.values() if f"'{value}'" in kept]
-
-
-def test_expired_sessions_are_deleted_by_a_worker(known: Client) -> None:
-    Client().get("/")
-    Session.objects.create(session_key="over", session_data="", expire_date=timezone.now() - timedelta(days=1))
-
-    chores.send_robust(None)
-    chores.send_robust(None)
-
-    assert list(Session.objects.values_list("session_key", flat=True)) == [known.session.session_key]
-
-
-@pytest.mark.django_db
-def test_many_expired_sessions_are_deleted_in_batches() -> None:
-    over = timezone.now() - timedelta(days=1)
-    Session.objects.bulk_create(Session(session_key=f"over-{n}", expire_date=over) for n in range(proof.BATCH_SIZE + 1))
-
-    left = []
-    for _ in range(3):
-        chores.send_robust(None)
-        left.append(Session.objects.count())
-
-    assert left == [1, 0, 0]
 
 
 def test_a_customer_whose_account_was_closed_can_sign_up_again(known: Client) -> None:
