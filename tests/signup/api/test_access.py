@@ -7,11 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from django.db import OperationalError
 from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning.models import Account
+from signup import visits
 from signup.api import access, keys
 from signup.models import ApiKey, Brand
 from tests.signup.accounts import account
@@ -142,17 +145,50 @@ def test_the_last_use_is_written_once_a_minute(partner: Partner, django_assert_n
     assert ApiKey.objects.get().last_used_at != first - timedelta(minutes=2)
 
 
-def test_a_key_that_sends_too_many_requests_is_told_when_to_come_again(
-    partner: Partner, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.ABUSE_PROTECTION = True
-    monkeypatch.setattr(access, "REQUESTS_A_MINUTE", 2)
-    monkeypatch.setattr(time, "time", lambda: 600.0 * partner.key.pk)
-    answers = [partner.get(SIGNUPS) for _ in range(3)]
+class TestTooManyRequests:
+    """Of one key within a minute."""
 
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[2].headers["Retry-After"] == "60"
-    assert Partner().get(SIGNUPS).status_code == 200
+    @pytest.fixture(autouse=True)
+    def limited(self, partner: Partner, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings.ABUSE_PROTECTION = True
+        monkeypatch.setattr(access, "REQUESTS_A_MINUTE", 4)
+        monkeypatch.setattr(access, "BATCH", 2)
+        self.now = 600.0 * partner.key.pk
+        monkeypatch.setattr(time, "time", lambda: self.now)
+
+    def test_are_refused_until_the_next_one(self, partner: Partner) -> None:
+        answers = [partner.get(SIGNUPS) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [200] * 4 + [429] * 2
+        assert answers[4].headers["Retry-After"] == "60"
+        assert Partner().get(SIGNUPS).status_code == 200
+        self.now += 60
+        assert partner.get(SIGNUPS).status_code == 200
+
+    def test_are_counted_over_all_processes(self, partner: Partner) -> None:
+        """Each draws two requests at a time, so one that a process doesn't use is lost."""
+        answers = []
+        for _process in range(3):
+            cache.clear()  # Each process has one of its own.
+            answers += [partner.get(SIGNUPS).status_code for _ in range(3)]
+        assert answers == [200] * 3 + [429] * 6
+
+    def test_cost_hardly_a_query(self, partner: Partner, django_assert_num_queries: Any) -> None:
+        partner.get(SIGNUPS)
+        with django_assert_num_queries(2):  # The key, and the list.
+            partner.get(SIGNUPS)
+        for _ in range(3):
+            partner.get(SIGNUPS)
+        with django_assert_num_queries(1):  # The key.
+            assert partner.get(SIGNUPS).status_code == 429
+
+    def test_are_counted_by_each_process_if_nothing_can_be_written(
+        self, partner: Partner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> bool:
+            raise OperationalError
+
+        monkeypatch.setattr(visits, "add_within", fail)
+        assert [partner.get(SIGNUPS).status_code for _ in range(6)] == [200] * 4 + [429] * 2
 
 
 def test_no_cookie_is_read_or_set(partner: Partner) -> None:
