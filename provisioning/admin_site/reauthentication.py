@@ -19,6 +19,7 @@ from django.urls import reverse_lazy
 from provisioning.admin_site.addresses import page_or_index
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import record_reauthentication
+from provisioning.admin_site.throttling import remember_browser
 from provisioning.admin_site.two_factor import WRONG_CODE, code_field
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,9 @@ class ChangePassword(PasswordChangeView):
 
     def form_valid(self, form: Any) -> HttpResponse:
         log.info("staff changed their password user=%s", self.request.user.pk)
-        return super().form_valid(form)
+        response = super().form_valid(form)
+        remember_browser(response, form.user)
+        return response
 
 
 def confirm(request: HttpRequest) -> HttpResponse:

@@ -91,7 +91,7 @@ class Site(admin.AdminSite):
         has_mail_server = {"has_mail_server": bool(settings.EMAIL_URL)}
         response = super().login(request, has_mail_server | (extra_context or {}))
         if request.method == "POST" and request.user.is_authenticated and response.status_code == 302:
-            remember_browser(response, request.user.get_username())
+            remember_browser(response, request.user)
         return response
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:

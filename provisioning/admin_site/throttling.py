@@ -9,13 +9,15 @@ Failures count for 15 minutes after the last one:
 Whatever the source, each process checks only a few passwords at a time (`limit_concurrency`).
 
 A network is an IPv4 address or an IPv6 /64. If it is unknown, failures count by user only. A browser in which the user
-has logged in before is counted separately, so that a stranger can't lock them out. A guess made too early is not
+has logged in before is counted on its own, so that a stranger can't lock them out: after 5 failures, it is blocked, and
+so are all such browsers of a network after 50. A new password makes all browsers unknown. A guess made too early is not
 checked and does not count.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,10 +29,11 @@ from axes.models import AccessAttempt
 from axes.signals import user_locked_out
 from django.conf import settings
 from django.contrib.auth import user_login_failed
+from django.contrib.auth.models import User
+from django.core.signing import BadSignature, TimestampSigner
 from django.db import transaction
 from django.db.models import F, Max, Q, Sum
 from django.http import HttpRequest, HttpResponse
-from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.timesince import timesince
 from django.utils.timezone import now
 
@@ -43,11 +46,7 @@ MAX_FAILURES = 5
 MAX_FAILURES_OF_NETWORK = 50
 FREE_FAILURES = 10
 MAX_DELAY = timedelta(minutes=1)
-KNOWN = "known"
-"""Stored as the browser of a failure if the user has logged in with it before; otherwise, the browser is empty."""
 YEAR = timedelta(days=365)
-_SALT = "provisioning.admin_site.guessing"
-"""Of the cookie of known browsers. Never change it: they would be forgotten."""
 MAX_CONCURRENT = 2
 """How many passwords each process checks at a time: hashing one takes a whole core, which other pages need too."""
 
@@ -75,8 +74,11 @@ class ThrottlingHandler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no
         username = _username(credentials)
         with transaction.atomic():
             AccessAttempt.objects.filter(attempt_time__lte=now() - WINDOW).delete()
-            browser = KNOWN if is_known_browser(request, username) else ""
-            source = {"username": username, "ip_address": request.axes_ip_address, "user_agent": browser}
+            source = {
+                "username": username,
+                "ip_address": request.axes_ip_address,
+                "user_agent": _known_browser(request, username),
+            }
             rows = AccessAttempt.objects.filter(**source)
             if not rows.exists():  # In a race, both requests create it, and one is ignored.
                 AccessAttempt.objects.bulk_create(
@@ -118,11 +120,11 @@ def forget_failures(**signal: Any) -> None:
         old.delete()
 
 
-def remember_browser(response: HttpResponse, username: str) -> None:
+def remember_browser(response: HttpResponse, user: User) -> None:
     """Remember this browser as one in which the user has logged in."""
     response.set_cookie(
         settings.KNOWN_BROWSER_COOKIE_NAME,
-        _browser_of(username),
+        _signer(user).sign(secrets.token_urlsafe(16)),
         max_age=YEAR,
         secure=settings.SESSION_COOKIE_SECURE,
         httponly=True,
@@ -130,18 +132,28 @@ def remember_browser(response: HttpResponse, username: str) -> None:
     )
 
 
-def _browser_of(username: str) -> str:
-    return salted_hmac(_SALT, username, algorithm="sha256").hexdigest()
+def is_known_browser(request: HttpRequest, username: str) -> bool:
+    """Whether the user has logged in with this browser before, with the present password."""
+    return bool(_known_browser(request, username))
+
+
+def _known_browser(request: HttpRequest, username: str) -> str:
+    """Return the ID of the browser, under which its failures are stored; empty if it is not known."""
+    cookie = request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME)
+    user = User.objects.filter(username=username).first() if cookie else None
+    try:
+        return _signer(user).unsign(cookie, max_age=YEAR) if user and cookie else ""
+    except BadSignature:
+        return ""
+
+
+def _signer(user: User) -> TimestampSigner:
+    """Return what signs the cookies of the user's browsers. A new password ends them, as it ends sessions."""
+    return TimestampSigner(salt=f"known-browser.{user.pk}.{user.get_session_auth_hash()}")
 
 
 def _username(credentials: dict[str, Any] | None) -> str:
     return str((credentials or {}).get("username") or "").replace("\0", "")[:255]
-
-
-def is_known_browser(request: HttpRequest, username: str) -> bool:
-    """Whether the user has logged in with this browser before."""
-    cookie = request.COOKIES.get(settings.KNOWN_BROWSER_COOKIE_NAME, "")
-    return constant_time_compare(cookie, _browser_of(username))
 
 
 def _wait(request: Any, username: str) -> timedelta:
@@ -149,8 +161,12 @@ def _wait(request: Any, username: str) -> timedelta:
     failures = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW)
     of_user = failures.filter(username=username)
     here = Q(ip_address=request.axes_ip_address) if request.axes_ip_address else Q(pk=None)
-    if is_known_browser(request, username):
-        return _block(of_user.filter(user_agent=KNOWN), MAX_FAILURES)
+    if browser := _known_browser(request, username):
+        of_known = failures.exclude(user_agent="")  # No stranger can add to these.
+        return max(
+            _block(of_known.filter(user_agent=browser), MAX_FAILURES),
+            _block(of_known.filter(here), MAX_FAILURES_OF_NETWORK),
+        )
     return max(
         _block(of_user.filter(here), MAX_FAILURES),
         _block(failures.filter(here), MAX_FAILURES_OF_NETWORK),

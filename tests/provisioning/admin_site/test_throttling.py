@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.http import HttpResponse
@@ -120,6 +121,82 @@ def test_guesses_from_a_known_browser_are_limited_too(passes: Passes) -> None:
     assert log_in("198.51.100.1", STAFF_PASSWORD, username=other.username, client=known) == 429
 
 
+class TestAKnownBrowser:
+    """Whoever has a browser's cookie gets past the limits on strangers, so it proves as little as possible."""
+
+    def known(self, username: str = "ana", password: str = STAFF_PASSWORD) -> Client:
+        """Return a browser in which the user has logged in."""
+        browser = Client()
+        assert log_in("192.0.2.1", password, username, browser) == 302
+        browser.post("/admin/logout/")
+        return browser
+
+    def besieged(self, username: str = "ana") -> None:
+        """Make strangers guess until every browser that is not known has to wait."""
+        for number in range(FREE_FAILURES + 9):
+            AccessAttempt.objects.create(
+                username=username,
+                ip_address=f"203.0.113.{number}",
+                failures_since_start=1,
+                attempt_time=throttling.now(),
+            )
+
+    def test_has_a_value_of_its_own(self) -> None:
+        values = {self.known().cookies[settings.KNOWN_BROWSER_COOKIE_NAME].value for _ in range(2)}
+
+        assert len(values) == 2
+
+    def test_is_no_longer_known_after_a_new_password(self, ana: User, passes: Passes) -> None:
+        thief = self.known()
+        ana.set_password("another-long-one")
+        ana.save()
+        self.besieged()
+
+        assert log_in("198.51.100.1", "another-long-one", client=thief) == 429
+
+    def test_is_still_known_after_the_user_changed_the_password_in_it(self, passes: Passes) -> None:
+        own, new = Client(), "kestrel-marble-92"
+        log_in("192.0.2.1", STAFF_PASSWORD, client=own)
+        form = {"old_password": STAFF_PASSWORD, "new_password1": new, "new_password2": new}
+        assert own.post("/admin/password_change/", form).status_code == 302
+        own.post("/admin/logout/")
+        self.besieged()
+
+        assert log_in("198.51.100.1", new, client=own) == 302
+
+    def test_is_not_locked_out_by_guesses_in_another_one(self, passes: Passes) -> None:
+        thief, own = self.known(), self.known()
+        for number in range(MAX_FAILURES):
+            log_in(f"203.0.113.{number}", client=thief)
+
+        assert log_in("198.51.100.1", STAFF_PASSWORD, client=thief) == 429
+        assert log_in("198.51.100.1", STAFF_PASSWORD, client=own) == 302
+
+    def test_is_limited_with_the_others_of_its_network(self, passes: Passes, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(throttling, "MAX_FAILURES_OF_NETWORK", 6)
+        thieves = [self.known(), self.known()]
+        for thief in thieves:
+            for _ in range(MAX_FAILURES - 2):
+                assert log_in("203.0.113.9", client=thief) in {200, 429}
+
+        assert log_in("203.0.113.9", STAFF_PASSWORD, client=thieves[0]) == 429
+        assert log_in("198.51.100.1", STAFF_PASSWORD, client=thieves[0]) == 302
+
+    @pytest.mark.parametrize("value", ["", "x", "x:y:z", "\xe9", ":" * 3])
+    def test_cannot_be_made_up(self, passes: Passes, value: str) -> None:
+        browser = Client()
+        browser.cookies[settings.KNOWN_BROWSER_COOKIE_NAME] = value
+        self.besieged()
+
+        assert log_in("198.51.100.1", STAFF_PASSWORD, client=browser) == 429
+
+    def test_is_known_to_its_user_only(self, passes: Passes) -> None:
+        User.objects.create_user("ben", password=STAFF_PASSWORD, is_staff=True)
+        self.besieged("ben")
+
+        assert log_in("198.51.100.1", STAFF_PASSWORD, "ben", self.known()) == 429
+
+
 def test_one_network_can_guess_at_a_limited_number_of_users() -> None:
     for number in range(MAX_FAILURES_OF_NETWORK):
         log_in("203.0.113.9", username=f"user-{number}")
@@ -147,7 +224,7 @@ class TestConcurrentLogins:
 
     def test_are_not_limited_for_a_known_browser(self) -> None:
         client = Client()
-        remember_browser(answer := HttpResponse(), "ana")
+        remember_browser(answer := HttpResponse(), User.objects.get())
         client.cookies.update(answer.cookies)
 
         assert log_in("203.0.113.9", STAFF_PASSWORD, client=client) == 302
