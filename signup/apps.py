@@ -16,6 +16,7 @@ class SignupConfig(AppConfig):
         moved.connect(mails.plan)
         moved.connect(creation.forget_password)
         erased.connect(creation.forget)
+        erased.connect(mails.forget)
         chores.connect(mails.send_on_a_thread)
         chores.connect(sessions.delete_expired)
         chores.connect(visits.delete_old)

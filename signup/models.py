@@ -91,6 +91,8 @@ class Mail(models.Model):
     account = models.OneToOneField(Account, on_delete=models.CASCADE, related_name="mail")
     origin = models.URLField()
     """Where the customer signed up, like `https://signup.example.com/`. The link in the email leads there."""
+    area = models.CharField(max_length=64, blank=True, db_default="", editable=False)
+    """An HMAC of the area that the sign-up came from, which doesn't reveal it; empty if it is unknown or by API."""
     event = models.CharField(max_length=12, choices=MailEvent.choices, blank=True)
     """What the email is about; empty until there is something to tell."""
     due_at = models.DateTimeField(null=True)

@@ -114,7 +114,7 @@ def _store(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account
                 return _assign_to_browser(request, account, answer)
             if form.accepted:
                 legal.record(account, form.accepted)
-            mails.expect(account, request)
+            mails.expect(account, request, area=visitors.area(request))
             return _assign_to_browser(request, account)
         except ValidationError as problems:  # Raised outside the transaction, so that the form stays counted.
             refused = problems

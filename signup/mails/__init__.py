@@ -7,12 +7,13 @@ form to send their own words to anyone.
 """
 
 from signup.mails.links import link_to, origin, read
-from signup.mails.planning import event_of, expect, plan, remind
+from signup.mails.planning import event_of, expect, forget, plan, remind
 from signup.mails.sending import send_due, send_now, send_on_a_thread
 
 __all__ = [
     "event_of",
     "expect",
+    "forget",
     "link_to",
     "origin",
     "plan",

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 
 from provisioning import rules
 from provisioning.models import Account
+from signup import abuse, visitors
 from signup.mails.links import origin
 from signup.models import Mail, MailEvent
 
@@ -25,10 +26,15 @@ correction before the email about it is due.
 Of closed accounts, only declined ones get an email."""
 
 
-def expect(account: Account, request: HttpRequest, host: str = "") -> None:
-    """Allow emails to a customer who has just signed up, with links to this host, or to another one that is given."""
+def expect(account: Account, request: HttpRequest, host: str = "", area: str = "") -> None:
+    """Allow emails to a customer who has just signed up, with links to this host, or to another one that is given.
+
+    `area` is where a visitor came from.
+    """
     if settings.EMAIL_URL:
-        Mail.objects.create(account=account, origin=f"{request.scheme}://{host}/" if host else origin(request))
+        from_here = abuse.key("mail", area) if area not in ("", visitors.UNKNOWN) else ""
+        to = f"{request.scheme}://{host}/" if host else origin(request)
+        Mail.objects.create(account=account, origin=to, area=from_here)
 
 
 def plan(account: Account, to: str, **kwargs: Any) -> None:
@@ -48,6 +54,11 @@ def remind(username: str, email: str) -> None:
     if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
         nothing_due = Q(due_at=None) | Q(event=MailEvent.REMINDER)
         schedule(Mail.objects.filter(nothing_due, account=account), account.state, Now())
+
+
+def forget(account: Account, **kwargs: Any) -> None:
+    """Forget, in the transaction of an erasure, where the sign-up came from."""
+    Mail.objects.filter(account=account).update(area="")
 
 
 def event_of(account: Account) -> str:

@@ -39,10 +39,10 @@ def with_a_mail_server(settings: Settings) -> None:
     settings.DEFAULT_FROM_EMAIL = "signup@example.com"
 
 
-def expecting(state: str = State.SENDING, **values: Any) -> Account:
-    """Create an account whose customer can get emails."""
+def expecting(state: str = State.SENDING, area: str = "", **values: Any) -> Account:
+    """Create an account whose customer can get emails, and who signed up from an area."""
     made = account(state, **values)
-    mails.expect(made, RequestFactory().get("/", secure=True, headers={"host": "localhost"}))
+    mails.expect(made, RequestFactory().get("/", secure=True, headers={"host": "localhost"}), area=area)
     return made
 
 

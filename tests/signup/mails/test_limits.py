@@ -14,7 +14,7 @@ from pytest_django import Settings
 from provisioning import services
 from provisioning.models import Account
 from signup import mails
-from signup.mails.limits import MAX_PER_DAY
+from signup.mails.limits import MAX_PER_AREA, MAX_PER_DAY
 from signup.models import Mail, Visit
 from tests.provisioning.work import at_once
 from tests.signup.mails.conftest import ALREADY, Broken, expecting, told_of
@@ -25,9 +25,9 @@ State = Account.State
 SAME = ("victim@gmail.com", "v.ictim+1@gmail.com", "VICTIM+news@googlemail.com")
 
 
-def told_alike(number: int, to: Account.State = State.CREATED) -> None:
+def told_alike(number: int, to: Account.State = State.CREATED, area: str = "") -> None:
     """Create another sign-up for the same mailbox, whose email is due now."""
-    moving = expecting(email=SAME[number % 3])
+    moving = expecting(email=SAME[number % 3], area=area)
     moving.move(to, account_id=str(number) if to == State.CREATED else "")
     Mail.objects.filter(account=moving).update(due_at=ALREADY)
 
@@ -92,6 +92,31 @@ def test_a_mailbox_gets_a_few_emails_a_day_and_the_rest_later() -> None:
         mails.send_due()
 
     assert len(mail.outbox) == MAX_PER_DAY + 2
+
+
+def test_a_strangers_sign_ups_do_not_use_up_the_emails_of_their_victim() -> None:
+    for number in range(20):
+        told_alike(number, area="203.0.113.0/24")
+    told_alike(20, area="198.51.100.0/24")
+    owners = Mail.objects.latest("pk")
+
+    for _ in range(6):
+        mails.send_due()
+        pass_hours(1.1)
+
+    owners.refresh_from_db()
+    assert owners.sent_at
+    for _ in range(10):
+        mails.send_due()
+        pass_hours(1.1)
+    assert len(mail.outbox) == MAX_PER_AREA + 1
+
+
+def test_emails_say_where_their_sign_up_came_from_only_in_a_digest() -> None:
+    expecting(area="203.0.113.0/24")
+    assert "203.0.113" not in Mail.objects.get().area
+    expecting(area="unknown")
+    assert Mail.objects.latest("pk").area == ""
 
 
 class Slow(EmailBackend):
