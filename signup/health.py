@@ -1,13 +1,16 @@
 """Health checks: is the installation alive, and can it take sign-ups?"""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import inf
+from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 from time import monotonic
 from uuid import uuid4
 
-from django.db import Error, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -21,6 +24,8 @@ MAX_WAIT = 3
 """Seconds that the trial sign-up may wait for the database."""
 SHARED = 1
 """Seconds for which a process uses what it found."""
+ROOM = 1_000_000
+"""Bytes that must be free on SQLite's disk. A sign-up and its account take about a tenth of it."""
 
 
 @require_safe
@@ -92,9 +97,22 @@ def is_migrated() -> bool:
 
 def try_to_store() -> None:
     """Store a sign-up and roll it back. Raises the database's error."""
+    if connection.vendor == "sqlite":
+        _require_room(Path(str(connection.settings_dict["NAME"])).parent)
     with _impatient_transaction():
         Account.objects.create(submission=uuid4(), state=Account.State.CLOSED)
         transaction.set_rollback(True)
+
+
+def _require_room(directory: Path) -> None:
+    """Raise SQLite's error for a full disk. What it rolls back never reached the disk, so it wouldn't notice."""
+    try:
+        with TemporaryFile(dir=directory) as file:
+            file.write(bytes(ROOM))
+            file.flush()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OperationalError("database or disk is full") from None
 
 
 @contextmanager
