@@ -45,6 +45,10 @@ class Answer:
 Answers = Callable[[Received], Answer]
 
 
+def fails(status: int = 500, **headers: str) -> Answers:
+    return lambda received: Answer(status, headers={name.replace("_", "-"): text for name, text in headers.items()})
+
+
 class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
