@@ -53,11 +53,12 @@ class Permit:
         return in_time
 
 
-def acquire_permit(*, page: bool = False) -> Permit:
+def acquire_permit(*, page: bool = False, lateness: timedelta = timedelta()) -> Permit:
     """Reserve the next call, at most `AHEAD` from now. Raises CallNotPermitted if none may start yet.
 
-    `page` means that the call reads a page of the partner's list. The permit counts whether or not the call is made.
-    The row stays locked until the caller's transaction ends.
+    `page` means that the call reads a page of the partner's list. The call may start late by `lateness`, for which all
+    other calls wait. The permit counts whether or not the call is made. The row stays locked until the caller's
+    transaction ends.
     """
     with transaction.atomic():
         gateway = row.locked()
@@ -68,6 +69,7 @@ def acquire_permit(*, page: bool = False) -> Permit:
             opens = ends = gateway.next_call_at
         else:  # No one is waiting for the next permit, so this one can leave time to connect.
             opens, ends = now, now + pace
+        ends += lateness
         if paused := row.pause_at(gateway, opens):
             raise CallNotPermitted(paused.until - now if paused.until else None)
         if gateway.outages and gateway.probe_until and gateway.probe_until > now:

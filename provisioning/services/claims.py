@@ -25,8 +25,9 @@ from provisioning.sealed import CannotOpen
 
 log = logging.getLogger(__name__)
 
-MAX_PERMITS = 3
-"""Permits acquired for one call on a machine too busy to use them in time, before the call is postponed."""
+LATENESS = (timedelta(milliseconds=250), timedelta(seconds=2))
+"""By how much a call may start late with its second and third permit. A machine too busy to use a permit in time gets
+one that is easier to use, before the call is postponed."""
 CANNOT_SEND_DELAY = timedelta(hours=1)
 """How long to postpone an account that can't be sent with the current settings."""
 
@@ -48,24 +49,25 @@ class Claim(ABC):
 
         Raises MovedMeanwhile, passes.PassLost, gateway.CallNotPermitted or TimeoutError if the call must not be made.
         """
-        for _ in range(MAX_PERMITS):
+        for lateness in LATENESS:
             if self.permit.wait():
                 return
-            self.permit = self._next_permit()
-        raise TimeoutError
+            self.permit = self._next_permit(lateness)
+        if not self.permit.wait():
+            raise TimeoutError
 
     @abstractmethod
-    def renew(self) -> gateway.Permit:
+    def renew(self, lateness: timedelta) -> gateway.Permit:
         """Restart the lease and acquire another permit. Raises if the claim is lost or no call is permitted now."""
 
-    def _next_permit(self) -> gateway.Permit:
+    def _next_permit(self, lateness: timedelta) -> gateway.Permit:
         """Renew the claim once a call is permitted, within half a lease, and release the database connection."""
         give_up = time.monotonic() + settings.PROVISION_LEASE / 2
         try:
             while True:
                 try:
                     with transaction.atomic():
-                        return self.renew()
+                        return self.renew(lateness)
                 except gateway.CallNotPermitted as refusal:
                     pause = refusal.retry_in.total_seconds() if refusal.retry_in else float("inf")
                     if time.monotonic() + pause > give_up:
@@ -83,11 +85,11 @@ class AccountClaim(Claim):
     attempt: Attempt
     properties: dict[str, Any] = field(repr=False)
 
-    def renew(self) -> gateway.Permit:
+    def renew(self, lateness: timedelta) -> gateway.Permit:
         held = Account.objects.filter(pk=self.account.pk, state=State.SENDING, claim=self.account.claim)
         if not held.update(due_at=Now() + _lease()):
             raise MovedMeanwhile(f"{self.account.reference} is no longer {State.SENDING}")
-        return gateway.acquire_permit()
+        return gateway.acquire_permit(lateness=lateness)
 
 
 @dataclass
@@ -96,9 +98,9 @@ class PageClaim(Claim):
 
     list_pass: ListPass
 
-    def renew(self) -> gateway.Permit:
+    def renew(self, lateness: timedelta) -> gateway.Permit:
         passes.renew(self.list_pass)
-        return gateway.acquire_permit(page=True)
+        return gateway.acquire_permit(page=True, lateness=lateness)
 
 
 def claim_account() -> AccountClaim | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from provisioning import gateway
 from provisioning.constant_contact import Meaning
-from provisioning.services.claims import MAX_PERMITS
+from provisioning.services.claims import LATENESS
 from provisioning.services.settlement import describe_answer
 from provisioning.services.workers import client
 
@@ -53,15 +54,15 @@ def find_listed(account_id: str) -> bool:
 
 def _start() -> None:
     """Wait until a call may start. Raises TimeoutError on a machine too busy to use a permit in time."""
-    for _ in range(MAX_PERMITS):
-        if _permit().wait():
+    for lateness in (timedelta(), *LATENESS):
+        if _permit(lateness).wait():
             return
     raise TimeoutError
 
 
-def _permit() -> gateway.Permit:
+def _permit(lateness: timedelta) -> gateway.Permit:
     while True:
         try:
-            return gateway.acquire_permit(page=True)
+            return gateway.acquire_permit(page=True, lateness=lateness)
         except gateway.RateLimited as rate:
             time.sleep(rate.retry_in.total_seconds())

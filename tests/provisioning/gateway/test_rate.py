@@ -69,6 +69,21 @@ def test_a_call_may_start_at_once_while_the_gateway_is_idle(
     assert gateway.state().next_call_at == NOON + 2 * PACE
 
 
+@pytest.mark.parametrize("next_call_at", [NOON, NOON + AHEAD])
+def test_all_other_calls_wait_for_one_that_may_start_late(
+    clock: Callable[[datetime], None], next_call_at: datetime
+) -> None:
+    set_row(next_call_at=next_call_at)
+    clock(NOON)
+    usual = gateway.acquire_permit()
+    then = gateway.state().next_call_at
+    set_row(next_call_at=next_call_at)
+    late = gateway.acquire_permit(lateness=SECOND)
+
+    assert late._ends - usual._ends == pytest.approx(1, abs=0.1)
+    assert gateway.state().next_call_at == then + SECOND
+
+
 def test_a_call_waits_for_its_permit() -> None:
     opens = time.monotonic() + 0.05
     assert Permit(opens, opens + 10).wait()
