@@ -45,7 +45,7 @@ def in_full(account: Account) -> dict[str, Any]:
     is_taken = any(each["code"] == "taken" for each in shown["refused"])
     shown["suggestions"] = usernames.suggestions(_named(account)) if is_taken else []
     shown["agreements"] = [
-        {"id": each.text_id, "kind": each.text.kind, "version": each.text.version, "at": each.at.isoformat()}
+        _identified(each.text) | {"at": each.at.isoformat()}
         for each in account.agreements.select_related("text").defer("text__text")
     ]
     shown["correct_before"] = account.due_at.isoformat() if account.state == State.REJECTED and account.due_at else None
@@ -54,15 +54,15 @@ def in_full(account: Account) -> dict[str, Any]:
 
 def of_text(text: LegalText, origin: str) -> dict[str, Any]:
     """Return what the API says about a legal text; `origin` is the address of its brand's page."""
-    return {
-        "id": text.pk,
-        "kind": text.kind,
-        "version": text.version,
-        "language": text.language,
+    return _identified(text) | {
         "url": urljoin(origin, text.address),
         "sha256": text.sha256,
         "is_required": text.kind in LegalText.REQUIRED,
     }
+
+
+def _identified(text: LegalText) -> dict[str, Any]:
+    return {"id": text.pk, "kind": text.kind, "version": text.version, "language": text.language}
 
 
 def address(request: HttpRequest, account: Account) -> str:

@@ -168,7 +168,6 @@ def _agreement() -> Schema:
 
 def _legal_texts() -> Schema:
     made = _TEXT | {
-        "language": {"type": "string", "description": "Empty: for all languages that have no text of their own."},
         "url": {"type": "string", "format": "uri"},
         "sha256": {"type": "string"},
         "is_required": {"type": "boolean", "description": "Whether nobody can sign up without accepting it."},
@@ -180,6 +179,7 @@ _TEXT: Schema = {
     "id": {"type": "integer"},
     "kind": {"enum": list(LegalText.Kind.values)},
     "version": {"type": "string"},
+    "language": {"type": "string", "description": "Empty: for all languages that have no text of their own."},
 }
 
 

@@ -161,7 +161,7 @@ class Brand(models.Model):
         """The legal texts that new sign-ups accept: the newest one of each kind and language, without its content."""
         if self._state.adding:
             return []
-        return list(self.legal_texts.in_force().defer("text"))
+        return list(self.legal_texts.in_force().defer("text").order_by("published_at", "pk"))
 
     @property
     def has_lettering(self) -> bool:

@@ -46,15 +46,15 @@ def test_the_texts_in_force_are_listed_in_the_customers_language(brand: Brand) -
 
 
 def test_what_the_customer_accepted_is_stored_and_shown(brand: Brand) -> None:
-    terms, marketing = published(brand, "terms"), published(brand, "marketing")
+    terms, marketing = published(brand, "terms"), published(brand, "marketing", language="fr")
 
     answer = Partner(brand=brand).sign_up(agreements=[terms.pk, marketing.pk])
 
     shown = answer.json()["agreements"]
     assert answer.status_code == 202
-    assert [(each["id"], each["kind"], each["version"]) for each in shown] == [
-        (terms.pk, "terms", "1"),
-        (marketing.pk, "marketing", "1"),
+    assert [(each["id"], each["kind"], each["version"], each["language"]) for each in shown] == [
+        (terms.pk, "terms", "1", ""),
+        (marketing.pk, "marketing", "1", "fr"),
     ]
     assert [each.text for each in Account.objects.get().agreements.all()] == [terms, marketing]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from signup.api.problems import CODES
 from tests.checkout import ROOT
 from tests.patience import PATIENCE
 from tests.signup.api.conftest import Site
+from tests.signup.api.partner import SIGNUPS, Partner
 
 GUIDE = (ROOT / "docs/api.md").read_text()
 RUN = {"sh": ["bash"], "python": [sys.executable], "javascript": ["node"], "php": ["php"]}
@@ -55,6 +57,20 @@ def test_every_problem_is_in_the_table_with_its_status() -> None:
 
     assert {code: int(status) for status, code in rows} == {code: status for code, (status, _detail) in CODES.items()}
     assert len(rows) == len(CODES)
+
+
+@pytest.mark.django_db
+def test_the_answer_is_that_to_the_first_sample() -> None:
+    (shown,) = (json.loads(text) for text in re.findall(r"```json\n(.+?)```", GUIDE, re.DOTALL) if "reference" in text)
+    (body,) = re.findall(r"--data '(.+?)'\n```", GUIDE, re.DOTALL)
+    entered = json.loads(body.replace("'\\''", "'"))
+
+    answer = Partner().send(SIGNUPS, entered, **{"Idempotency-Key": "order-4711"}).json()
+
+    assert list(shown) == list(answer)
+    assert {name: value for name, value in shown.items() if name in entered} == {
+        name: value for name, value in answer.items() if name in entered
+    }
 
 
 def test_every_request_is_in_the_table_with_its_scope() -> None:
