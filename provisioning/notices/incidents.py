@@ -24,7 +24,9 @@ Cause = tuple[str, str]
 PAUSE = 5.0
 """Seconds between two looks of each process."""
 CALM = timedelta(minutes=10)
-"""How long a cause must be absent before its incident is over. A cause that comes and goes is one incident."""
+"""How long a cause must be absent before its incident is over. A cause that comes and goes is one incident. With each
+further one of a day, the time doubles: a stranger can cause some, and their emails must stay few."""
+LONGEST_CALM = timedelta(hours=6)
 QUOTA = 0.8
 KEPT = timedelta(days=30)
 
@@ -70,10 +72,17 @@ def _follow(incident: Incident, detail: str) -> None:
             row.update(detail=detail, absent_since=None)
     elif incident.absent_since is None:
         row.update(absent_since=Now())
-    elif row.filter(absent_since__lte=Now() - CALM).exists():
+    elif row.filter(absent_since__lte=Now() - _calm(incident)).exists():
         with transaction.atomic():
             if row.update(ended_at=Now()):
                 rules.plan(incident, rules.Phase.END)
+
+
+def _calm(incident: Incident) -> timedelta:
+    """Return how long an incident's cause must be absent: longer, the more alike there were within a day."""
+    alike = Incident.objects.filter(kind=incident.kind, subject=incident.subject).exclude(pk=incident.pk)
+    earlier = alike.filter(begun_at__gt=Now() - timedelta(days=1)).count()
+    return min(LONGEST_CALM, CALM * 2 ** min(earlier, 10))
 
 
 def _stopped() -> str:

@@ -17,7 +17,7 @@ from provisioning import gateway
 from provisioning.models import Account, Endpoint, Incident, Notice, NoticeRule, Worker
 from provisioning.notices import incidents, rules
 from provisioning.notices.incidents import CALM
-from provisioning.sealed import Sealed
+from provisioning.sealed import NOTHING, Sealed
 from tests.provisioning.events.receiver import Answer, Receiver
 from tests.provisioning.notices.conftest import Look, MakeRule, pass_time
 from tests.provisioning.work import State, account_in
@@ -55,6 +55,32 @@ class TestAnIncident:
         end(look)
         end(look)
         assert subjects() == ["Sending stopped", "Over: Sending stopped"]
+
+    def test_that_comes_and_goes_all_day_is_told_a_few_times(self, rule: MakeRule, look: Look) -> None:
+        """A stranger can make a sign-up that needs a correction, and correct it, again and again."""
+        rule()
+        for number in range(96):
+            waiting = account_in(State.REJECTED, username=f"anna-{number}")
+            look()
+            Account.objects.filter(pk=waiting.pk).update(state=State.CLOSED, password=NOTHING)
+            look()
+            pass_time(timedelta(minutes=15))
+            look()
+        assert 2 <= len(mail.outbox) <= 16
+
+    def test_is_told_soon_again_after_a_day_without_one(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        for _ in range(2):
+            for _ in range(3):
+                gateway.stop("The key is inactive.")
+                look()
+                gateway.resume()
+                look()
+                pass_time(timedelta(hours=1))
+                look()
+            assert Incident.objects.filter(ended_at=None).count() == 0
+            pass_time(timedelta(days=1))
+        assert len(mail.outbox) == 12
 
     def test_is_one_thread_of_emails(self, rule: MakeRule, look: Look) -> None:
         rule()
