@@ -82,7 +82,7 @@ def _calm(incident: Incident) -> timedelta:
     """Return how long an incident's cause must be absent: longer, the more alike there were within a day."""
     alike = Incident.objects.filter(kind=incident.kind, subject=incident.subject).exclude(pk=incident.pk)
     earlier = alike.filter(begun_at__gt=Now() - timedelta(days=1)).count()
-    return min(LONGEST_CALM, CALM * 2 ** min(earlier, 10))
+    return min(LONGEST_CALM, CALM * 2.0 ** min(earlier, 10))
 
 
 def _stopped() -> str:
