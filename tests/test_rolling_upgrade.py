@@ -6,6 +6,7 @@ know must not be required when it stores something.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import NOT_PROVIDED, Field
 
 from provisioning.sandbox import Server
-from tests.checkout import Checkout
+from tests.checkout import ROOT, Checkout
 from tests.postgresql import PostgreSQL
 from tests.provisioning.sandbox.partner import provider, until
 from tests.signup.accounts import TYPED
@@ -38,6 +39,29 @@ def columns_after(migrations: list[tuple[str, str]]) -> Columns:
         for app in ("provisioning", "signup")
         for model in apps.get_app_config(app).get_models(include_auto_created=True)
     }
+
+
+def git(*arguments: str) -> list[str]:
+    """Return the lines that Git prints. Skip the test if its history doesn't reach back that far."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("Git's history doesn't have the previous release.")
+    return done.stdout.splitlines()
+
+
+def test_the_previous_release_is_the_last_one_that_was_tagged() -> None:
+    tags = git("tag", "--list", "v*", "--merged", "HEAD", "--no-contains", "HEAD", "--sort=-version:refname")
+    if not tags:
+        pytest.skip("No release is tagged in this clone.")
+
+    assert tags[0] == PREVIOUS, "CONTRIBUTING.md, Release, says what to set after a release."
+
+
+def test_the_newest_migrations_are_those_of_the_previous_release() -> None:
+    for app, newest in NEWEST_MIGRATIONS:
+        names = [Path(file).stem for file in git("ls-tree", "--name-only", PREVIOUS, f"{app}/migrations/")]
+
+        assert max(name for name in names if name[0].isdigit()) == newest
 
 
 @pytest.fixture(scope="module")
