@@ -44,6 +44,8 @@ so that it need not wait for a stranger's.
 """
 MAX_REQUESTS = (20, 60)
 """Requests from one network within an hour and within a day."""
+MAX_REQUESTS_OF_AREA = (60, 180)
+"""The same for an IPv4 /24 or an IPv6 /48."""
 LATER = (1.0, 3.0)
 """Seconds after which users are looked for: at the same time, it would slow the response down."""
 
@@ -109,7 +111,8 @@ class ForgottenView(views.PasswordResetView):
     def form_valid(self, form: Any) -> HttpResponse:
         """Count the request first. A refusal tells nothing about the address."""
         network = abuse.key("forgotten.network", visitors.network(self.request))
-        if visits.add_within(network, *MAX_REQUESTS):
+        area = abuse.key("forgotten.area", visitors.area(self.request))
+        if visits.add_within(network, *MAX_REQUESTS) and visits.add_within(area, *MAX_REQUESTS_OF_AREA):
             return super().form_valid(form)
         form.add_error("email", "There have been too many requests from your network. Please try again later.")
         return self.render_to_response(self.get_context_data(form=form), status=429)

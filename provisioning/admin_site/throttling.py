@@ -4,9 +4,11 @@ Failures count for 15 minutes after the last one:
 
 - by user and network: after 5, this network is blocked for this user for 15 minutes;
 - by network: after 50, it is blocked for every user;
+- by area, an IPv4 /24 or an IPv6 /48: after 200, it is blocked for every user;
 - by user: after 10 from anywhere, each further guess has to wait 1, 2, 4 … 60 seconds.
 
-Whatever the source, each process checks only a few passwords at a time (`limit_concurrency`).
+Whatever the source, each process checks only a few passwords at a time (`limit_concurrency`), and leaves one turn to
+areas without a failure.
 
 A network is an IPv4 address or an IPv6 /64. If it is unknown, failures count by user only. A browser in which the user
 has logged in before is counted on its own, so that a stranger can't lock them out: after 5 failures, it is blocked, and
@@ -20,11 +22,13 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
+from axes.helpers import get_client_ip_address
 from axes.models import AccessAttempt
 from axes.signals import user_locked_out
 from django.conf import settings
@@ -44,13 +48,17 @@ log = logging.getLogger(__name__)
 WINDOW = timedelta(minutes=15)
 MAX_FAILURES = 5
 MAX_FAILURES_OF_NETWORK = 50
+MAX_FAILURES_OF_AREA = 200
 FREE_FAILURES = 10
 MAX_DELAY = timedelta(minutes=1)
+AREA = "area"
+"""Stored as the browser where the failures of a whole area are counted, under its first address and no username."""
 YEAR = timedelta(days=365)
 MAX_CONCURRENT = 2
 """How many passwords each process checks at a time: hashing one takes a whole core, which other pages need too."""
 
 _slots = threading.BoundedSemaphore(MAX_CONCURRENT)
+_slots_after_failures = threading.BoundedSemaphore(MAX_CONCURRENT - 1)
 
 
 class TooManyLogins(Exception):
@@ -74,17 +82,10 @@ class ThrottlingHandler(AxesDatabaseHandler):  # type: ignore[misc]  # it has no
         username = _username(credentials)
         with transaction.atomic():
             AccessAttempt.objects.filter(attempt_time__lte=now() - WINDOW).delete()
-            source = {
-                "username": username,
-                "ip_address": request.axes_ip_address,
-                "user_agent": _known_browser(request, username),
-            }
-            rows = AccessAttempt.objects.filter(**source)
-            if not rows.exists():  # In a race, both requests create it, and one is ignored.
-                AccessAttempt.objects.bulk_create(
-                    [AccessAttempt(**source, failures_since_start=0)], ignore_conflicts=True
-                )
-            rows.update(failures_since_start=F("failures_since_start") + 1, attempt_time=now())
+            network = request.axes_ip_address
+            _count(username=username, ip_address=network, user_agent=_known_browser(request, username))
+            if network:
+                _count(username="", ip_address=_area(network), user_agent=AREA)
         log.warning("staff login failed network=%s", request.axes_ip_address)
         if self.is_locked(request, credentials):
             request.axes_locked_out, request.axes_credentials = True, credentials
@@ -98,19 +99,27 @@ def limit_concurrency(request: HttpRequest, username: str) -> Iterator[None]:
     It does not wait: a waiting thread can't serve other pages. A browser in which the user has logged in before is not
     limited.
     """
-    needs_slot = not is_known_browser(request, username)
-    if needs_slot and not _slots.acquire(blocking=False):
-        raise TooManyLogins
-    try:
+    needed = []
+    if not is_known_browser(request, username):
+        needed = [_slots_after_failures, _slots] if _has_failures(request) else [_slots]
+    with ExitStack() as held:
+        for slots in needed:
+            if not slots.acquire(blocking=False):
+                raise TooManyLogins
+            held.callback(slots.release)
         yield
-    finally:
-        if needs_slot:
-            _slots.release()
 
 
 def count_failure(request: HttpRequest, username: str) -> None:
     """Count a wrong or missing code like a wrong password."""
     user_login_failed.send(__name__, credentials={"username": username}, request=request)
+
+
+def _count(**source: Any) -> None:
+    rows = AccessAttempt.objects.filter(**source)
+    if not rows.exists():  # In a race, both requests create it, and one is ignored.
+        AccessAttempt.objects.bulk_create([AccessAttempt(**source, failures_since_start=0)], ignore_conflicts=True)
+    rows.update(failures_since_start=F("failures_since_start") + 1, attempt_time=now())
 
 
 def forget_failures(**signal: Any) -> None:
@@ -156,11 +165,28 @@ def _username(credentials: dict[str, Any] | None) -> str:
     return str((credentials or {}).get("username") or "").replace("\0", "")[:255]
 
 
+def _area(network: str) -> str:
+    """Return the first address of the area that a network, given by its first address, belongs to."""
+    bits = 24 if ip_address(network).version == 4 else 48
+    return str(ip_network((network, bits), strict=False).network_address)
+
+
+def _failures_of_area(network: str | None) -> Any:
+    of_area = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW, user_agent=AREA)
+    return of_area.filter(ip_address=_area(network)) if network else of_area.none()
+
+
+def _has_failures(request: HttpRequest) -> bool:
+    """Whether a login from this area has failed."""
+    return bool(_failures_of_area(get_client_ip_address(request)).exists())
+
+
 def _wait(request: Any, username: str) -> timedelta:
     """Return how long the next guess at this user from here has to wait."""
-    failures = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW)
+    failures = AccessAttempt.objects.filter(attempt_time__gt=now() - WINDOW).exclude(user_agent=AREA)
     of_user = failures.filter(username=username)
-    here = Q(ip_address=request.axes_ip_address) if request.axes_ip_address else Q(pk=None)
+    network = request.axes_ip_address
+    here = Q(ip_address=network) if network else Q(pk=None)
     if browser := _known_browser(request, username):
         of_known = failures.exclude(user_agent="")  # No stranger can add to these.
         return max(
@@ -170,6 +196,7 @@ def _wait(request: Any, username: str) -> timedelta:
     return max(
         _block(of_user.filter(here), MAX_FAILURES),
         _block(failures.filter(here), MAX_FAILURES_OF_NETWORK),
+        _block(_failures_of_area(network), MAX_FAILURES_OF_AREA),
         _delay(of_user),
     )
 

@@ -281,6 +281,23 @@ def test_requests_from_one_network_are_limited_and_told_so(
     assert not mail.outbox
 
 
+def test_requests_from_one_area_are_limited_too(client: Client, ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One customer of an internet provider may have a whole /48, with 65,536 networks."""
+    monkeypatch.setattr(forgotten_password, "MAX_REQUESTS_OF_AREA", (3, 9))
+
+    def status(network: str) -> int:
+        asked = client.post(ASK, {"email": "one@example.com"}, REMOTE_ADDR=network)
+        Deferred.finish()
+        return int(asked.status_code)
+
+    statuses = [status(f"2001:db8:1:{number:x}::1") for number in range(4)]
+    assert statuses == [302, 302, 302, 429]
+    assert status("2001:db8:2::1") == 302
+    monkeypatch.setattr(forgotten_password, "MAX_REQUESTS", (1, 1))
+    assert [status("2001:db8:3::1") for _ in range(9)][-1] == 429
+    assert status("2001:db8:3:1::1") == 302  # What was refused counts for nothing.
+
+
 def test_two_factor_authentication_still_applies(client: Client, ana: User) -> None:
     TOTPDevice.objects.create(user=ana, name="TOTP", confirmed=True)
     ask(client)

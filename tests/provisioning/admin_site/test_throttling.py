@@ -138,7 +138,7 @@ class TestAKnownBrowser:
                 username=username,
                 ip_address=f"203.0.113.{number}",
                 failures_since_start=1,
-                attempt_time=throttling.now(),
+                attempt_time=timezone.now(),
             )
 
     def test_has_a_value_of_its_own(self) -> None:
@@ -204,6 +204,33 @@ def test_one_network_can_guess_at_a_limited_number_of_users() -> None:
     assert log_in("203.0.113.10", STAFF_PASSWORD) == 302
 
 
+@pytest.mark.parametrize(
+    ("attackers", "neighbor", "elsewhere"),
+    [("2001:db8:0:{:x}::1", "2001:db8:0:ffff::1", "2001:db8:1::1"), ("203.0.113.{}", "203.0.113.250", "198.51.100.1")],
+)
+def test_one_area_can_guess_at_a_limited_number_of_users(
+    attackers: str, neighbor: str, elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One customer of an internet provider may have a whole /48, with 65,536 networks."""
+    monkeypatch.setattr(throttling, "MAX_FAILURES_OF_AREA", 12)
+    known = Client()
+    log_in(neighbor, STAFF_PASSWORD, client=known)
+    known.post("/admin/logout/")
+    for number in range(12):
+        log_in(attackers.format(number), username=f"user-{number}")
+
+    assert log_in(neighbor, STAFF_PASSWORD) == 429
+    assert log_in(elsewhere, STAFF_PASSWORD) == 302
+    assert log_in(neighbor, STAFF_PASSWORD, client=known) == 302
+
+
+def test_the_count_of_an_area_is_not_taken_for_one_of_its_networks() -> None:
+    for number in range(1, MAX_FAILURES_OF_NETWORK + 1):
+        log_in(f"2001:db8:0:{number:x}::1", username=f"user-{number}")
+
+    assert log_in("2001:db8::1", STAFF_PASSWORD) == 302
+
+
 class TestConcurrentLogins:
     """Hashing a password takes a whole core for a while, and other pages need one too."""
 
@@ -228,6 +255,21 @@ class TestConcurrentLogins:
         client.cookies.update(answer.cookies)
 
         assert log_in("203.0.113.9", STAFF_PASSWORD, client=client) == 302
+
+
+def test_guesses_leave_one_turn_to_others() -> None:
+    """Whoever has failed, from any network of an area, can't keep the others from logging in."""
+    for number in range(throttling.MAX_CONCURRENT):
+        log_in(f"2001:db8:0:{number:x}::1", username=f"user-{number}")
+    guess = RequestFactory().post("/", REMOTE_ADDR="2001:db8:0:99::1")
+
+    with ExitStack() as guesses:
+        for number in range(throttling.MAX_CONCURRENT - 1):
+            guesses.enter_context(throttling.limit_concurrency(guess, f"user-{number}"))
+        with pytest.raises(throttling.TooManyLogins), throttling.limit_concurrency(guess, "ana"):
+            pass
+        assert log_in("198.51.100.1", STAFF_PASSWORD) == 302
+    assert log_in("2001:db8:0:99::1", STAFF_PASSWORD) == 302
 
 
 def test_concurrent_logins_are_not_limited_by_earlier_ones(client: Client) -> None:
