@@ -92,6 +92,12 @@ def test_the_login_page_links_to_it_if_there_is_a_mail_server(client: Client, an
     assert client.get(ASK).status_code == client.post(ASK, {"email": "ana@example.com"}).status_code == 404
 
 
+def test_every_page_on_the_way_leads_back_to_the_login(client: Client, ana: User) -> None:
+    for page in (ASK, f"{ASK}sent/", f"{ASK}done/"):
+        assert 'href="/admin/login/">Back to the login' in client.get(page).content.decode()
+    assert "Back to the login" not in client.get("/admin/login/").content.decode()
+
+
 def test_a_link_to_a_new_password_works_once(client: Client, ana: User) -> None:
     ask(client)
     assert mail.outbox[0].to == ["ana@example.com"]
