@@ -271,7 +271,7 @@ def test_a_link_that_the_mail_server_may_have_taken_counts(
 
 
 def test_the_page_says_that_earlier_links_still_work(client: Client, ana: User) -> None:
-    assert "A link works for five hours" in ask(client)
+    assert "The link works for five hours" in ask(client)
     assert "within five hours" in mail.outbox[0].body
 
 
