@@ -23,9 +23,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 class TestAReceiver:
     @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 429, 500, 503])
-    def test_that_answers_no_2xx_gets_it_again_with_the_same_id(
-        self, receiver: Receiver, status: int
-    ) -> None:
+    def test_that_answers_no_2xx_gets_it_again_with_the_same_id(self, receiver: Receiver, status: int) -> None:
         receiver.answer = fails(status, Location=receiver.url)
         endpoint(receiver.url)
         an_event()

@@ -52,5 +52,6 @@ def test_schemathesis_finds_nothing(site: Site, tmp_path: Path) -> None:
 
 
 @pytest.mark.attack
+@pytest.mark.timeout(3600)
 def test_schemathesis_finds_nothing_in_a_long_run(site: Site, tmp_path: Path) -> None:
     run(site, tmp_path, "--max-examples", "200")
