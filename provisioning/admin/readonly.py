@@ -43,15 +43,13 @@ class ReadOnly:
 class OneRow(ReadOnly):
     """The same for a table with at most one row, which is shown instead of a list."""
 
+    change_form_template: Any = "admin/one_row.html"
+
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         row = self.get_queryset(request).first() if self.has_view_permission(request) else None  # type: ignore[attr-defined]
         if row:
-            return self.change_view(request, str(row.pk))
+            return self.change_view(request, str(row.pk))  # type: ignore[attr-defined]
         return super().changelist_view(request, extra_context)  # type: ignore[misc]
-
-    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> Any:
-        context = {"show_close": False} | (extra_context or {})
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc]
 
 
 class OfCustomers(ReadOnly):

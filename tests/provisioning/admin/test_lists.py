@@ -152,6 +152,7 @@ def test_a_table_with_one_row_needs_no_list(admin_client: Client, path: str) -> 
 
     assert 'class="readonly"' in page
     assert "result_list" not in page
+    assert "closelink" not in page  # There is nothing to close it for.
 
 
 def test_a_page_leads_to_its_history_once_there_is_one(admin_client: Client) -> None:
