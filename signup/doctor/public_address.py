@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core import signing
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -30,18 +31,25 @@ FORGED = "198.51.100.66"
 """An address that no visitor has (RFC 5737). A proxy must not pass it on as the visitor's."""
 PAUSE = 1.0
 """Seconds between two halves of the request. If the page sees them, the proxy doesn't buffer."""
+REFLECT, RESPOND = "reflect", "respond"
+"""What the doctor asks for: how its request arrived, or a large response, which it reads late."""
+LARGE, CHUNK = 9_000_000, 60_000
+"""Bytes of the response, and of its parts. The network's own buffers take a few million of them."""
+SEND_BUFFER = 16_384
 TIMEOUT = 15
 
 
 @csrf_exempt
 @never_cache
 @require_POST
-def reflect(request: HttpRequest) -> JsonResponse:
-    """Answer how the doctor's own request arrived here."""
+def reflect(request: HttpRequest) -> HttpResponseBase:
+    """Answer how the doctor's own request arrived here, or how long a large response was held up."""
     try:
-        signing.loads(request.headers.get("X-Doctor", ""), salt=SALT, max_age=LIFETIME)
+        wanted = signing.loads(request.headers.get("X-Doctor", ""), salt=SALT, max_age=LIFETIME)
     except signing.BadSignature:
         raise Http404 from None
+    if wanted == RESPOND:
+        return StreamingHttpResponse(_respond(request), content_type="application/json")
     started = time.monotonic()
     request.read()
     return JsonResponse(
@@ -53,6 +61,16 @@ def reflect(request: HttpRequest) -> JsonResponse:
             "is_secure": request.is_secure(),
         }
     )
+
+
+def _respond(request: HttpRequest) -> Iterator[bytes]:
+    """Yield a large JSON document. It ends with the seconds that passed until the proxy had taken nearly all of it."""
+    if connection := request.META.get("gunicorn.socket"):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    started = time.monotonic()
+    for _ in range(LARGE // CHUNK):
+        yield b" " * CHUNK
+    yield json.dumps({"seconds": time.monotonic() - started}).encode()
 
 
 def check(url: str) -> Iterator[Finding]:
@@ -79,6 +97,7 @@ def check(url: str) -> Iterator[Finding]:
         yield failure(SUBJECT, f"{url} answers {status}, but not with this page.", fix)
     else:
         yield from _judge(url, json.loads(body), json.loads(_ask(url, PAUSE)[1]))
+        yield from _judge_responses(json.loads(_ask(url, wanted=RESPOND, read_after=3 * PAUSE)[1]))
 
 
 def _judge(url: str, seen: dict[str, Any], seen_slowly: dict[str, Any]) -> Iterator[Finding]:
@@ -98,18 +117,26 @@ def _judge(url: str, seen: dict[str, Any], seen_slowly: dict[str, Any]) -> Itera
     if seen_slowly["slow"]:
         fix = "Turn on request buffering: sixteen slow connections can freeze the page."
         problems.append(warning(SUBJECT, "It doesn't buffer requests.", fix))
-    unseen = "Whether responses are buffered, too, can't be seen from here."
-    yield from problems or [ok(SUBJECT, f"Requests to {url} arrive correctly. {unseen}")]
+    yield from problems or [ok(SUBJECT, f"Requests to {url} arrive correctly.")]
 
 
-def _ask(url: str, pause: float = 0) -> tuple[int, bytes]:
-    """Send a request in two halves, with forged headers. Return the status and the body of the response."""
+def _judge_responses(answer: dict[str, Any]) -> Iterator[Finding]:
+    if answer["seconds"] >= 3 * PAUSE:  # The page was held up until the doctor began to read.
+        fix = "Turn on response buffering: sixteen slow downloads can freeze the page."
+        yield warning(SUBJECT, "It doesn't buffer responses.", fix)
+
+
+def _ask(url: str, pause: float = 0, *, wanted: str = REFLECT, read_after: float = 0) -> tuple[int, bytes]:
+    """Send a request in two halves, with forged headers. Return the status and the body of the response.
+
+    `pause` is the time between the halves, and `read_after` the time until the body is read.
+    """
     address = urlsplit(url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.hostname or "", address.port, timeout=TIMEOUT)
     try:
         connection.putrequest("POST", PATH)
-        headers = {"X-Doctor": signing.dumps("reflect", salt=SALT), "Content-Length": "2"}
+        headers = {"X-Doctor": signing.dumps(wanted, salt=SALT), "Content-Length": "2"}
         for name, value in (headers | {"X-Forwarded-For": FORGED, "X-Forwarded-Proto": "http"}).items():
             connection.putheader(name, value)
         connection.endheaders(b"a" if pause else b"ab")
@@ -117,6 +144,7 @@ def _ask(url: str, pause: float = 0) -> tuple[int, bytes]:
             time.sleep(pause)
             connection.send(b"b")
         response = connection.getresponse()
+        time.sleep(read_after)
         return response.status, response.read()
     finally:
         connection.close()

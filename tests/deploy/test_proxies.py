@@ -24,7 +24,7 @@ from signup.doctor import Level, public_address
 from signup.single_sign_on.pre_login import MAX_LENGTH
 from tests.browser.installation import Installation
 from tests.certificates import HOST
-from tests.deploy.proxy import Proxy
+from tests.deploy.proxy import Nginx, Proxy
 from tests.installed import installed
 from tests.patience import PATIENCE
 from tests.signup.accounts import TYPED
@@ -345,3 +345,20 @@ def test_the_doctor_finds_no_problems(behind: Behind, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SSL_CERT_FILE", str(proxy.certificate))
 
     assert [finding.level for finding in public_address.check(f"https://{HOST}:{proxy.port}")] == [Level.OK]
+
+
+@pytest.mark.parametrize("program", [Nginx], ids=["nginx"], scope="session")
+def test_the_doctor_notices_that_responses_are_not_buffered(
+    behind: Behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Unbuffered(Nginx):
+        def adapted(self, *changes: tuple[str, str]) -> str:
+            return super().adapted(*changes, ("proxy_buffering on", "proxy_buffering off"))
+
+    site, _buffered = behind
+    with installed(Unbuffered, tmp_path, site.url.removeprefix("http://")) as proxy:
+        monkeypatch.setenv("SSL_CERT_FILE", str(proxy.certificate))
+
+        texts = [finding.text for finding in public_address.check(f"https://{HOST}:{proxy.port}")]
+
+    assert texts[1:] == ["It doesn't buffer responses."]

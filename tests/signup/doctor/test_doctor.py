@@ -262,7 +262,11 @@ def test_a_proxy_that_passes_everything_on_is_reported(settings: Settings, live_
     with quick_pauses():
         texts = [finding.text for finding in public_address.check(live_server.url)]
 
-    assert texts == ["It passes on a visitor's own X-Forwarded-For.", "It doesn't buffer requests."]
+    assert texts == [
+        "It passes on a visitor's own X-Forwarded-For.",
+        "It doesn't buffer requests.",
+        "It doesn't buffer responses.",
+    ]
 
 
 @contextmanager
@@ -286,7 +290,8 @@ def test_an_address_that_is_not_the_pages_is_a_failure(monkeypatch: pytest.Monke
 
 def test_a_proxy_that_hides_host_address_and_https_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {"slow": False, "host": "127.0.0.1:8000", "visitor": "10.0.0.7", "has_address": False, "is_secure": False}
-    monkeypatch.setattr(public_address, "_ask", lambda *_: (200, json.dumps(seen).encode()))
+    seen |= {"seconds": 0}
+    monkeypatch.setattr(public_address, "_ask", lambda *_, **__: (200, json.dumps(seen).encode()))
 
     assert [finding.text for finding in public_address.check("https://signup.example.com")] == [
         "It doesn't pass Host on.",
