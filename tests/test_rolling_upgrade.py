@@ -143,7 +143,7 @@ def test_the_previous_release_works_on_a_migrated_database(url: str, earlier: Ch
                 "SEALING_KEYS": settings.SEALING_KEYS[0],
                 "ABUSE_PROTECTION": "false",
                 "CONSTANT_CONTACT_URL": sandbox.url,
-                "CONSTANT_CONTACT_RATE": "4",  # The previous release postpones calls that start late. So slowly, few do.
+                "CONSTANT_CONTACT_RATE": "4",  # The previous release postpones calls that start late. Here, few do.
                 "CONSTANT_CONTACT_LIST_HOURS": "0",
                 "CONSTANT_CONTACT_API_KEY": settings.CONSTANT_CONTACT_API_KEY,
                 "CONSTANT_CONTACT_USERNAME": settings.CONSTANT_CONTACT_USERNAME,

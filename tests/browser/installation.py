@@ -46,7 +46,8 @@ class Installation:
     """A site at `url` with its own empty database, and the sandbox's `provider`, which its workers call.
 
     The sandbox runs in this process, so it has the API of this process's settings. The rate is a partner's: at 100
-    calls a second, a busy machine would miss the 15 ms in which each call may start, and put the account off again and again.
+    calls a second, a busy machine would miss the 15 ms in which each call may start, and put the account off again and
+    again.
     """
 
     def __init__(self, directory: Path, **settings: str) -> None:
