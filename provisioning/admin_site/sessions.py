@@ -51,6 +51,10 @@ def record_login(sender: Any, request: HttpRequest, user: User, **signal: Any) -
         record_authentication(request)
 
 
+def time_of_login(request: HttpRequest) -> datetime:
+    return _time(request, SINCE)
+
+
 def record_authentication(request: HttpRequest, at: float | None = None) -> None:
     """Record that the user authenticated, now or `at` an earlier time (seconds since the epoch)."""
     request.session[AUTHENTICATED] = min(now().timestamp(), at or float("inf"))

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 import segno
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import mark_safe
+from django.utils.timezone import now
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
-from provisioning.admin_site.sessions import ask_to_reauthenticate
+from provisioning.admin_site.sessions import ask_to_reauthenticate, time_of_login
 from provisioning.admin_site.throttling import TooManyLogins, limit_concurrency
 
 log = logging.getLogger(__name__)
@@ -80,7 +84,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
         return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
     if asked := ask_to_reauthenticate(request):
         return asked
-    device = _device_of(request.user)
+    device = _device_of(request)
     form = CodeForm(device, request.POST or None)
     if form.is_valid():
         if device.confirmed:
@@ -88,8 +92,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
             log.info("staff removed their second factor user=%s", request.user.pk)
             messages.success(request, "Two-factor authentication is off. You log in with your password only.")
         else:
-            device.confirmed = True
-            device.save()
+            _confirm(device)
             log.info("staff set up a second factor user=%s", request.user.pk)
             messages.success(
                 request, "Two-factor authentication is on. From now on, you log in with your password and a code."
@@ -101,12 +104,28 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
 
 
-def _device_of(user: Any) -> TOTPDevice:
-    """Return the device in use, or the one to set up. Pages opened at the same time get the same one."""
+def _device_of(request: HttpRequest) -> TOTPDevice:
+    """Return the device in use, or the one to set up.
+
+    Each login gets a key of its own: whoever saw one in another session could compute the codes of the user's app.
+    Pages that are opened at the same time get the same one.
+    """
+    user: Any = request.user
+    login = f"set up after {time_of_login(request).isoformat()}"
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
-        own = TOTPDevice.objects.filter(user=user).order_by("-confirmed", "pk")
-        return own.first() or TOTPDevice.objects.create(user=user, name="Authenticator app", confirmed=False)
+        own = TOTPDevice.objects.filter(user=user)
+        old = now() - timedelta(hours=settings.STAFF_SESSION_HOURS)
+        own.filter(confirmed=False, created_at__lt=old).delete()
+        device = own.filter(Q(confirmed=True) | Q(name=login)).order_by("-confirmed", "pk").first()
+        return device or TOTPDevice.objects.create(user=user, name=login, confirmed=False)
+
+
+def _confirm(device: TOTPDevice) -> None:
+    """Use a device from now on, and delete those that other logins began to set up."""
+    device.name, device.confirmed = "Authenticator app", True
+    device.save()
+    TOTPDevice.objects.filter(user=device.user, confirmed=False).delete()
 
 
 def _qr_code(url: str) -> str:

@@ -1,11 +1,14 @@
+import re
 from base64 import b32encode
 from collections.abc import Callable
 from copy import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils.timezone import now
 from django_otp.oath import totp
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -120,6 +123,52 @@ def test_a_key_is_not_required_before_a_code_confirmed_it(client: Client) -> Non
     assert client.post(TWO_STEP, {"code": "000000"}).status_code == 200
     client.logout()
     assert log_in(client, "ana", STAFF_PASSWORD).status_code == 302
+
+
+def key_on(page: Any) -> str:
+    found = re.search(r"<code>(\w{32})</code>", page.content.decode())
+    assert found
+    return found[1]
+
+
+def test_a_key_to_set_up_belongs_to_one_login(client: Client) -> None:
+    """Whoever saw one before, in a session of their own, can't compute the codes of the user's app."""
+    thief = Client()
+    for each in (thief, client):
+        log_in(each, "ana", STAFF_PASSWORD)
+    seen, own = key_on(thief.get(TWO_STEP)), key_on(client.get(TWO_STEP))
+    assert seen != own
+    assert own == key_on(client.get(TWO_STEP)) == key_on(client.post(TWO_STEP, {"code": "000000"}))
+    client.logout()
+    log_in(client, "ana", STAFF_PASSWORD)
+    assert key_on(client.get(TWO_STEP)) not in {seen, own}
+
+
+def test_once_a_key_is_confirmed_the_others_are_gone(client: Client) -> None:
+    thief = Client()
+    for each in (thief, client):
+        log_in(each, "ana", STAFF_PASSWORD)
+        each.get(TWO_STEP)
+    seen, own = TOTPDevice.objects.order_by("pk")
+
+    assert client.post(TWO_STEP, {"code": code_of(own)}).status_code == 302
+
+    assert [(device.pk, device.confirmed) for device in TOTPDevice.objects.all()] == [(own.pk, True)]
+    assert "Turn off" in thief.post(TWO_STEP, {"code": code_of(seen)}).content.decode()
+    assert TOTPDevice.objects.get() == own
+
+
+def test_keys_that_nobody_can_confirm_any_more_are_deleted(client: Client) -> None:
+    log_in(client, "ana", STAFF_PASSWORD)
+    client.get(TWO_STEP)
+    TOTPDevice.objects.update(created_at=now() - timedelta(hours=13))
+    old = TOTPDevice.objects.get()
+    client.logout()
+    log_in(client, "ana", STAFF_PASSWORD)
+
+    client.get(TWO_STEP)
+
+    assert TOTPDevice.objects.get() != old
 
 
 def test_the_key_is_shown_only_until_it_is_confirmed(client: Client, phone: TOTPDevice) -> None:
