@@ -31,21 +31,21 @@ ENTERED = ("name", "incidents", "when", "channel", "user", "url")
 
 class RuleForm(RuleModelForm):
     incidents = forms.MultipleChoiceField(
-        label="Tell of", choices=Incident.Kind.choices, widget=forms.CheckboxSelectMultiple
+        label="Incidents", choices=Incident.Kind.choices, widget=forms.CheckboxSelectMultiple
     )
     user = StaffField(
         label="Person",
         queryset=User.objects.filter(is_active=True, is_staff=True).order_by("first_name", "last_name", "username"),
         required=False,
-        help_text="For email. They need an email address.",
+        help_text="For email only. This person needs an email address.",
     )
     webhook = forms.CharField(
         label="Webhook URL",
         required=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="For Slack or Teams: the URL of the channel's incoming webhook. It is stored sealed and never shown "
-        "again. If empty, the present one is kept.",
+        help_text="For Slack or Teams only: the URL of the channel's incoming webhook. It is stored sealed and never "
+        "shown again. When you change a rule, leave this empty to keep its URL.",
     )
 
     def clean_webhook(self) -> str:
@@ -71,11 +71,11 @@ class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
 
     form = RuleForm
     list_display = ("name", "channel", "when", "kinds", "result")
-    nothing_yet = "Nobody is told of incidents yet. Add a rule that says who hears of what."
+    nothing_yet = "Nobody gets notices yet. Add a rule that says who gets them, and about what."
     fields = ("name", "incidents", "when", "channel", "user", "webhook", "result")
     readonly_fields = ("result", "kinds")
 
-    @admin.display(description="Tells of")
+    @admin.display(description="Incidents")
     def kinds(self, rule: NoticeRule) -> str:
         return "; ".join(Incident.Kind(kind).label for kind in rule.incidents)
 
@@ -100,7 +100,7 @@ class IncidentAdmin(ReadOnly, ModelAdmin):
 
     view_permission = "provisioning.view_gateway"
     list_display = fields = ("kind", "detail", "begun", "ended")
-    nothing_yet = "Nothing has needed your staff yet."
+    nothing_yet = "There has been no incident yet. Incidents are recorded once there is a rule for notices."
     list_filter = ("kind",)
 
     @admin.display(description="Began", ordering="begun_at")
@@ -109,4 +109,4 @@ class IncidentAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Ended", ordering="ended_at")
     def ended(self, incident: Incident) -> SafeString:
-        return cells.when(incident.ended_at) if incident.ended_at else cells.badge("rejected", "Not yet")
+        return cells.when(incident.ended_at) if incident.ended_at else cells.badge("rejected", "Ongoing")

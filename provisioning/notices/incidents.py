@@ -127,9 +127,8 @@ def _quota() -> str:
     quota: int = settings.CONSTANT_CONTACT_DAILY_QUOTA
     if gateway.calls_today() < QUOTA * quota:
         return ""
-    return (
-        f"{gateway.calls_today()} of {quota} calls are used. Until 00:00 UTC, corrections wait, so that sign-ups don't."
-    )
+    used = f"{gateway.calls_today()} of {quota} calls are used."
+    return f"{used} The rest is reserved for new sign-ups, and corrections wait until 00:00 UTC."
 
 
 LOOKS: dict[str, Callable[[], str]] = {

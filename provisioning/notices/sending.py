@@ -35,22 +35,28 @@ THREADS = 16
 LOOK_AGAIN = 0.25
 """Seconds between two looks at what is due, while some are being sent."""
 NO_MAIL_SERVER = "There is no mail server: set EMAIL_URL."
-NO_ADDRESS = "This person has no email address, or is not active."
+NO_ADDRESS = "This person has no email address, or can't log in to the admin. Choose somebody else."
+NOT_TAKEN = "The mail server did not accept the email. Check EMAIL_URL and DEFAULT_FROM_EMAIL."
 _sending = threading.Lock()
 _NEVER = threading.Event()
 
 Kind, Phase, Channel = Incident.Kind, Notice.Phase, NoticeRule.Channel
 
-PAGES = {
-    Kind.STOPPED: "admin:index",
-    Kind.APPROVAL: "admin:provisioning_account_held",
-    Kind.CORRECTION: "admin:provisioning_account_changelist",
-    Kind.DECISION: "admin:provisioning_account_changelist",
-    Kind.WORKER: "admin:provisioning_worker_changelist",
-    Kind.ENDPOINT: "admin:provisioning_endpoint_changelist",
-    Kind.QUOTA: "admin:provisioning_gateway_changelist",
+ACCOUNTS = "admin:provisioning_account_changelist"
+NEXT_STEPS = {
+    Kind.STOPPED: ("Fix the cause, then resume sending:", "admin:index", ""),
+    Kind.APPROVAL: ("Approve or decline them:", "admin:provisioning_account_held", ""),
+    Kind.CORRECTION: ("Correct them, or leave it to the customers:", ACCOUNTS, "?state__exact=rejected"),
+    Kind.DECISION: ("Open each one, see what is known, and decide:", ACCOUNTS, "?show=lost"),
+    Kind.WORKER: ("Ask whoever runs this installation to check it:", "admin:provisioning_worker_changelist", ""),
+    Kind.ENDPOINT: (
+        "Fix the receiver or the URL, then switch it on again:",
+        "admin:provisioning_endpoint_changelist",
+        "",
+    ),
+    Kind.QUOTA: ("You don't need to do anything. Today's calls:", "admin:provisioning_gateway_changelist", ""),
 }
-"""Kind of incident → the page on which staff see to it."""
+"""Kind of incident → what staff do, the page on which they do it, and its query."""
 
 
 def send_on_a_thread(*, ending: threading.Event = _NEVER, **kwargs: Any) -> None:
@@ -125,17 +131,18 @@ def compose(notice: Notice) -> tuple[str, str]:
     """Return the subject and the text of a notice; empty if there is nothing to tell any more."""
     if notice.incident is None:
         incidents = rules.under_way(notice.rule)
-        lines = [f"{incident}: {incident.detail}\n{_link(incident)}" for incident in incidents]
-        return "What needs you today", "\n\n".join(lines)
+        lines = [f"{incident}: {incident.detail}\n{_next_step(incident)}" for incident in incidents]
+        return "What needs your attention today", "\n\n".join(lines)
     subject = str(notice.incident)
     if notice.phase == Phase.END:
         about = f"\n{notice.incident.detail}" if notice.incident.subject else ""
-        return f"Over: {subject}", f"This is over: {subject}.{about}"
-    return subject, f"{notice.incident.detail}\n{_link(notice.incident)}"
+        return f"Resolved: {subject}", f"This is resolved. You don't need to do anything.{about}"
+    return subject, f"{notice.incident.detail}\n{_next_step(notice.incident)}"
 
 
-def _link(incident: Incident) -> str:
-    return f"https://{main_host()}{reverse(PAGES[Kind(incident.kind)])}"
+def _next_step(incident: Incident) -> str:
+    advice, page, query = NEXT_STEPS[Kind(incident.kind)]
+    return f"{advice}\nhttps://{main_host()}{reverse(page)}{query}"
 
 
 def _email(notice: Notice, subject: str, text: str) -> str:
@@ -153,7 +160,7 @@ def _email(notice: Notice, subject: str, text: str) -> str:
     try:
         EmailMessage(subject, f"{text}\n", to=[user.email], headers=headers).send()
     except Exception as error:
-        return type(error).__name__
+        return f"{NOT_TAKEN} ({type(error).__name__})"
     return ""
 
 
@@ -167,7 +174,7 @@ def _post(notice: Notice, subject: str, text: str) -> str:
     result = calls.make(Call(url, {"Content-Type": "application/json"}, json.dumps(body).encode()))
     if result.is_delivered:
         return ""
-    return result.problem or f"The channel answered {result.status}."
+    return result.problem or f"The channel answered {result.status}. If this lasts, check the webhook URL."
 
 
 def _slack(subject: str, text: str) -> dict[str, Any]:

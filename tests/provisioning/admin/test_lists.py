@@ -182,7 +182,7 @@ def test_workers_that_are_gone_and_incidents_that_last_are_marked(admin_client: 
 
     workers = admin_client.get("/admin/provisioning/worker/").content.decode()
     assert [word in workers for word in (">Running<", ">Gone<")] == [True, True]
-    assert ">Not yet<" in admin_client.get("/admin/provisioning/incident/").content.decode()
+    assert ">Ongoing<" in admin_client.get("/admin/provisioning/incident/").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ class TestAnIncident:
         gateway.resume()
         end(look)
         end(look)
-        assert subjects() == ["Sending stopped", "Over: Sending stopped"]
+        assert subjects() == ["Sending stopped", "Resolved: Sending stopped"]
+        assert "You don't need to do anything" in mail.outbox[-1].body
 
     def test_that_comes_and_goes_all_day_is_told_a_few_times(self, rule: MakeRule, look: Look) -> None:
         """A stranger can make a sign-up that needs a correction, and correct it, again and again."""
@@ -150,19 +151,25 @@ def lose_endpoint(settings: Settings, name: str = "CRM") -> None:
 
 
 @pytest.mark.parametrize(
-    ("happen", "kind", "detail"),
+    ("happen", "kind", "detail", "advice"),
     [
-        (stop, Kind.STOPPED, "inactive"),
-        (lambda settings: account_in(State.HELD), Kind.APPROVAL, "1 account."),
-        (lambda settings: account_in(State.REJECTED), Kind.CORRECTION, "1 account."),
-        (lambda settings: account_in(State.UNCONFIRMED, due_at=None), Kind.DECISION, "1 account."),
-        (lose_worker, Kind.WORKER, "1 worker stopped reporting."),
-        (lose_endpoint, Kind.ENDPOINT, "CRM: It answered 410."),
-        (use_quota, Kind.QUOTA, "1 of 1 calls"),
+        (stop, Kind.STOPPED, "inactive", "resume sending"),
+        (lambda settings: account_in(State.HELD), Kind.APPROVAL, "1 account.", "Approve or decline"),
+        (lambda settings: account_in(State.REJECTED), Kind.CORRECTION, "1 account.", "?state__exact=rejected"),
+        (lambda settings: account_in(State.UNCONFIRMED, due_at=None), Kind.DECISION, "1 account.", "?show=lost"),
+        (lose_worker, Kind.WORKER, "1 worker stopped reporting.", "whoever runs this installation"),
+        (lose_endpoint, Kind.ENDPOINT, "CRM: It answered 410.", "switch it on again"),
+        (use_quota, Kind.QUOTA, "1 of 1 calls", "You don't need to do anything"),
     ],
 )
 def test_each_kind_is_told_to_those_whose_rule_says_so(
-    happen: Callable[[Settings], object], kind: str, detail: str, settings: Settings, rule: MakeRule, look: Look
+    happen: Callable[[Settings], object],
+    kind: str,
+    detail: str,
+    advice: str,
+    settings: Settings,
+    rule: MakeRule,
+    look: Look,
 ) -> None:
     rule(incidents=[kind])
     look()
@@ -171,6 +178,7 @@ def test_each_kind_is_told_to_those_whose_rule_says_so(
     look()
     [message] = mail.outbox
     assert detail in message.body
+    assert advice in message.body
     assert message.to == ["dora@example.com"]
 
 
@@ -214,7 +222,7 @@ class TestAnEndpointThatIsOff:
         look()
         Endpoint.objects.filter(name="Shop").update(is_on=True, off_reason="")
         end(look)
-        assert mail.outbox[-1].subject == "Over: An event endpoint was switched off"
+        assert mail.outbox[-1].subject == "Resolved: An event endpoint was switched off"
         assert "Shop: It answered 410." in mail.outbox[-1].body
         assert Incident.objects.get(ended_at=None).detail == "CRM: It answered 410."
 
@@ -232,7 +240,7 @@ class TestADigest:
         for _ in range(2):
             look()
         [message] = mail.outbox
-        assert message.subject == "What needs you today"
+        assert message.subject == "What needs your attention today"
         assert "Sending stopped: The key is inactive." in message.body
         assert "Accounts wait for approval: 2 accounts." in message.body
         self.now += timedelta(days=1)
@@ -282,7 +290,7 @@ class TestAChannel:
             rule(channel="slack", user=None, url=Sealed.of(slack.url))
             gateway.stop("The key is inactive.")
             look()
-            assert NoticeRule.objects.get().problem == "The channel answered 500."
+            assert NoticeRule.objects.get().problem == "The channel answered 500. If this lasts, check the webhook URL."
             look()
             slack.answer = lambda received: Answer(200)
             pass_time(timedelta(minutes=1))
@@ -305,9 +313,9 @@ class TestAnEmail:
     @pytest.mark.parametrize(
         ("change", "problem"),
         [
-            ({"is_active": False}, "not active"),
+            ({"is_active": False}, "can't log in"),
             ({"email": ""}, "no email address"),
-            ({"is_staff": False}, "not active"),
+            ({"is_staff": False}, "can't log in"),
         ],
     )
     def test_goes_only_to_staff(self, rule: MakeRule, look: Look, change: dict[str, Any], problem: str) -> None:
@@ -337,4 +345,4 @@ class TestAnEmail:
             pass_time(timedelta(days=1))
         notice = Notice.objects.get()
         assert (notice.tries, notice.due_at, notice.sent_at) == (10, None, None)
-        assert NoticeRule.objects.get().problem == "OSError"
+        assert NoticeRule.objects.get().problem.endswith("Check EMAIL_URL and DEFAULT_FROM_EMAIL. (OSError)")
