@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import uuid
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from itertools import takewhile
@@ -30,6 +31,8 @@ CORRECTION_TIME = timedelta(days=7)
 """How long a rejected account waits for a correction before it is closed."""
 MAX_GRACE = timedelta(hours=1)
 MAX_BACK_OFF = timedelta(minutes=5)
+MAX_TRIES = 10
+"""After this many failed calls, `MAX_BACK_OFF` is reached."""
 MAX_UNANSWERED = 5
 """After this many unanswered calls for one account, it is no longer sent automatically; staff decide."""
 CARRIED_OUT_LATER = 503
@@ -107,7 +110,7 @@ def _move(account: Account, answer: Answer) -> None:
             account.move(State.UNCONFIRMED, due_in=grace(account))
         case Meaning.REFUSED | Meaning.TAKEN:
             account.move(State.REJECTED, due_in=CORRECTION_TIME)
-        case Meaning.NOTHING_CREATED if _count_unusable(account) >= MAX_UNANSWERED:
+        case Meaning.NOTHING_CREATED if _count_last(account, {Outcome.UNUSABLE}, MAX_UNANSWERED) == MAX_UNANSWERED:
             account.move(State.QUEUED)
             _log_needs_staff(account)
         case Meaning.UNSENT | Meaning.RETRY | Meaning.NOTHING_CREATED:
@@ -305,14 +308,13 @@ def grace(account: Account) -> timedelta:
     return exponential(timedelta(seconds=settings.PROVISION_RECHECK), MAX_GRACE, looks)
 
 
-def _count_unusable(account: Account) -> int:
-    """Return how many of the newest calls, in a row, got an answer that account creation never gives."""
-    calls = account.attempts.filter(kind=Kind.CREATE).order_by("-pk")[:MAX_UNANSWERED]
-    return sum(1 for _ in takewhile(lambda call: call.outcome == Outcome.UNUSABLE, calls))
-
-
 def _back_off(account: Account) -> timedelta:
     """Return how long to wait before an unsent account is tried again: longer each time, with random jitter."""
-    failed = [Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE]
-    tries = account.attempts.filter(kind=Kind.CREATE, outcome__in=failed).count()
+    tries = _count_last(account, {Outcome.UNSENT, Outcome.NOT_DONE, Outcome.UNUSABLE}, most=MAX_TRIES)
     return exponential(timedelta(seconds=1), MAX_BACK_OFF, tries) * random.uniform(0.5, 1)  # noqa: S311
+
+
+def _count_last(account: Account, outcomes: Collection[str], most: int) -> int:
+    """Return how many of the newest calls, in a row and at most `most`, had one of these outcomes."""
+    calls = account.attempts.filter(kind=Kind.CREATE).order_by("-pk")[:most]
+    return sum(1 for _ in takewhile(lambda call: call.outcome in outcomes, calls))

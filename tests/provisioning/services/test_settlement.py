@@ -203,6 +203,17 @@ def test_staff_are_asked_after_five_unusable_answers() -> None:
     assert [attempt.outcome for attempt in account.attempts.all()] == [Outcome.UNUSABLE] * MAX_UNANSWERED
 
 
+@pytest.mark.parametrize(("before", "seconds"), [(["not_done"] * 4, 16), (["not_done"] * 8 + ["refused"], 1)])
+def test_failures_delay_the_next_call_until_one_is_answered(before: list[str], seconds: int) -> None:
+    account = account_in(State.SENDING)
+    for outcome in before:
+        Attempt.objects.create(account=account, kind=Kind.CREATE, username=account.username, outcome=outcome)
+    account = settled(Answer(meaning=Meaning.RETRY, status=503), account)
+
+    assert account.due_at is not None
+    assert timedelta(seconds=seconds) < account.due_at - account.state_changed_at <= timedelta(seconds=2 * seconds + 1)
+
+
 def test_every_unclear_answer_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     account = settled(Answer(meaning=Meaning.UNKNOWN, status=502))
     assert f"unclear answer reference={account.reference} status=502" in caplog.messages
