@@ -54,7 +54,7 @@ class CustomerAdmin(AccountAdmin):
         *(NamedBrandFilter if each is BrandFilter else each for each in AccountAdmin.list_filter),
         legal.MarketingFilter,
     )
-    extra_columns = ExtraColumns({"agreements": "Agreed to", "marketing": "Marketing by you"}, legal.exported)
+    extra_columns = ExtraColumns({"agreements": "Agreed to", "marketing": "Your marketing"}, legal.exported)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

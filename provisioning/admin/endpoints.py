@@ -55,7 +55,7 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
     form = EndpointForm
     change_form_template = "admin/endpoint.html"
     list_display = ("name", "address", "status", "last")
-    nothing_yet = "None of your systems is told of events yet. Add the first one."
+    nothing_yet = "None of your systems gets events yet. Add an endpoint for the first one."
     editable = ("name", "url", "events", "host", "has_personal_fields")
 
     @admin.display(description="Host")
@@ -118,7 +118,8 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: Endpoint, *rest: Any, **named: Any) -> HttpResponse:
         messages.success(
-            request, f"{obj} was added. Its receiver needs the signing secret to know that events are yours."
+            request,
+            f"{obj} was added. Give its receiver the signing secret, so that it can tell your events from forged ones.",
         )
         return redirect("admin:provisioning_endpoint_secret", obj.pk)
 
@@ -147,7 +148,7 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         if request.method == "POST":
             if "rotate" in request.POST:
                 endpoints.rotate(endpoint)
-                record(request, endpoint, "Signing secret rotated")
+                record(request, endpoint, "Signing secret replaced")
                 endpoint.refresh_from_db()
             try:
                 shown = payload.signing_keys(endpoint)
@@ -168,9 +169,9 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         delivery = endpoints.send_test(endpoint)
         record(request, endpoint, "Test event sent")
         if not self.admin_site.get_model_admin(Delivery).has_view_permission(request):
-            messages.success(request, "A worker sends the test event now.")
+            messages.success(request, "A worker is sending the test event.")
             return redirect("admin:provisioning_endpoint_change", pk)
-        messages.success(request, "A worker sends the test event now. Reload this page to see the answer.")
+        messages.success(request, "A worker is sending the test event. Reload this page to see the answer.")
         return redirect("admin:provisioning_delivery_change", delivery.pk)
 
     @method_decorator(require_POST)
@@ -203,7 +204,7 @@ class DeliveryAdmin(OfCustomers, ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("=event__uid", "=event__account__reference")
-    search_help_text = "A whole event ID, or a whole reference."
+    search_help_text = "Enter a whole event ID, or a whole reference."
     fields = ("what", "webhook_id", "about", "endpoint", "result", "when")
 
     @admin.display(description="Event")
@@ -234,7 +235,7 @@ class DeliveryAdmin(OfCustomers, ModelAdmin):
     def answer(self, delivery: Any) -> str:
         return delivery.last_status or delivery.last_problem or ""
 
-    @admin.display(description="Happened", ordering="pk")
+    @admin.display(description="Event time", ordering="pk")
     def when(self, delivery: Delivery) -> SafeString:
         return cells.when(delivery.event.at)
 
@@ -277,7 +278,7 @@ class DeliveryAdmin(OfCustomers, ModelAdmin):
             messages.error(request, SWITCH_ON_FIRST)
         elif endpoints.replay(delivery):
             record(request, delivery, "Sent again")
-            messages.success(request, "A worker sends it again now. Reload this page to see the answer.")
+            messages.success(request, "A worker is sending it again. Reload this page to see the answer.")
         else:
-            messages.warning(request, "It is waiting to be sent anyway.")
+            messages.warning(request, "Nothing was changed: it is already waiting to be sent.")
         return redirect("admin:provisioning_delivery_change", pk)

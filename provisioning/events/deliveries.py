@@ -184,7 +184,7 @@ def _note_failure(endpoint: Endpoint, result: Result) -> None:
     if result.retry_after:
         row.update(rests_until=Now() + result.retry_after)
     if result.is_gone:
-        switch_off(endpoint, "It answered 410: it is gone.")
+        switch_off(endpoint, "It answered 410, which means that it is gone for good.")
     elif row.filter(failing_since__lte=Now() - OFF_AFTER).exists():
         switch_off(endpoint, f"It has been failing for {OFF_AFTER.days} days.")
 

@@ -49,7 +49,9 @@ class KeyForm(KeyModelForm):
     maker: ClassVar[Any]
     """The staff member who makes the key; `for_maker` sets it."""
     scopes = forms.MultipleChoiceField(
-        label="It may", choices=Scope.choices, widget=forms.CheckboxSelectMultiple, help_text="Choose what is needed."
+        choices=Scope.choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What the key may do. Choose only what your system needs.",
     )
 
     @classmethod
@@ -73,7 +75,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
 
     form = KeyForm
     list_display = ("name", "begins_with", "status", "may", "brand", "used", "expires_at")
-    nothing_yet = "No system can use the API yet. Add a key for the first one."
+    nothing_yet = "None of your systems can use the API yet. Add a key for the first one."
     list_select_related = ("brand",)
     change_form_template = "admin/signup/apikey/change_form.html"
     # One field with a label. Django's own has two without.
@@ -140,10 +142,10 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
         if asked := ask_to_reauthenticate(request):
             return asked
         if request.method != "POST":
-            return self._page(request, key, "revoke", "Revoke API key?")
+            return self._page(request, key, "revoke", f"Revoke API key {key.name}?")
         if keys.revoke(key):
             record(request, key, "Revoked")
-            messages.success(request, f"{key}: revoked. Requests with it are refused from now on.")
+            messages.success(request, f"{key} was revoked. Requests with it are refused from now on.")
         return redirect("admin:signup_apikey_changelist")
 
     def _page(self, request: HttpRequest, key: ApiKey, template: str, title: str, **more: Any) -> HttpResponse:
@@ -160,7 +162,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     def status(self, key: ApiKey) -> SafeString:
         return cells.badge(COLORS[key.state], key.state.capitalize())
 
-    @admin.display(description="It may")
+    @admin.display(description="Scopes")
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
 

@@ -14,7 +14,7 @@ CONTENT_TYPE = "application/problem+json"
 
 CODES: dict[str, tuple[int, str]] = {
     "bad_request": (400, "The request can't be read."),
-    "bad_json": (400, "The body is not a JSON object as RFC 8259 and this API expect it."),
+    "bad_json": (400, "The body is not a JSON object that this API can read."),
     "unknown_property": (400, "The body has a property that doesn't exist here."),
     "bad_parameter": (400, "A parameter of the query is unknown or wrong."),
     "idempotency_key": (
@@ -22,9 +22,9 @@ CODES: dict[str, tuple[int, str]] = {
         "Send an Idempotency-Key header: 1 to 255 visible ASCII characters, new for each sign-up.",
     ),
     "https_required": (403, "Send requests over HTTPS only. This key was sent unencrypted: replace it."),
-    "unauthorized": (401, "Send a key that works: Authorization: Bearer ccs_…"),
+    "unauthorized": (401, "Send a key that is neither revoked nor expired: Authorization: Bearer ccs_…"),
     "scope": (403, "This key doesn't have the scope for this."),
-    "brand": (403, "This key is for another brand than that of this host name."),
+    "brand": (403, "This key is for a brand with another host name. Send the request there."),
     "network": (403, "This key can't be used from your network."),
     "not_found": (404, "There is nothing here, or this key may not see it."),
     "method": (405, "This method doesn't work here; the Allow header has those that do."),
@@ -36,9 +36,12 @@ CODES: dict[str, tuple[int, str]] = {
     "too_large": (413, "The body is too large."),
     "content_type": (415, "Send the body as application/json in UTF-8, not compressed."),
     "invalid": (422, "Some values can't be accepted."),
-    "idempotency_key_reused": (422, "This Idempotency-Key came with another body before. Send a new one."),
-    "limit": (429, "There were too many requests of this kind. Try again later."),
-    "server_error": (500, "Something went wrong on our side. It was logged."),
+    "idempotency_key_reused": (
+        422,
+        "This Idempotency-Key was used with another body before. Use a new one only for a new sign-up.",
+    ),
+    "limit": (429, "There were too many requests of this kind. Wait as long as Retry-After says."),
+    "server_error": (500, "Something went wrong on our side, and was logged. Send the same request again later."),
     "unavailable": (503, "The database can't be reached or is too busy. Send the same request again later."),
     "quota": (503, "Today's calls to Constant Contact are almost used up. Send the same request again later."),
 }

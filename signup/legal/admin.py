@@ -38,18 +38,20 @@ LANGUAGES = [("", "All languages"), *settings.LANGUAGES]
 class LegalTextForm(LegalTextModelForm):
     class Meta:
         help_texts: ClassVar = {
-            "kind": "Customers have to accept your terms and your privacy policy. Your marketing is up to them.",
+            "kind": "Customers must accept your terms and your privacy policy. They may choose to get your marketing.",
+            "version": "Your own name for this version, like 2026-11 or 3.1.",
+            "url": "Where you publish the text. Leave it empty if you enter the text below.",
+            "text": "Enter it here if you don't publish it yourself. It then gets a page of its own.",
         }
 
     language = forms.ChoiceField(
         choices=LANGUAGES,
         required=False,
-        help_text="Customers see the text in their language, or the general one.",
+        help_text="Customers see the text in their language, or else the one for all languages.",
     )
     publish = forms.BooleanField(
         required=False,
-        help_text="From now on, customers accept this version, and it replaces the earlier one. It can't be edited any"
-        " more.",
+        help_text="From now on, customers accept this version instead of the earlier one. It can't be edited then.",
     )
 
 

@@ -65,7 +65,7 @@ class LegalText(models.Model):
     def clean(self) -> None:
         self.version = " ".join(self.version.split())
         if bool(self.url) == bool(self.text):
-            problem = ValidationError("Enter either a web address or a text, and not both.", code="either")
+            problem = ValidationError("Enter either a web address or a text, but not both.", code="either")
             raise ValidationError({"url": problem})
 
     def publish(self, at: Any) -> None:

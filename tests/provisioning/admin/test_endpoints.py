@@ -82,7 +82,7 @@ class TestSomebodyWhoMayNotExport:
     def test_sends_a_test_event_and_stays_on_a_page_that_they_may_see(self, keeper: Client, crm: Endpoint) -> None:
         response = keeper.post(page("endpoint_test", crm), follow=True)
         assert response.status_code == 200
-        assert "sends the test event now" in told(response)
+        assert "is sending the test event" in told(response)
 
     def test_cannot_lead_personal_fields_elsewhere(self, keeper: Client, crm: Endpoint) -> None:
         Endpoint.objects.update(has_personal_fields=True)
@@ -163,7 +163,7 @@ class TestAnEndpoint:
 
     def test_that_was_switched_off_for_failing_is_a_task(self, administrator: Client, crm: Endpoint) -> None:
         assert "switched off" not in administrator.get("/admin/").content.decode()
-        Endpoint.objects.update(is_on=False, off_reason="It answered 410: it is gone.")
+        Endpoint.objects.update(is_on=False, off_reason="It answered 410, which means that it is gone for good.")
         assert "1 event endpoint was switched off" in administrator.get("/admin/").content.decode()
         assert "It answered 410" in administrator.get("/admin/provisioning/endpoint/").content.decode()
 
@@ -207,7 +207,7 @@ class TestTheSecret:
         assert crm.secret.open() in shown
         assert SECRET not in shown
         assert crm.previous_secret.open() == SECRET
-        assert log_of(crm) == ["Signing secret rotated", "Signing secret shown"]
+        assert log_of(crm) == ["Signing secret replaced", "Signing secret shown"]
 
     def test_that_cannot_be_opened_is_explained(self, administrator: Client, crm: Endpoint, settings: Any) -> None:
         settings.SEALING_KEYS = [Fernet.generate_key().decode()]

@@ -195,7 +195,7 @@ def test_workers_that_are_gone_and_incidents_that_last_are_marked(admin_client: 
         ("/admin/auth/user/?is_active__exact=0", "Nothing matches these filters."),
         ("/admin/signup/brand/", "Customers see the brand from the settings."),
         ("/admin/signup/apikey/", "No system can use the API yet."),
-        ("/admin/provisioning/endpoint/", "None of your systems is told of events yet."),
+        ("/admin/provisioning/endpoint/", "None of your systems gets events yet."),
     ],
 )
 def test_an_empty_list_says_why(admin_client: Client, path: str, text: str) -> None:

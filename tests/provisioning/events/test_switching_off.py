@@ -22,7 +22,7 @@ def test_one_that_is_gone_is_switched_off(receiver: Receiver) -> None:
     an_event()
     deliver()
     told = Endpoint.objects.get()
-    assert (told.is_on, told.off_reason) == (False, "It answered 410: it is gone.")
+    assert (told.is_on, told.off_reason) == (False, "It answered 410, which means that it is gone for good.")
     an_event()
     pass_time(DAY)
     deliver()

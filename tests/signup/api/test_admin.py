@@ -143,7 +143,7 @@ def test_what_a_key_may_do_cant_be_changed(administrator: Client) -> None:
 def test_a_revoked_key_is_refused_at_once_and_cant_be_changed(administrator: Client) -> None:
     partner = Partner()
     assert "Revoke" in administrator.get(f"{KEYS}{partner.key.pk}/change/").content.decode()
-    assert "for good" in administrator.get(f"{KEYS}{partner.key.pk}/revoke/").content.decode()
+    assert "can't be undone" in administrator.get(f"{KEYS}{partner.key.pk}/revoke/").content.decode()
     assert partner.get(SIGNUPS).status_code == 200
 
     administrator.post(f"{KEYS}{partner.key.pk}/revoke/")

@@ -100,8 +100,8 @@ class TestTexts:
     @pytest.mark.parametrize(
         ("wrong", "words"),
         [
-            ({"text": ""}, "Enter either a web address or a text, and not both."),
-            ({"url": "https://example.com/"}, "Enter either a web address or a text, and not both."),
+            ({"text": ""}, "Enter either a web address or a text, but not both."),
+            ({"url": "https://example.com/"}, "Enter either a web address or a text, but not both."),
             ({"version": ""}, "This field is required."),
             ({"language": "xx"}, "Select a valid choice."),
             ({"url": "javascript:alert(1)", "text": ""}, "Enter a valid URL."),
@@ -197,8 +197,8 @@ class TestAccounts:
         account("queued")
 
         without, row = csv_rows(admin_client)
-        assert (without["Agreed to"], without["Marketing by you"]) == ("", "")
-        assert row["Marketing by you"] == "yes"
+        assert (without["Agreed to"], without["Your marketing"]) == ("", "")
+        assert row["Your marketing"] == "yes"
         assert row["Agreed to"].startswith("terms 1 20")
         assert "; marketing '=2 fr 20" in row["Agreed to"]
         without, row = json.loads(exported(admin_client, "json"))
