@@ -20,9 +20,9 @@ class EventType(models.TextChoices):
     RECEIVED = "signup.received", "A customer signed up"
     HELD = "signup.held", "A sign-up waits for approval"
     CREATED = "signup.created", "An account was created"
-    REJECTED = "signup.rejected", "Constant Contact asked for a correction"
+    REJECTED = "signup.rejected", "Constant Contact refused a value"
     CLOSED = "signup.closed", "A sign-up was declined or closed"
-    NEEDS_STAFF = "signup.needs_staff", "A sign-up is stuck without your staff"
+    NEEDS_STAFF = "signup.needs_staff", "A sign-up is stuck and needs your staff"
     STOPPED = "gateway.stopped", "Sending stopped"
     PAUSED = "gateway.paused", "Sending paused"
     RESUMED = "gateway.resumed", "Sending resumed"
@@ -47,7 +47,7 @@ class Endpoints(models.Manager["Endpoint"]):
 class Endpoint(models.Model):
     """One of the partner's systems, which is told of events."""
 
-    name = models.CharField(max_length=80, help_text="What receives the events, like CRM.")
+    name = models.CharField(max_length=80, help_text="The system that receives the events, like CRM.")
     url = models.CharField("URL", max_length=500, help_text="Where to send the events, starting with https://.")
     events = models.JSONField(default=list)
     """The types that it wants."""
@@ -55,7 +55,7 @@ class Endpoint(models.Model):
         "brand's host name",
         max_length=253,
         blank=True,
-        help_text="Only events about sign-ups at this host name, like signup.example.com. If empty, about all.",
+        help_text="Send only events about sign-ups at this host name, like signup.example.com. If empty, about all.",
     )
     has_personal_fields = models.BooleanField(
         "include personal fields",

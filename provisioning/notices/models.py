@@ -53,13 +53,13 @@ class NoticeRule(models.Model):
         TEAMS = "teams", "Microsoft Teams"
 
     class When(models.TextChoices):
-        AT_ONCE = "at_once", "At once"
+        AT_ONCE = "at_once", "Right away"
         DAILY = "daily", "Once a day, at 8 a.m."
 
-    name = models.CharField(max_length=80, help_text="Whom it is for, like Support.")
-    incidents = models.JSONField("tell of", default=list)
+    name = models.CharField(max_length=80, help_text="Who gets these notices, like Support.")
+    incidents = models.JSONField(default=list)
     when = models.CharField(max_length=7, choices=When.choices, default=When.AT_ONCE)
-    channel = models.CharField("by", max_length=5, choices=Channel.choices, default=Channel.EMAIL)
+    channel = models.CharField(max_length=5, choices=Channel.choices, default=Channel.EMAIL)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,
@@ -67,7 +67,6 @@ class NoticeRule(models.Model):
         blank=True,
         verbose_name="person",
         related_name="+",
-        help_text="For email.",
     )
     url = SealedField("webhook URL")
     """The address of an incoming webhook in Slack or Teams. Whoever knows it can write to the channel."""

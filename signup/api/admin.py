@@ -172,7 +172,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
             return "Never"
         return cells.when(key.last_used_at)
 
-    @admin.display(description="Made")
+    @admin.display(description="Created")
     def made(self, key: ApiKey) -> str:
         who = key.created_by.get_username() if key.created_by else "the command line"
         return f"{exact(key.created_at)} by {who}"

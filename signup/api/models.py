@@ -32,7 +32,7 @@ def are_networks(text: str) -> None:
             ip_network(written, strict=False)
         except ValueError:
             raise ValidationError(
-                "Enter addresses like 203.0.113.8, or networks like 203.0.113.0/24, one on each line.", code="network"
+                "Enter addresses like 203.0.113.8, or networks like 203.0.113.0/24, one per line.", code="network"
             ) from None
 
 
@@ -63,7 +63,7 @@ class ApiKey(models.Model):
         blank=True,
         max_length=2000,
         validators=[are_networks],
-        help_text="Addresses or networks that may use the key, one on each line. If empty, all may.",
+        help_text="Addresses or networks that may use the key, one per line. If empty, any may.",
     )
     expires_at = models.DateTimeField(
         "expires", null=True, blank=True, help_text="If empty, the key works until it is revoked."

@@ -39,9 +39,6 @@ class LegalTextForm(LegalTextModelForm):
     class Meta:
         help_texts: ClassVar = {
             "kind": "Customers must accept your terms and your privacy policy. They may choose to get your marketing.",
-            "version": "Your own name for this version, like 2026-11 or 3.1.",
-            "url": "Where you publish the text. Leave it empty if you enter the text below.",
-            "text": "Enter it here if you don't publish it yourself. It then gets a page of its own.",
         }
 
     language = forms.ChoiceField(

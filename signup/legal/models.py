@@ -40,9 +40,13 @@ class LegalText(models.Model):
     language = models.CharField(
         max_length=16, blank=True, help_text="If empty, for all languages that have no text of their own."
     )
-    version = models.CharField(max_length=40, help_text="As you call it, like 2026-11 or 3.1.")
-    url = models.URLField("web address", blank=True, help_text="Where the text is, if you publish it yourself.")
-    text = models.TextField(blank=True, help_text="The text itself, for a page of its own here.")
+    version = models.CharField(max_length=40, help_text="Your own name for this version, like 2026-11 or 3.1.")
+    url = models.URLField(
+        "web address", blank=True, help_text="Where you publish the text. Leave it empty if you enter the text below."
+    )
+    text = models.TextField(
+        blank=True, help_text="Enter it here if you don't publish it yourself. It then gets a page of its own."
+    )
     sha256 = models.CharField("SHA-256", max_length=64, blank=True, editable=False)
     """Of the text, or of the address. With it, a copy can be compared with what was agreed to."""
     published_at = models.DateTimeField("published", null=True, editable=False)

@@ -194,7 +194,7 @@ def test_workers_that_are_gone_and_incidents_that_last_are_marked(admin_client: 
         ("/admin/otp_totp/totpdevice/", "Nobody has set up two-factor authentication yet."),
         ("/admin/auth/user/?is_active__exact=0", "Nothing matches these filters."),
         ("/admin/signup/brand/", "Customers see the brand from the settings."),
-        ("/admin/signup/apikey/", "No system can use the API yet."),
+        ("/admin/signup/apikey/", "None of your systems can use the API yet."),
         ("/admin/provisioning/endpoint/", "None of your systems gets events yet."),
     ],
 )
