@@ -25,7 +25,7 @@ from joserfc import jwt
 from joserfc.errors import ExpiredTokenError, JoseError
 from joserfc.jwk import ECKey, Key, OctKey, RSAKey
 
-from signup.models import UsedLink
+from signup.single_sign_on.models import UsedLink
 from signup.single_sign_on.proof import NotProven, is_id
 
 log = logging.getLogger(__name__)

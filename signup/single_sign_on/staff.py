@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 
-from signup.models import StaffIdentity
+from signup.single_sign_on.models import StaffIdentity
 from signup.single_sign_on.openid import WRONG
 from signup.single_sign_on.proof import NotProven
 
