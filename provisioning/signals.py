@@ -8,6 +8,8 @@ moved = Signal()
 """An account has moved; sent inside the move's transaction. `account` is as read before it, `to` is the new state."""
 erased = Signal()
 """An account's personal data was erased; sent inside the transaction, for packages that hold more of it."""
+describing = Signal()
+"""An event about an account is being sent. Receivers return further fields for it, by name; none is personal."""
 gateway_changed = Signal()
 """The gateway was stopped, paused, or resumed; sent inside the transaction that did it."""
 chores = Signal()

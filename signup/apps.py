@@ -9,14 +9,16 @@ class SignupConfig(AppConfig):
     verbose_name = "Sign-up page"
 
     def ready(self) -> None:
-        from provisioning.signals import chores, erased, moved, setting_up, to_do
+        from provisioning.signals import chores, describing, erased, moved, setting_up, to_do
         from signup import burst, first_steps, mails, overview, sessions, telemetry, visits
         from signup.api import creation
+        from signup.legal import agreements
 
         moved.connect(mails.plan)
         moved.connect(creation.forget_password)
         erased.connect(creation.forget)
         erased.connect(mails.forget)
+        describing.connect(agreements.describe)
         chores.connect(mails.send_on_a_thread)
         chores.connect(sessions.delete_expired)
         chores.connect(visits.delete_old)

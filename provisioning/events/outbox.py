@@ -106,7 +106,7 @@ def record_gateway_change(**kwargs: Any) -> None:
             return  # Another worker told it.
         name = {"": EventType.RESUMED, "paused": EventType.PAUSED, "stopped": EventType.STOPPED}[state]
         if name in subscribed_types():
-            until = _time(pause.until) if pause else None
+            until = iso(pause.until) if pause else None
             Event.objects.create(type=name, data={"reason": pause.reason if pause else "", "until": until})
 
 
@@ -133,12 +133,13 @@ def _about(account: Account, name: str, **more: Any) -> Event:
         "account_id": account.account_id,
         "refused": refused,
         "decline_reason": account.decline_reason,
-        "submitted_at": _time(account.submitted_at),
-        "state_changed_at": _time(account.state_changed_at),
-        "created_at": _time(account.created_at),
+        "submitted_at": iso(account.submitted_at),
+        "state_changed_at": iso(account.state_changed_at),
+        "created_at": iso(account.created_at),
     }
     return Event(type=name, account=account, host=account.host, data=data | more)
 
 
-def _time(at: datetime | None) -> str | None:
+def iso(at: datetime | None) -> str | None:
+    """Return a time in UTC as events spell it."""
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

@@ -16,8 +16,10 @@ from django.utils import timezone
 from standardwebhooks import Webhook
 
 from provisioning.events.models import GRACE, Endpoint, Event
+from provisioning.events.outbox import iso
 from provisioning.models import Account
 from provisioning.sealed import CannotOpen
+from provisioning.signals import describing
 
 PERSONAL = ("organization_name", "first_name", "last_name", "email", "phone", "website", "username")
 """The properties that endpoints get only if staff chose so."""
@@ -45,9 +47,16 @@ def current_fields(event: Event, endpoint: Endpoint) -> dict[str, Any]:
 
 def body(event: Event, endpoint: Endpoint) -> str:
     """Return the body for an endpoint: the event as it was, and the customer's personal fields, if it gets them."""
-    timestamp = event.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    data = event.data | current_fields(event, endpoint)
-    return json.dumps({"type": event.type, "timestamp": timestamp, "data": data}, ensure_ascii=False)
+    data = event.data | current_fields(event, endpoint) | _further_fields(event)
+    return json.dumps({"type": event.type, "timestamp": event.at, "data": data}, ensure_ascii=False, default=iso)
+
+
+def _further_fields(event: Event) -> dict[str, Any]:
+    """Return what other packages know of the account now, without personal data."""
+    if event.account is None:
+        return {}
+    answers: list[tuple[Any, Any]] = describing.send(Account, account=event.account)
+    return {name: value for _receiver, fields in answers for name, value in fields.items()}
 
 
 def headers(event: Event, endpoint: Endpoint, text: str) -> dict[str, str]:

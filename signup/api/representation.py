@@ -11,6 +11,7 @@ from django.urls import reverse
 from provisioning import rules, services
 from provisioning.models import Account
 from signup import refusals, usernames
+from signup.legal import agreements
 from signup.legal.models import LegalText
 
 State = Account.State
@@ -44,25 +45,18 @@ def in_full(account: Account) -> dict[str, Any]:
     shown["refused"] = _refused(account) if account.state == State.REJECTED else []
     is_taken = any(each["code"] == "taken" for each in shown["refused"])
     shown["suggestions"] = usernames.suggestions(_named(account)) if is_taken else []
-    shown["agreements"] = [
-        _identified(each.text) | {"at": each.at.isoformat()}
-        for each in account.agreements.select_related("text").defer("text__text")
-    ]
+    shown["agreements"] = [each | {"at": each["at"].isoformat()} for each in agreements.accepted_by(account)]
     shown["correct_before"] = account.due_at.isoformat() if account.state == State.REJECTED and account.due_at else None
     return shown
 
 
 def of_text(text: LegalText, origin: str) -> dict[str, Any]:
     """Return what the API says about a legal text; `origin` is the address of its brand's page."""
-    return _identified(text) | {
+    return agreements.identified(text) | {
         "url": urljoin(origin, text.address),
         "sha256": text.sha256,
         "is_required": text.kind in LegalText.REQUIRED,
     }
-
-
-def _identified(text: LegalText) -> dict[str, Any]:
-    return {"id": text.pk, "kind": text.kind, "version": text.version, "language": text.language}
 
 
 def address(request: HttpRequest, account: Account) -> str:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -64,6 +64,22 @@ def renew(account: Account, texts: Collection[LegalText], brand: Brand) -> None:
     asked, accepted = ({text.kind for text in some} for some in (in_language(brand), texts))
     if marketing in asked - accepted:
         account.agreements.filter(text__kind=marketing, text__brand=brand.pk).delete()
+
+
+def accepted_by(account: Account) -> list[dict[str, Any]]:
+    """Return what the customer has accepted, and when, for the partner's own systems. It outlives an erasure."""
+    accepted = account.agreements.select_related("text").defer("text__text")
+    return [identified(each.text) | {"at": each.at} for each in accepted]
+
+
+def identified(text: LegalText) -> dict[str, Any]:
+    """Return what tells a text from all others, for the partner's own systems."""
+    return {"id": text.pk, "kind": text.kind, "version": text.version, "language": text.language}
+
+
+def describe(account: Account, **kwargs: Any) -> dict[str, Any]:
+    """Return what an event says about agreements."""
+    return {"agreements": accepted_by(account)}
 
 
 def record(account: Account, texts: Collection[LegalText]) -> None:
