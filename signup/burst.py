@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.core.mail import EmailMessage
-from django.db import connection
+from django.db import connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -29,7 +29,6 @@ from provisioning.hosts import main_host
 from provisioning.models import Account, Incident
 from provisioning.notices.rules import are_told_of
 from signup import visitors
-from signup.models import Burst
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +43,25 @@ SHARES = {"area": 0.1, "pace": 0.1, "domain": 0.3, "host": 0.3}
 """Trait that calls may share → the share of an hour's calls that makes those with the same value a burst."""
 PASSED, HELD = "passed", "held"
 """The counters of calls that passed and of calls that were held."""
+
+
+class Burst(models.Model):
+    """An abnormal time, in which sign-ups that look alike are held for staff. There is one at a time."""
+
+    started_at = models.DateTimeField(db_default=Now())
+    held_at = models.DateTimeField(db_default=Now())
+    """When something was last held."""
+    is_over = models.BooleanField(default=False)
+    is_beginning_told = models.BooleanField(default=False)
+    is_end_told = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["is_over"], condition=Q(is_over=False), name="one_burst_at_a_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M}"
 
 
 def traits(request: HttpRequest, email: str, seconds: float | None = None) -> dict[str, str]:

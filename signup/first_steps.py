@@ -13,7 +13,7 @@ from provisioning import gateway
 from provisioning.admin_site.steps import Step
 from provisioning.models import Account, Attempt, ListPass
 from signup.brand.models import Brand, brand_at
-from signup.models import SentMail
+from signup.mails.models import SentMail
 
 CREDENTIALS = ("CONSTANT_CONTACT_API_KEY", "CONSTANT_CONTACT_USERNAME", "CONSTANT_CONTACT_PASSWORD")
 LOGGED_IN = (Attempt.Outcome.CREATED, *Attempt.REFUSALS)

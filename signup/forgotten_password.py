@@ -31,7 +31,7 @@ from django.utils import timezone
 from provisioning.admin_site import is_from_identity_provider, is_known_browser
 from signup import abuse, mails, visitors, visits
 from signup.mails.server import NotTaken, hand_over, name_of
-from signup.models import Visit
+from signup.visits import Visit
 
 log = logging.getLogger(__name__)
 

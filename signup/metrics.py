@@ -27,7 +27,7 @@ from provisioning import gateway
 from provisioning.database import describe
 from provisioning.mirror import passes
 from provisioning.models import Account, Attempt, Delivery, Endpoint, Worker
-from signup.models import Mail, SentMail
+from signup.mails.models import Mail, SentMail
 
 RECENT = timedelta(minutes=5)
 FINAL_FOR = 60

@@ -46,7 +46,7 @@ from signup import (
 )
 from signup.brand.context_processors import brand_of, forget_brand
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm, SignupForm
-from signup.models import Mail
+from signup.mails.models import Mail
 from signup.progress import declined, help_address, pause, stage
 from signup.single_sign_on import Proof
 

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.http.request import split_domain_port
 
-from signup.models import Visit
+from signup.visits import Visit
 
 log = logging.getLogger(__name__)
 

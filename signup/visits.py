@@ -13,10 +13,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.core.cache import cache
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 from django.db.models.functions import Now
-
-from signup.models import Visit
 
 KEPT = 1.0
 """Seconds for which the number of the last hour's visits is cached: every sign-up asks for it, and it can be large."""
@@ -28,6 +26,23 @@ _AGO = {
     "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', '-{} hours')",
     "postgresql": "statement_timestamp() - interval '{} hours'",
 }
+
+
+class Visit(models.Model):
+    """One form that was sent, as it counts against one limit."""
+
+    key = models.CharField(max_length=64)
+    """An HMAC of the limit's source, such as a network or a mailbox, which it doesn't reveal."""
+    submission = models.UUIDField()
+    """The form's one-time ID. A form that is sent several times counts once."""
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        # Every sign-up adds rows while others wait for it, so there is only this one index.
+        indexes = [models.Index(fields=["key", "at"], name="visit_key_at")]
+
+    def __str__(self) -> str:
+        return f"{self.key[:8]}… {self.at:%H:%M}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from django.template.defaultfilters import pluralize
 
 from signup.doctor.findings import Finding, failure, ok, warning
 from signup.mails.limits import LIMIT_REACHED
-from signup.models import Mail
+from signup.mails.models import Mail
 
 TEXT = "This is a test message from your sign-up page (manage.py doctor). If you can read it, emails arrive.\n"
 

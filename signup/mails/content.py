@@ -18,7 +18,7 @@ from provisioning.rules.rule import Text
 from signup.brand.colors import USUAL_COLOR, palette
 from signup.brand.models import brand_at
 from signup.mails.links import link_to
-from signup.models import Mail, MailEvent
+from signup.mails.models import Mail, MailEvent
 from signup.progress import declined
 
 State = Account.State

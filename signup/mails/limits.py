@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from provisioning import rules
 from signup import abuse, visits
-from signup.models import Mail, Visit
+from signup.mails.models import Mail
+from signup.visits import Visit
 
 MAX_PER_DAY = 8
 """Emails to one mailbox. Of each kind, it gets at most one an hour."""

@@ -15,7 +15,7 @@ from provisioning import rules
 from provisioning.models import Account
 from signup import abuse, visitors
 from signup.mails.links import origin
-from signup.models import Mail, MailEvent
+from signup.mails.models import Mail, MailEvent
 
 State = Account.State
 

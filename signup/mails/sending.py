@@ -21,9 +21,10 @@ from provisioning.services.workers import ending
 from signup import visits
 from signup.mails.content import compose
 from signup.mails.limits import LIMIT_REACHED, count_or_wait, keys
+from signup.mails.models import Mail, MailEvent, SentMail
 from signup.mails.planning import event_of, schedule
 from signup.mails.server import NotTaken, hand_over, name_of
-from signup.models import Mail, MailEvent, SentMail, Visit
+from signup.visits import Visit
 
 log = logging.getLogger(__name__)
 
