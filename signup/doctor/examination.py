@@ -8,7 +8,7 @@ from dataclasses import asdict
 from provisioning.hosts import named_hosts
 from signup.doctor import installation, mail_server, provider, public_address, trial
 from signup.doctor.findings import Finding, failure
-from signup.models import Diagnosis
+from signup.doctor.models import Diagnosis
 
 
 def examine(*, url: str = "", email: str = "", create: bool = False) -> Iterator[Finding]:
