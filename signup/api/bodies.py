@@ -14,6 +14,7 @@ from signup.api.problems import Problem
 MAX_BYTES = 32 * 1024
 """Ten times what the longest sign-up needs."""
 TYPES = {"application/json", "application/merge-patch+json"}
+TOO_DEEP = "It is nested too deeply."
 
 
 def read(request: HttpRequest, names: Collection[str], *, may_be_empty: bool = False) -> dict[str, Any]:
@@ -41,14 +42,18 @@ def parse(text: str) -> dict[str, Any]:
     try:
         body = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise _bad("It is nested too deeply." if isinstance(error, RecursionError) else _where(error)) from None
+        raise _bad(TOO_DEEP if isinstance(error, RecursionError) else _where(error)) from None
     if not isinstance(body, dict):
         raise _bad("It must be an object, like {…}.")
     try:
-        plain = json.dumps(body, ensure_ascii=False)
+        plain = json.dumps(body, ensure_ascii=False, allow_nan=False)
         plain.encode()
-    except (UnicodeEncodeError, RecursionError, ValueError):
-        raise _bad("It has half of a surrogate pair, or a number that is too large.") from None
+    except UnicodeEncodeError:
+        raise _bad("It has half of a surrogate pair.") from None
+    except ValueError:  # Python reads 1e999 as infinity.
+        raise _bad("It has a number that is too large.") from None
+    except RecursionError:
+        raise _bad(TOO_DEEP) from None
     if "\\u0000" in plain and _has_nul(body):
         raise _bad("It has a NUL character.")
     return body
@@ -83,7 +88,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)
+    raise ValueError("It has NaN or Infinity, which is not JSON.")
 
 
 def _has_nul(value: Any) -> bool:
@@ -95,10 +100,13 @@ def _has_nul(value: Any) -> bool:
 
 
 def _where(error: ValueError) -> str:
-    """Return what is wrong, without any part of the body: it may hold a password."""
+    """Return what is wrong, without any part of the body: it may hold a password.
+
+    Python's own error, apart from those of its parser, is about an integer with thousands of digits.
+    """
     if isinstance(error, json.JSONDecodeError):
         return f"It is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
-    return str(error) if str(error).startswith("It has") else "It has a value that is not JSON."
+    return str(error) if str(error).startswith("It has") else "It has a number with too many digits."
 
 
 def _bad(why: str) -> Problem:

@@ -47,6 +47,8 @@ BAD = {
     "not a number": b'{"username": NaN}',
     "infinity": b'{"username": -Infinity}',
     "a huge number": b'{"username": ' + b"9" * 5000 + b"}",
+    "a huge negative number": b'{"username": -' + b"9" * 5000 + b"}",
+    "a huge fraction": b'{"username": 1e999}',
     "deep nesting": b'{"username": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
     "NUL": b'{"username": "canary\\u0000"}',
     "NUL in a name": b'{"user\\u0000name": "canary"}',
@@ -65,6 +67,25 @@ def test_a_body_that_is_no_plain_json_object_is_refused(partner: Partner, body: 
     document = check(answer, 400, "bad_json")
     assert "canary" not in str(document)
     assert not Account.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("nothing", "It is empty."),
+        ("a list", "It must be an object"),
+        ("a name twice, nested", "It has the same name twice in one object."),
+        ("not a number", "It has NaN or Infinity, which is not JSON."),
+        ("infinity", "It has NaN or Infinity, which is not JSON."),
+        ("a huge number", "It has a number with too many digits."),
+        ("a huge fraction", "It has a number that is too large."),
+        ("deep nesting", "It is nested too deeply."),
+        ("NUL", "It has a NUL character."),
+        ("half a surrogate pair", "It has half of a surrogate pair."),
+    ],
+)
+def test_a_refused_body_is_told_what_is_wrong_with_it(partner: Partner, kind: str, why: str) -> None:
+    assert why in check(partner.send(SIGNUPS, BAD[kind], **KEY), 400, "bad_json")["detail"]
 
 
 def test_an_unknown_property_is_named(partner: Partner) -> None:
