@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -59,6 +60,8 @@ class RuleForm(RuleModelForm):
 
     def clean(self) -> None:
         channel, user = self.cleaned_data.get("channel"), self.cleaned_data.get("user")
+        if channel == Channel.EMAIL and not settings.EMAIL_URL:
+            self.add_error("channel", "There is no mail server: set EMAIL_URL first, or choose Slack or Teams.")
         if channel == Channel.EMAIL and not (user and user.email):
             self.add_error("user", "Choose a person who has an email address.")
         if channel != Channel.EMAIL and not (self.cleaned_data.get("webhook") or self.instance.url):

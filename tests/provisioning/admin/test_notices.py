@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 
 from provisioning.models import NoticeRule
 from tests.provisioning.admin.test_endpoints import age_proof
@@ -17,6 +18,9 @@ AsRole = Callable[[str], Client]
 ADD = "/admin/provisioning/noticerule/add/"
 URL = "https://hooks.example.com/services/canary-token"
 ENTERED = {"name": "Support", "incidents": ["stopped"], "when": "at_once", "channel": "slack", "webhook": URL}
+
+
+MAIL_SERVER = {"EMAIL_HOST": "mail.example.com"}
 
 
 @pytest.fixture
@@ -35,7 +39,8 @@ def test_a_channel_is_added_and_its_url_is_never_shown(administrator: Client) ->
     assert (rule.name, rule.url.open()) == ("Sales", URL)
 
 
-def test_a_person_is_added(administrator: Client) -> None:
+def test_a_person_is_added(administrator: Client, settings: Settings) -> None:
+    settings.EMAIL_URL = MAIL_SERVER
     dora = User.objects.create_user("dora", "dora@example.com", is_staff=True)
     administrator.post(ADD, ENTERED | {"channel": "email", "user": dora.pk})
     rule = NoticeRule.objects.get()
@@ -56,6 +61,27 @@ def test_a_rule_that_could_tell_nobody_is_refused(administrator: Client, changes
     response = administrator.post(ADD, ENTERED | changes)
     assert problem in response.content.decode()
     assert not NoticeRule.objects.exists()
+
+
+@pytest.mark.parametrize(("mail_server", "is_added"), [({}, False), (MAIL_SERVER, True)])
+def test_an_email_needs_a_mail_server(
+    administrator: Client, settings: Settings, mail_server: dict[str, str], is_added: bool
+) -> None:
+    settings.EMAIL_URL = mail_server
+    dora = User.objects.create_user("dora", "dora@example.com", is_staff=True)
+    page = administrator.post(ADD, ENTERED | {"channel": "email", "user": dora.pk}).content.decode()
+    assert ("There is no mail server: set EMAIL_URL" in page) is not is_added
+    assert NoticeRule.objects.exists() is is_added
+
+
+def test_without_a_mail_server_a_rule_can_move_to_a_channel(administrator: Client, settings: Settings) -> None:
+    settings.EMAIL_URL = {}
+    dora = User.objects.create_user("dora", "dora@example.com", is_staff=True)
+    rule = NoticeRule.objects.create(name="Support", incidents=["stopped"], user=dora)
+    address = f"/admin/provisioning/noticerule/{rule.pk}/change/"
+    assert administrator.post(address, ENTERED | {"user": dora.pk}).status_code == 302
+    rule.refresh_from_db()
+    assert (rule.channel, rule.url.open()) == ("slack", URL)
 
 
 def test_changing_a_rule_keeps_what_workers_have_recorded_meanwhile(
