@@ -25,6 +25,7 @@ from django.utils.timezone import localdate, localtime
 from provisioning import attribution, rules
 from provisioning.admin.action_views import require_permissions
 from provisioning.admin_site import record
+from provisioning.admin_site.words import in_words
 from provisioning.models import Account, Attempt
 
 log = logging.getLogger(__name__)
@@ -173,9 +174,7 @@ def as_json(accounts: Iterable[Values], extra: ExtraColumns = NO_EXTRA_COLUMNS) 
 def accounts_as_csv(accounts: Iterable[Values], extra: ExtraColumns = NO_EXTRA_COLUMNS) -> Iterator[str]:
     """Yield the lines of a CSV file in words, with local times."""
     header = [*(_label(name) for name in (*COLUMNS, *LABELS)), *extra.labels.values()]
-    return as_csv(
-        ([*_in_words(values), *(_listed(values[name]) for name in extra.labels)] for values in accounts), header
-    )
+    return as_csv(([*_row(values), *(_listed(values[name]) for name in extra.labels)] for values in accounts), header)
 
 
 def _listed(value: Any) -> Any:
@@ -190,7 +189,7 @@ def _label(name: str) -> str:
     return (LABELS.get(name) or Account.label(name)) + zone
 
 
-def _in_words(values: Values) -> list[object]:
+def _row(values: Values) -> list[object]:
     states = rules.states(values["country_code"])
     words = values | {
         "state": Account.State(values["state"]).label,
@@ -218,11 +217,9 @@ FORMATS = {"csv": ("text/csv; charset=utf-8", accounts_as_csv), "json": ("applic
 
 def _cell(value: object) -> str:
     """Return the text for a value. No text starts a formula, and phone numbers can still be dialed."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, datetime):
         return localtime(value).strftime("%Y-%m-%d %H:%M:%S")
-    text = "" if value is None else str(value)
+    text = "" if value is None else in_words(value)
     if PHONE.fullmatch(text):
         return re.sub(r"[-/.# ]+", " ", text)  # Spreadsheets would calculate +1-800-555.
     return FORMULA.sub(r"\1'", text)

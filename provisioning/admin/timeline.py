@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioning import services
+from provisioning.admin_site.words import in_words
 from provisioning.audit import MASKED, SIGNED_UP
 from provisioning.models import Account, Attempt, AuditEntry
 from provisioning.templatetags.times import duration, until
@@ -90,16 +91,11 @@ def timeline(account: Account) -> list[Event]:
 
 def described(entry: AuditEntry) -> list[str]:
     """Return what an entry of the audit trail changed: each property with the value before and after."""
-    return [
-        f"{Account.label(name)}: {MASKED if MASKED in values else ' → '.join(map(_in_words, values))}"
-        for name, values in entry.changes.items()
-    ]
+    return [f"{Account.label(name)}: {_before_and_after(values)}" for name, values in entry.changes.items()]
 
 
-def _in_words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value) or "(empty)"
+def _before_and_after(values: list[object]) -> str:
+    return MASKED if MASKED in values else " → ".join(in_words(value) or "(empty)" for value in values)
 
 
 def _call(account: Account, attempt: Attempt) -> Event:

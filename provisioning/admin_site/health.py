@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from provisioning import gateway
+from provisioning.admin_site.words import in_words
 from provisioning.mirror import passes
 from provisioning.models import Worker
 
@@ -55,16 +56,8 @@ def health(request: HttpRequest) -> HttpResponse:
         "quota": settings.CONSTANT_CONTACT_DAILY_QUOTA,
         "database": connection.display_name,
         "topics": {
-            topic: {name: _in_words(getattr(settings, name)) for name in names} for topic, names in SHOWN.items()
+            topic: {name: in_words(getattr(settings, name)) for name in names} for topic, names in SHOWN.items()
         },
         "secrets": {name: bool(getattr(settings, name)) for name in SECRETS},
     }
     return TemplateResponse(request, "admin/health.html", admin.site.each_context(request) | context)
-
-
-def _in_words(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(value)
-    return str(value)

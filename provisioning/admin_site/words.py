@@ -1,0 +1,12 @@
+"""How the admin says a value."""
+
+from __future__ import annotations
+
+
+def in_words(value: object) -> str:
+    """Return yes or no, the items of a list, or the text of any other value."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
