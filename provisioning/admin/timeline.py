@@ -134,7 +134,10 @@ def outlook(account: Account) -> str:
     due = until(account.due_at) if account.due_at else ""
     match account.state:
         case State.HELD:
-            return "Part of an unusual burst of sign-ups. Approve or decline it."
+            return (
+                "Held because unusually many sign-ups looked alike, or came with the same email address."
+                " Approve or decline it."
+            )
         case State.QUEUED:
             return (
                 "Waiting to be sent."
