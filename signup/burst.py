@@ -25,7 +25,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from provisioning import rules
-from provisioning.hosts import main_host
+from provisioning.hosts import main_origin
 from provisioning.models import Account, Incident
 from provisioning.notices.rules import are_told_of
 from signup import visitors
@@ -153,7 +153,7 @@ def _email_staff(burst: Burst) -> None:
 
 def _text(burst: Burst) -> tuple[str, str]:
     held = Account.objects.filter(state=Account.State.HELD).count()
-    link = f"https://{main_host()}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
+    link = f"{main_origin()}{reverse('admin:provisioning_account_changelist')}?state__exact={Account.State.HELD}"
     waiting = f"{held} account{pluralize(held, ' is,s are')} waiting for you to approve or decline:\n\n{link}\n"
     if burst.is_over:
         return "The burst of sign-ups is over", f"No account has been held for an hour. {waiting}"

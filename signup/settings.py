@@ -71,7 +71,7 @@ if not SECRET_KEY:  # Django raises for an empty one before the system checks ca
     SECRET_KEY = get_random_secret_key()
     MISTAKES.setdefault("SECRET_KEY", "SECRET_KEY is missing: `python manage.py generate_secrets` prints a fresh one.")
 DEBUG = read("DEBUG", False, boolean)
-ALLOWED_HOSTS = read("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if DEBUG else [], words)
+ALLOWED_HOSTS = read("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"] if DEBUG else [], words)
 CSRF_TRUSTED_ORIGINS = read("CSRF_TRUSTED_ORIGINS", [], words)
 TRUSTED_PROXIES = read("TRUSTED_PROXIES", [], networks)
 ABUSE_PROTECTION = read("ABUSE_PROTECTION", True, boolean)

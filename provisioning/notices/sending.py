@@ -20,7 +20,7 @@ from django.urls import reverse
 from provisioning.events import calls
 from provisioning.events.calls import Call
 from provisioning.events.deliveries import back_off
-from provisioning.hosts import main_host
+from provisioning.hosts import main_host, main_origin
 from provisioning.models import Incident, Notice, NoticeRule
 from provisioning.notices import rules
 from provisioning.sealed import CannotOpen
@@ -142,7 +142,7 @@ def compose(notice: Notice) -> tuple[str, str]:
 
 def _next_step(incident: Incident) -> str:
     advice, page, query = NEXT_STEPS[Kind(incident.kind)]
-    return f"{advice}\nhttps://{main_host()}{reverse(page)}{query}"
+    return f"{advice}\n{main_origin()}{reverse(page)}{query}"
 
 
 def _email(notice: Notice, subject: str, text: str) -> str:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         page = self.free_port(8000)
         commands = [[sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{page}"]]
-        environment = dict(os.environ)
+        environment = {"CSRF_TRUSTED_ORIGINS": f"http://127.0.0.1:{page}"} | dict(os.environ)  # For links in notices.
         provider = urlsplit(settings.CONSTANT_CONTACT_URL)
         if provider.hostname == "127.0.0.1":
             sandbox = self.free_port(provider.port or 80)

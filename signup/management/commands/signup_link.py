@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 
 from provisioning import rules
-from provisioning.hosts import main_host
+from provisioning.hosts import main_origin
 from signup.single_sign_on import link
 from signup.single_sign_on.proof import is_id
 
@@ -25,9 +25,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("id", help="your own unique ID for the customer")
         parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help=KNOWN)
-        parser.add_argument(
-            "--page", default=f"https://{main_host()}/", help="the sign-up page's address (%(default)s)"
-        )
+        parser.add_argument("--page", default=f"{main_origin()}/", help="the sign-up page's address (%(default)s)")
 
     def handle(self, *, id: str, known: list[str], page: str, **options: Any) -> None:  # noqa: A002
         if not settings.CONSTANT_CONTACT_IDP_PROVIDER:

@@ -102,6 +102,28 @@ def test_configuration_mistakes_are_named_before_anything_starts(checkout: Check
 
 
 @pytest.mark.django_db
+def test_links_lead_to_the_port_that_the_page_is_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").touch()
+    settings.BASE_DIR = tmp_path
+    found: list[tuple[str, str]] = []
+
+    def run_together(*commands: list[str], environment: dict[str, str]) -> bool:
+        [serve] = [command for command in commands if command[2] == "serve"]
+        found.append((environment["CSRF_TRUSTED_ORIGINS"], f"http://{serve[-1]}"))
+        return True
+
+    monkeypatch.delenv("CSRF_TRUSTED_ORIGINS", raising=False)
+    monkeypatch.setattr(demo_command, "run_together", run_together)
+
+    call_command("demo")
+
+    [(trusted, listened_on)] = found
+    assert trusted == listened_on
+
+
+@pytest.mark.django_db
 def test_with_real_credentials_the_sandbox_does_not_run(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
