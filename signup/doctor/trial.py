@@ -38,7 +38,7 @@ def create_account() -> Iterator[Finding]:
     if call and call.status:
         evidence += f", HTTP {call.status}"
     if account.state != account.State.CREATED:
-        fix = "Open it in the admin: its timeline shows Constant Contact's answer."
+        fix = "Open it in the admin: What happened shows Constant Contact's answer."
         yield failure(SUBJECT, f"It is {account.state} ({evidence}).", fix)
         return
     evidence += f", account ID {_mask(account.account_id)}"
