@@ -76,9 +76,9 @@ def check_url(url: str) -> None:
     parts = _parts(url)
     host = (parts and parts.hostname) or ""
     if parts is None or parts.scheme not in ("https", "http") or not host or any(blank in url for blank in " \t\r\n\\"):
-        raise ValidationError({"url": "Enter a URL like https://crm.example.com/events."})
+        raise ValidationError({"url": "Enter a URL that starts with https://, exactly as you got it."})
     if parts.username is not None or parts.password is not None:
-        raise ValidationError({"url": "Remove the username and password. The signature proves who sends the events."})
+        raise ValidationError({"url": "Remove the username and the password from the URL."})
     if parts.scheme == "http" and not settings.WEBHOOK_PRIVATE_NETWORKS:
         raise ValidationError({"url": UNENCRYPTED})
     with suppress(socket.gaierror, UnicodeError, ValueError):  # It is a name.

@@ -107,7 +107,7 @@ class TestAnEndpoint:
         [
             ("url", "http://crm.example.com/", "https://"),
             ("url", "https://10.0.0.1/", "WEBHOOK_PRIVATE_NETWORKS"),
-            ("url", "https://anna:secret@crm.example.com/", "signature"),
+            ("url", "https://anna:secret@crm.example.com/", "Remove the username"),
             ("events", [], "required"),
             ("events", ["signup.forged"], "valid choice"),
             ("name", "", "required"),
