@@ -53,6 +53,7 @@ class CustomerAdmin(AccountAdmin):
     list_filter = (
         *(NamedBrandFilter if each is BrandFilter else each for each in AccountAdmin.list_filter),
         legal.MarketingFilter,
+        legal.AcceptedFilter,
     )
     extra_columns = ExtraColumns({"agreements": "Agreed to", "marketing": "Your marketing"}, legal.exported)
 

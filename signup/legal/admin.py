@@ -149,6 +149,24 @@ class MarketingFilter(admin.SimpleListFilter):
         return queryset
 
 
+class AcceptedFilter(admin.SimpleListFilter):
+    """Which text the customer accepted, in which version."""
+
+    title = "accepted text"
+    parameter_name = "accepted"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        published = LegalText.objects.exclude(published_at=None).select_related("brand").defer("text")
+        has_brands = len({text.brand_id for text in published}) > 1
+        return [(str(text.pk), f"{text.brand}: {text}" if has_brands else str(text)) for text in published]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        chosen = self.value()
+        if chosen is None or chosen not in dict(self.lookup_choices):
+            return queryset
+        return queryset.filter(Exists(Agreement.objects.filter(account=OuterRef("pk"), text=int(chosen))))
+
+
 def events(account: Account) -> list[Event]:
     """Return what the customer agreed to, for the account's timeline."""
     agreed: dict[Any, list[str]] = defaultdict(list)

@@ -13,6 +13,7 @@ from django.test import Client
 
 from provisioning import services
 from provisioning.models import Account
+from signup.legal.admin import AcceptedFilter
 from signup.legal.models import Agreement, LegalText
 from signup.models import Brand
 from tests.provisioning.admin.test_exports import csv_rows, exported
@@ -191,6 +192,29 @@ class TestAccounts:
 
         for answer, wanted in (("yes", [accepted]), ("no", [not_accepted]), ("x", [not_accepted, accepted])):
             assert list(admin_client.get(LIST, {"marketing": answer}).context["cl"].result_list) == wanted
+
+    def test_the_list_is_filtered_by_the_text_and_version_that_was_accepted(
+        self, admin_client: Client, brand: Brand, terms: LegalText
+    ) -> None:
+        newer = published(brand, "terms", "2", "fr")
+        old, both = agree(terms), agree(terms, newer)
+
+        for text, wanted in ((terms.pk, [both, old]), (newer.pk, [both]), (7_000, [both, old]), ("x", [both, old])):
+            assert list(admin_client.get(LIST, {"accepted": text}).context["cl"].result_list) == wanted
+
+    def test_the_filter_offers_what_was_published_and_tells_brands_apart(
+        self, admin_client: Client, brand: Brand, terms: LegalText
+    ) -> None:
+        def offered() -> list[str]:
+            filters = admin_client.get(LIST).context["cl"].filter_specs
+            [choices] = [each.lookup_choices for each in filters if isinstance(each, AcceptedFilter)]
+            return [str(title) for _value, title in choices]
+
+        LegalText.objects.create(brand=brand, kind="terms", version="draft", text="Not yet")
+        agree(terms)
+        assert offered() == ["Terms 1"]
+        published(Brand.objects.create(name="Birch", host="birch.example.com"), "terms")
+        assert offered() == ["Alder: Terms 1", "Birch: Terms 1"]
 
     def test_it_is_exported(self, admin_client: Client, brand: Brand, terms: LegalText) -> None:
         agree(terms, published(brand, "marketing", "=2", language="fr"))
