@@ -60,6 +60,15 @@ def test_settings_are_shown_and_secrets_only_as_set_or_not(admin_client: Client,
     assert f"<dt>CONSTANT_CONTACT_API</dt><dd>{settings.CONSTANT_CONTACT_API}</dd>" in page
 
 
+def test_settings_are_shown_in_words(admin_client: Client, settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["testserver", "signup.example.com"]
+    settings.ABUSE_PROTECTION, settings.STAFF_TWO_FACTOR = True, False
+    page = text(admin_client)
+    assert "<dt>ALLOWED_HOSTS</dt><dd>testserver, signup.example.com</dd>" in page
+    assert "<dt>ABUSE_PROTECTION</dt><dd>yes</dd>" in page
+    assert "<dt>STAFF_TWO_FACTOR</dt><dd>no</dd>" in page
+
+
 def test_no_setting_is_shown_that_may_hold_a_secret() -> None:
     shown = {name for names in SHOWN.values() for name in names}
     assert not shown & {*SECRETS, "SECRET_KEY", "SEALING_KEYS", "DATABASES"}
