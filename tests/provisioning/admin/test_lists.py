@@ -145,7 +145,7 @@ def test_a_card_on_a_phone_says_what_each_value_is(admin_client: Client, make: M
 
 @pytest.mark.parametrize("path", ["provisioning/gateway", "signup/diagnosis"])
 def test_a_table_with_one_row_needs_no_list(admin_client: Client, path: str) -> None:
-    Gateway.objects.get_or_create()
+    Gateway.objects.get_or_create(pk=1)
     Diagnosis.objects.create(findings=[])
 
     page = admin_client.get(f"/admin/{path}/").content.decode()

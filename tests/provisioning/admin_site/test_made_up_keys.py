@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from signup.models import Brand
 from tests.provisioning.admin.conftest import Make, told
+from tests.provisioning.work import again
 
 pytestmark = pytest.mark.django_db
 
@@ -32,18 +32,15 @@ def test_a_form_says_that_a_made_up_key_is_no_choice(admin_client: Client, form:
 
 @pytest.mark.parametrize("confirmed", [{}, {"post": "yes"}])
 def test_no_list_acts_on_a_made_up_key(admin_client: Client, make: Make, confirmed: dict[str, str]) -> None:
-    make()
-    Brand.objects.create(name="Alder")
-    for name, action in (("signup/brand", "delete_selected"), ("provisioning/account", "assign")):
-        for key in (*TOO_LONG, *NO_NUMBERS):
-            sent = {"action": action, "_selected_action": key, "index": "0"} | confirmed
-            assert admin_client.post(f"/admin/{name}/", sent).status_code in {200, 302}, (name, key)
-    assert Brand.objects.exists()
+    account = make()
+    for key in (*TOO_LONG, *NO_NUMBERS):
+        sent = {"action": "assign", "_selected_action": key, "index": "0"} | confirmed
+        assert admin_client.post("/admin/provisioning/account/", sent).status_code in {200, 302}, key
+    assert again(account).assignee is None
 
 
 def test_staff_read_that_nothing_was_done(admin_client: Client) -> None:
-    Brand.objects.create(name="Alder")
-    sent = {"action": "delete_selected", "_selected_action": "x", "index": "0"}
-    assert told(admin_client.post("/admin/signup/brand/", sent, follow=True)) == (
-        "Nothing was done. Select one or more brands in the list first."
+    sent = {"action": "assign", "_selected_action": "x", "index": "0"}
+    assert told(admin_client.post("/admin/provisioning/account/", sent, follow=True)) == (
+        "Nothing was done. Select one or more accounts in the list first."
     )
