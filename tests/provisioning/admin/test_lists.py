@@ -143,6 +143,13 @@ def test_a_card_on_a_phone_says_what_each_value_is(admin_client: Client, make: M
     assert ".field-name" not in page  # It is the card's heading.
 
 
+def test_a_list_that_refreshes_itself_gets_no_style_that_its_policy_forbids(admin_client: Client) -> None:
+    Brand.objects.create(name="Alder", color="#2454d6")
+    page = admin_client.get("/admin/provisioning/worker/", headers={"X-Background": "refresh"}).content.decode()
+
+    assert "<style" not in page
+
+
 @pytest.mark.parametrize("path", ["provisioning/gateway", "signup/diagnosis"])
 def test_a_table_with_one_row_needs_no_list(admin_client: Client, path: str) -> None:
     Gateway.objects.get_or_create(pk=1)
