@@ -24,7 +24,7 @@ MAX_WAIT = 5.0
 """Seconds. After that, it is better to tell the customer that too many people are signing up."""
 
 POLL_INTERVAL = 0.0002
-"""Seconds between two attempts to lock out the other processes. At a millisecond, the database idles between two writers."""
+"""Seconds between two attempts to lock out the other processes. With a millisecond, nobody writes meanwhile."""
 
 _threads = threading.Lock()
 
