@@ -6,32 +6,23 @@ import socket
 import ssl
 import threading
 import time
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 from django.contrib.messages.storage.cookie import CookieStorage
 
-from signup import form_guard
-from signup.abuse import LIMITS
-from signup.doctor import Level, public_address
 from signup.single_sign_on.pre_login import MAX_LENGTH
-from tests.browser.installation import Installation
 from tests.certificates import HOST
-from tests.deploy.proxy import Nginx, Proxy
+from tests.deploy.proxy import Proxy
+from tests.deploy.visitor import answer_of, ask, open_slowly
 from tests.installed import installed
 from tests.patience import PATIENCE
-from tests.signup.accounts import TYPED
 
 pytestmark = pytest.mark.slow
 
-Behind = tuple[Installation, Proxy]
 FORGED = {
     "X-Forwarded-For": "198.51.100.66",
     "X-Forwarded-Proto": "http",
@@ -88,31 +79,6 @@ def proxy(tmp_path: Path, upstream: Upstream, program: type[Proxy]) -> Iterator[
         yield proxy
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Message
-    text: str
-
-
-def ask(proxy: Proxy, path: str = "/", method: str = "GET", body: str | None = None, **headers: str) -> Answer:
-    connection = http.client.HTTPSConnection(HOST, proxy.port, timeout=PATIENCE, context=proxy.trusting)
-    return answer_of(connection, path, method, body, {"Host": HOST} | headers)  # As on port 443.
-
-
-def answer_of(
-    connection: http.client.HTTPConnection,
-    path: str = "/",
-    method: str = "GET",
-    body: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
-    with closing(connection):
-        connection.request(method, path, body, headers or {})
-        with connection.getresponse() as answer:
-            return Answer(answer.status, answer.headers, answer.read().decode())
-
-
 @pytest.mark.parametrize("scheme", ["https", "http"])
 def test_forwarded_headers_from_visitors_are_replaced(proxy: Proxy, upstream: Upstream, scheme: str) -> None:
     forged = {"Host": HOST, **FORGED, "X-Forwarded-Proto": "http" if scheme == "https" else "https"}
@@ -146,17 +112,6 @@ def test_a_request_arrives_only_once_it_is_whole(proxy: Proxy, upstream: Upstrea
     assert upstream.seen[1]["content-length"] == ["10"]
 
 
-def open_slowly(proxy: Proxy) -> ssl.SSLSocket:
-    """Open a connection and send a request without most of its body."""
-    plain = socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)
-    slow = proxy.trusting.wrap_socket(plain, server_hostname=HOST)
-    slow.sendall(HALF)
-    return slow
-
-
-HALF = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nx".encode()
-
-
 def test_a_logo_gets_through_and_a_larger_upload_does_not(proxy: Proxy, upstream: Upstream) -> None:
     assert ask(proxy, "/", "POST", "x" * 900_000).status == 204
     assert ask(proxy, "/", "POST", "x" * 2_000_000).status == 413
@@ -172,16 +127,6 @@ def test_http_redirects_to_https_and_other_host_names_get_no_answer(proxy: Proxy
     with socket.create_connection(("127.0.0.1", proxy.port), PATIENCE) as tcp, pytest.raises(ssl.SSLError):
         proxy.trusting.wrap_socket(tcp, server_hostname="stranger.example.net")
     assert not upstream.seen
-
-
-def test_a_key_that_is_sent_unencrypted_is_refused_by_the_page(behind: Behind) -> None:
-    """A client would follow a redirect with its key, and nobody would notice."""
-    _site, proxy = behind
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.http_port, timeout=PATIENCE)
-    answer = answer_of(connection, "/api/v1/signups", headers={"Host": HOST, "Authorization": "Bearer ccs_canary"})
-
-    assert (answer.status, answer.headers["Location"]) == (403, None)
-    assert "https" in answer.text
 
 
 def test_nothing_tells_the_version_of_the_proxy(proxy: Proxy) -> None:
@@ -278,87 +223,3 @@ def test_a_request_with_two_lengths_never_becomes_two(proxy: Proxy, upstream: Up
     if status not in {b"400", b"501"}:
         (seen,) = upstream.seen
         assert len({"content-length", "transfer-encoding"} & set(seen)) == 1
-
-
-class TestInFrontOfThePage:
-    """The whole stack: proxy, gunicorn, the page."""
-
-    def test_slow_connections_block_gunicorn_alone_but_not_behind_the_proxy(self, behind: Behind) -> None:
-        site, proxy = behind
-        slow = [open_slowly(proxy) for _ in range(40)]
-        assert ask(proxy).status == 200
-        for each in slow:
-            each.close()
-
-        there = ("127.0.0.1", int(site.url.rpartition(":")[2]))
-        slower = []
-        for _ in range(40):
-            tcp = socket.create_connection(there, PATIENCE)
-            tcp.sendall(HALF.replace(b"\r\n\r\n", b"\r\nX-Forwarded-Proto: https\r\n\r\n"))
-            slower.append(tcp)
-        with pytest.raises(TimeoutError):
-            answer_of(
-                http.client.HTTPConnection(*there, timeout=2), headers={"Host": HOST, "X-Forwarded-Proto": "https"}
-            )
-        for tcp in slower:
-            tcp.close()
-
-    def test_limits_apply_whatever_headers_a_visitor_sends(self, behind: Behind) -> None:
-        _site, proxy = behind
-        statuses = {self.sign_up(proxy, number) for number in range(LIMITS["network"].an_hour + 1)}
-        assert 429 in statuses
-        assert self.sign_up(proxy, 99) == 429
-
-    def test_cookies_are_secure_and_headers_come_once(self, behind: Behind) -> None:
-        _site, proxy = behind
-        answer = ask(proxy)
-        assert re.search(r"__Host-csrftoken=.*[Ss]ecure", answer.headers["Set-Cookie"])
-        for name in ("Strict-Transport-Security", "Content-Security-Policy", "X-Content-Type-Options"):
-            assert len(answer.headers.get_all(name, [])) == 1
-
-    def test_a_path_cannot_forge_a_line_of_the_web_servers_log(self, behind: Behind) -> None:
-        site, proxy = behind
-        ask(proxy, "/a%0A[01/Jan/2026:00:00:00]%20GET%20/forged%20200")
-        while "/forged" not in (log := site.log.read_text()):
-            time.sleep(0.05)
-        assert not [line for line in log.splitlines() if line.startswith("[01/Jan/2026")]
-
-    def sign_up(self, proxy: Proxy, number: int) -> int:
-        """Send a form that was shown a while ago, and return the status of the response."""
-        page = ask(proxy)
-        token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)
-        submission = str(uuid.uuid4())
-        shown = form_guard._signer().sign_object([submission, time.time() - 60])
-        own = {"username": f"anna-{number}-{submission[:8]}", "email": f"anna-{number}@example.com"}
-        hidden = {"csrfmiddlewaretoken": token[0], "submission": submission, "shown": shown, "comment": ""}
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Cookie": page.headers["Set-Cookie"].split(";")[0],
-            "Referer": f"https://{HOST}/",
-            "X-Forwarded-For": f"198.51.100.{number}",
-        }
-        return ask(proxy, "/", "POST", urlencode(TYPED | own | hidden), **headers).status
-
-
-def test_the_doctor_finds_no_problems(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
-    _installation, proxy = behind
-    monkeypatch.setenv("SSL_CERT_FILE", str(proxy.certificate))
-
-    assert [finding.level for finding in public_address.check(f"https://{HOST}:{proxy.port}")] == [Level.OK]
-
-
-@pytest.mark.parametrize("program", [Nginx], ids=["nginx"], scope="session")
-def test_the_doctor_notices_that_responses_are_not_buffered(
-    behind: Behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Unbuffered(Nginx):
-        def adapted(self, *changes: tuple[str, str]) -> str:
-            return super().adapted(*changes, ("proxy_buffering on", "proxy_buffering off"))
-
-    site, _buffered = behind
-    with installed(Unbuffered, tmp_path, site.url.removeprefix("http://")) as proxy:
-        monkeypatch.setenv("SSL_CERT_FILE", str(proxy.certificate))
-
-        texts = [finding.text for finding in public_address.check(f"https://{HOST}:{proxy.port}")]
-
-    assert texts[1:] == ["It doesn't buffer responses."]
