@@ -78,6 +78,8 @@ ABUSE_PROTECTION = read("ABUSE_PROTECTION", True, boolean)
 SECURE_SSL_REDIRECT = read("SECURE_SSL_REDIRECT", not DEBUG, boolean)
 
 DATABASES = {"default": read("DATABASE_URL", database("sqlite:///db.sqlite3"), database)}
+# A thread of the web server keeps its connection for many requests, and checks it before each. Workers keep none.
+DATABASES["default"] = {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True} | DATABASES["default"]
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["ENGINE"] = "signup.sqlite"
     # Writers queue up (IMMEDIATE, busy timeout) instead of failing. Readers never wait for a writer (WAL).
@@ -223,7 +225,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "signup.middleware.save_pre_login_session",
     "signup.middleware.CustomersLanguageMiddleware",
-    "signup.middleware.OwnHostsMiddleware",
+    "signup.middleware.AllowedHostsMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -257,7 +259,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "provisioning.admin_site.passwords.LocalWordsValidator",
     )
 ]
-PASSWORD_RESET_TIMEOUT = 5 * 60 * 60  # Longer than the longest wait for another link; see `forgotten_password`.
+PASSWORD_RESET_TIMEOUT = 5 * 60 * 60  # Longer than the longest wait for another link; see `password_reset`.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 # The handler blocks guesses at staff's passwords; its module explains how.
 AXES_HANDLER = "provisioning.admin_site.throttling.ThrottlingHandler"
@@ -270,7 +272,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_ENABLE_ADMIN = False
-OTP_TOTP_ISSUER = "Constant Contact accounts"
+OTP_TOTP_ISSUER = "Constant Contact sign-up"
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -9,13 +9,7 @@ from django.db import connections
 from provisioning.management import start_up
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
-# Each thread keeps its connection for many requests, and checks it before each. Provisioning workers don't: they hold
-# no connection during a slow call.
-settings.DATABASES["default"] = {
-    "CONN_MAX_AGE": 600,
-    "CONN_HEALTH_CHECKS": True,
-    "STATEMENT_TIMEOUT": settings.STATEMENT_TIMEOUT,
-} | settings.DATABASES["default"]
+settings.DATABASES["default"].setdefault("STATEMENT_TIMEOUT", settings.STATEMENT_TIMEOUT)
 application = get_wsgi_application()
 start_up.check(deploy=not settings.DEBUG)
 connections.close_all()  # Before the server forks.

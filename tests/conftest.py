@@ -94,8 +94,19 @@ def stop_watchdog() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def clear_cached_pages() -> None:
-    caches["pages"].clear()
+def restore_connection_settings() -> Iterator[None]:
+    """Undo what a command changed in the database's settings, which all threads of this process share."""
+    before = dict(connection.settings_dict)
+    yield
+    connection.settings_dict.clear()
+    connection.settings_dict.update(before)
+
+
+@pytest.fixture(autouse=True)
+def clear_caches() -> None:
+    """Forget what an earlier test cached, such as which events it subscribed to."""
+    for name in settings.CACHES:
+        caches[name].clear()
 
 
 @receiver(setting_changed)

@@ -11,9 +11,15 @@ from django.core.management.base import CommandError, SystemCheckError
 
 log = logging.getLogger(__name__)
 
+_passed = False
+"""Whether this process, or the one that it is a fork of, has passed the checks."""
+
 
 def check(*, deploy: bool = False) -> None:
-    """Run the system checks and check the sealing keys. If anything is wrong, end the process with status 1."""
+    """Run the system checks and check the sealing keys, once. If anything is wrong, end the process with status 1."""
+    global _passed
+    if _passed:
+        return
     said, warned = StringIO(), StringIO()
     try:
         call_command("check", deploy=deploy, stdout=said, stderr=warned, no_color=True)
@@ -25,3 +31,4 @@ def check(*, deploy: bool = False) -> None:
         log.warning("%s", warned.getvalue().strip())
     else:
         log.info("%s", said.getvalue().strip())
+    _passed = True

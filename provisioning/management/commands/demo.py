@@ -21,7 +21,7 @@ from provisioning.sandbox import TOKEN_PATH
 
 
 class Command(BaseCommand):
-    help = "Run the sign-up page, the worker and the Constant Contact sandbox on this machine, with an admin login."
+    help = "Run the sign-up page, the worker, and the Constant Contact sandbox on this machine, with an admin login."
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:

@@ -51,12 +51,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--threads", type=int, default=settings.PROVISION_THREADS, help="simultaneous calls (%(default)s)"
         )
-        parser.add_argument("--once", action="store_true", help="end once nothing is due")
+        parser.add_argument("--once", action="store_true", help="exit once nothing is due")
 
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
         self.ending, self.chores_at, self.pages_at, self.problem = False, 0.0, 0.0, ""
         sys.setswitchinterval(SWITCH)
-        connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT  # Before the first connection.
+        # Before the first connection. None is kept during a slow call.
+        connection.settings_dict |= {"STATEMENT_TIMEOUT": settings.STATEMENT_TIMEOUT, "CONN_MAX_AGE": 0}
         start_up.check()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -95,7 +96,7 @@ class Command(BaseCommand):
                 pass
             except Error as error:
                 self.problem = describe(error)
-                log.error("worker held up problem=%r", self.problem)
+                log.error("worker blocked problem=%r", self.problem)
                 connection.close()
                 pause = RECONNECT
             if once and not calls:
@@ -104,7 +105,7 @@ class Command(BaseCommand):
 
     def next_job(self, once: bool) -> Callable[[], None] | None:
         with_pages = once or time.monotonic() >= self.pages_at
-        job = next_job(with_pages=with_pages)
+        job = claim_job(with_pages=with_pages)
         if with_pages and job is None:
             self.pages_at = time.monotonic() + PAGES
         return job
@@ -120,7 +121,7 @@ class Command(BaseCommand):
             self.chores_at = time.monotonic() + CHORES
 
 
-def next_job(*, with_pages: bool = True) -> Callable[[], None] | None:
+def claim_job(*, with_pages: bool = True) -> Callable[[], None] | None:
     """Claim the next job: accounts come first, but every fourth call may read the partner's list."""
     if not with_pages:
         return _next_account()

@@ -43,7 +43,6 @@ def quick(settings: Settings, sandbox: Server, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(permits, "LATE", 60.0)
     monkeypatch.setattr(passes, "MAX_PASS_BACK_OFF", timedelta())
     monkeypatch.setattr(provision, "BUSY", 0.01)
-    monkeypatch.setitem(connection.settings_dict, "STATEMENT_TIMEOUT", None)  # The command sets it.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     services.workers.ending.clear()  # Other tests of this process are not about to end.
@@ -195,7 +194,7 @@ def test_it_survives_a_database_outage(
     call_command("provision")
 
     assert states() == [State.CREATED]
-    assert caplog.messages.count(f"worker held up problem={UNREACHABLE!r}") == 2
+    assert caplog.messages.count(f"worker blocked problem={UNREACHABLE!r}") == 2
     assert "canary" not in caplog.text
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +59,11 @@ def test_on_a_signal_it_ends_cleanly(installation: Program, number: int) -> None
     assert "Traceback" not in installation.said
 
 
-@pytest.mark.parametrize(("pattern", "group"), [(LISTENS, 3), (WORKS, 1)], ids=["web server", "worker"])
+@pytest.mark.parametrize(
+    ("pattern", "group"),
+    [pytest.param(LISTENS, 3, marks=pytest.mark.long), (WORKS, 1)],
+    ids=["web server", "worker"],
+)
 def test_it_ends_with_an_error_if_one_of_its_processes_is_killed(
     installation: Program, pattern: str, group: int
 ) -> None:
@@ -65,6 +71,28 @@ def test_it_ends_with_an_error_if_one_of_its_processes_is_killed(
 
     assert installation.process.wait(timeout=PATIENCE) == 1
     assert "ended unexpectedly" in installation.said
+
+
+@pytest.mark.parametrize(("pattern", "group"), [(LISTENS, 3), (WORKS, 1)], ids=["web server", "worker"])
+def test_its_processes_share_the_memory_of_what_they_loaded(shared: Program, pattern: str, group: int) -> None:
+    rollup = Path(f"/proc/{shared.find(pattern)[group]}/smaps_rollup").read_text()
+    shared_kb, own_kb = (int(re.findall(rf"(?m)^{kind}_Dirty: +(\d+)", rollup)[0]) for kind in ("Shared", "Private"))
+
+    assert shared_kb > own_kb
+
+
+def test_its_web_server_keeps_and_limits_connections_though_django_was_loaded_before(prepared: Checkout) -> None:
+    said = prepared.run(
+        "manage.py",
+        "shell",
+        "-v0",
+        "-c",
+        "from django.db import connections; connections['default'];"
+        "import signup.wsgi;"
+        "print([connections['default'].settings_dict.get(name) for name in ('CONN_MAX_AGE', 'STATEMENT_TIMEOUT')])",
+    )
+
+    assert said.stdout.splitlines()[-1] == "[600, 15.0]"
 
 
 def test_the_containers_healthcheck_passes(shared: Program, prepared: Checkout) -> None:

@@ -188,6 +188,7 @@ def test_no_database_connection_is_held_during_a_call(
     missed: bool, sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims, "close_old_connections", close_old_connections)
+    monkeypatch.setitem(connections["default"].settings_dict, "CONN_MAX_AGE", 0)  # As in a worker.
     held: list[object] = []
     account = sign_up()
     claim = claimed()
