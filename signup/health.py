@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -21,11 +21,13 @@ from provisioning.models import Account, Worker
 from signup import metrics, visitors
 
 MAX_WAIT = 3
-"""Seconds that the trial sign-up may wait for the database."""
+"""Seconds that a check may wait for the database."""
+MAX_LOCKED = 2
+"""Seconds of them that the trial sign-up may wait for a lock. Less, so that the database says what it waited for."""
 SHARED = 1
 """Seconds for which a process uses what it found."""
 ROOM = 1_000_000
-"""Bytes that must be free on SQLite's disk. A sign-up and its account take about a tenth of it."""
+"""Bytes that must be free on the database's disk. A sign-up and its account take about a tenth of it."""
 
 
 @require_safe
@@ -43,13 +45,20 @@ def ready(request: HttpRequest) -> JsonResponse:
     Strangers aren't told how many workers run.
     """
     try:
-        if reason := _check.problem():
-            return _not_ready(reason)
-        is_told_more = _is_near(request) or metrics.may_read(request)
-        more = {"workers": Worker.objects.alive().count()} if is_told_more else {}
-        return JsonResponse({"status": "ready", **more})
+        with _deadline():
+            if reason := _check.problem():
+                return _not_ready(reason)
+            is_told_more = _is_near(request) or metrics.may_read(request)
+            more = {"workers": Worker.objects.alive().count()} if is_told_more else {}
+            return JsonResponse({"status": "ready", **more})
     except Error as error:
         return _not_ready(describe(error))
+
+
+def _deadline() -> AbstractContextManager[None]:
+    """Give up a PostgreSQL server that is silent. SQLite can be locked, but not silent."""
+    deadline = getattr(connection, "deadline", None)
+    return deadline(MAX_WAIT) if deadline else nullcontext()
 
 
 def _is_near(request: HttpRequest) -> bool:
@@ -99,8 +108,10 @@ def try_to_store() -> None:
     """Store a sign-up and roll it back. Raises the database's error."""
     if connection.vendor == "sqlite":
         _require_room(Path(str(connection.settings_dict["NAME"])).parent)
-    with _impatient_transaction():
+    with _transaction_with_timeout():
         Account.objects.create(submission=uuid4(), state=Account.State.CLOSED)
+        if connection.vendor == "postgresql":
+            _spill()
         transaction.set_rollback(True)
 
 
@@ -115,16 +126,23 @@ def _require_room(directory: Path) -> None:
             raise OperationalError("database or disk is full") from None
 
 
+def _spill() -> None:
+    """Let PostgreSQL write a temporary file. On a full disk, the trial sign-up may fit into a page that has room."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '64kB'")
+        cursor.execute("SELECT count(*) FROM unnest(array_fill(repeat('x', 1000), ARRAY[%s]))", [ROOM // 1000])
+
+
 @contextmanager
-def _impatient_transaction() -> Iterator[None]:
-    """Open a transaction in which each statement waits for no longer than `MAX_WAIT`."""
+def _transaction_with_timeout() -> Iterator[None]:
+    """Open a transaction in which each statement waits for no longer than `MAX_LOCKED`."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute(f"PRAGMA busy_timeout = {MAX_WAIT * 1000}")
+            cursor.execute(f"PRAGMA busy_timeout = {MAX_LOCKED * 1000:.0f}")
         try:
             with transaction.atomic():
                 if connection.vendor == "postgresql":
-                    cursor.execute(f"SET LOCAL lock_timeout = '{MAX_WAIT}s'")
+                    cursor.execute(f"SET LOCAL lock_timeout = '{MAX_LOCKED}s'")
                 yield
         finally:
             if connection.vendor == "sqlite":

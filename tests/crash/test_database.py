@@ -17,6 +17,7 @@ from provisioning.sandbox import Server
 from tests.crash.conftest import Held, come_in
 from tests.crash.worker import Worker
 from tests.line import Line
+from tests.postgresql import WAITING
 from tests.provisioning.sandbox.partner import until
 from tests.provisioning.work import again, sign_up
 
@@ -27,7 +28,7 @@ State, Outcome = Account.State, Attempt.Outcome
 
 def cut_off(cursor: CursorWrapper) -> object:
     """End the connections that wait for a lock. Return whether there were any."""
-    cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+    cursor.execute("SELECT pg_terminate_backend(pid) " + WAITING)
     return cursor.fetchone()
 
 

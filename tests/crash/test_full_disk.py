@@ -103,7 +103,7 @@ def test_nothing_is_lost_or_made_twice_while_the_disk_is_full(site: Site, sandbo
     with pytest.raises(HTTPError, match="503") as refused:
         site.sign_up("berta")
     assert 'value="berta"' in refused.value.read().decode()
-    site.running.find('held up problem="The database\'s disk is full."')
+    site.running.find('worker blocked problem="The database\'s disk is full."')
 
     (site.disk / "filler").unlink()
     until(lambda: '"ready"' in site.readiness())

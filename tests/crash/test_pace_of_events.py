@@ -23,6 +23,7 @@ from tests.crash.worker import Worker
 from tests.patience import PATIENCE
 from tests.provisioning.events.queue import an_event, endpoint
 from tests.provisioning.events.receiver import Receiver
+from tests.provisioning.work import State, account_in
 
 EVENTS = int(os.environ.get("EVENTS") or 10_000)
 PER_SECOND = float(os.environ.get("EVENTS_PER_SECOND") or 16)
@@ -40,10 +41,14 @@ def test_an_endpoint_that_hangs_delays_no_other(sandbox: Server, settings: Setti
         endpoint(f"http://127.0.0.1:{silent.getsockname()[1]}/", name="dead", host="0.example.com")
         for number in range(1, 10):
             endpoint(receiver.url, name=f"CRM {number}", host=f"{number}.example.com")
+        accounts = [
+            account_in(State.CREATED, username=f"anna{number}", host=f"{number}.example.com") for number in range(10)
+        ]
         worker = Worker(chores=1.0)
         began = time.monotonic()
         for number in range(EVENTS):
-            an_event(type=EventType.RECEIVED, host=f"{number % 10}.example.com", data={"at": time.monotonic()})
+            account = accounts[number % 10]
+            an_event(type=EventType.RECEIVED, account=account, host=account.host, data={"at": time.monotonic()})
             time.sleep(max(0.0, began + number / PER_SECOND - time.monotonic()))
         expected = EVENTS - len(range(0, EVENTS, 10))
         give_up = time.monotonic() + PATIENCE

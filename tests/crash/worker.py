@@ -95,7 +95,7 @@ def _work(
     provision.CHORES = chores
     # The system checks would refuse these tests' short lease.
     start_up.check = partial(call_command, "check_keys", verbosity=0)  # type: ignore[assignment]
-    provision.next_job = _unhurried(provision.next_job)
+    provision.claim_job = _unhurried(provision.claim_job)
     boundaries = _Boundaries(dies_at, tell)
     connection_created.connect(boundaries.watch_statements)
     for owner, event in EVENTS:
@@ -104,12 +104,12 @@ def _work(
     tell.send(boundaries.names)
 
 
-def _unhurried(next_job: Callable[[], Any]) -> Any:
+def _unhurried(claim_job: Callable[[], Any]) -> Any:
     """Wait before each claim: SQLite's clock has milliseconds, so what is due now may be due in the next one."""
 
     def slow(**options: Any) -> Any:
         time.sleep(0.002)
-        return next_job(**options)
+        return claim_job(**options)
 
     return slow
 

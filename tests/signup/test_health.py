@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -5,7 +6,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.test import Client
@@ -13,6 +14,8 @@ from pytest_django import Settings
 
 from provisioning.models import Account, Worker
 from signup import health
+from tests.line import Line
+from tests.patience import PATIENCE
 
 
 @contextmanager
@@ -146,12 +149,50 @@ def test_not_ready_while_the_database_is_read_only(client: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_not_ready_while_another_session_locks_the_database(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "MAX_WAIT", 1)
+    monkeypatch.setattr(health, "MAX_LOCKED", 1)
     with locked_database():
         response = client.get("/readyz")
 
     assert (response.status_code, response.json()["reason"]) == (503, "The database is locked by another session.")
     assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="The check of SQLite's disk is its own; see test_operations.py"
+)
+def test_the_check_needs_room_on_the_disk_of_the_database() -> None:
+    """A trial sign-up alone often fits into a page that has room, when no real one can be stored any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET temp_file_limit = '{health.ROOM // 1024 - 1}kB'")
+        try:
+            with pytest.raises(DatabaseError, match="temporary file size exceeds"):
+                health.try_to_store()
+        finally:
+            cursor.execute("RESET temp_file_limit")
+    health.try_to_store()
+
+
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no server that could fall silent")
+def test_a_silent_database_is_given_up_in_time_for_those_who_probe(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Line(connection.settings_dict["PORT"]) as line:
+        over = connection.copy()
+        over.settings_dict |= {"PORT": line.port, "STATEMENT_TIMEOUT": PATIENCE}
+        over.settings_dict["OPTIONS"] |= {"connect_timeout": int(PATIENCE)}
+        monkeypatch.setattr(health, "connection", over)
+        monkeypatch.setattr(health, "MAX_WAIT", PATIENCE / 4)
+        assert client.get("/readyz").status_code == 200
+
+        line.die()
+        monkeypatch.setattr(health, "MAX_WAIT", 1)
+        started = time.monotonic()
+        response = client.get("/readyz")
+        assert response.json()["reason"] == "The database can't be reached."
+        assert time.monotonic() - started < PATIENCE / 2
+        over.close()
 
 
 @pytest.mark.django_db

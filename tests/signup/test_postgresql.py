@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from django.db import OperationalError
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 
 from provisioning.database import LOCKED, SLOW, describe
@@ -19,7 +19,7 @@ from tests.installed import installed
 from tests.line import Line
 from tests.patience import PATIENCE
 from tests.pgbouncer import PgBouncer
-from tests.postgresql import PostgreSQL
+from tests.postgresql import WAITING, PostgreSQL
 from tests.provisioning.sandbox.partner import until
 
 
@@ -53,34 +53,35 @@ def pgbouncer(port: int) -> Iterator[PgBouncer]:
 
 
 @contextmanager
-def session(port: int, limit: float | None = 1.0) -> Iterator[BaseDatabaseWrapper]:
+def session(port: int, limit: float | None = 1.0) -> Iterator[base.DatabaseWrapper]:
     """Open a session with the product's backend."""
     where = {"ENGINE": "signup.postgresql", "HOST": "127.0.0.1", "PORT": port, "NAME": "postgres", "USER": "tests"}
     connection = ConnectionHandler({"default": where | {"STATEMENT_TIMEOUT": limit}})["default"]
+    assert isinstance(connection, base.DatabaseWrapper)
     try:
         yield connection
     finally:
         connection.close()
 
 
-def run(connection: BaseDatabaseWrapper, sql: str) -> Any:
+def run(connection: base.DatabaseWrapper, sql: str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchone() if cursor.description else None
 
 
-def settings_of(connection: BaseDatabaseWrapper) -> list[str]:
+def settings_of(connection: base.DatabaseWrapper) -> list[str]:
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     return [run(connection, f"SHOW {name}")[0] for name in names]
 
 
-def begin(connection: BaseDatabaseWrapper) -> None:
+def begin(connection: base.DatabaseWrapper) -> None:
     connection.set_autocommit(False)
     run(connection, "SELECT 1")
 
 
 @contextmanager
-def transaction_of(connection: BaseDatabaseWrapper) -> Iterator[None]:
+def transaction_of(connection: base.DatabaseWrapper) -> Iterator[None]:
     begin(connection)
     yield
     connection.commit()
@@ -100,12 +101,63 @@ def test_a_dead_connection_is_replaced(line: Line) -> None:
         assert run(connection, "SELECT 1") == (1,)
 
 
+def test_a_dead_connection_holds_nobody_up_beyond_a_deadline(line: Line) -> None:
+    """Neither the silent connection nor the one that replaces it: a probe's answer must come in time."""
+    with session(line.port, limit=PATIENCE) as connection:
+        run(connection, "SELECT 1")
+        line.die()
+        started = time.monotonic()
+        for _ in range(2):
+            with connection.deadline(1), pytest.raises(OperationalError):
+                run(connection, "SELECT 1")
+            connection.close()
+        assert time.monotonic() - started < PATIENCE / 2
+
+        line.revive()
+        assert run(connection, "SELECT 1") == (1,)
+
+
 def test_a_connection_that_dies_before_the_commit_is_replaced(line: Line) -> None:
     with session(line.port) as connection:
         begin(connection)
         line.die()
         with pytest.raises(OperationalError, match="did not answer in time"):
             connection.commit()
+
+
+def test_a_kept_connection_that_was_ended_is_replaced_at_the_next_transaction(port: int) -> None:
+    with session(port) as kept, session(port) as admin:
+        kept.settings_dict |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+        [ended] = run(kept, "SELECT pg_backend_pid()")
+        run(admin, f"SELECT pg_terminate_backend({ended}, 10000)")
+        kept.close_if_unusable_or_obsolete()  # As before each request.
+
+        with transaction_of(kept):
+            assert run(kept, "SELECT pg_backend_pid()") != (ended,)
+            assert settings_of(kept) == ["600ms", "1s", "1s"]
+
+
+def test_a_transaction_begins_without_another_message(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with session(port) as kept:
+        kept.settings_dict |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+        run(kept, "SELECT 1")
+        kept.close_if_unusable_or_obsolete()
+        monkeypatch.setattr(kept, "is_usable", lambda: pytest.fail("It asked whether the connection works."))
+
+        with transaction_of(kept):
+            assert run(kept, "SELECT 1") == (1,)
+
+
+def test_where_no_connection_can_be_made_a_transaction_fails(port: int) -> None:
+    with session(port) as kept, session(port) as admin:
+        kept.settings_dict |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+        [ended] = run(kept, "SELECT pg_backend_pid()")
+        kept.settings_dict["PORT"] = 1
+        run(admin, f"SELECT pg_terminate_backend({ended}, 10000)")
+        kept.close_if_unusable_or_obsolete()
+
+        with pytest.raises(OperationalError):
+            begin(kept)
 
 
 @pytest.mark.parametrize("in_transaction", [True, False])
@@ -118,8 +170,7 @@ def test_waiting_for_a_lock_is_limited(port: int, in_transaction: bool) -> None:
             run(other, "UPDATE thing SET id = 2")
 
         assert describe(refused.value) == (LOCKED if in_transaction else SLOW)
-        is_waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-        until(lambda: run(admin, is_waiting) == (0,))  # What was given up is canceled, too.
+        until(lambda: run(admin, "SELECT count(*) " + WAITING) == (0,))  # What was given up is canceled, too.
 
 
 def test_the_server_releases_the_locks_of_a_dead_connection(line: Line, port: int) -> None:
