@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 
+from django.db import Error
+
+from provisioning.database import describe
 from provisioning.hosts import named_hosts
 from signup.doctor import installation, mail_server, provider, public_address, trial
 from signup.doctor.findings import Finding, failure
 from signup.doctor.models import Diagnosis
+
+FIX = "Fix what failed above first. If nothing did, run the doctor again, and report it if it fails again."
 
 
 def examine(*, url: str = "", email: str = "", create: bool = False) -> Iterator[Finding]:
@@ -32,8 +37,10 @@ def examine(*, url: str = "", email: str = "", create: bool = False) -> Iterator
     for subject, check in checks.items():
         try:
             yield from check()
+        except Error as error:
+            yield failure(subject, f"Not checked. {describe(error)}", "Fix the database first.")
         except Exception as error:
-            yield failure(subject, f"The check failed: {type(error).__name__}.", "Fix what failed above first.")
+            yield failure(subject, f"The check failed: {type(error).__name__}.", FIX)
 
 
 def keep(findings: Iterable[Finding]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -32,3 +33,9 @@ def warning(subject: str, text: str, fix: str) -> Finding:
 
 def failure(subject: str, text: str, fix: str) -> Finding:
     return Finding(subject, Level.FAILURE, text, fix)
+
+
+def reason(error: ssl.SSLError) -> str:
+    """Return why a certificate was not accepted, as an insertion; empty if it isn't known."""
+    message = getattr(error, "verify_message", "")
+    return f" ({message})" if message else ""

@@ -52,6 +52,6 @@ def check_workers() -> Iterator[Finding]:
     if not workers:
         yield failure("Workers", "No worker is running.", "Start one: python manage.py provision (or serve)")
     for worker in blocked:
-        yield failure("Workers", f"{worker.name} is held up: {worker.problem}", "Check the database.")
+        yield failure("Workers", f"{worker.name} can't work: {worker.problem}", "Check the database.")
     if workers and not blocked:
         yield ok("Workers", f"{len(workers)} running.")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from smtplib import SMTPException, SMTPServerDisconnected
 
 from django.conf import settings
 from django.core import mail
 from django.template.defaultfilters import pluralize
 
 from signup.doctor.findings import Finding, failure, ok, warning
-from signup.mails.limits import LIMIT_REACHED
-from signup.mails.models import Mail
+from signup.emails.sending import failing
+from signup.emails.server import name_of
 
 TEXT = "This is a test message from your sign-up page (manage.py doctor). If you can read it, emails arrive.\n"
 
@@ -27,20 +28,23 @@ def check(to: str = "") -> Iterator[Finding]:
             mail.EmailMessage("Test message", TEXT, settings.DEFAULT_FROM_EMAIL, [to], connection=backend).send()
         backend.close()
     except Exception as error:
-        reason = f"{type(error).__name__} {getattr(error, 'smtp_code', '')}".strip()
-        fix = "Check EMAIL_URL and DEFAULT_FROM_EMAIL."
-        yield failure("Email", f"The mail server did not accept the email: {reason}.", fix)
+        if isinstance(error, SMTPServerDisconnected) or not isinstance(error, SMTPException):
+            fix = "Check that it is running, that the firewall lets you through, "
+            fix += "and that EMAIL_URL has the right address, port, and encryption."
+            yield failure("Email", f"The mail server does not answer: {name_of(error)}.", fix)
+        else:
+            fix = "Check EMAIL_URL and DEFAULT_FROM_EMAIL."
+            yield failure("Email", f"The mail server did not accept the email: {name_of(error)}.", fix)
     else:
-        yield _refused() or ok(
+        yield _unsent() or ok(
             "Email", "A test message was sent." if to else "The login works. To send a test message, use --email."
         )
 
 
-def _refused() -> Finding | None:
-    """Report emails to customers that were refused: a server that takes the login may still refuse the sender."""
-    refused = Mail.objects.filter(due_at__isnull=False, tries__gt=0).exclude(problem__in=("", LIMIT_REACHED))
-    if not (last := refused.order_by("due_at").last()):
+def _unsent() -> Finding | None:
+    """Report emails to customers that were not taken: a server that takes the login may still refuse the sender."""
+    if not (last := failing().order_by("due_at").last()):
         return None
-    size = refused.count()
-    text = f"The mail server did not accept the email to {size} customer{pluralize(size)}: {last.problem}."
-    return warning("Email", text, "Check EMAIL_URL and DEFAULT_FROM_EMAIL. They are sent again for about a day.")
+    size = failing().count()
+    text = f"{size} email{pluralize(size)} to customers could not be sent: {last.problem}."
+    return warning("Email", text, "Check EMAIL_URL and DEFAULT_FROM_EMAIL. The emails are retried for about a day.")

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, getproxies, urlopen
@@ -15,7 +16,7 @@ from django.conf import settings
 
 from provisioning import gateway
 from provisioning.services import inspection
-from signup.doctor.findings import Finding, failure, ok, warning
+from signup.doctor.findings import Finding, failure, ok, reason, warning
 
 NOT_HERE = "only the worker has it"
 """The credentials of containers that have none (compose.yaml). Sent to Constant Contact, they would lock the login."""
@@ -24,8 +25,12 @@ TIMEOUT = 10
 NO_ANSWER = (
     "If it lasts, ask Constant Contact. Nothing here has to change: workers retry, and no account is created twice."
 )
+NOT_CONNECTED = "Fix the connection: the line above says what is wrong with it. No credentials were sent."
 MUCH_OFF, FAR_OFF = timedelta(seconds=30), timedelta(minutes=5)
-HIGH_USE = 0.8
+
+
+class NoAuthorities(Exception):
+    """REQUESTS_CA_BUNDLE doesn't name a file with CA certificates."""
 
 
 def check_connection() -> Iterator[Finding]:
@@ -36,12 +41,16 @@ def check_connection() -> Iterator[Finding]:
         if urlsplit(url).scheme not in getproxies():  # Otherwise, the proxy looks names up.
             socket.getaddrinfo(host, None)
         headers = _headers(url)
+    except NoAuthorities as error:
+        yield failure(SUBJECT, str(error), "Fix REQUESTS_CA_BUNDLE, or the file's permissions.")
     except socket.gaierror:
         yield failure(SUBJECT, f"{host} has no address.", "Check CONSTANT_CONTACT_URL and this machine's DNS.")
     except URLError as error:
         if isinstance(error.reason, ssl.SSLError):
-            fix = "Check this machine's clock and CA certificates, and whether a proxy intercepts TLS."
-            yield failure(SUBJECT, f"The certificate of {host} is not accepted.", fix)
+            fix = (
+                "Check this machine's clock. If a proxy intercepts TLS, let REQUESTS_CA_BUNDLE name a file with its CA."
+            )
+            yield failure(SUBJECT, f"The certificate of {host} is not accepted{reason(error.reason)}.", fix)
         else:
             yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
     except TimeoutError:
@@ -54,19 +63,31 @@ def check_connection() -> Iterator[Finding]:
 
 
 def _headers(url: str) -> dict[str, str]:
+    """Return the headers of an answer. What the calls to Constant Contact trust, and nothing else, is trusted here."""
     try:
-        with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT) as response:  # noqa: S310  # The settings' checks allow http(s) only.
+        with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT, context=_trust()) as response:  # noqa: S310  # The settings' checks allow http(s) only.
             return dict(response.headers)
     except HTTPError as answer:
         with answer:
             return dict(answer.headers)
 
 
+def _trust() -> ssl.SSLContext:
+    authorities = Path(inspection.trusted_authorities())
+    try:
+        if authorities.is_dir():
+            return ssl.create_default_context(capath=authorities)
+        return ssl.create_default_context(cafile=authorities)
+    except OSError:
+        raise NoAuthorities(f"CA certificates can't be read from {authorities}.") from None
+
+
 def _compare_clocks(date: str) -> Finding:
     try:
         off = abs(gateway.now() - parsedate_to_datetime(date))
     except ValueError:
-        return warning("Clock", "Constant Contact's answer has no time to compare with.", "Check that NTP is on.")
+        text = "Constant Contact's answer has no Date header to compare with."
+        return warning("Clock", text, "Check that NTP is on.")
     text = f"The database's clock is {off.total_seconds():.0f} seconds off Constant Contact's."
     fix = "Turn on NTP on the database's machine: quotas are counted by UTC days."
     if off > FAR_OFF:
@@ -88,12 +109,12 @@ def check_credentials() -> Iterator[Finding]:
         yield ok("Credentials", f"Accepted: your account list was read ({answer.entries} on its first page).")
     else:
         names = "Check CONSTANT_CONTACT_API_KEY, CONSTANT_CONTACT_USERNAME, and CONSTANT_CONTACT_PASSWORD."
-        fix = names if answer.is_answered else NO_ANSWER
+        fix = names if answer.is_answered else NO_ANSWER if answer.is_sent else NOT_CONNECTED
         yield failure("Credentials", f"The list of your accounts could not be read: {answer.reason}", fix)
 
 
 def _unchecked(pause: gateway.Pause) -> Finding:
-    """Say why no call was made, and how it goes on: a stop ends by hand, and a pause by itself."""
+    """Say why no call was made, and what ends it: staff resume a stop, and a pause ends automatically."""
     if pause.until:
         text = f"Not checked, because sending is paused until {pause.until:%Y-%m-%d %H:%M} UTC: {pause.reason}"
         return warning("Credentials", text, "Nothing: sending resumes automatically.")
@@ -104,7 +125,7 @@ def _unchecked(pause: gateway.Pause) -> Finding:
 def check_quota() -> Iterator[Finding]:
     used, quota = gateway.calls_today(), settings.CONSTANT_CONTACT_DAILY_QUOTA
     text = f"{used} of {quota} calls are used today (UTC)."
-    if used >= HIGH_USE * quota:
+    if gateway.is_down_to_reserve():
         yield warning("Quota", text, "If this happens often, ask Constant Contact for a higher quota.")
     else:
         yield ok("Quota", text)
@@ -113,8 +134,8 @@ def check_quota() -> Iterator[Finding]:
 def check_calibration() -> Iterator[Finding]:
     if settings.CONSTANT_CONTACT_API == "v2":
         yield ok("Account list", "With v2, it shows usernames.")
-    elif names := gateway.state().list_names:
-        yield ok("Account list", f"With v3, it shows {names}s.")
+    elif gateway.state().list_names:
+        yield ok("Account list", f"What v3's list shows: {gateway.state().get_list_names_display()}.")
     else:
-        fix = "The first account will show it. To create one now: python manage.py doctor --create"
+        fix = "A worker learns it minutes after the first account. To create one now: python manage.py doctor --create"
         yield warning("Account list", "It is not known yet whether v3's list shows usernames.", fix)

@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from signup import visitors
-from signup.doctor.findings import Finding, failure, ok, warning
+from signup.doctor.findings import Finding, failure, ok, reason, warning
 
 SUBJECT = "Reverse proxy"
 PATH = "/healthz/reflection"
@@ -43,7 +43,7 @@ TIMEOUT = 15
 @never_cache
 @require_POST
 def reflect(request: HttpRequest) -> HttpResponseBase:
-    """Answer how the doctor's own request arrived here, or how long a large response was held up."""
+    """Answer how the doctor's own request arrived here, or how long a large response took."""
     try:
         wanted = signing.loads(request.headers.get("X-Doctor", ""), salt=SALT, max_age=LIFETIME)
     except signing.BadSignature:
@@ -80,8 +80,9 @@ def check(url: str) -> Iterator[Finding]:
         return
     try:
         status, body = _ask(url)
-    except ssl.SSLCertVerificationError:
-        yield failure(SUBJECT, f"The certificate of {url} is not valid.", "Renew it, or fix its host name.")
+    except ssl.SSLCertVerificationError as error:
+        text = f"The certificate of {url} is not valid{reason(error)}."
+        yield failure(SUBJECT, text, "Renew it, fix its host name, or let the proxy send its whole chain.")
         return
     except OSError:
         fix = "Check that the proxy runs. If this machine can't reach its own public address, check from another one."
@@ -89,7 +90,7 @@ def check(url: str) -> Iterator[Finding]:
         return
     if status in (301, 302, 307, 308):
         fix = "Set X-Forwarded-Proto in the proxy, and list its address in TRUSTED_PROXIES."
-        yield failure(SUBJECT, "Pages redirect to themselves: they don't learn that visitors come by HTTPS.", fix)
+        yield failure(SUBJECT, "Pages redirect to themselves: they can't tell that visitors use HTTPS.", fix)
     elif status == 400:
         yield failure(SUBJECT, "The page refuses the host name.", "Pass Host on, and list it in ALLOWED_HOSTS.")
     elif status != 200:
@@ -97,7 +98,7 @@ def check(url: str) -> Iterator[Finding]:
         yield failure(SUBJECT, f"{url} answers {status}, but not with this page.", fix)
     else:
         yield from _judge(url, json.loads(body), json.loads(_ask(url, PAUSE)[1]))
-        yield from _judge_responses(json.loads(_ask(url, wanted=RESPOND, read_after=3 * PAUSE)[1]))
+        yield from _judge_responses(url)
 
 
 def _judge(url: str, seen: dict[str, Any], seen_slowly: dict[str, Any]) -> Iterator[Finding]:
@@ -113,15 +114,21 @@ def _judge(url: str, seen: dict[str, Any], seen_slowly: dict[str, Any]) -> Itera
         problems.append(failure(SUBJECT, "It passes on a visitor's own X-Forwarded-For.", fix))
     if address.scheme == "https" and not seen["is_secure"]:
         fix = "Set X-Forwarded-Proto in the proxy, and list its address in TRUSTED_PROXIES."
-        problems.append(failure(SUBJECT, "The page doesn't learn that visitors come by HTTPS.", fix))
+        problems.append(failure(SUBJECT, "The page can't tell that visitors use HTTPS.", fix))
     if seen_slowly["slow"]:
         fix = "Turn on request buffering: sixteen slow connections can freeze the page."
         problems.append(warning(SUBJECT, "It doesn't buffer requests.", fix))
     yield from problems or [ok(SUBJECT, f"Requests to {url} arrive correctly.")]
 
 
-def _judge_responses(answer: dict[str, Any]) -> Iterator[Finding]:
-    if answer["seconds"] >= 3 * PAUSE:  # The page was held up until the doctor began to read.
+def _judge_responses(url: str) -> Iterator[Finding]:
+    try:
+        answer = json.loads(_ask(url, wanted=RESPOND, read_after=3 * PAUSE)[1])
+    except http.client.IncompleteRead:
+        fix = "See the proxy's own log: the folder where it buffers them is often full, or not writable."
+        yield failure(SUBJECT, "It cuts large responses short.", fix)
+        return
+    if answer["seconds"] >= 3 * PAUSE:  # The page was kept back until the doctor began to read.
         fix = "Turn on response buffering: sixteen slow downloads can freeze the page."
         yield warning(SUBJECT, "It doesn't buffer responses.", fix)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,13 @@ from provisioning.models import Account, Gateway, Worker
 from provisioning.sandbox import Server
 from provisioning.sealed import Sealed
 from signup import smtp
-from signup.doctor import Finding, Level, installation, mail_server, provider, public_address, trial
+from signup.doctor import Finding, Level, installation, keep, mail_server, provider, public_address, trial
+from signup.doctor.findings import failure, ok, warning
 from signup.models import Diagnosis, Mail
+from tests.certificates import certify
 from tests.checkout import ROOT
 from tests.provisioning.work import account_in, work
+from tests.signup.test_health import unreachable_database
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +80,15 @@ def test_a_failure_is_reported_with_its_fix_and_exit_status(
     assert "FAILURE  Workers: No worker is running.\n         → Start one:" in capsys.readouterr().out
 
 
+def test_without_a_database_the_report_names_it_wherever_it_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    with unreachable_database():
+        assert doctor() == 2
+
+    said = capsys.readouterr().out
+    assert "FAILURE  Workers: Not checked. The database can't be reached.\n" in said
+    assert "The check failed" not in said
+
+
 def test_no_secret_is_in_the_report(sandbox: Server, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     settings.CONSTANT_CONTACT_PASSWORD = "canary-wrong-password"
 
@@ -99,6 +113,51 @@ def test_an_address_without_an_answer_is_a_failure(settings: Settings) -> None:
     for url in (NOWHERE, "https://nowhere.invalid"):
         settings.CONSTANT_CONTACT_URL = url
         assert levels(provider.check_connection()) == [Level.FAILURE]
+
+
+@contextmanager
+def tls_server(directory: Path) -> Iterator[str]:
+    """Run a server whose certificate nobody trusts. Its certificate is `certificate.pem`."""
+    certify(certificate := directory / "certificate.pem", key := directory / "key.pem")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"https://localhost:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_connection_is_trusted_if_calls_trust_it(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a proxy that intercepts TLS, an administrator names its CA for the calls, and asks the doctor."""
+    with tls_server(tmp_path) as settings.CONSTANT_CONTACT_URL:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "")
+        monkeypatch.setenv("CURL_CA_BUNDLE", "")
+        (refused,) = provider.check_connection()
+        assert refused.text.startswith("The certificate of localhost is not accepted")
+        assert "REQUESTS_CA_BUNDLE" in refused.fix
+
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
+        assert levels(provider.check_connection()) == [Level.OK, Level.OK]
+
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+        (missing,) = provider.check_connection()
+        assert "missing.pem" in missing.text
+        assert "REQUESTS_CA_BUNDLE" in missing.fix
+
+
+def test_credentials_that_were_never_sent_are_not_the_problem(settings: Settings) -> None:
+    settings.CONSTANT_CONTACT_URL = NOWHERE
+
+    (finding,) = provider.check_credentials()
+
+    assert finding.fix == provider.NOT_CONNECTED
 
 
 def test_an_address_that_is_slow_is_not_said_to_be_unreachable(
@@ -204,7 +263,7 @@ def test_emails_that_the_mail_server_refuses_are_noticed_without_a_test_message(
 
     assert (finding.level, finding.text) == (
         Level.WARNING,
-        "The mail server did not accept the email to 1 customer: SMTPSenderRefused 554.",
+        "1 email to customers could not be sent: SMTPSenderRefused 554.",
     )
 
 
@@ -296,7 +355,7 @@ def test_a_proxy_that_hides_host_address_and_https_is_reported(monkeypatch: pyte
     assert [finding.text for finding in public_address.check("https://signup.example.com")] == [
         "It doesn't pass Host on.",
         "It doesn't set X-Forwarded-For.",
-        "The page doesn't learn that visitors come by HTTPS.",
+        "The page can't tell that visitors use HTTPS.",
     ]
 
 
@@ -312,6 +371,31 @@ def test_administrators_see_the_last_result(client: Client) -> None:
     page = client.get("/admin/signup/diagnosis/").content.decode()
     assert "<h1>Installation check</h1>" in page
     assert "Failure</span> <strong>Workers</strong>: No worker is running. <small>Start one.</small>" in page
+
+
+def test_failures_are_named_in_the_overview_and_on_the_page_on_health(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("dora"))
+    assert "Not run yet" in client.get("/admin/health/").content.decode()
+
+    keep(
+        [
+            warning("Clock", "It is off.", "Turn on NTP."),
+            failure("Workers", "None runs.", "Start one."),
+            ok("Quota", ""),
+        ]
+    )
+
+    overview, health = (client.get(path).content.decode() for path in ("/admin/", "/admin/health/"))
+    assert '<a href="/admin/health/#check">The last installation check failed: Workers.</a>' in overview
+    first, second = (
+        health.index("<strong>Workers</strong>: None runs."),
+        health.index("<strong>Clock</strong>: It is off."),
+    )
+    assert health.index("Failure</span>") < first < health.index("What to do: Start one.") < second
+
+    keep([ok("Quota", "Little is used.")])
+    assert "installation check failed" not in client.get("/admin/").content.decode()
+    assert "Passed</span>" in client.get("/admin/health/").content.decode()
 
 
 def test_only_the_last_result_is_kept(sandbox: Server) -> None:
