@@ -2,8 +2,9 @@
 
 Each customer comes from a different network, opens the form, sends it, and polls its state as often as the page does.
 Abuse protection is on, and a worker creates the accounts at the sandbox on this machine. Each line is a kind of
-request: how many were made, how many failed, and the median and the 99th percentile in milliseconds. The last lines
-count the accounts by state.
+request: how many were made, how many failed, and the median and the 99th percentile in milliseconds. Then the accounts
+are counted by state. The last line compares what customers in line were told with how long they waited until their
+page knew, which asks after every quarter of the time waited so far.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from statistics import quantiles
 from urllib.parse import urlencode, urlsplit
 
 import tests.environment  # noqa: F401
 from tests.benchmark.__main__ import say
-from tests.benchmark.installation import Installation
+from tests.benchmark.installation import Installation, describe_memory
 from tests.postgresql import PostgreSQL
 from tests.provisioning.values import SIGN_UP
 
@@ -32,6 +34,7 @@ TYPING = 3.0
 """Seconds between opening the form and sending it."""
 LINGERING = 30.0
 """Seconds for which the last customers keep waiting."""
+ESTIMATE, UNITS = re.compile(r"in about (\d+)\W+(minute|hour)"), {"minute": 60, "hour": 3600}
 MAILBOXES = [f"mail-{number}.example.com" for number in range(50)]
 
 
@@ -44,6 +47,8 @@ class Burst:
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: Counter[str] = field(default_factory=Counter)
     states: Counter[str] = field(default_factory=Counter)
+    estimates: list[float] = field(default_factory=list)
+    """How long those who were created had waited, as a multiple of what they were told."""
 
     def lines(self) -> list[str]:
         lines = [f"{'':12} {'requests':>8} {'failed':>7} {'median':>10} {'p99':>10}"]
@@ -51,7 +56,11 @@ class Burst:
             took.sort()
             middle, last = (took[int(len(took) * share)] * 1000 for share in (0.5, 0.99))
             lines.append(f"{kind:12} {len(took):>8,} {self.failed[kind]:>7,} {middle:>7.0f} ms {last:>7.0f} ms")
-        return [*lines, ", ".join(f"{number:,} {state}" for state, number in self.states.most_common())]
+        lines.append(", ".join(f"{number:,} {state}" for state, number in self.states.most_common()))
+        if len(self.estimates) > 1:
+            few, usual, most = (f"{quantiles(self.estimates, n=10)[tenth]:.2f}" for tenth in (0, 4, 8))
+            lines.append(f"waited, per time told: {usual} ({few} to {most} for 80% of {len(self.estimates):,})")
+        return lines
 
 
 class Customer:
@@ -71,10 +80,15 @@ class Customer:
         }
         address, _page = await self.ask("sign-up", "POST", "/", urlencode({**SIGN_UP, **hidden, **own}), expected=302)
         if address:
-            await self.ask("page", "GET", address, expected=200)
-            await self.wait(f"{address}status/")
+            _location, page = await self.ask("page", "GET", address, expected=200)
+            told, began = ESTIMATE.search(page), time.monotonic()
+            state = await self.wait(f"{address}status/")
+            if told and state == "created":
+                waited = time.monotonic() - began
+                self.burst.estimates.append(waited / (int(told[1]) * UNITS[told[2]]))
 
-    async def wait(self, address: str) -> None:
+    async def wait(self, address: str) -> str:
+        """Poll until the state is final, or the burst is over. Return the state."""
         state, pause = "not answered", 1
         while time.monotonic() + pause < self.burst.ends_at:
             await asyncio.sleep(pause)
@@ -85,6 +99,7 @@ class Customer:
                 if told["final"]:
                     break
         self.burst.states[state] += 1
+        return state
 
     async def ask(self, kind: str, method: str, path: str, body: str = "", *, expected: int) -> tuple[str, str]:
         """Return the final URL of the response, and its text."""
@@ -137,12 +152,11 @@ def main() -> None:
             url = stack.enter_context(PostgreSQL(durable=True)).url
         installation = Installation(Path(directory), url)
         stack.callback(installation.checkout.end)
-        worker = installation.work()
-        burst = asyncio.run(let_come(installation.ours, options.customers, options.seconds))
+        page, processes = installation.serve_everything()
+        burst = asyncio.run(let_come(page, options.customers, options.seconds))
         for line in burst.lines():
             say(line)
-        web = installation.webs[installation.ours]
-        say(f"memory: {installation.memory(web):.0f} MB web, {installation.memory(worker):.0f} MB worker")
+        say(describe_memory(processes))
 
 
 if __name__ == "__main__":

@@ -70,24 +70,37 @@ class Installation:
         self.webs[url] = web
         return url
 
-    def work(self) -> Program:
-        """Start a worker, and the sandbox that it creates accounts in."""
-        port = free_port()
-        self.checkout.environment["CONSTANT_CONTACT_URL"] = f"http://127.0.0.1:{port}"
-        self.checkout.start("manage.py", "sandbox", "--port", str(port))
-        return self.checkout.start("manage.py", "provision")
-
-    def memory(self, program: Program) -> float:
-        """Return the proportional set size (PSS) of a program and its child processes, in megabytes."""
-        processes = [str(program.process.pid), *_children(program.process.pid)]
-        rollups = (Path(f"/proc/{process}/smaps_rollup").read_text() for process in processes)
-        return sum(int(re.findall(r"(?m)^Pss: +(\d+)", rollup)[0]) for rollup in rollups) / 1024
+    def serve_everything(self) -> tuple[str, dict[str, int]]:
+        """Start `manage.py serve`, and a sandbox for its worker. Return the page's URL, and the processes by role."""
+        port, sandbox = free_port(), free_port()
+        self.checkout.environment["CONSTANT_CONTACT_URL"] = f"http://127.0.0.1:{sandbox}"
+        self.checkout.start("manage.py", "sandbox", "--port", str(sandbox))
+        program = self.checkout.start("manage.py", "serve", "--bind", f"127.0.0.1:{port}")
+        program.find("Booting worker[^$]*Booting worker")
+        return f"http://127.0.0.1:{port}/", {
+            "web": int(program.find(r"Listening at: .* \((\d+)\)")[1]),
+            "worker": int(program.find(r"worker started name=\S+?(\d+) ")[1]),
+            "supervisor": program.process.pid,
+        }
 
     def processor_seconds(self, url: str) -> float:
         """Return the processor time that this web server's processes have used since they started."""
         workers = _children(self.webs[url].process.pid)
         stats = (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split() for process in workers)
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / os.sysconf("SC_CLK_TCK")
+
+
+def describe_memory(processes: Mapping[str, int]) -> str:
+    """Return a line with the memory of each process by its role. That of the web server includes its children."""
+    sizes = (f"{memory(process, children=role != 'supervisor'):.0f} MB {role}" for role, process in processes.items())
+    return f"memory: {', '.join(sizes)}"
+
+
+def memory(process: int, *, children: bool) -> float:
+    """Return the proportional set size (PSS) of a process, with that of its child processes or not, in megabytes."""
+    processes = [str(process), *(_children(process) if children else ())]
+    rollups = (Path(f"/proc/{process}/smaps_rollup").read_text() for process in processes)
+    return sum(int(re.findall(r"(?m)^Pss: +(\d+)", rollup)[0]) for rollup in rollups) / 1024
 
 
 def _children(process: int) -> list[str]:
