@@ -3,7 +3,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Case, OuterRef, QuerySet, Subquery, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -30,11 +31,12 @@ from provisioning.admin.filters import (
     QuestionFilter,
     RefusedFilter,
     StateTabs,
+    titled,
 )
 from provisioning.admin.held import held
 from provisioning.admin.notes import NoteForm, add_note, may_note
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
-from provisioning.admin.timeline import Event, outlook, timeline
+from provisioning.admin.timeline import TimelineEntry, outlook, timeline
 from provisioning.admin.token import token
 from provisioning.admin_site.sessions import BACKGROUND
 from provisioning.audit import name_of
@@ -62,8 +64,9 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         BrandFilter,
         CountryFilter,
         *ATTRIBUTION_FILTERS,
-        "submitted_at",
+        ("submitted_at", titled("signed up", admin.DateFieldListFilter)),
     )
+    nothing_yet = "Nobody has signed up yet. Each sign-up appears here as soon as its form is sent."
     search_fields = search.COLUMNS
     search_help_text = search.HELP
     extra_columns = NO_EXTRA_COLUMNS
@@ -160,6 +163,9 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         return redirect("admin:provisioning_account_change", object_id)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if "index" in request.POST and ACTION_CHECKBOX_NAME not in request.POST:
+            messages.warning(request, "Nothing was done. Select at least one account first.")
+            return redirect(request.get_full_path())
         may_export = request.user.has_perm("provisioning.export_account")
         context: dict[str, Any] = {
             "may_export": may_export,
@@ -169,8 +175,8 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             context["messages"] = ()  # Leave them to the page that they are for.
         return super().changelist_view(request, context | (extra_context or {}))
 
-    def events(self, account: Account) -> list[Event]:
-        """Return what happened to an account, oldest first."""
+    def get_timeline(self, account: Account) -> list[TimelineEntry]:
+        """Return what happened to an account, oldest first. Subclasses add what they know."""
         return timeline(account)
 
     def render_change_form(
@@ -185,7 +191,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         context |= {
             "title": obj.organization_name,
             "subtitle": None,
-            "timeline": self.events(obj),
+            "timeline": self.get_timeline(obj),
             "outlook": outlook(obj),
             "attribution": came_from(obj),
             "actions": offered(obj, request),
@@ -225,7 +231,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Access token")
     def has_token(self, account: Account) -> str:
-        return "kept" if account.has_token else "none"  # type: ignore[attr-defined]
+        return "stored" if account.has_token else "none"  # type: ignore[attr-defined]
 
     @admin.display(description="Owner")
     def owner(self, account: Account) -> str:

@@ -132,5 +132,6 @@ def _ask(
         accounts=accounts,
         doubtful={account.pk for account in accounts if action.doubt and services.may_exist(account)},
         fields=fields,
+        back=back,
         checkbox=ACTION_CHECKBOX_NAME,
     )

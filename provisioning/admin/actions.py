@@ -119,6 +119,7 @@ class AssignForm(forms.Form):
         queryset=User.objects.filter(is_active=True, is_staff=True).order_by("first_name", "last_name", "username"),
         required=False,
         empty_label="Nobody",
+        help_text="They find it with the filter Assigned to: Mine. They get no notice, and others can still act on it.",
     )
 
 
@@ -198,7 +199,10 @@ ACTIONS = (
         condition=lambda account: bool(account.oauth2_token),
         service=services.wipe_token,
         title="Wipe the access token of {}?",
-        warning="Constant Contact issues the token only once. Once you wipe it here, it is gone for good.",
+        warning=(
+            "The token lets you act in the customer's account. Constant Contact issues it only once: when you wipe it"
+            " here, it is gone for good. The account stays as it is, and the customer notices nothing."
+        ),
     ),
     Action(
         name="erase",

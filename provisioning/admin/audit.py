@@ -17,6 +17,7 @@ from django.utils.timezone import localdate, localtime
 from provisioning.admin import cells
 from provisioning.admin.action_views import require_permissions
 from provisioning.admin.exports import as_csv, in_chunks
+from provisioning.admin.filters import titled
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import described
 from provisioning.admin_site import record
@@ -32,7 +33,12 @@ class AuditAdmin(ReadOnly, ModelAdmin):
     view_permission = "provisioning.view_account"
     list_display = ("when", "what", "who", "subject", "more")
     list_display_links = None
-    list_filter = ("at", "what", ("user", admin.RelatedOnlyFieldListFilter))
+    nothing_yet = "Nothing has been recorded yet. What staff and customers do to an account appears here."
+    list_filter = (
+        ("at", titled("time", admin.DateFieldListFilter)),
+        ("what", titled("what", admin.AllValuesFieldListFilter)),
+        ("user", titled("who", admin.RelatedOnlyFieldListFilter)),
+    )
     list_select_related = ("account", "user")
     search_fields = ("account__username__startswith", "account__email__startswith", "=account__reference")
     search_help_text = "Enter the beginning of a username or email address, or a whole reference."

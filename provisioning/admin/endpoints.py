@@ -1,4 +1,4 @@
-"""Admins for events: the endpoints that are told of them, and every delivery with its calls."""
+"""Admins for events: the endpoints that receive them, and every delivery with its calls."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.template.defaultfilters import pluralize
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
@@ -22,9 +23,12 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from provisioning.admin import cells
-from provisioning.admin.readonly import ModelAdmin, OfCustomers
+from provisioning.admin.deletion import ExplainedDeletion
+from provisioning.admin.filters import titled
+from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin
 from provisioning.admin.staff import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
+from provisioning.admin_site.words import display_value
 from provisioning.events import endpoints, payload
 from provisioning.events.models import EventType
 from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
@@ -49,12 +53,12 @@ class EndpointForm(EndpointModelForm):
 
 
 @admin.register(Endpoint)
-class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
-    """The partner's systems that are told of events. Staff decide where data goes only after they reauthenticate."""
+class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
+    """The partner's systems that receive events. Staff decide where data goes only after they reauthenticate."""
 
     form = EndpointForm
     change_form_template = "admin/endpoint.html"
-    list_display = ("name", "address", "status", "last")
+    list_display = ("name", "address", "status", "last_delivered")
     nothing_yet = "None of your systems gets events yet. Add an endpoint for the first one."
     editable = ("name", "url", "events", "host", "has_personal_fields")
 
@@ -63,10 +67,14 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         return endpoint.address
 
     @admin.display(description="Events")
-    def wanted(self, endpoint: Endpoint) -> str:
+    def event_types(self, endpoint: Endpoint) -> str:
         return ", ".join(endpoint.events)
 
-    @admin.display(description="Status", ordering="is_on")
+    @admin.display(description="Include personal fields")
+    def personal_fields(self, endpoint: Endpoint) -> str:
+        return display_value(endpoint.has_personal_fields).capitalize()
+
+    @admin.display(description="State", ordering="is_on")
     def status(self, endpoint: Endpoint) -> SafeString:
         state, word, more = "created", "On", ""
         if not endpoint.is_on:
@@ -76,7 +84,7 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         return cells.badge(state, word, more)
 
     @admin.display(description="Last delivered")
-    def last(self, endpoint: Any) -> str:
+    def last_delivered(self, endpoint: Any) -> str:
         return ago(endpoint.last_done) if endpoint.last_done else "Never"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
@@ -87,12 +95,13 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
     def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
         """Show the whole URL only to those who may change it: it may hold a token."""
         if self.has_change_permission(request, obj):
-            return self.editable if obj is None else (*self.editable, "status")
-        return ("name", "address", "wanted", "host", "has_personal_fields", "status")
+            may = request.user.has_perm(MAY_SEND_PERSONAL_FIELDS)
+            editable = self.editable if may else (*self.editable[:-1], "personal_fields")
+            return editable if obj is None else (*editable, "status")
+        return ("name", "address", "event_types", "host", "personal_fields", "status")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
-        may = request.user.has_perm(MAY_SEND_PERSONAL_FIELDS)
-        return ("address", "wanted", "status", *(() if may else ("has_personal_fields",)))
+        return ("address", "event_types", "status", "personal_fields")
 
     def has_change_permission(self, request: HttpRequest, obj: Endpoint | None = None) -> bool:
         """Whether staff may change an endpoint, also where its personal fields go if it gets any."""
@@ -101,10 +110,13 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         return may and super().has_change_permission(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Count the deliveries that are deleted too, because there may be very many. Alone, they can't be deleted."""
-        of_these = Delivery.objects.filter(endpoint__in=objs)
-        counted = {self.opts.verbose_name_plural: len(objs), Delivery._meta.verbose_name_plural: of_these.count()}
-        return [str(each) for each in objs], counted, set(), []
+        """Name only the endpoints: there may be very many deliveries. Alone, they can't be deleted."""
+        return [str(each) for each in objs], {self.opts.verbose_name_plural: len(objs)}, set(), []
+
+    def consequence(self, obj: Endpoint) -> str:
+        count = obj.deliveries.count()
+        lost = f" The record of {count} {pluralize(count, 'delivery,deliveries')} is deleted." if count else ""
+        return f"No more events are sent there.{lost}"
 
     def delete_model(self, request: HttpRequest, obj: Endpoint) -> None:
         endpoints.delete(obj)
@@ -131,7 +143,7 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         view = self.admin_site.admin_view
         return [
             path("<int:pk>/secret/", view(self.secret), name="provisioning_endpoint_secret"),
-            path("<int:pk>/test/", view(self.test), name="provisioning_endpoint_test"),
+            path("<int:pk>/test/", view(self.send_test), name="provisioning_endpoint_test"),
             path("<int:pk>/switch/", view(self.switch), name="provisioning_endpoint_switch"),
             *super().get_urls(),
         ]
@@ -160,7 +172,7 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
         return TemplateResponse(request, "admin/endpoint_secret.html", admin.site.each_context(request) | context)
 
     @method_decorator(require_POST)
-    def test(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def send_test(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Send a test event, and show its delivery to those who may see deliveries."""
         endpoint = self._changeable(request, pk)
         if not endpoint.is_on:
@@ -193,22 +205,26 @@ class EndpointAdmin(ReauthenticationRequired, ModelAdmin):
 
 
 @admin.register(Delivery)
-class DeliveryAdmin(OfCustomers, ModelAdmin):
+class DeliveryAdmin(CustomerDataReadOnly, ModelAdmin):
     """Deliveries, and what each receiver answered."""
 
     change_form_template = "admin/delivery.html"
-    list_display = ("what", "endpoint", "result", "answer", "when")
+    list_display = ("event_type", "endpoint", "result", "answer", "when")
     nothing_yet = "No event has been sent to your systems yet."
-    list_filter = ("state", "endpoint", "event__type")
+    list_filter = (
+        ("state", titled("state", admin.ChoicesFieldListFilter)),
+        "endpoint",
+        ("event__type", titled("event", admin.ChoicesFieldListFilter)),
+    )
     list_select_related = ("event", "event__account", "endpoint")
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     search_fields = ("=event__uid", "=event__account__reference")
     search_help_text = "Enter a whole event ID, or a whole reference."
-    fields = ("what", "webhook_id", "about", "endpoint", "result", "when")
+    fields = ("event_type", "webhook_id", "about", "endpoint", "result", "when")
 
     @admin.display(description="Event")
-    def what(self, delivery: Delivery) -> str:
+    def event_type(self, delivery: Delivery) -> str:
         return delivery.event.type
 
     @admin.display(description="Event ID")
@@ -233,7 +249,7 @@ class DeliveryAdmin(OfCustomers, ModelAdmin):
 
     @admin.display(description="Last answer")
     def answer(self, delivery: Any) -> str:
-        return delivery.last_status or delivery.last_problem or ""
+        return f"HTTP {delivery.last_status}" if delivery.last_status else delivery.last_problem or ""
 
     @admin.display(description="Event time", ordering="pk")
     def when(self, delivery: Delivery) -> SafeString:

@@ -25,7 +25,7 @@ from django.utils.timezone import localdate, localtime
 from provisioning import attribution, rules
 from provisioning.admin.action_views import require_permissions
 from provisioning.admin_site import record
-from provisioning.admin_site.words import in_words
+from provisioning.admin_site.words import display_value
 from provisioning.models import Account, Attempt
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,11 @@ changed since."""
 REFUSED_STATES = (Account.State.REJECTED, Account.State.CLOSED)
 LABELS = SENT | {"refused": "Refused by Constant Contact"} | attribution.NAMES
 
-FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")  # noqa: RUF001
+FORMULA = re.compile(r"^(?=[\t\r\n])|(^|[;\t\r\n][ \"]*)(?=[=+\-@＝＋－＠])")  # noqa: RUF001
 """Where a spreadsheet can mistake a text for a formula: https://owasp.org/www-community/attacks/CSV_Injection
 
 Not only at its beginning: where the list separator is a semicolon, as in French and Spanish, Excel splits there, and
-at the end of a line, even within quotes.
+at the end of a line, even within quotes, and then takes quotes as its own.
 """
 PHONE = re.compile(r"\+[0-9][0-9()\-./# ]*((ext|extension|poste|x)\.? ?[0-9]+)?", re.IGNORECASE)
 
@@ -219,7 +219,7 @@ def _cell(value: object) -> str:
     """Return the text for a value. No text starts a formula, and phone numbers can still be dialed."""
     if isinstance(value, datetime):
         return localtime(value).strftime("%Y-%m-%d %H:%M:%S")
-    text = "" if value is None else in_words(value)
+    text = "" if value is None else display_value(value)
     if PHONE.fullmatch(text):
         return re.sub(r"[-/.# ]+", " ", text)  # Spreadsheets would calculate +1-800-555.
     return FORMULA.sub(r"\1'", text)

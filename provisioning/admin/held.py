@@ -13,6 +13,7 @@ from django.template.defaultfilters import pluralize
 
 from provisioning.admin.action_views import MAX_ACCOUNTS, carry_out_each, page, require_permissions, version_of
 from provisioning.admin.actions import ACTIONS, Action, DeclineForm
+from provisioning.admin_site.addresses import previous_page
 from provisioning.models import Account, AccountQuerySet
 
 MAX_SHOWN = 10
@@ -60,6 +61,7 @@ def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) ->
         "seen": version_of(newest) if newest else "",
         "actions": actions.values(),
         "form": form,
+        "previous": previous_page(request),
     }
     return page(request, "held", None, title="Held accounts", **context)
 

@@ -1,4 +1,4 @@
-"""Admins for notices: rules about who hears of what, and the incidents."""
+"""Admins for notices: rules about who is notified of what, and the incidents."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from provisioning.admin import cells
 from provisioning.admin.actions import StaffField
+from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.staff import ReauthenticationRequired
 from provisioning.events.addresses import check_url
 from provisioning.models import Incident, NoticeRule
+from provisioning.notices.next_steps import next_step
 from provisioning.sealed import NOTHING, Sealed
 from provisioning.templatetags.times import ago, exact
 
@@ -38,6 +41,7 @@ class RuleForm(RuleModelForm):
         label="Person",
         queryset=User.objects.filter(is_active=True, is_staff=True).order_by("first_name", "last_name", "username"),
         required=False,
+        empty_label="Nobody",
         help_text="For email only. This person needs an email address.",
     )
     webhook = forms.CharField(
@@ -69,7 +73,7 @@ class RuleForm(RuleModelForm):
 
 
 @admin.register(NoticeRule)
-class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
+class NoticeRuleAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
     """Who hears of what. Staff decide where notices go only after they reauthenticate."""
 
     form = RuleForm
@@ -77,6 +81,10 @@ class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
     nothing_yet = "Nobody gets notices yet. Add a rule that says who gets them, and about what."
     fields = ("name", "incidents", "when", "channel", "user", "webhook", "result")
     readonly_fields = ("result", "kinds")
+
+    def get_fields(self, request: HttpRequest, obj: NoticeRule | None = None) -> Any:
+        """Leave out the last notice of a rule that is being added."""
+        return self.fields if obj else self.fields[:-1]
 
     @admin.display(description="Incidents")
     def kinds(self, rule: NoticeRule) -> str:
@@ -86,7 +94,10 @@ class NoticeRuleAdmin(ReauthenticationRequired, ModelAdmin):
     def result(self, rule: NoticeRule) -> SafeString | str:
         if rule.problem:
             return cells.badge("rejected", "Failed", rule.problem)
-        return f"{ago(rule.told_at)} ({exact(rule.told_at)})" if rule.told_at else "None yet"
+        return f"{ago(rule.notified_at)} ({exact(rule.notified_at)})" if rule.notified_at else "None yet"
+
+    def consequence(self, obj: NoticeRule) -> str:
+        return "Nobody gets notices by this rule any more."
 
     def save_model(self, request: HttpRequest, obj: NoticeRule, form: Any, change: bool) -> None:
         if obj.channel == Channel.EMAIL:
@@ -102,7 +113,8 @@ class IncidentAdmin(ReadOnly, ModelAdmin):
     """What needed staff, and when, for everyone who may view the gateway."""
 
     view_permission = "provisioning.view_gateway"
-    list_display = fields = ("kind", "detail", "begun", "ended")
+    list_display = ("kind", "detail", "begun", "ended")
+    fields = (*list_display, "to_do")
     nothing_yet = "There has been no incident yet. Incidents are recorded once there is a rule for notices."
     list_filter = ("kind",)
 
@@ -113,3 +125,8 @@ class IncidentAdmin(ReadOnly, ModelAdmin):
     @admin.display(description="Ended", ordering="ended_at")
     def ended(self, incident: Incident) -> SafeString:
         return cells.when(incident.ended_at) if incident.ended_at else cells.badge("rejected", "Ongoing")
+
+    @admin.display(description="What to do")
+    def to_do(self, incident: Incident) -> SafeString | str:
+        step = next_step(incident)
+        return "" if incident.ended_at else format_html('<a href="{}">{}</a>', step.url, step.advice)

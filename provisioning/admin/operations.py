@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
@@ -11,24 +12,41 @@ from django.template.defaultfilters import floatformat, pluralize
 from django.utils.safestring import SafeString
 
 from provisioning.admin import cells
-from provisioning.admin.readonly import ModelAdmin, OfCustomers, OneRow, ReadOnly
+from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, ReadOnly, SingleRow
+from provisioning.gateway import calls_today, current_pause
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
-from provisioning.templatetags.times import ago
+from provisioning.templatetags.times import ago, exact, until
 
 
 @admin.register(Gateway)
-class GatewayAdmin(OneRow, ModelAdmin):
-    fields = (
-        "day",
-        "calls",
-        "pages",
-        "next_call_at",
-        "paused_until",
-        "outages",
-        "stopped_at",
-        "stop_reason",
-        "list_names",
-    )
+class GatewayAdmin(SingleRow, ModelAdmin):
+    fields = ("state", "calls_today", "pages_today", "next_call", "pauses", "list_names")
+
+    @admin.display(description="State")
+    def state(self, gateway: Gateway) -> SafeString:
+        pause = current_pause()
+        if pause is None:
+            return cells.badge("created", "Running")
+        if pause.until:
+            return cells.badge("held", "Paused", f"until {exact(pause.until)}: {pause.reason}")
+        since = f"since {exact(gateway.stopped_at)}: " if gateway.stopped_at else ""
+        return cells.badge("rejected", "Stopped", f"{since}{pause.reason}")
+
+    @admin.display(description="Calls today (UTC)")
+    def calls_today(self, gateway: Gateway) -> str:
+        return f"{floatformat(calls_today(), '0g')} of {floatformat(settings.CONSTANT_CONTACT_DAILY_QUOTA, '0g')}"
+
+    @admin.display(description="Of these, pages of your account list")
+    def pages_today(self, gateway: Gateway) -> str:
+        return str(floatformat(gateway.pages if calls_today() else 0, "0g"))
+
+    @admin.display(description="Next call at the earliest")
+    def next_call(self, gateway: Gateway) -> str:
+        return "Once sending resumes" if current_pause() else until(gateway.next_call_at)
+
+    @admin.display(description="Pauses in a row without a clear answer")
+    def pauses(self, gateway: Gateway) -> int:
+        return gateway.outages
 
 
 @admin.register(Worker)
@@ -42,7 +60,9 @@ class WorkerAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="State")
     def condition(self, worker: Any) -> SafeString:
-        return cells.badge("created", "Running") if worker.is_alive else cells.badge("closed", "Gone")
+        if not worker.is_alive:
+            return cells.badge("closed", "Gone")
+        return cells.badge("rejected", "Blocked") if worker.problem else cells.badge("created", "Running")
 
     @admin.display(description="Started", ordering="started_at")
     def started(self, worker: Worker) -> SafeString:
@@ -58,13 +78,13 @@ class ListPassAdmin(ReadOnly, ModelAdmin):
     view_permission = "provisioning.view_gateway"
     list_display = ("when", "result", "read", "problem")
     nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
-    fields = ("started_at", "ended_at", "outcome", "pages", "entries", "skipped", "failures", "problem", "due_at")
+    fields = ("when", "ended_at", "result", "read", "failures", "problem", "due_at")
 
     @admin.display(description="Started", ordering="started_at")
     def when(self, each: ListPass) -> SafeString:
         return cells.when(each.started_at)
 
-    @admin.display(description="Result", ordering="outcome")
+    @admin.display(description="State", ordering="outcome")
     def result(self, each: ListPass) -> SafeString:
         colors: dict[str, str] = {ListPass.Outcome.COMPLETE: "created", ListPass.Outcome.FAILED: "rejected"}
         words = each.get_outcome_display() or "In progress"
@@ -78,12 +98,20 @@ class ListPassAdmin(ReadOnly, ModelAdmin):
 
 
 @admin.register(ListEntry)
-class ListEntryAdmin(OfCustomers, ModelAdmin):
+class ListEntryAdmin(CustomerDataReadOnly, ModelAdmin):
     view_permission = "provisioning.view_gateway"
-    list_display = ("account_id", "username", "organization_name", "status", "since", "seen")
+    list_display = ("listed_id", "username", "organization_name", "status_there", "since", "seen")
     nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
-    fields = ("account_id", "username", "organization_name", "status", "first_seen_at", "last_seen_at")
+    fields = ("listed_id", "username", "organization_name", "status_there", "first_seen_at", "last_seen_at")
     search_fields = ("=account_id", "username_key__startswith", "organization_key__startswith")
+
+    @admin.display(description="Account ID", ordering="account_id")
+    def listed_id(self, entry: ListEntry) -> str:
+        return entry.account_id
+
+    @admin.display(description="Status at Constant Contact", ordering="status")
+    def status_there(self, entry: ListEntry) -> str:
+        return entry.status
 
     @admin.display(description="First seen", ordering="first_seen_at")
     def since(self, entry: ListEntry) -> str:

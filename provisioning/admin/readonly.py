@@ -40,7 +40,7 @@ class ReadOnly:
         return False
 
 
-class OneRow(ReadOnly):
+class SingleRow(ReadOnly):
     """The same for a table with at most one row, which is shown instead of a list."""
 
     change_form_template: Any = "admin/one_row.html"
@@ -52,7 +52,7 @@ class OneRow(ReadOnly):
         return super().changelist_view(request, extra_context)  # type: ignore[misc]
 
 
-class OfCustomers(ReadOnly):
+class CustomerDataReadOnly(ReadOnly):
     """The same for rows that name customers: only staff who may view accounts can view them."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

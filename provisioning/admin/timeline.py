@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from provisioning import services
-from provisioning.admin_site.words import in_words
+from provisioning.admin_site.words import display_value
 from provisioning.audit import MASKED, SIGNED_UP
 from provisioning.models import Account, Attempt, AuditEntry
 from provisioning.templatetags.times import duration, until
@@ -15,8 +15,8 @@ State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
 
 @dataclass(frozen=True)
-class Event:
-    """One event in the timeline.
+class TimelineEntry:
+    """One entry of the timeline.
 
     `tone` sets its color: good, bad, unsure, or empty. `said` quotes Constant Contact or staff; `raw` is Constant
     Contact's full answer.
@@ -68,25 +68,25 @@ CALLS: dict[tuple[str, str], tuple[str, str]] = {
 }
 
 
-def timeline(account: Account) -> list[Event]:
+def timeline(account: Account) -> list[TimelineEntry]:
     """Return what happened, oldest first."""
-    events = [_call(account, attempt) for attempt in account.attempts.all()]
+    entries = [_of_attempt(account, attempt) for attempt in account.attempts.all()]
     recorded = list(account.audit_entries.select_related("user"))
-    if not any(entry.what == SIGNED_UP for entry in recorded):
-        events.insert(0, Event(account.submitted_at, "The customer submitted the form."))
-    events += [
-        Event(
-            entry.at, f"{entry}.", said=[entry.note] if entry.note else [], facts=entry.detail, changes=described(entry)
+    if not any(each.what == SIGNED_UP for each in recorded):
+        entries.insert(0, TimelineEntry(account.submitted_at, "The customer submitted the form."))
+    entries += [
+        TimelineEntry(
+            each.at, f"{each}.", said=[each.note] if each.note else [], facts=each.detail, changes=described(each)
         )
-        for entry in recorded
+        for each in recorded
     ]
     if account.state == State.CLOSED:
         closed = "It was closed here. The password was wiped, and the username is available again."
         why = [account.get_decline_reason_display(), account.decline_note] if account.decline_reason else []
-        events.append(Event(account.state_changed_at, closed, said=[words for words in why if words]))
+        entries.append(TimelineEntry(account.state_changed_at, closed, said=[words for words in why if words]))
     if account.erased_at:
-        events.append(Event(account.erased_at, "Personal data was erased."))
-    return sorted(events, key=lambda event: event.at)
+        entries.append(TimelineEntry(account.erased_at, "Personal data was erased."))
+    return sorted(entries, key=lambda entry: entry.at)
 
 
 def described(entry: AuditEntry) -> list[str]:
@@ -95,14 +95,14 @@ def described(entry: AuditEntry) -> list[str]:
 
 
 def _before_and_after(values: list[object]) -> str:
-    return MASKED if MASKED in values else " → ".join(in_words(value) or "(empty)" for value in values)
+    return MASKED if MASKED in values else " → ".join(display_value(value) or "(empty)" for value in values)
 
 
-def _call(account: Account, attempt: Attempt) -> Event:
+def _of_attempt(account: Account, attempt: Attempt) -> TimelineEntry:
     if not attempt.outcome:
         under_way = account.state == State.SENDING or attempt.kind == Kind.LOOK_UP
         title = "Waiting for Constant Contact's answer." if under_way else "The worker stopped before an answer came."
-        return Event(attempt.started_at, title, "" if under_way else "unsure")
+        return TimelineEntry(attempt.started_at, title, "" if under_way else "unsure")
     words, tone = CALLS[Kind(attempt.kind), Outcome(attempt.outcome)]
     said = [f"{Account.label(name)}: {reason}" for name, reason in attempt.reasons().items()]
     if not said and attempt.message:
@@ -115,7 +115,7 @@ def _call(account: Account, attempt: Attempt) -> Event:
         if attempt.sent
         else "",
     ]
-    return Event(
+    return TimelineEntry(
         attempt.ended_at or attempt.started_at,
         str(words),
         tone,

@@ -13,7 +13,7 @@ from provisioning.admin_site.sessions import (
     show_sessions,
 )
 from provisioning.admin_site.site import Site, record
-from provisioning.admin_site.throttling import is_known_browser
+from provisioning.admin_site.throttling import is_known_browser, remember_browser
 
 __all__ = [
     "Site",
@@ -25,5 +25,6 @@ __all__ = [
     "page_or_index",
     "record",
     "record_authentication",
+    "remember_browser",
     "show_sessions",
 ]

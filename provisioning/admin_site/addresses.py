@@ -1,7 +1,9 @@
 """Which addresses belong to the admin."""
 
 from functools import cache
+from urllib.parse import urlsplit
 
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -16,6 +18,18 @@ def page_or_index(address: str) -> str:
     Use it for an address that a request names: it never leads to another site.
     """
     return address if url_has_allowed_host_and_scheme(address, None) and is_admin(address) else _index()
+
+
+def previous_page(request: HttpRequest) -> str:
+    """Return the page of the admin from which staff came to this one, for Cancel; the overview if nobody knows.
+
+    A form that is shown again passes it on as `from`. Pages that only lead here are left out.
+    """
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    is_ours = came_from.netloc == request.get_host()
+    address = request.POST.get("from") or (came_from._replace(scheme="", netloc="").geturl() if is_ours else "")
+    only_lead_here = (request.path, reverse("admin:confirm"), reverse("admin:login"))
+    return _index() if address.startswith(only_lead_here) else page_or_index(address)
 
 
 @cache  # Every request asks for it.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -10,9 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from provisioning import gateway
-from provisioning.admin_site.words import in_words
+from provisioning.admin_site import steps
+from provisioning.admin_site.words import display_value
 from provisioning.mirror import passes
-from provisioning.models import Worker
+from provisioning.models import Incident, Worker
+from provisioning.notices.next_steps import next_step
+from provisioning.signals import examined
 
 PERMISSION = "provisioning.view_gateway"
 SHOWN = {
@@ -42,6 +48,26 @@ SECRETS = (
 """Settings for which the page shows only whether they are set."""
 
 
+@dataclass(frozen=True)
+class Problem:
+    """One thing that the check of the installation found, and how to fix it."""
+
+    subject: str
+    text: str
+    fix: str
+    is_failure: bool
+    """Otherwise, it is a warning."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The last check of the installation, and the page about it."""
+
+    at: datetime
+    url: str
+    problems: list[Problem]
+
+
 def health(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied
@@ -53,10 +79,13 @@ def health(request: HttpRequest) -> HttpResponse:
         "complete": passes.newest_complete(),
         "reading": passes.in_progress(),
         "unread": passes.problem(),
+        "incidents": [(each, next_step(each)) for each in Incident.objects.filter(ended_at=None).order_by("begun_at")],
+        "may_see_check": request.user.has_perm(steps.PERMISSION),
+        "check": next((check for _receiver, check in examined.send(Check) if check), None),
         "quota": settings.CONSTANT_CONTACT_DAILY_QUOTA,
         "database": connection.display_name,
         "topics": {
-            topic: {name: in_words(getattr(settings, name)) for name in names} for topic, names in SHOWN.items()
+            topic: {name: display_value(getattr(settings, name)) for name in names} for topic, names in SHOWN.items()
         },
         "secrets": {name: bool(getattr(settings, name)) for name in SECRETS},
     }

@@ -24,7 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     OPERATIONS: {
         "diagnosis": "Installation check",
         "listentry": "Your account list",
-        "listpass": "Reads of your list",
+        "listpass": "Account list reads",
         "worker": "Workers",
         "gateway": "Sending",
         "endpoint": "Event endpoints",

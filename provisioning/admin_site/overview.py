@@ -18,15 +18,13 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Count, F
 from django.db.models.functions import Now, TruncDate
-from django.template.defaultfilters import pluralize
 from django.urls import reverse
 from django.utils import timezone
 
 from provisioning import gateway
 from provisioning.admin_site.chart import Chart, Share, shares
-from provisioning.mirror import passes
-from provisioning.models import LOST_AFTER, Account, Attempt, Endpoint, Worker
-from provisioning.signals import to_do
+from provisioning.admin_site.tasks import Task, tasks
+from provisioning.models import Account, Attempt, Worker
 
 State = Account.State
 T = TypeVar("T")
@@ -36,8 +34,6 @@ NEWEST = 1000
 """How many of the newest accounts, and of the newest refusals, the statistics cover."""
 FRESH_FOR = timedelta(minutes=15)
 """How long numbers about the past are cached."""
-LATE = timedelta(minutes=10)
-UNCONFIRMED_LATE = timedelta(minutes=5)
 
 UNFINISHED = (State.HELD, State.QUEUED, State.SENDING)
 
@@ -66,16 +62,6 @@ class Period:
 
 
 @dataclass(frozen=True)
-class Task:
-    """Something for staff to do, with a link to the page for it, and advice."""
-
-    text: str
-    url: str
-    """Empty if there is no page for it."""
-    advice: str
-
-
-@dataclass(frozen=True)
 class Overview:
     tasks: list[Task]
     periods: list[Period]
@@ -95,7 +81,7 @@ def overview() -> Overview:
     workers = list(Worker.objects.alive())
     median, slowest = _cached("times", _times_to_ready)
     return Overview(
-        tasks=_tasks(workers),
+        tasks=tasks(workers),
         periods=[
             Period("Today", days[today]),
             Period("7 days", _last(days, 7)),
@@ -140,94 +126,10 @@ def _last(days: dict[date, Counts], number: int) -> Counts:
     return sum(list(days.values())[-number:], Counts())
 
 
-def _tasks(workers: list[Worker]) -> list[Task]:
-    """Return what staff have to do, the most urgent first."""
-    accounts = reverse("admin:provisioning_account_changelist")
-    held = Account.objects.filter(state=State.HELD).count()
-    rejected = Account.objects.filter(state=State.REJECTED).count()
-    lost = Account.objects.waiting_for_staff().filter(state=State.UNCONFIRMED).count()
-    late = Account.objects.filter(state=State.QUEUED, submitted_at__lte=Now() - LATE).count()
-    unconfirmed = Account.objects.filter(state=State.UNCONFIRMED, state_changed_at__lte=Now() - UNCONFIRMED_LATE)
-    unclear = unconfirmed.filter(state_changed_at__gt=Now() - LOST_AFTER, due_at__isnull=False).count()
-    off = Endpoint.objects.filter(is_on=False).exclude(off_reason="").count()
-    failing, unread = gateway.failing_calls(), passes.problem()
-    blocked = next((worker.problem for worker in workers if worker.problem), "")
-    possible = (
-        (
-            gateway.current_pause(),
-            "No accounts are being sent.",
-            reverse("admin:provisioning_gateway_changelist"),
-            "The banner above says why, and what to do.",
-        ),
-        (
-            not workers,
-            "No worker is running.",
-            reverse("admin:provisioning_worker_changelist"),
-            "Ask whoever runs this installation to start one.",
-        ),
-        (
-            blocked,
-            f"A worker is held up: {blocked}",
-            reverse("admin:provisioning_worker_changelist"),
-            "It retries automatically. If it lasts, ask whoever runs this installation to check the database.",
-        ),
-        (
-            failing,
-            failing,
-            f"{accounts}?show=attention",
-            "Open the newest one to see the full answer.",
-        ),
-        (
-            unread,
-            f"Your account list at Constant Contact could not be read: {unread}",
-            reverse("admin:provisioning_listpass_changelist"),
-            "Unconfirmed accounts wait until it can be read. The worker retries automatically.",
-        ),
-        (
-            off,
-            f"{off} event endpoint{pluralize(off, ' was,s were')} switched off, because deliveries failed.",
-            reverse("admin:provisioning_endpoint_changelist"),
-            "An administrator can fix the receiver or the URL, and then switch it on again.",
-        ),
-        (
-            unclear,
-            f"{unclear} account{pluralize(unclear, ' has,s have')} been unconfirmed for more than five minutes.",
-            f"{accounts}?state__exact={State.UNCONFIRMED}",
-            "They are being looked up. After an hour, they wait for your decision.",
-        ),
-        (
-            late,
-            f"{late} account{pluralize(late, ' has,s have')} been queued for more than ten minutes.",
-            f"{accounts}?state__exact={State.QUEUED}",
-            "Open the oldest one to see what is holding it up.",
-        ),
-        (
-            lost,
-            f"{lost} account{pluralize(lost)} may or may not exist.",
-            f"{accounts}?show=lost",
-            "Open each one, see what is known, and decide.",
-        ),
-        (
-            held,
-            f"{held} account{pluralize(held, ' needs,s need')} approval.",
-            reverse("admin:provisioning_account_held"),
-            "Approve or decline them.",
-        ),
-        (
-            rejected,
-            f"{rejected} account{pluralize(rejected, ' needs,s need')} a correction.",
-            f"{accounts}?state__exact={State.REJECTED}",
-            "Make the correction, or leave it to the customer, who has a week.",
-        ),
-    )
-    others: list[Task] = [task for _receiver, task in to_do.send(Task) if task]  # type: ignore[misc]
-    return [Task(*task) for applies, *task in possible if applies] + others
-
-
 def _times_to_ready() -> tuple[float | None, float | None]:
-    newest = Account.objects.filter(state=State.CREATED, submitted_at__gte=Now() - timedelta(days=DAYS)).values_list(
-        F("created_at") - F("submitted_at"), flat=True
-    )
+    newest = Account.objects.filter(  # Imported and repaired rows may have no time of creation.
+        state=State.CREATED, submitted_at__gte=Now() - timedelta(days=DAYS), created_at__isnull=False
+    ).values_list(F("created_at") - F("submitted_at"), flat=True)
     seconds = [took.total_seconds() for took in newest[:NEWEST]]
     if len(seconds) < 2:
         return None, None

@@ -22,7 +22,8 @@ class LocalWordsValidator:
             raise ValidationError("This password is easy to guess: it contains little more than a name.", code="local")
 
     def get_help_text(self) -> str:
-        return "Your password can't be little more than the name of this service, of your company, or of this host."
+        names = "the name of this service, your company, or this site"
+        return f"Your password can't be just {names}, with a few characters added."
 
 
 def _words() -> Iterator[str]:

@@ -16,7 +16,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse_lazy
 
-from provisioning.admin_site.addresses import page_or_index
+from provisioning.admin_site.addresses import page_or_index, previous_page
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import record_reauthentication
 from provisioning.admin_site.throttling import remember_browser
@@ -62,10 +62,15 @@ class OwnPasswordForm(AdminPasswordChangeForm):
 
 class ChangePassword(PasswordChangeView):
     form_class = OwnPasswordForm
+    template_name = "admin/password.html"
+    title = "Change password"
     success_url = reverse_lazy("admin:password_change_done")
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return super().get_form_kwargs() | {"request": self.request}
+
+    def get_context_data(self, **named: Any) -> dict[str, Any]:
+        return super().get_context_data(**named) | {"previous": previous_page(self.request)}
 
     def form_valid(self, form: Any) -> HttpResponse:
         log.info("staff changed their password user=%s", self.request.user.pk)
@@ -77,7 +82,8 @@ class ChangePassword(PasswordChangeView):
 def confirm(request: HttpRequest) -> HttpResponse:
     """Ask staff to log in again, and go back to the page that asked for it."""
     back = page_or_index(request.GET.get("next", ""))
-    context = {"title": "Confirm it's you", "back": back, "elsewhere": is_from_identity_provider(request.user)}
+    context: dict[str, Any] = {"title": "Confirm it's you", "back": back, "previous": previous_page(request)}
+    context |= {"elsewhere": is_from_identity_provider(request.user)}
     if not context["elsewhere"]:
         context["form"] = form = ReauthenticationForm(request)
         if form.is_valid():

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 SINCE, SEEN, AUTHENTICATED = "staff.since", "staff.seen", "staff.proven"
 """Session keys: when staff logged in, were last seen, and last authenticated."""
 BACKGROUND = "X-Background"
-"""A header of requests that a page makes by itself."""
+"""A header of requests that a page makes automatically."""
 REAUTHENTICATE_AFTER = timedelta(minutes=10)
 """How long after a login or a confirmation staff are not asked to confirm that it's them."""
 NOTICED_AFTER = timedelta(minutes=1)
@@ -62,7 +62,7 @@ def record_authentication(request: HttpRequest, at: float | None = None) -> None
 
 def record_reauthentication(request: HttpRequest) -> None:
     """Record that the user authenticated again, under a new session key: it locks out anyone who knew the old one."""
-    log.info("staff proved who they are user=%s", request.user.pk)
+    log.info("staff reauthenticated user=%s", request.user.pk)
     request.session.cycle_key()
     record_authentication(request)
     _note_seen(request)
@@ -153,9 +153,10 @@ def _is_valid(request: HttpRequest) -> bool:
 
 
 def _is_background(request: HttpRequest) -> bool:
-    """Whether the page made this request by itself, which is no activity.
+    """Whether the page made this request automatically, which doesn't count as activity.
 
-    From elsewhere than where the session was last seen, it counts: a thief could hide from the list of sessions.
+    If it comes from another network or browser than the last activity did, it counts: otherwise, a thief could stay out
+    of the list of sessions.
     """
     if request.method != "GET" or BACKGROUND not in request.headers:
         return False

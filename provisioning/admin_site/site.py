@@ -40,8 +40,8 @@ def record(request: HttpRequest, row: Model | None, what: str, detail: str = "",
 
 
 class Site(admin.AdminSite):
-    site_header = "Constant Contact accounts"
-    site_title = "Constant Contact accounts"
+    site_header = "Constant Contact sign-up"
+    site_title = "Constant Contact sign-up"
     index_title = "Overview"
     enable_nav_sidebar = False
     empty_value_display = ""
@@ -65,7 +65,9 @@ class Site(admin.AdminSite):
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         if request.user.has_perm("provisioning.view_account"):
-            ours = {"overview": overview(), "steps": steps_for(request), "search_help": search.HELP}
+            shown = overview()
+            tasks = [task.for_user(request.user) for task in shown.tasks]
+            ours = {"overview": shown, "tasks": tasks, "steps": steps_for(request), "search_help": search.HELP}
             extra_context = ours | (extra_context or {})
         return super().index(request, extra_context)
 
@@ -95,13 +97,15 @@ class Site(admin.AdminSite):
         return response
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        response = super().logout(request, extra_context)
+        response = super().logout(request, {"navigation": (), "pause": None} | (extra_context or {}))
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         if is_from_identity_provider(request.user):
-            raise PermissionDenied("You log in through your identity provider and have no password here.")
+            raise PermissionDenied(
+                "You log in through your identity provider and have no password here. Change your password there."
+            )
         if has_second_factor(request.user) and (asked := ask_to_reauthenticate(request)):
             return asked
         return ChangePassword.as_view(extra_context=self.each_context(request) | (extra_context or {}))(request)

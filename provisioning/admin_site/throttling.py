@@ -57,8 +57,8 @@ YEAR = timedelta(days=365)
 MAX_CONCURRENT = 2
 """How many passwords each process checks at a time: hashing one takes a whole core, which other pages need too."""
 
-_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
-_slots_after_failures = threading.BoundedSemaphore(MAX_CONCURRENT - 1)
+_password_checks = threading.BoundedSemaphore(MAX_CONCURRENT)
+_password_checks_after_failures = threading.BoundedSemaphore(MAX_CONCURRENT - 1)
 
 
 class TooManyLogins(Exception):
@@ -101,7 +101,7 @@ def limit_concurrency(request: HttpRequest, username: str) -> Iterator[None]:
     """
     needed = []
     if not is_known_browser(request, username):
-        needed = [_slots_after_failures, _slots] if _has_failures(request) else [_slots]
+        needed = [_password_checks_after_failures, _password_checks] if _has_failures(request) else [_password_checks]
     with ExitStack() as held:
         for slots in needed:
             if not slots.acquire(blocking=False):

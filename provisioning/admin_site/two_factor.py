@@ -22,6 +22,7 @@ from django.utils.safestring import mark_safe
 from django.utils.timezone import now
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from provisioning.admin_site.addresses import previous_page
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
 from provisioning.admin_site.sessions import ask_to_reauthenticate, time_of_login
 from provisioning.admin_site.throttling import TooManyLogins, limit_concurrency
@@ -39,7 +40,7 @@ def code_field(**options: Any) -> forms.CharField:
 class LogInForm(AdminAuthenticationForm):
     """The login form, with a code for users who have a second factor."""
 
-    code = code_field(label="Two-factor code, if you use one", required=False)
+    code = code_field(label="Code from your authenticator app, if you use one", required=False)
 
     def confirm_login_allowed(self, user: Any) -> None:
         super().confirm_login_allowed(user)
@@ -91,14 +92,16 @@ def two_factor(request: HttpRequest) -> HttpResponse:
             TOTPDevice.objects.filter(user=request.user).delete()
             log.info("staff removed their second factor user=%s", request.user.pk)
             messages.success(request, "Two-factor authentication is off. You log in with your password only.")
-        else:
-            _confirm(device)
+        elif _confirm(device):
             log.info("staff set up a second factor user=%s", request.user.pk)
             messages.success(
                 request, "Two-factor authentication is on. From now on, you log in with your password and a code."
             )
+        else:
+            messages.warning(request, "Two-factor authentication was turned on in another window. Its key counts.")
         return redirect("admin:sessions")  # There, staff can end sessions that began without it.
-    context = {"title": "Two-factor authentication", "device": device, "form": form}
+    title = "Turn off two-factor authentication" if device.confirmed else "Turn on two-factor authentication"
+    context = {"title": title, "device": device, "form": form, "previous": previous_page(request)}
     if not device.confirmed:
         context |= {"qr_code": _qr_code(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}
     return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
@@ -121,11 +124,19 @@ def _device_of(request: HttpRequest) -> TOTPDevice:
         return device or TOTPDevice.objects.create(user=user, name=login, confirmed=False)
 
 
-def _confirm(device: TOTPDevice) -> None:
-    """Use a device from now on, and delete those that other logins began to set up."""
-    device.name, device.confirmed = "Authenticator app", True
-    device.save()
-    TOTPDevice.objects.filter(user=device.user, confirmed=False).delete()
+def _confirm(device: TOTPDevice) -> bool:
+    """Use a device from now on, and delete those that other logins began to set up.
+
+    Returns False if another login confirmed its device meanwhile. That one stays in use.
+    """
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=device.user_id)
+        own = TOTPDevice.objects.filter(user=device.user)
+        is_first = not own.filter(confirmed=True).exists()
+        if is_first:
+            own.filter(pk=device.pk).update(name="Authenticator app", confirmed=True)
+        own.filter(confirmed=False).delete()
+    return is_first
 
 
 def _qr_code(url: str) -> str:

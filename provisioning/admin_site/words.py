@@ -1,9 +1,9 @@
-"""How the admin says a value."""
+"""How the admin displays a value."""
 
 from __future__ import annotations
 
 
-def in_words(value: object) -> str:
+def display_value(value: object) -> str:
     """Return yes or no, the items of a list, or the text of any other value."""
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -60,7 +60,7 @@ event = Event.objects.create(type="signup.created", account=Account.objects.firs
 delivery = Delivery.objects.create(event=event, endpoint=told, state="failed", due_at=None)
 DeliveryAttempt.objects.create(delivery=delivery, ended_at=timezone.now(), status=500, answer="word " * 200)
 NoticeRule.objects.create(name="Support", incidents=["stopped"], channel="slack", url=Sealed.of("https://example.com/"))
-keys.make(ApiKey(name="CRM", scopes=["create", "read"]))
+keys.create(ApiKey(name="CRM", scopes=["create", "read"]))
 brand = Brand.objects.create(name="Birch", host="birch.example.com")
 for version in ("2026-11", "2026-12"):
     text = LegalText(brand=brand, kind="terms", version=version, text="word " * 200)
@@ -201,6 +201,7 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 
+@pytest.mark.long  # `test_every_place_of_a_role` looks at all lists, and other tests at single pages.
 @pytest.mark.parametrize(("scheme", "width", "rules"), [("light", 1280, ()), ("dark", 320, COLORS)])
 def test_every_page_of_the_admin_is_accessible_and_fits(
     open_admin: Callable[..., Page], scheme: str, width: int, rules: Sequence[str]

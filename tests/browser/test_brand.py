@@ -21,7 +21,7 @@ LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 150 36">
   <text x="44" y="25" font-family="sans-serif" font-size="20" font-weight="700" fill="#2a1620">Alder &amp; Co</text>
 </svg>"""
 POINTS = "Free onboarding by our own people\nTemplates made for bakeries\nCancel whenever you like"
-LOOKS: list[dict[str, Any]] = [{"width": 320}, {"width": 1280, "color_scheme": "dark"}]
+LOOKS: list[Any] = [{"width": 320, "color_scheme": "dark"}, pytest.param({"width": 1280}, marks=pytest.mark.long)]
 DOWNLOADS = "links => new Set(links.map(link => link.href ?? link.src)).size"
 
 OpenAdmin = Callable[..., Page]

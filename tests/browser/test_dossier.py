@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.installation import Installation
-from tests.browser.journey import fill_in, fresh_name, send
+from tests.browser.journey import PASSWORD, fill_in, fresh_name, send
 
-SCHEMES: list[Any] = ["light", "dark"]
 TEXTS = """
 from django.utils import timezone
 from signup.models import Brand, LegalText
@@ -64,9 +63,69 @@ def test_a_visitor_from_a_campaign_accepts_the_terms_and_signs_up(visit: Open, s
     assert "['Privacy policy 2026-11', 'Terms 2026-11 (fr)']" in told
 
 
+def tab_to(page: Page, target: Locator, key: str = "Tab") -> None:
+    """Press Tab until the focus is there."""
+    for _ in range(40):
+        page.keyboard.press(key)
+        if target.evaluate("each => each === document.activeElement"):
+            return
+    raise AssertionError(f"{target} is out of reach")
+
+
 @pytest.mark.usefixtures("texts")
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize(
+    ("browser", "language", "missing"),
+    [
+        pytest.param("chromium", "en", "Check this box to sign up.", marks=pytest.mark.long),
+        ("firefox", "fr", "Cochez cette case pour vous inscrire."),
+        pytest.param("chromium", "es", "Marque esta casilla para registrarse.", marks=pytest.mark.long),
+    ],
+    indirect=["browser"],
+)
+def test_the_boxes_work_with_the_keyboard_alone(visit: Open, site: Installation, language: str, missing: str) -> None:
+    name = fresh_name(language)
+    page = visit("/?ref=keyboard", locale=language)
+    page.locator("[name=country_code]").select_option("US")  # Choosing by typing depends on the typist's speed.
+    page.locator("[name=state_code]").select_option("MA")
+    page.locator("h1").click()
+    typed = {"organization_name": "Anna's Bakery", "first_name": "Anna", "last_name": "Jones"}
+    typed |= {"email": "anna@nullmailer.com", "phone": "555-555-5555", "username": name}
+    for field, value in typed.items():
+        tab_to(page, page.locator(f"[name={field}]"))
+        page.keyboard.type(value)
+    agree, marketing = page.locator("[name=agree]"), page.locator("[name=marketing]")
+    for box in (agree, marketing):
+        expect(box).not_to_be_checked()
+    tab_to(page, marketing)
+    page.keyboard.press("Space")
+    expect(marketing).to_be_checked()
+    page.keyboard.press("Enter")
+
+    summary = page.get_by_role("alert")
+    expect(summary).to_be_focused()
+    expect(summary).to_contain_text(missing)
+    for field, value in typed.items():
+        expect(page.locator(f"[name={field}]")).to_have_value(value)
+    expect(marketing).to_be_checked()
+    tab_to(page, summary.get_by_role("link", name=re.compile(re.escape(missing))))
+    page.keyboard.press("Enter")
+    expect(agree).to_be_focused()
+    expect(agree).to_have_accessible_description(re.compile(re.escape(missing)))
+    page.keyboard.press("Space")
+    tab_to(page, page.locator("[name=password]"), "Shift+Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/signup/**")
+
+    told = run(site, DOSSIER.format(name=name))
+    assert "{'ref': 'keyboard'}" in told
+    terms = "Terms 2026-11 (fr)" if language == "fr" else "Terms 2026-11"
+    for text in (terms, "Privacy policy 2026-11", "Your marketing 2026-11"):
+        assert repr(text) in told
+
+
+@pytest.mark.usefixtures("texts")
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 375), ("light", 1280)])
 def test_the_boxes_are_accessible(
     visit: Open, accessible: Callable[[Page], None], scheme: Any, width: int, tmp_path: Path
 ) -> None:

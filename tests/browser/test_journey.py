@@ -197,6 +197,8 @@ def test_no_file_holds_a_secret_in_plain_text(site: Installation, visit: Open) -
     page = visit("/")
     fill_in(page, fresh_name(), email="anna@")
     send(page)
+    # Before that, entries would go with the old page.
+    expect(page.get_by_role("link", name="Email address: ")).to_be_visible()
     fill_in(page, fresh_name())
     send(page)
     with site.worker():

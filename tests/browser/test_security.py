@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import QUIET, Open
@@ -20,6 +21,7 @@ def log_in(page: Page) -> None:
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
+@pytest.mark.long  # All other tests notice a violation, too, on the pages that they open.
 def test_no_admin_page_violates_its_own_policy(site: Installation, visit: Open) -> None:
     page = visit("/")
     fill_in(page, fresh_name())

@@ -34,7 +34,7 @@ def fill_in_the_longest(page: Page) -> None:
     fill_in(page, longest("username"), password="", **{name: longest(name) for name in names})
 
 
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.long)])
 def test_pages_fit_with_the_longest_values(site: Installation, visit: Open, width: int) -> None:
     page = visit("/", width=width)
     fill_in_the_longest(page)

@@ -111,7 +111,7 @@ def test_the_page_of_an_account_shows_every_call_and_its_answer(admin_client: Cl
 @pytest.mark.parametrize("state", [State.CREATED, State.CLOSED])
 def test_a_token_shows_only_as_present_or_absent(admin_client: Client, make: Make, state: str) -> None:
     page = admin_client.get(page_of(make(state))).content.decode()
-    assert ("<dt>Access token</dt><dd>kept</dd>" in page) == (state == State.CREATED)
+    assert ("<dt>Access token</dt><dd>stored</dd>" in page) == (state == State.CREATED)
 
 
 @pytest.mark.parametrize("model", [Account, Gateway, Worker])
@@ -170,7 +170,7 @@ def test_the_number_of_queries_does_not_grow_with_the_list(admin_client: Client,
 
 def test_the_site_has_its_own_name(client: Client, db: None) -> None:
     page = client.get("/admin/login/").content.decode()
-    assert "Constant Contact accounts" in page
+    assert "Constant Contact sign-up" in page
     assert "Django administration" not in page
 
 

@@ -14,6 +14,8 @@ from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import ROLES, Make, State, attempt, page_of, told
 from tests.provisioning.states.choices import VERBS
 
+pytestmark = pytest.mark.once
+
 LIST = "/admin/provisioning/account/"
 AsRole = Callable[[str], Client]
 

@@ -12,6 +12,8 @@ from provisioning.sealed import Sealed
 from tests.provisioning.admin.conftest import PASSWORD, ROLES, Make, State, attempt, page_of, told
 from tests.provisioning.cases import MEANT, PASTED
 
+pytestmark = pytest.mark.once
+
 AsRole = Callable[[str], Client]
 
 

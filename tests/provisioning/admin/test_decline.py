@@ -11,6 +11,8 @@ from tests.provisioning.admin.conftest import Make, State, page_of
 from tests.provisioning.admin.test_action_views import BY_NAME, act, act_in_bulk
 from tests.provisioning.admin.test_held import press
 
+pytestmark = pytest.mark.once
+
 
 def send(client: Client, where: str, **fields: str) -> Any:
     account = Account.objects.get()

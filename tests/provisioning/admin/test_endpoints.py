@@ -22,6 +22,8 @@ from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
 from provisioning.sealed import Sealed
 from tests.provisioning.admin.conftest import told
 
+pytestmark = pytest.mark.once
+
 AsRole = Callable[[str], Client]
 SECRET = "whsec_" + "goldfinch" * 4
 URL = "https://crm.example.com/events?token=canary-token"

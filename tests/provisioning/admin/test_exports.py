@@ -98,7 +98,7 @@ def cell(value: object) -> str:
     return row[0]
 
 
-FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-1", "-1-800", "@SUM(A1)", "\t =1", "＝1", "=HYPERLINK(1)", "+A1", "+"]  # noqa: RUF001
+FORMULAS = ["=1+1", "+1+cmd|' /C calc'!A0", "-1", "-1-800", "@SUM(A1)", "\t1", "＝1", "=HYPERLINK(1)", "+A1", "+"]  # noqa: RUF001
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -106,9 +106,22 @@ def test_no_cell_starts_with_a_formula(text: str) -> None:
     assert cell(text) == f"'{text}"
 
 
+def test_a_tab_at_the_beginning_and_what_follows_it_are_both_taken_as_text() -> None:
+    assert cell("\t =1") == "'\t '=1"
+
+
 @pytest.mark.parametrize("separator", [";", "\t", "\r", "\n", " a\nb;"])
 def test_no_formula_starts_after_what_may_separate_cells(separator: str) -> None:
     assert cell(f"Alder{separator}=cmd|' /C calc'!A0;") == f"Alder{separator}'=cmd|' /C calc'!A0;"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("text", ['x;"=1+1;y', 'a;"=HYPERLINK(1)', 'a;""" ""+1', 'a;"', 'a\t"@x', 'a;\n"-1', '";"=1'])
+def test_no_field_is_a_formula_wherever_a_spreadsheet_splits(text: str, delimiter: str) -> None:
+    exported = "".join(as_csv([["reference", text, "="]], ["reference", "name", "sign"]))
+    rows = csv.reader(exported.splitlines(keepends=True), delimiter=delimiter)
+
+    assert not [field for row in rows for field in row if field.lstrip(' "')[:1] in set("=+-@")]
 
 
 @pytest.mark.parametrize("text", ["Alder; Birch", "1-2; a=b", "first\n\nsecond", "a;b", ";"])

@@ -44,13 +44,13 @@ def test_the_page_shows_the_oldest_and_how_many_more(
     assert "Org 0" in page
     assert "Org 1" in page
     assert "Org 2" not in page
-    assert "And 1 more." in page
+    assert "There is 1 more." in page
 
 
 @pytest.mark.parametrize(("action", "state"), [("approve", "queued"), ("decline", "closed")])
 def test_one_click_covers_all_held_sign_ups(three: None, as_role: AsRole, action: str, state: str) -> None:
     client = as_role("Operator")
-    assert "3 accounts need your approval" in client.get(PAGE).content.decode()
+    assert "3 accounts need approval" in client.get(PAGE).content.decode()
 
     answer = press(client, action, reason="automated")
 
@@ -99,3 +99,10 @@ def test_nothing_is_done_if_the_page_showed_no_held_sign_ups(three: None, as_rol
     as_role("Operator").post(PAGE, {"action": "approve", "seen": seen})
 
     assert states() == ["held", "held", "held", "rejected"]
+
+
+def test_whoever_may_not_decide_is_told_so(as_role: AsRole, make: Make) -> None:
+    make(State.HELD)
+    page = as_role("Viewer").get(PAGE).content.decode()
+    assert "Your role can't approve or decline them." in page
+    assert "Cancel" not in page

@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from provisioning import gateway
 from provisioning.models import (
     Account,
     Attempt,
@@ -162,6 +163,33 @@ def test_a_table_with_one_row_needs_no_list(admin_client: Client, path: str) -> 
     assert "closelink" not in page  # There is nothing to close it for.
 
 
+def test_the_page_on_sending_says_whether_it_runs(admin_client: Client) -> None:
+    gateway.state()
+    assert ">Running<" in admin_client.get("/admin/provisioning/gateway/").content.decode()
+
+    gateway.stop("HTTP 401: No such user")
+
+    page = admin_client.get("/admin/provisioning/gateway/").content.decode()
+    assert ">Stopped<" in page
+    assert "HTTP 401: No such user" in page
+    assert "Once sending resumes" in page
+
+
+def test_filters_have_names_in_plain_words(admin_client: Client, make: Make) -> None:
+    make(State.CREATED)
+    page = admin_client.get("/admin/provisioning/account/").content.decode()
+    for name in ("Topic", "Assigned to", "Refused value", "Signed up"):
+        assert f"<summary>{name}</summary>" in page
+
+
+def test_an_action_on_nothing_asks_for_a_selection(admin_client: Client, make: Make) -> None:
+    make(State.REJECTED)
+    page = "/admin/provisioning/account/?state__exact=rejected"
+    answer = admin_client.post(page, {"action": "close", "index": "0"}, follow=True)
+    assert "Select at least one account first." in answer.content.decode()
+    assert answer.redirect_chain == [(page, 302)]
+
+
 def test_a_page_leads_to_its_history_once_there_is_one(admin_client: Client) -> None:
     brand = a_brand(0)
     address = f"/admin/signup/brand/{brand.pk}/"
@@ -177,9 +205,10 @@ def test_the_page_before_a_deletion_names_what_would_be_deleted(admin_client: Cl
     assert "<h1>Delete Alder?</h1>" in admin_client.get(f"/admin/signup/brand/{brand.pk}/delete/").content.decode()
 
     ApiKey.objects.create(name="CRM", brand=brand)
-    assert (
-        "<h1>Cannot delete brand</h1>" in admin_client.get(f"/admin/signup/brand/{brand.pk}/delete/").content.decode()
-    )
+    page = admin_client.get(f"/admin/signup/brand/{brand.pk}/delete/").content.decode()
+    assert "<h1>Cannot delete brand</h1>" in page
+    assert "revoke the API keys first" in page
+    assert "CRM" in page
 
 
 def test_workers_that_are_gone_and_incidents_that_last_are_marked(admin_client: Client) -> None:
@@ -187,8 +216,10 @@ def test_workers_that_are_gone_and_incidents_that_last_are_marked(admin_client: 
     Worker.objects.create(name="web-2", seen_at=Now() - timedelta(minutes=2))
     Incident.objects.create(kind="worker")
 
+    Worker.objects.create(name="web-3", problem="The database is locked.")
+
     workers = admin_client.get("/admin/provisioning/worker/").content.decode()
-    assert [word in workers for word in (">Running<", ">Gone<")] == [True, True]
+    assert [word in workers for word in (">Running<", ">Gone<", ">Blocked<")] == [True, True, True]
     assert ">Ongoing<" in admin_client.get("/admin/provisioning/incident/").content.decode()
 
 

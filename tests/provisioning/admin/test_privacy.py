@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from provisioning import services
 from provisioning.audit import MASKED, AuditEntry
-from provisioning.models import Account, Attempt, IllegalMove
+from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
 from provisioning.sealed import NOTHING
 from tests.provisioning.admin.conftest import Make, State, attempt, page_of
 
@@ -231,8 +231,32 @@ def test_erasing_by_reference_erases_that_account(make: Make) -> None:
     assert Account.objects.get(erased_at=None) == other
 
 
-@pytest.mark.parametrize(("who", "words"), [("nobody@example.com", "No account"), ("ana@example.com", "is being sent")])
-def test_accounts_that_cannot_be_erased_are_reported(make: Make, who: str, words: str) -> None:
-    make(State.SENDING)
-    with pytest.raises(CommandError, match=words):
-        call_command("erase", who)
+def test_an_account_that_does_not_exist_is_reported(db: None) -> None:
+    with pytest.raises(CommandError, match="No account has the reference or email address"):
+        call_command("erase", "nobody@example.com")
+
+
+def test_each_account_that_cannot_be_erased_is_reported_with_its_reason(
+    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sending, erased, free, raced = make(State.SENDING), make(State.CREATED), make(State.CREATED), make(State.CREATED)
+    services.erase(erased)
+    Account.objects.filter(pk=erased.pk).update(email="ana@example.com")
+    erase = services.erase
+
+    def lose_a_race(account: Account) -> None:
+        if account.pk == raced.pk:
+            raise MovedMeanwhile
+        erase(account)
+
+    monkeypatch.setattr(services, "erase", lose_a_race)
+
+    with pytest.raises(CommandError) as reported:
+        call_command("erase", "ana@example.com")
+
+    assert set(str(reported.value).splitlines()) == {
+        f"{raced.reference} was not erased. It has just changed. Try again.",
+        f"{erased.reference} was not erased. It is already erased.",
+        f"{sending.reference} was not erased. It is being sent. Try again in a minute.",
+    }
+    assert capsys.readouterr().out == f"Erased {free.reference}.\n"

@@ -13,6 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
 
+pytestmark = pytest.mark.once
+
 AsRole = Callable[[str], Client]
 USERS, GROUPS = "/admin/auth/user/", "/admin/auth/group/"
 NEW_PASSWORD = {"usable_password": "true", "password1": "a-new-word-1", "password2": "a-new-word-1"}
@@ -131,12 +133,49 @@ def test_a_superuser_does_all_that(admin_client: Client, colleague: User) -> Non
     assert admin_client.post(f"{GROUPS}add/", {"name": "More", "permissions": []}).status_code == 302
 
 
+def test_nothing_of_a_passwords_hash_is_shown(admin_client: Client, colleague: User) -> None:
+    colleague.set_password(STAFF_PASSWORD)
+    colleague.save()
+
+    page = admin_client.get(f"{USERS}{colleague.pk}/change/").content.decode()
+
+    assert "<strong>Set</strong>" in page
+    assert "Reset password" in page
+    assert "algorithm" not in page
+
+
 def test_a_role_offers_permissions_for_pages_of_the_admin_only(admin_client: Client) -> None:
     page = admin_client.get(f"{GROUPS}add/").content.decode()
 
     assert "Can retry accounts" in page
     assert "access attempt" not in page
+    assert "Authenticator apps" in page
+    assert not re.search("Can (add|change|delete) (account|worker|audit)|Can view totpdevice", page)
     assert "content type" not in page
+
+
+@pytest.mark.parametrize("model", ["incident", "auditentry", "diagnosis", "listpass", "listentry"])
+def test_a_role_offers_no_permission_that_does_nothing(admin_client: Client, model: str) -> None:
+    """Other permissions let staff see these pages."""
+    offered = admin_client.get(f"{GROUPS}add/").context["adminform"].form.fields["permissions"].queryset
+    assert not offered.filter(codename=f"view_{model}").exists()
+    assert offered.filter(codename="view_gateway").exists()
+
+
+def test_a_new_user_and_a_new_password_need_both_fields(admin_client: Client, colleague: User) -> None:
+    for page in (f"{USERS}add/", f"{USERS}{colleague.pk}/password/"):
+        assert len(re.findall(r'type="password"[^>]* required', admin_client.get(page).content.decode())) == 2
+    page = admin_client.get(f"{USERS}{colleague.pk}/password/").content.decode()
+    assert f'<a class="closelink" href="{USERS}{colleague.pk}/change/">Cancel</a>' in page
+
+
+def test_saving_a_role_keeps_permissions_that_its_form_does_not_offer(admin_client: Client) -> None:
+    role = Group.objects.get(name="Viewer")
+    role.permissions.add(Permission.objects.get(codename="delete_session"))
+
+    admin_client.post(f"{GROUPS}{role.pk}/change/", {"name": role.name, "permissions": []})
+
+    assert {each.codename for each in role.permissions.all()} == {"delete_session", "view_attempt"}
 
 
 def test_deleting_a_role_says_how_many_users_have_it(admin_client: Client, colleague: User) -> None:
@@ -145,8 +184,8 @@ def test_deleting_a_role_says_how_many_users_have_it(admin_client: Client, colle
 
     page = admin_client.get(f"{GROUPS}{role.pk}/delete/").content.decode()
 
-    assert "Users with this role: 1" in page
-    assert "relationship" not in page
+    assert "1 user has this role, and can no longer do what it allows. No user is deleted." in page
+    assert "Delete role</button>" in page
     admin_client.post(f"{GROUPS}{role.pk}/delete/", {"post": "yes"})
     assert not Group.objects.filter(name="Operator").exists()
 
@@ -204,6 +243,8 @@ class TestUserOfTheIdentityProvider:
             client.post(f"{USERS}{from_provider.pk}/password/", NEW_PASSWORD),
         ):
             assert response.status_code == 403
+            assert "This user logs in through your identity provider and has no password here." in response.text
+            assert "Your role" not in response.text
         from_provider.refresh_from_db()
         assert not from_provider.has_usable_password()
         assert "../password/" not in client.get(f"{USERS}{from_provider.pk}/change/").content.decode()
@@ -213,3 +254,18 @@ class TestUserOfTheIdentityProvider:
         from_provider.save()
         client.post("/admin/login/", {"username": "petra", "password": STAFF_PASSWORD, "code": ""})
         assert "_auth_user_id" not in client.session
+
+
+def test_the_permissions_of_a_role_are_grouped_by_what_they_are_about(admin_client: Client) -> None:
+    groups = admin_client.get(f"{GROUPS}add/").context["adminform"].form.fields["permissions"].choices
+
+    names = [name for name, _permissions in groups]
+    assert "Accounts" in names
+    assert names == sorted(set(names))
+    assert [str(label) for _value, label in dict(groups)["Brands"]] == [
+        "Can view",
+        "Can add",
+        "Can change",
+        "Can delete",
+    ]
+    assert "Can retry accounts" in str(dict(groups)["Accounts"])

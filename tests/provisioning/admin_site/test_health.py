@@ -12,7 +12,7 @@ from django.utils import timezone
 from provisioning import gateway
 from provisioning.admin_site.health import SECRETS, SHOWN
 from provisioning.mirror import passes
-from provisioning.models import ListPass, Worker
+from provisioning.models import Incident, ListPass, Worker
 
 AsRole = Callable[[str], Client]
 PAGE = "/admin/health/"
@@ -36,7 +36,7 @@ def test_it_says_what_runs_and_since_when(admin_client: Client) -> None:
     ListPass.objects.create(source=passes.source(), outcome="complete", entries=1204, ended_at=timezone.now())
     page = text(admin_client)
     assert '<span class="state created">Running</span> host:1' in page
-    assert '<span class="state rejected">Held up</span> host:2<br>The database is read-only.' in page
+    assert '<span class="state rejected">Blocked</span> host:2<br>The database is read-only.' in page
     assert "dead:2" not in page
     assert "1,204 accounts" in page
 
@@ -47,6 +47,23 @@ def test_it_says_why_sending_is_stopped_and_the_list_is_not_read(admin_client: C
     page = text(admin_client)
     assert '<span class="state rejected">Stopped</span>' in page
     assert '<span class="state rejected">Not read</span> HTTP 404' in page
+
+
+def test_open_incidents_come_first_and_say_what_to_do(admin_client: Client, as_role: AsRole) -> None:
+    Incident.objects.create(kind=Incident.Kind.QUOTA, ended_at=timezone.now())
+    assert "Open incidents" not in text(admin_client)
+    gone = Incident.objects.create(kind=Incident.Kind.WORKER, detail="host:1")
+
+    page = text(admin_client)
+
+    link = f'<a href="/admin/provisioning/incident/{gone.pk}/change/">A worker is gone</a>'
+    assert page.index("Open incidents") < page.index(link) < page.index('id="sending"')
+    assert "host:1" in page
+    assert '<a href="/admin/provisioning/worker/">Ask whoever runs this installation to check it</a>' in page
+    assert "Open incidents" in text(as_role("Viewer"))
+    assert (
+        'worker/">Ask whoever' in admin_client.get(f"/admin/provisioning/incident/{gone.pk}/change/").content.decode()
+    )
 
 
 def test_settings_are_shown_and_secrets_only_as_set_or_not(admin_client: Client, settings: Any) -> None:

@@ -53,7 +53,7 @@ def test_logging_in_at_the_identity_provider(client: Client, ana: User, told: To
 def test_giving_fresh_proof(client: Client, ana: User, told: Told) -> None:
     client.force_login(ana)
     client.post("/admin/confirm/", {"password": STAFF_PASSWORD})
-    assert told()[1:] == [f"staff proved who they are user={ana.pk}"]
+    assert told()[1:] == [f"staff reauthenticated user={ana.pk}"]
 
 
 def test_changing_the_password(client: Client, ana: User, told: Told) -> None:

@@ -158,6 +158,27 @@ def test_once_a_key_is_confirmed_the_others_are_gone(client: Client) -> None:
     assert TOTPDevice.objects.get() == own
 
 
+def test_of_two_keys_confirmed_at_once_the_first_counts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Client()
+    for each in (other, client):
+        log_in(each, "ana", STAFF_PASSWORD)
+        each.get(TWO_STEP)
+    first, second = TOTPDevice.objects.order_by("pk")
+    verify = TOTPDevice.verify_token
+
+    def verify_while_the_other_confirms(device: TOTPDevice, token: str) -> bool:
+        if device == second:
+            other.post(TWO_STEP, {"code": code_of(first)})
+        verified: bool = verify(device, token)
+        return verified
+
+    monkeypatch.setattr(TOTPDevice, "verify_token", verify_while_the_other_confirms)
+    page = client.post(TWO_STEP, {"code": code_of(second)}, follow=True).content.decode()
+
+    assert "was turned on in another window" in page
+    assert [(device.pk, device.confirmed) for device in TOTPDevice.objects.all()] == [(first.pk, True)]
+
+
 def test_keys_that_nobody_can_confirm_any_more_are_deleted(client: Client) -> None:
     log_in(client, "ana", STAFF_PASSWORD)
     client.get(TWO_STEP)
@@ -193,7 +214,7 @@ def test_two_keys_made_at_once_are_not_an_error(client: Client) -> None:
     for confirmed in (False, True, False):
         TOTPDevice.objects.create(user=user, name="TOTP", confirmed=confirmed)
 
-    assert "Two-factor authentication is on" in client.get(TWO_STEP).content.decode()
+    assert "Turn off two-factor authentication" in client.get(TWO_STEP).content.decode()
     client.post(TWO_STEP, {"code": code_of(TOTPDevice.objects.get(confirmed=True))})
 
     assert not TOTPDevice.objects.exists()
@@ -219,6 +240,6 @@ def test_an_administrator_can_reset_a_lost_second_factor(as_role: AsRole, phone:
     administrator = as_role("Administrator")
     assert b32encode(phone.bin_key).decode() not in administrator.get(f"{page}change/").content.decode()
     assert phone.key not in administrator.get(f"{page}change/").content.decode()
-    assert "delete the authenticator app" in administrator.get(f"{page}delete/").content.decode()
+    assert "Delete authenticator app</button>" in administrator.get(f"{page}delete/").content.decode()
     administrator.post(f"{page}delete/", {"post": "yes"})
     assert not TOTPDevice.objects.exists()

@@ -8,6 +8,8 @@ from provisioning.models import Worker
 from signup.brand.models import Brand
 from tests.provisioning.admin.conftest import Make, State, page_of
 
+pytestmark = pytest.mark.once
+
 AsRole = Callable[[str], Client]
 ALL = ["Overview", "Sign-ups", "Brands", "Team", "Settings and health"]
 

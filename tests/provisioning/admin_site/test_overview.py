@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.template.defaultfilters import floatformat
 from django.test import Client
@@ -17,11 +18,12 @@ from provisioning import gateway
 from provisioning.admin_site.chart import Chart, shares
 from provisioning.admin_site.overview import overview
 from provisioning.mirror import passes
-from provisioning.models import Account, Attempt, Gateway, ListPass, Worker
+from provisioning.models import Account, Attempt, Gateway, ListPass, NoticeRule, Worker
 from tests.provisioning.admin.conftest import Make, State, attempt
 
 AsRole = Callable[[str], Client]
 Q = "/admin/provisioning/account/"
+RULE = 11
 
 
 def ago(**how_long: float) -> datetime:
@@ -56,6 +58,13 @@ def test_the_times_shown_are_the_median_and_the_95th_percentile(make: Make) -> N
     assert shown.slowest == pytest.approx(96, abs=0.1)
 
 
+def test_imported_accounts_without_a_time_of_creation_are_not_timed(make: Make) -> None:
+    for seconds in (10, 20):
+        make(State.CREATED, submitted_at=ago(hours=1), created_at=ago(hours=1) + timedelta(seconds=seconds))
+    make(State.CREATED, created_at=None)
+    assert overview().median == pytest.approx(15, abs=0.1)
+
+
 def stop_gateway(make: Make) -> None:
     gateway.stop("401")
 
@@ -68,6 +77,20 @@ def hinder_worker(make: Make) -> None:
     Worker.objects.update(problem="The database is locked by another session.")
 
 
+def lose_worker(make: Make) -> None:
+    Worker.objects.create(name="host:2", started_at=ago(days=1), seen_at=ago(minutes=2))
+    Worker.objects.update(started_at=ago(days=1))
+
+
+def use_quota_up(make: Make) -> None:
+    gateway.state()
+    Gateway.objects.update(calls=settings.CONSTANT_CONTACT_DAILY_QUOTA - 1, day=datetime.now(UTC).date())
+
+
+def break_notices(make: Make) -> None:
+    NoticeRule.objects.create(pk=RULE, name="Support", problem="The channel answered 404.")
+
+
 def failing_list(make: Make) -> None:
     ListPass.objects.create(source=passes.source(), outcome=ListPass.Outcome.FAILED, problem="HTTP 404: Not here.")
 
@@ -76,11 +99,18 @@ def failing_list(make: Make) -> None:
     ("happen", "text", "path"),
     [
         (lambda make: None, "", ""),
-        (stop_gateway, "No accounts are being sent.", "/admin/provisioning/gateway/"),
+        (stop_gateway, "Sending is stopped, so no accounts are created.", "/admin/provisioning/gateway/"),
         (
             hinder_worker,
-            "A worker is held up: The database is locked by another session.",
+            "A worker can't work: The database is locked by another session.",
             "/admin/provisioning/worker/",
+        ),
+        (lose_worker, "A worker is gone: host:2 stopped reporting.", "/admin/provisioning/worker/"),
+        (use_quota_up, "80% of the day's quota is used.", "/admin/provisioning/gateway/"),
+        (
+            break_notices,
+            "Notices by the rule Support could not be sent: The channel answered 404.",
+            f"/admin/provisioning/noticerule/{RULE}/change/",
         ),
         (kill_worker, "No worker is running.", "/admin/provisioning/worker/"),
         (lambda make: make(State.HELD), "1 account needs approval.", f"{Q}held/"),
@@ -117,9 +147,16 @@ def test_tasks_for_staff_are_listed_with_links(
     happen(make)
     assert [(task.text, task.url) for task in overview().tasks] == ([(text, path)] if text else [])
     page = admin_client.get("/admin/").content.decode()
-    assert (text or "Nothing to do right now.") in page
+    assert html.escape(text or "Nothing to do right now.") in page
     if path.startswith(f"{Q}?"):
         assert len(admin_client.get(path).context["cl"].result_list) == 1
+
+
+def test_a_task_has_no_link_that_a_role_could_not_follow(as_role: AsRole, make: Make) -> None:
+    break_notices(make)
+    text = "Notices by the rule Support could not be sent: The channel answered 404."
+    assert f">{text}</a>" in as_role("Administrator").get("/admin/").content.decode()
+    assert f"<strong>{text}</strong>" in as_role("Operator").get("/admin/").content.decode()
 
 
 @pytest.mark.parametrize(

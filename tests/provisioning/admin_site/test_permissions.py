@@ -253,6 +253,7 @@ def ask(client: Client, method: str, path: str) -> str:
     return "L" if code == "R" and response.headers["Location"].startswith("/admin/login/") else code
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", names())
 def test_every_address_answers_every_role_as_in_the_table(
     name: str, there: dict[str, str], browsers: list[Client]

@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site import sessions
 from provisioning.models import StaffSession
-from signup import mails
+from signup import emails
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import Make, State, told
 from tests.provisioning.admin_site.test_log_in import code_of
@@ -130,7 +130,7 @@ class TestOwnSessions:
         assert is_in(elsewhere)
         page = admin_client.get("/admin/sessions/").content.decode()
         assert "Elsewhere/1.0" in page
-        assert page.count("(this one)") == 1
+        assert page.count("This session") == 1
 
         ended = StaffSession.objects.get(browser="Elsewhere/1.0")
         admin_client.post("/admin/sessions/", {"session": ended.pk})
@@ -181,7 +181,7 @@ class TestOwnSessions:
         assert is_in(admin_client)
         listed = StaffSession.objects.get()
 
-        admin_client.get(mails.link_to(make(State.REJECTED), "http://testserver/"))
+        admin_client.get(emails.link_to(make(State.REJECTED), "http://testserver/"))
 
         assert StaffSession.objects.get() == listed
         assert admin_client.session.session_key == listed.session_id
@@ -271,6 +271,26 @@ class TestFreshProof:
         assert admin_client.post(asked, {"password": "dora-desk-1"}).headers["Location"] == page
         assert admin_client.get(page).status_code == 200
 
+    @pytest.mark.parametrize(
+        ("referer", "back"),
+        [
+            ("http://testserver/admin/provisioning/account/?q=ana", "/admin/provisioning/account/?q=ana"),
+            ("http://testserver/admin/confirm/?next=/admin/", "/admin/"),
+            ("http://testserver/", "/admin/"),
+            ("http://elsewhere.example.com/admin/sessions/", "/admin/"),
+            ("", "/admin/"),
+        ],
+    )
+    def test_can_be_canceled_to_where_the_person_was(self, admin_client: Client, referer: str, back: str) -> None:
+        asked = admin_client.get("/admin/confirm/?next=/admin/sessions/", headers={"Referer": referer})
+        assert f'<a class="closelink" href="{back}">Cancel</a>' in asked.content.decode()
+        again = admin_client.post(
+            "/admin/confirm/",
+            {"password": "guess", "from": back},
+            headers={"Referer": "http://testserver/admin/confirm/"},
+        )
+        assert f'<a class="closelink" href="{back}">Cancel</a>' in again.content.decode()
+
     def test_gives_the_session_a_new_key_and_ends_the_old_one(self, admin_client: Client) -> None:
         assert is_in(admin_client)
         old = Client()
@@ -346,3 +366,5 @@ def test_users_of_the_identity_provider_are_asked_for_no_password(admin_client: 
     StaffIdentity.objects.create(user=User.objects.get(username="dora"), issuer="https://id.example.com", subject="1")
     for response in (admin_client.get("/admin/password_change/"), admin_client.post("/admin/password_change/", {})):
         assert response.status_code == 403
+        assert "You log in through your identity provider and have no password here." in response.text
+        assert "Your role" not in response.text

@@ -15,6 +15,8 @@ from provisioning.templatetags.times import ago, duration, exact, until
 from signup.logs import UtcFormatter
 from tests.provisioning.admin.conftest import Make, State, attempt, page_of
 
+pytestmark = pytest.mark.once
+
 NOON = datetime(2026, 7, 14, 12, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
