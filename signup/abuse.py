@@ -63,10 +63,11 @@ HELD_ABOVE = (20, 40)
 refused, because one may be the owner's."""
 MAX_HELD = 5000
 """How many sign-ups may wait for staff before more are refused: otherwise, strangers could fill the disk."""
-KEPT = 10.0
+HELD_CACHE_SECONDS = 10.0
 """Seconds for which their number is cached."""
 KEPT_PASSWORDS = (20, 60)
 """For how many browsers of one network a password is kept within an hour and a day: each gets a session."""
+KEPT_PASSWORDS_OF_AREA = (100, 300)
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Call:
 
 
 def check_signup(form: SignupForm, request: HttpRequest) -> Call | None:
-    """Return the call that a valid form leads to, for `count`; None if there is nothing to count. Takes no lock.
+    """Return the call that a valid form leads to, for `record_call`; None if there is nothing to count. Takes no lock.
 
     Raises ValidationError, with what to do, for a form that looks automated.
     """
@@ -93,13 +94,13 @@ def check_signup(form: SignupForm, request: HttpRequest) -> Call | None:
         return None
 
 
-def count(form: SignupForm, call: Call | None) -> bool:
+def record_call(form: SignupForm, call: Call | None) -> bool:
     """Count a form's call against its limits, or raise ValidationError. Return whether to hold the sign-up for staff.
 
     Runs in the caller's transaction. Keep that short: other sign-ups wait for it.
     """
     try:
-        return call is not None and _count(call)
+        return call is not None and _record(call)
     except ValidationError as stopped:
         _raise_unless_submitted(form, stopped)
         return False
@@ -148,13 +149,13 @@ def check_correction(account: Account, request: HttpRequest, email: str) -> bool
     sources = _sources(request, email) | {"correction": str(account.reference)}
     try:
         with transaction.atomic():
-            return _count(Call(uuid.uuid4(), _keys(sources), _keys(burst.traits(request, email))))
+            return _record(Call(uuid.uuid4(), _keys(sources), _keys(burst.traits(request, email))))
     except ValidationError as stopped:
         log.warning("correction stopped by=%s reference=%s", stopped.code, account.reference)
         raise
 
 
-def count_of_key(key: str, call: uuid.UUID, email: str, host: str, reference: str = "") -> bool:
+def record_api_call(key: str, call: uuid.UUID, email: str, host: str, reference: str = "") -> bool:
     """Count a call by an API key, or raise ValidationError. Return whether to hold the sign-up for staff.
 
     `reference` is that of the sign-up to correct. All calls of a key look alike to the burst detection. Runs in the
@@ -164,19 +165,20 @@ def count_of_key(key: str, call: uuid.UUID, email: str, host: str, reference: st
         return False
     mailbox = rules.mailbox(email)
     limited = {"key": key, "email": f"{mailbox} key {key}", "mailbox": mailbox, "correction": reference}
-    shared = {"area": f"key {key}", "domain": rules.mailbox(email).rpartition("@")[2], "host": host}
+    shared = {"area": f"key {key}", "domain": mailbox.rpartition("@")[2], "host": host}
     try:
-        return _count(Call(call, _keys(limited), _keys(shared)))
+        return _record(Call(call, _keys(limited), _keys(shared)))
     except ValidationError as stopped:
         log.warning("api sign-up stopped by=%s", stopped.code)
         raise
 
 
-def count_keeping(request: HttpRequest) -> bool:
-    """Count a browser that gets a session to keep a password in. Return False if its network has had too many."""
+def record_kept_password(request: HttpRequest) -> bool:
+    """Count a browser that gets a session to keep a password in. Return False if its network or area has too many."""
     if not settings.ABUSE_PROTECTION:
         return True
-    return visits.add_within(key("keeping", visitors.network(request)), *KEPT_PASSWORDS)
+    network, area = key("keeping", visitors.network(request)), key("keeping.area", visitors.area(request))
+    return visits.add_within(network, *KEPT_PASSWORDS) and visits.add_within(area, *KEPT_PASSWORDS_OF_AREA)
 
 
 def status(form: PropertiesForm | None) -> int:
@@ -184,7 +186,7 @@ def status(form: PropertiesForm | None) -> int:
     return 429 if form and form.has_error(NON_FIELD_ERRORS, "limit") else 200
 
 
-def _count(call: Call) -> bool:
+def _record(call: Call) -> bool:
     """Count a call against the limits of its sources. Return whether to hold it for staff.
 
     Raises ValidationError if a limit is used up, and then counts nothing. Runs in the caller's transaction: calls that
@@ -197,7 +199,7 @@ def _count(call: Call) -> bool:
             _require_within(LIMITS[name], earlier[source])
     is_burst = burst.holds(_alike(call))
     hold = is_burst or _is_crowded(earlier.get(call.limited.get("mailbox", ""), Earlier()))
-    if hold and (cache.get_or_set("abuse.held", _count_held, KEPT) or 0) >= MAX_HELD:
+    if hold and (cache.get_or_set("abuse.held", _count_held, HELD_CACHE_SECONDS) or 0) >= MAX_HELD:
         raise ValidationError(_("Nothing has been sent. Please try again in an hour."), code="limit")
     new = [source for source in limited if not earlier[source].is_counted]
     if len(new) == len(limited):
@@ -232,7 +234,7 @@ def _alike(call: Call) -> dict[str, int]:
 
 
 def _last_hour(keys: Mapping[str, str]) -> dict[str, int]:
-    counted = visits.count(keys.values())
+    counted = visits.count_last_hour(keys.values())
     return {name: counted[key] for name, key in keys.items()}
 
 

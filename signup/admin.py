@@ -20,13 +20,13 @@ from django.views.decorators.http import require_POST, require_safe
 from provisioning.admin import AccountAdmin, cells
 from provisioning.admin.action_views import page, require_permissions
 from provisioning.admin.exports import ExtraColumns
-from provisioning.admin.filters import BrandFilter
-from provisioning.admin.readonly import ModelAdmin, OfCustomers, OneRow
-from provisioning.admin.timeline import Event
+from provisioning.admin.filters import BrandFilter, titled
+from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, SingleRow
+from provisioning.admin.timeline import TimelineEntry
 from provisioning.admin_site import record
 from provisioning.models import Account
 from provisioning.templatetags.times import ago, exact, until
-from signup import mails, views
+from signup import emails, views
 from signup.api.admin import ApiKeyAdmin as ApiKeyAdmin
 from signup.brand.admin import BrandAdmin as BrandAdmin
 from signup.brand.models import brand_at
@@ -66,9 +66,10 @@ class CustomerAdmin(AccountAdmin):
             *super().get_urls(),
         ]
 
-    def events(self, account: Account) -> list[Event]:
-        sent = [_event(mail) for mail in account.sent_mails.all()]
-        return sorted([*super().events(account), *legal.events(account), *sent], key=lambda event: event.at)
+    def get_timeline(self, account: Account) -> list[TimelineEntry]:
+        sent = [_timeline_entry(email) for email in account.sent_emails.all()]
+        entries = [*super().get_timeline(account), *legal.timeline_entries(account), *sent]
+        return sorted(entries, key=lambda entry: entry.at)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
         account: Account = named["obj"]
@@ -76,7 +77,7 @@ class CustomerAdmin(AccountAdmin):
             "agreements": account.agreements.select_related("text").defer("text__text"),
             "planned": Mail.objects.filter(account=account, due_at__isnull=False).first(),
             "may_email": request.user.has_perm("provisioning.correct_account"),
-            "has_email": bool(mails.event_of(account)) and Mail.objects.filter(account=account).exists(),
+            "has_email": bool(emails.event_of(account)) and Mail.objects.filter(account=account).exists(),
         }
         return super().render_change_form(request, context, *rest, **named)
 
@@ -96,8 +97,8 @@ class CustomerAdmin(AccountAdmin):
         require_permissions(request, "provisioning.correct_account")
         account = get_object_or_404(Account, pk=pk)
         record(request, account, "Link to the customer's page shown")
-        mail = Mail.objects.filter(account=account).first()
-        link = mails.link_to(account, mail.origin if mail else mails.origin(request))
+        email = Mail.objects.filter(account=account).first()
+        link = emails.link_to(account, email.origin if email else emails.origin(request))
         return page(request, "link", account, title="Link to the customer's page", link=link)
 
     @method_decorator(require_POST)
@@ -105,9 +106,9 @@ class CustomerAdmin(AccountAdmin):
         """Send the email about the account's state again."""
         require_permissions(request, "provisioning.correct_account")
         account = get_object_or_404(Account, pk=pk)
-        if not mails.event_of(account) or not Mail.objects.filter(account=account).exists():
+        if not emails.event_of(account) or not Mail.objects.filter(account=account).exists():
             messages.warning(request, "No email was sent: there is nothing to tell the customer now.")
-        elif problem := mails.send_now(account):
+        elif problem := emails.send_now(account):
             messages.error(request, f"The email to {account.email} may not have been sent: {problem}.")
         else:
             record(request, account, "Email sent again")
@@ -115,39 +116,47 @@ class CustomerAdmin(AccountAdmin):
         return redirect("admin:provisioning_account_change", pk)
 
 
-def _event(mail: SentMail) -> Event:
-    if mail.problem:
-        return Event(mail.at, f'Email "{mail.get_event_display()}" may not have been sent.', "bad", facts=mail.problem)
-    return Event(mail.at, f'Email "{mail.get_event_display()}" was sent.')
+def _timeline_entry(email: SentMail) -> TimelineEntry:
+    if email.problem:
+        return TimelineEntry(
+            email.at, f'Email "{email.get_event_display()}" may not have been sent.', "bad", facts=email.problem
+        )
+    return TimelineEntry(email.at, f'Email "{email.get_event_display()}" was sent.')
 
 
 @admin.register(Mail)
-class MailAdmin(OfCustomers, ModelAdmin):
+class MailAdmin(CustomerDataReadOnly, ModelAdmin):
     """Emails to customers: the next one to each, or the last one."""
 
-    list_display = ("account", "event", "result")
+    list_display = ("account", "email", "result")
     nothing_yet = "No email to a customer has been planned or sent yet."
-    list_filter = ("event", "problem")
+    list_filter = (
+        ("event", titled("email", admin.ChoicesFieldListFilter)),
+        ("problem", titled("problem", admin.AllValuesFieldListFilter)),
+    )
     list_select_related = ("account",)
     ordering = ("-pk",)
-    fields = ("account", "event", "result", "tries", "sent_at", "due_at")
+    fields = ("account", "email", "result", "tries")
 
-    @admin.display(description="Result")
-    def result(self, mail: Mail) -> SafeString:
+    @admin.display(description="Email", ordering="event")
+    def email(self, mail: Mail) -> str:
+        return str(mail.get_event_display())
+
+    @admin.display(description="State")
+    def result(self, email: Mail) -> SafeString:
         """Say whether and when it was or will be sent, and what went wrong."""
-        what, when = "Not needed yet", ""
-        if mail.due_at:
-            what, when = "Scheduled", until(mail.due_at)
-        elif mail.sent_at:
-            what, when = "Sent", f"{ago(mail.sent_at)} ({exact(mail.sent_at)})"
-        elif mail.tries:
-            what = "May not have been sent"
-        details = " · ".join(filter(None, (when, mail.problem)))
-        return cells.two_lines(what, details)
+        color, what, when = "closed", "Not needed yet", ""
+        if email.due_at:
+            color, what, when = "queued", "Scheduled", until(email.due_at)
+        elif email.sent_at:
+            color, what, when = "created", "Sent", f"{ago(email.sent_at)} ({exact(email.sent_at)})"
+        elif email.tries:
+            color, what = "rejected", "May not have been sent"
+        return cells.badge(color, what, " · ".join(filter(None, (when, email.problem))))
 
 
 @admin.register(Diagnosis)
-class DiagnosisAdmin(OneRow, ModelAdmin):
+class DiagnosisAdmin(SingleRow, ModelAdmin):
     """The last result of the doctor, for administrators."""
 
     view_permission = "auth.add_user"  # Which only administrators have.

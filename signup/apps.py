@@ -9,21 +9,24 @@ class SignupConfig(AppConfig):
     verbose_name = "Sign-up page"
 
     def ready(self) -> None:
-        from provisioning.signals import chores, describing, erased, moved, setting_up, to_do
-        from signup import burst, first_steps, mails, overview, sessions, telemetry, visits
+        from provisioning.signals import chores, describing, erased, examined, moved, setting_up, to_do
+        from signup import burst, emails, first_steps, overview, sessions, telemetry, visits
         from signup.api import creation
         from signup.legal import agreements
 
-        moved.connect(mails.plan)
+        moved.connect(emails.plan)
         moved.connect(creation.forget_password)
         erased.connect(creation.forget)
-        erased.connect(mails.forget)
+        erased.connect(emails.forget_area)
         describing.connect(agreements.describe)
-        chores.connect(mails.send_on_a_thread)
+        chores.connect(emails.send_on_a_thread)
         chores.connect(sessions.delete_expired)
         chores.connect(visits.delete_old)
         chores.connect(burst.watch)
         to_do.connect(overview.hidden_visitors)
+        to_do.connect(overview.unsent_emails)
+        to_do.connect(overview.failed_checks)
+        examined.connect(overview.last_check)
         setting_up.connect(first_steps.steps)
         telemetry.start()
         register(check_configuration)

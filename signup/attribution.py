@@ -13,6 +13,7 @@ from django.core.signing import BadSignature, Signer
 from django.http import HttpRequest
 
 from provisioning.attribution import NAMES, REFERRER, clean
+from signup import visitors
 
 FIELD = "attribution"
 """The name of the hidden field, and of the parameter of links within the site."""
@@ -63,7 +64,7 @@ def _site(referrer: str, request: HttpRequest) -> str:
         host = urlsplit(referrer).hostname or ""
     except ValueError:
         return ""
-    return "" if host == request.get_host().partition(":")[0].lower() else host
+    return "" if host == visitors.host_name(request) else host
 
 
 def _signer() -> Signer:

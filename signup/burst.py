@@ -27,7 +27,7 @@ from django.utils import timezone
 from provisioning import rules
 from provisioning.hosts import main_origin
 from provisioning.models import Account, Incident
-from provisioning.notices.rules import are_told_of
+from provisioning.notices.rules import notifies_immediately
 from signup import visitors
 
 log = logging.getLogger(__name__)
@@ -52,8 +52,9 @@ class Burst(models.Model):
     held_at = models.DateTimeField(db_default=Now())
     """When something was last held."""
     is_over = models.BooleanField(default=False)
-    is_beginning_told = models.BooleanField(default=False)
-    is_end_told = models.BooleanField(default=False)
+    is_beginning_reported = models.BooleanField(default=False, db_column="is_beginning_told")
+    is_end_reported = models.BooleanField(default=False, db_column="is_end_told")
+    """Whether staff were emailed about it."""
 
     class Meta:
         constraints = [
@@ -114,11 +115,11 @@ def watch(**kwargs: Any) -> None:
         log.warning("burst of sign-ups is over")
     if not settings.EMAIL_URL:
         return
-    for burst in Burst.objects.filter(Q(is_beginning_told=False) | Q(is_over=True, is_end_told=False)):
-        told = {"is_beginning_told": True, "is_end_told": burst.is_over}
-        as_read = {"is_beginning_told": burst.is_beginning_told, "is_end_told": burst.is_end_told}
-        is_mine = Burst.objects.filter(pk=burst.pk, **as_read).update(**told)
-        if is_mine and not are_told_of(Incident.Kind.APPROVAL):  # A rule for it replaces these emails.
+    for burst in Burst.objects.filter(Q(is_beginning_reported=False) | Q(is_over=True, is_end_reported=False)):
+        reported = {"is_beginning_reported": True, "is_end_reported": burst.is_over}
+        as_read = {"is_beginning_reported": burst.is_beginning_reported, "is_end_reported": burst.is_end_reported}
+        is_mine = Burst.objects.filter(pk=burst.pk, **as_read).update(**reported)
+        if is_mine and not notifies_immediately(Incident.Kind.APPROVAL):  # A rule for it replaces these emails.
             threading.Thread(target=_email_staff, args=(burst,), name="burst").start()
 
 

@@ -90,12 +90,15 @@ def _sealing_keys() -> Iterator[checks.CheckMessage]:
 def _guessable() -> Iterator[checks.CheckMessage]:
     if settings.DEBUG:
         return
-    for name, least in (("SECRET_KEY", 32), ("METRICS_TOKEN", 20)):
+    for name, least, source in (
+        ("SECRET_KEY", 32, f". {_SECRETS}"),
+        ("METRICS_TOKEN", 20, ": `openssl rand -hex 32` prints some."),
+    ):
         value = getattr(settings, name)
         if value and name not in settings.MISTAKES and (len(value) < least or len(set(value)) < FEW_CHARACTERS):
             yield checks.Error(
                 f"{name} can be guessed.",
-                hint=f"Use {least} or more random characters. {_SECRETS}.",
+                hint=f"Use {least} or more random characters{source}",
                 id="signup.E023",
             )
 
@@ -184,7 +187,8 @@ def _single_sign_on() -> Iterator[checks.CheckMessage]:
     if len(provider) > rules.active()["idp_provider"].max_length:
         yield checks.Error(
             "CONSTANT_CONTACT_IDP_PROVIDER is longer than Constant Contact's API allows.",
-            hint="Constant Contact gives you this ID as an identity provider. Ask for the one for your API version.",
+            hint="This ID identifies you as an identity provider at Constant Contact. "
+            "Ask your account manager for the one for your API version.",
             id="signup.E015",
         )
     if not ways:
@@ -253,20 +257,20 @@ def _telemetry() -> Iterator[checks.CheckMessage]:
 def check_encryption(**options: Any) -> list[checks.CheckMessage]:
     """Warn where personal data may go over the network in plain text."""
     database = settings.DATABASES["default"]
-    open_mail = not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL)
-    open_database = database["ENGINE"].endswith("postgresql") and "sslmode" not in database.get("OPTIONS", {})
+    is_email_plain = not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL)
+    is_database_plain = database["ENGINE"].endswith("postgresql") and "sslmode" not in database.get("OPTIONS", {})
     return [
         checks.Warning(f"{name} may send personal data over the network unencrypted.", hint=hint, id="signup.W006")
-        for name, host, is_open, hint in (
-            ("EMAIL_URL", settings.EMAIL_HOST, open_mail, "Use smtp+tls:// or smtp+ssl://."),
+        for name, host, is_plain, hint in (
+            ("EMAIL_URL", settings.EMAIL_HOST, is_email_plain, "Use smtp+tls:// or smtp+ssl://."),
             (
                 "DATABASE_URL",
                 database.get("HOST", ""),
-                open_database,
+                is_database_plain,
                 "Add ?sslmode=verify-full, or ?sslmode=disable on a private network.",
             ),
         )
-        if is_open and host and not host.startswith("/") and not _is_loopback(host)
+        if is_plain and host and not host.startswith("/") and not _is_loopback(host)
     ]
 
 

@@ -17,16 +17,17 @@ RETRY_AFTER = 30
 """Seconds."""
 
 
-def _page(status: int, request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def _page(status: int, request: HttpRequest, exception: Exception | None = None, reason: str = "") -> HttpResponse:
     if problems.is_api(request):
         return problems.of_status(status)
     request.POST = QueryDict()  # Reading a broken body again would fail again, and the visitor would get no page.
-    return render(request, f"{status}.html", status=status)
+    return render(request, f"{status}.html", {"reason": reason}, status=status)
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Show the text of a PermissionDenied. One without a text means that the role doesn't include the page."""
     log.warning("staff refused user=%s path=%s", request.user.pk, quote(request.path))
-    return _page(403, request)
+    return _page(403, request, reason=str(exception or ""))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -13,7 +13,7 @@ from provisioning import gateway
 from provisioning.admin_site.steps import Step
 from provisioning.models import Account, Attempt, ListPass
 from signup.brand.models import Brand, brand_at
-from signup.mails.models import SentMail
+from signup.emails.models import SentMail
 
 CREDENTIALS = ("CONSTANT_CONTACT_API_KEY", "CONSTANT_CONTACT_USERNAME", "CONSTANT_CONTACT_PASSWORD")
 LOGGED_IN = (Attempt.Outcome.CREATED, *Attempt.REFUSALS)
@@ -28,7 +28,7 @@ def _brand() -> Step:
     page = reverse("admin:signup_brand_changelist")
     if settings.BRAND_NAME or Brand.objects.exists():
         return Step("Your brand", True, f"Customers see {brand_at('').name or 'your brand'}.", page)
-    text = "Add your name, logo, and color. Until then, the page looks neutral."
+    text = "Add your name, logo, and color. Until then, the page shows no brand."
     return Step("Your brand", False, text, reverse("admin:signup_brand_add"))
 
 
@@ -61,7 +61,7 @@ def _test() -> Step:
 def _email() -> Step:
     name, page = "Email", reverse("admin:signup_mail_changelist")
     if not settings.EMAIL_URL:
-        text = "Customers who close the page hear nothing until EMAIL_URL names a mail server."
+        text = "Customers who close the page hear nothing. Ask whoever runs this installation to set EMAIL_URL."
         return Step(name, False, text, reverse("admin:health"))
     if SentMail.objects.filter(problem="").exists():
         return Step(name, True, "Your mail server accepts emails to customers.", page)

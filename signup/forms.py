@@ -1,4 +1,4 @@
-"""The forms of the sign-up page. All limits come from `provisioning.rules`."""
+"""The forms of the sign-up page: for a new sign-up, for what was refused, and for changes."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
-from functools import cache
 from typing import Any, Self
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.template.loader import render_to_string
-from django.utils.html import escape
-from django.utils.safestring import mark_safe
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import rules
 from provisioning.models import Account
-from provisioning.rules.rule import Text
 from signup import refusals, usernames
 from signup.brand.models import Brand
+from signup.fields import PropertyField, field_of
 from signup.legal.fields import boxes as legal_boxes
 from signup.legal.models import LegalText
-from signup.widgets import NOT_LISTED, CheckboxInput, EmailInput, PasswordInput, SelectWidget, TextInput, mark_chosen
 
 GROUPS = (
     (_("Your business"), ("organization_name", "website", "country_code", "state_code")),
@@ -33,72 +28,10 @@ GROUPS = (
     (_("Your account"), ("username", "password")),
 )
 
-LABELS = {
-    "organization_name": _("Organization name"),
-    "website": _("Website"),
-    "country_code": _("Country"),
-    "state_code": _("State or province"),
-    "first_name": _("First name"),
-    "last_name": _("Last name"),
-    "email": _("Email address"),
-    "phone": _("Phone number"),
-    "username": _("Username"),
-    "password": _("Password"),
-    "gdpr_opt_out": _("I do not want marketing from Constant Contact"),
-}
-
-EASY = _("This password is easy to guess.")
-"""A hint while typing. It doesn't block the form."""
 WEAK = _("This password is easy to guess. Enter a better one, or the same one again to keep it.")
-"""The same, as an error the first time the form is sent."""
+"""An error the first time that the form is sent."""
 
 KEEP = _("Leave this empty to keep the one you chose.")
-
-LOG_IN = _("You will use it to log in.")
-"""Added to the hint for a username that comes with a password."""
-
-PLACEHOLDER = secrets.token_hex(16)
-"""Stands for a value in a cached field. It is random, so nothing else in it can match."""
-NEVER_CACHED = {"email", "username", "password"}
-"""Fields that may also show suggestions, or a way to ignore a warning."""
-
-
-class PropertyField(forms.Field):
-    """A field for one property of an account. It accepts anything: `rules.clean` validates all properties together."""
-
-    def __init__(self, rule: rules.Rule, note: Text = "") -> None:
-        help_text = f"{rule.help()} {note}".strip()
-        super().__init__(required=rule.required, label=LABELS[rule.name], help_text=help_text, widget=_widget(rule))
-        self.rule = rule
-        self.is_optional = not (rule.required or rule.codes or rule.kind is bool)
-
-    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> PropertyBoundField:
-        return PropertyBoundField(form, self, field_name)
-
-    def validate(self, value: object) -> None:
-        pass
-
-
-class PropertyBoundField(forms.BoundField):
-    field: PropertyField
-
-    @property
-    def whole(self) -> str:
-        """The rendered field, from the cache; empty if this page's field differs in more than its value."""
-        if self.errors or self.name in NEVER_CACHED or settings.DEBUG:
-            return ""
-        value = self.value()
-        whole = _whole(self.field.rule, get_language(), filled=bool(value))
-        if self.field.rule.codes:
-            return mark_safe(mark_chosen(whole, value))  # noqa: S308  # rendered by Django, but for the mark
-        return mark_safe(whole.replace(PLACEHOLDER, escape(value)))  # noqa: S308
-
-
-@cache
-def _whole(rule: rules.Rule, language: str, *, filled: bool) -> str:
-    """Render the field in the active language, `language`; if `filled`, with a placeholder for its value."""
-    value = {str: NOT_LISTED if rule.codes else PLACEHOLDER, bool: True}[rule.kind] if filled or rule.codes else None
-    return render_to_string("signup/field.html", {"field": SignupForm(initial={rule.name: value})[rule.name]})
 
 
 class PropertiesForm(forms.Form):
@@ -126,7 +59,7 @@ class PropertiesForm(forms.Form):
         language = get_language()
         for name in properties:
             if name in asked:
-                field = _field(active[name], language, logs_in=name == "username" and not single_sign_on)
+                field = field_of(active[name], language, logs_in=name == "username" and not single_sign_on)
                 self.fields[name] = copy(field)
 
     def clean(self) -> dict[str, Any]:
@@ -144,7 +77,7 @@ class PropertiesForm(forms.Form):
         return cleaned
 
     def as_typed(self) -> Self:
-        """Show what was typed again, without validating it."""
+        """Show what was typed again, without error messages."""
         self.errors.clear()
         return self
 
@@ -275,33 +208,6 @@ class ChangeForm(PropertiesForm):
         if "password" in self.fields:
             self.fields["password"] = PropertyField(rules.active()["password"], KEEP)
             self.fields["password"].widget.attrs.pop("aria-required")
-
-
-@cache
-def _field(rule: rules.Rule, language: str, *, logs_in: bool) -> PropertyField:
-    """Return the field in the active language, `language`, for forms to copy. The copies share their widget."""
-    return PropertyField(rule, LOG_IN if logs_in else "")
-
-
-def _widget(rule: rules.Rule) -> forms.Widget:
-    attributes: dict[str, Any] = {**rule.attributes()}
-    if rule.required or rule.codes:  # Not `required`, for which some screen readers call an empty field invalid.
-        attributes["aria-required"] = "true"
-    if rule.characters:
-        attributes["data-wrong-characters"] = rule.error_of_characters()
-    if rule.is_secret:
-        attributes["data-easy"] = str(EASY)
-    if "data-max-length" in attributes:
-        attributes["data-too-long"] = rule.too_long("{length}")
-    if rule.kind is bool:
-        return CheckboxInput(attributes)
-    if rule.codes:
-        return SelectWidget(attributes, rule.choices)
-    if rule.is_secret:
-        return PasswordInput(attributes)
-    if rule.is_email:
-        return EmailInput(attributes)
-    return TextInput(attributes)
 
 
 def _submission(data: Mapping[str, Any]) -> uuid.UUID:

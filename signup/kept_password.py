@@ -22,7 +22,7 @@ from provisioning.sealed import CannotOpen, Sealed
 from signup import abuse, own_accounts
 from signup.forms import PropertiesForm, SignupForm
 
-KEPT = "password"
+SESSION_KEY = "password"
 """The key in a browser's session."""
 LIFETIME = 30 * 60
 """Seconds."""
@@ -33,7 +33,7 @@ AGAIN = _("Enter your password again.")
 def fill_in(request: HttpRequest) -> Mapping[str, Any]:
     """Return what was sent, with the password that was kept for it."""
     sent = request.POST
-    kept = request.session.get(KEPT)
+    kept = request.session.get(SESSION_KEY)
     if not kept or "password" in sent or kept["submission"] != sent.get("submission") or kept["until"] < time.time():
         return sent
     try:
@@ -49,7 +49,10 @@ def keep_or_ask_again(request: HttpRequest, form: SignupForm) -> None:
     """Before a form is shown again, keep its password if possible; otherwise, ask for it again."""
     if not _is_lost(form):
         return
-    is_kept = str(form.submission) == request.session.get(KEPT, {}).get("submission") and "password" not in request.POST
+    is_kept = (
+        str(form.submission) == request.session.get(SESSION_KEY, {}).get("submission")
+        and "password" not in request.POST
+    )
     if is_kept or (form.has_error("username", "taken") and _may_keep(request)):
         _keep(request, str(form.submission), form.data["password"])
         form.hide_password()
@@ -67,7 +70,7 @@ def ask_again(form: PropertiesForm) -> None:
 
 def forget(request: HttpRequest) -> None:
     """Forget the password, which the account has now."""
-    if request.session.pop(KEPT, None):
+    if request.session.pop(SESSION_KEY, None):
         request.session.set_expiry(None)
 
 
@@ -78,12 +81,12 @@ def _is_lost(form: PropertiesForm) -> bool:
 
 def _may_keep(request: HttpRequest) -> bool:
     """Whether a password can be kept for this browser. Anybody can make many browsers, so new sessions are limited."""
-    if own_accounts.not_closed(request).exists():
+    if own_accounts.sent_and_not_closed(request).exists():
         return False
-    return bool(request.session.session_key) or abuse.count_keeping(request)
+    return bool(request.session.session_key) or abuse.record_kept_password(request)
 
 
 def _keep(request: HttpRequest, submission: str, password: str) -> None:
     sealed = Sealed.of(password).ciphertext
-    request.session[KEPT] = {"submission": submission, "sealed": sealed, "until": time.time() + LIFETIME}
+    request.session[SESSION_KEY] = {"submission": submission, "sealed": sealed, "until": time.time() + LIFETIME}
     request.session.set_expiry(LIFETIME)

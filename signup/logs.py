@@ -8,6 +8,7 @@ from typing import Any
 
 from pythonjsonlogger import json
 
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The ID of the request that is being answered; empty in a worker."""
 
@@ -42,9 +43,19 @@ def configuration(log_format: str) -> dict[str, Any]:
 
 
 class UtcFormatter(logging.Formatter):
-    """Writes times in UTC, whatever the time zone of staff's pages."""
+    """Writes times in UTC, whatever the time zone of staff's pages, and messages so that none can forge a line.
+
+    Some messages and exceptions quote what a visitor sent. Control characters are escaped, and further lines indented.
+    """
 
     converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n    ".join(CONTROL.sub(_escaped, line) for line in super().format(record).split("\n"))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
 
 
 class BadRequestFilter(logging.Filter):

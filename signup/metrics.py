@@ -27,7 +27,7 @@ from provisioning import gateway
 from provisioning.database import describe
 from provisioning.mirror import passes
 from provisioning.models import Account, Attempt, Delivery, Endpoint, Worker
-from signup.mails.models import Mail, SentMail
+from signup.emails.models import Mail, SentMail
 
 RECENT = timedelta(minutes=5)
 FINAL_FOR = 60
@@ -82,7 +82,7 @@ def _events() -> Iterator[GaugeMetricFamily]:
     yield _number("signup_events_due", "Deliveries of events that are due", due)
     failed = Delivery.objects.filter(state=Delivery.State.FAILED, done_at__gte=Now() - timedelta(days=1)).count()
     yield _number("signup_events_failed", "Deliveries of the last day that were given up", failed)
-    off = Endpoint.objects.filter(is_on=False).exclude(off_reason="").count()
+    off = Endpoint.objects.given_up().count()
     yield _number("signup_endpoints_off", "Endpoints that were switched off because they failed", off)
 
 
@@ -141,4 +141,4 @@ def _gateway() -> Iterator[GaugeMetricFamily]:
 
 def _workers() -> dict[str, int]:
     problems = list(Worker.objects.alive().values_list("problem", flat=True))
-    return {"working": problems.count(""), "held up": len(problems) - problems.count("")}
+    return {"working": problems.count(""), "blocked": len(problems) - problems.count("")}

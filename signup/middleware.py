@@ -44,7 +44,7 @@ PERMISSIONS_POLICY = ", ".join(
 """The features of a visitor's device that no page may use (https://www.w3.org/TR/permissions-policy/)."""
 
 
-class OwnHostsMiddleware(CommonMiddleware):
+class AllowedHostsMiddleware(CommonMiddleware):
     """Answers only to ALLOWED_HOSTS, except for probes: load balancers and kubelets ask by a bare address."""
 
     def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:

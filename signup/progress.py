@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext_lazy as _
 
-from provisioning import gateway, services
-from provisioning.models import Account
+from provisioning import services
+from provisioning.models import OVERDUE_AFTER, Account
 from provisioning.rules.rule import Text
 
 PATIENCE = timedelta(seconds=30)
@@ -91,6 +91,13 @@ CLOSED_IN_DOUBT = Stage(
         "was. If you chose a password, we deleted our copy."
     ),
 )
+ERASED = Stage(
+    _("We have erased your data"),
+    _(
+        "We no longer have what you entered in this sign-up. If a Constant Contact account was created, it still "
+        "exists, and only Constant Contact can change or close it."
+    ),
+)
 DECLINED_STAGE = Stage(_("Your sign-up was declined"), _("If you chose a password, we deleted it."))
 DECLINED = _("We looked at your sign-up and can't create an account for it.")
 DECLINE_REASONS: dict[str, Text] = {
@@ -132,8 +139,6 @@ BY_STAFF: dict[str, Stage] = {
     }.items()
 }
 """The stages of an account that waits for staff, by state."""
-UNCONFIRMED_LONG = timedelta(minutes=5)
-"""After this time, the page tells the customer when an unconfirmed account is looked up next."""
 
 
 def help_address(support_url: str, account: Account) -> str:
@@ -145,7 +150,7 @@ def help_address(support_url: str, account: Account) -> str:
 
 def declined(account: Account) -> list[Text]:
     """Return the paragraphs that tell a customer that staff declined the sign-up, and why; empty if they didn't."""
-    if not account.decline_reason:
+    if not account.decline_reason or account.erased_at:
         return []
     words = (DECLINED, DECLINE_REASONS[account.decline_reason], account.decline_note)
     return [text for text in words if text]
@@ -164,6 +169,8 @@ def pause(account: Account, least: int = 1) -> int:
 
 
 def _stage(account: Account) -> Stage:
+    if account.erased_at:
+        return ERASED
     if account.decline_reason:
         return DECLINED_STAGE
     if account.state == Account.State.CLOSED and services.may_exist(account):
@@ -173,16 +180,16 @@ def _stage(account: Account) -> Stage:
     if account.state == Account.State.REJECTED and _is_refused_for_us(account):
         return REFUSED_FOR_US
     now = timezone.now()
-    if account.state == Account.State.UNCONFIRMED and now - account.state_changed_at > UNCONFIRMED_LONG:
+    if account.state == Account.State.UNCONFIRMED and now - account.state_changed_at > OVERDUE_AFTER:
         return _looked_up(account.due_at)
-    paused = gateway.current_pause() if account.state == Account.State.QUEUED else None
-    if paused and paused.until and paused.until - now > PATIENCE:
-        return _in_the_queue(paused.until)
-    is_stopped = paused and not paused.until
-    is_late = account.state in {Account.State.QUEUED, Account.State.SENDING} and (
-        now - account.state_changed_at > PATIENCE
-    )
-    return DELAYED if is_stopped or is_late else STAGES[account.state]
+    is_late = now - account.state_changed_at > PATIENCE
+    if account.state == Account.State.QUEUED:
+        wait = services.expected_wait(account)
+        if wait and wait > PATIENCE and account.due_at and account.due_at <= now:
+            return _in_line(wait)
+        is_late = is_late or wait is None or wait > PATIENCE
+    under_way = account.state in {Account.State.QUEUED, Account.State.SENDING}
+    return DELAYED if under_way and is_late else STAGES[account.state]
 
 
 def _looked_up(due_at: datetime | None) -> Stage:
@@ -207,15 +214,17 @@ def _is_refused_for_us(account: Account) -> bool:
     return bool(reasons) and not services.is_taken(account) and reasons.keys().isdisjoint(correctable)
 
 
-def _in_the_queue(until: datetime) -> Stage:
-    """Return the stage of an account that waits for tomorrow's quota."""
+def _in_line(wait: timedelta) -> Stage:
+    """Return the stage of an account that is sent only after many others, or with a later day's quota."""
+    now = timezone.now()
+    at = now + max(wait, timedelta(seconds=61))  # "0 minutes" would say nothing.
     return Stage(
         _("You are in line"),
         _(
-            "We have reached today's limit for new accounts. Yours will be created in about %(time)s. You don't need "
-            "to sign up again."
+            "Many people are signing up, and accounts are created one after another. Yours will be created in about "
+            "%(time)s. You don't need to sign up again."
         )
-        % {"time": timeuntil(until, depth=1)},
+        % {"time": timeuntil(at, now, depth=1)},
         step=0,
-        reload_every=60,
+        reload_every=30,
     )

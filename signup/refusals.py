@@ -32,8 +32,8 @@ KEYS: dict[str, Text] = {
 """Constant Contact's error key → what is wrong. A key without a row adds nothing."""
 CHARACTERS: dict[str, Text] = {
     "phone": _("Use only digits, spaces, and + - ( )"),
-    "username": _("Use only lowercase letters a to z, numbers and @ . - _"),
-    "password": _("Use only letters A to Z, numbers and the characters @ . - _"),
+    "username": _("Use only lowercase letters a to z, numbers, and @ . - _"),
+    "password": _("Use only letters A to Z, numbers, and the characters @ . - _"),
 }
 """Property → what to do about `json.regex.invalid`: the characters that Constant Contact is known to accept."""
 

@@ -23,25 +23,27 @@ from provisioning import rules, services
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 from signup import abuse, own_accounts
 from signup.brand.context_processors import brand_of
-from signup.forms import LABELS, SignupForm
+from signup.fields import LABELS
+from signup.forms import SignupForm
 from signup.progress import help_address
 
 SECOND = "second"
 """The code of the error for what looks like a second sign-up, and the name of the input that confirms it."""
 
-NOTHING = "-"
+EMPTY = "-"
+"""Stands for an empty value."""
 
 
 def sent_before(request: HttpRequest, form: SignupForm) -> Account | None:
     """Return this browser's account with that username, even if it was sent from another copy of the form."""
-    return own_accounts.not_closed(request).filter(username__iexact=form.cleaned_data["username"]).first()
+    return own_accounts.sent_and_not_closed(request).filter(username__iexact=form.cleaned_data["username"]).first()
 
 
 def check_second(request: HttpRequest, form: SignupForm) -> None:
     """Raise ValidationError if a new form looks like a correction of a sign-up that this browser has already sent."""
     if SECOND in form.data or Account.objects.filter(submission=form.submission).exists():
         return
-    for account in own_accounts.not_closed(request):
+    for account in own_accounts.sent_and_not_closed(request):
         if _is_alike(account, form.cleaned_data):
             link = format_html('<a href="{}">{}</a>', reverse("progress", args=[account.reference]), account.username)
             known = format_html(
@@ -58,6 +60,8 @@ def answer(request: HttpRequest, form: SignupForm, account: Account) -> HttpResp
     """
     changes = services.differences(account, form.cleaned_data)
     page = reverse("progress", args=[account.reference])
+    if account.erased_at:
+        return redirect(page)
     if account.state == Account.State.CLOSED or not changes:
         is_password_known = account.state != Account.State.CREATED or account.idp_provider_id
         return redirect(page if is_password_known else f"{page}?sent=before")
@@ -120,5 +124,5 @@ def _in_words(name: str, value: Any) -> str:
     if name == "country_code":
         return rules.country_name(value)
     if name == "state_code":
-        return next((states[value] for country in ("US", "CA") if value in (states := rules.states(country))), NOTHING)
-    return value or NOTHING
+        return next((states[value] for country in ("US", "CA") if value in (states := rules.states(country))), EMPTY)
+    return value or EMPTY

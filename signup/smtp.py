@@ -46,6 +46,13 @@ class EmailBackend(smtp.EmailBackend):
     def connection_class(self) -> Any:
         return LimitedSmtpSsl if self.use_ssl else LimitedSmtp
 
+    def open(self) -> bool | None:
+        """Connect, and exchange greetings: smtplib takes half a greeting for one. Each email needs them anyway."""
+        opened = super().open()
+        if opened and self.connection:
+            self.connection.ehlo_or_helo_if_needed()
+        return opened
+
 
 def _disconnect(line: socket.socket) -> None:
     with line, suppress(OSError):  # The server has already closed it.

@@ -27,7 +27,7 @@ urlpatterns = [
     path("language/", views.language, name="language"),
     path("admin/log-in/", single_sign_on.staff_log_in, name="staff_log_in"),
     path("admin/log-in/callback/", single_sign_on.staff_logged_in, name="staff_logged_in"),
-    path("admin/password/", include("signup.forgotten_password")),
+    path("admin/password/", include("signup.password_reset")),
     path("admin/", admin.site.urls),
     path("api/", include("signup.api.urls")),
     path("healthz", health.alive),

@@ -35,6 +35,12 @@ def address(request: HttpRequest) -> Address | None:
     it in `X-Forwarded-For`. If a hop can't be parsed, the visitor counts as the hop after it, so that a limit still
     applies, and operators are told.
     """
+    if not hasattr(request, "_visitor"):  # Several limits ask for it.
+        request._visitor = _address(request)  # type: ignore[attr-defined]
+    return request._visitor  # type: ignore[attr-defined, no-any-return]
+
+
+def _address(request: HttpRequest) -> Address | None:
     if "REMOTE_ADDR" not in request.META:  # The request didn't come through a web server.
         return None
     forwarded = request.headers.get("X-Forwarded-For", "")
@@ -85,7 +91,7 @@ def first_address(request: HttpRequest) -> str | None:
     return None if (name := network(request)) == UNKNOWN else name.partition("/")[0]
 
 
-def are_hidden() -> bool:
+def has_hidden_visitors() -> bool:
     """Whether a proxy hid a visitor's address within the last day."""
     return Visit.objects.filter(key=HIDDEN, at__gt=Now() - timedelta(days=1)).exists()
 

@@ -14,9 +14,10 @@ from uuid import UUID, uuid4
 
 from django.core.cache import cache
 from django.db import connection, models, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
-KEPT = 1.0
+CACHE_SECONDS = 1.0
 """Seconds for which the number of the last hour's visits is cached: every sign-up asks for it, and it can be large."""
 
 BATCH_SIZE = 1000
@@ -29,7 +30,7 @@ _AGO = {
 
 
 class Visit(models.Model):
-    """One form that was sent, as it counts against one limit."""
+    """One thing that counts against the limit of a key: a form, an email, a requested link, a hidden visitor."""
 
     key = models.CharField(max_length=64)
     """An HMAC of the limit's source, such as a network or a mailbox, which it doesn't reveal."""
@@ -76,8 +77,8 @@ def earlier(call: UUID, keys: Collection[str]) -> dict[str, Earlier]:
     return {key: found.get(key, Earlier()) for key in keys}
 
 
-def count(keys: Collection[str]) -> dict[str, int]:
-    """Return the number of visits under each of these keys within the last hour. It may be `KEPT` seconds old."""
+def count_last_hour(keys: Collection[str]) -> dict[str, int]:
+    """Return the number of visits under each of these keys within the last hour, up to `CACHE_SECONDS` old."""
     known: dict[str, int] = cache.get_many(keys)
     missing = [key for key in keys if key not in known]
     if missing:
@@ -86,7 +87,7 @@ def count(keys: Collection[str]) -> dict[str, int]:
         with connection.cursor() as cursor:
             cursor.execute(sql, missing)
             counted = dict.fromkeys(missing, 0) | dict(cursor.fetchall())
-        cache.set_many(counted, KEPT)
+        cache.set_many(counted, CACHE_SECONDS)
         known |= counted
     return known
 
@@ -128,7 +129,8 @@ def add_within(key: str, an_hour: int, a_day: int) -> bool:
 
 def delete_old(**kwargs: Any) -> None:
     """Delete visits that are too old to count. Runs as a worker's chore."""
-    oldest = Visit.objects.order_by("pk")[:BATCH_SIZE].values("pk")
-    old = Visit.objects.filter(pk__in=oldest, at__lt=Now() - timedelta(days=1))
-    if old.exists():  # Usually there are none, and nothing is written.
-        old.delete()
+    is_old = Q(at__lt=Now() - timedelta(days=1))
+    by_age = Visit.objects.order_by("pk").values_list("pk", flat=True)
+    if Visit.objects.filter(is_old, pk__in=by_age[:1]).exists():  # Usually not, and nothing is written.
+        # A list, because for a subquery PostgreSQL reads all visits.
+        Visit.objects.filter(is_old, pk__in=list(by_age[:BATCH_SIZE])).delete()

@@ -53,6 +53,13 @@ def test_every_running_container_has_a_health_check() -> None:
     assert "healthcheck" not in service("web")
 
 
+@pytest.mark.parametrize("name", ["README.md", "compose.yaml", "docs/operations.md", "docs/production.md"])
+def test_no_documented_command_ends_workers(name: str) -> None:
+    """Without `--scale`, `up` ends all workers but one."""
+    commands = re.findall(r"docker compose up -d[^`\n]*", (ROOT / name).read_text())
+    assert [command for command in commands if "--scale worker=2" not in command] == []
+
+
 def test_every_foreign_image_is_pinned_by_its_digest() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     images = [
@@ -106,6 +113,7 @@ def signup(database: PostgreSQL) -> str:
     return f"postgres://signup@{server.hostname}:{server.port}/signup"
 
 
+@pytest.mark.long
 def test_the_applications_role_is_no_superuser_and_can_do_its_work(signup: str, checkout: Checkout) -> None:
     with psycopg.connect(signup) as connection:
         row = connection.execute(

@@ -23,7 +23,7 @@ from signup.api.problems import Problem
 
 log = logging.getLogger(__name__)
 
-Work = Callable[..., HttpResponse]
+Handler = Callable[..., HttpResponse]
 """What answers a request: called with the request, its key, and what the URL captures."""
 REQUESTS_A_MINUTE = 600
 """How many requests a key may send within a minute."""
@@ -32,37 +32,37 @@ BATCH = 10
 MINUTE = 60
 
 
-def endpoint(methods: Mapping[str, tuple[Scope, Work]]) -> Callable[..., HttpResponse]:
-    """Return a view that answers each method with its work, for keys with its scope."""
-    works = {**methods, "HEAD": methods["GET"]} if "GET" in methods else dict(methods)
+def endpoint(methods: Mapping[str, tuple[Scope, Handler]]) -> Callable[..., HttpResponse]:
+    """Return a view that answers each method with its handler, for keys with its scope."""
+    handlers = {**methods, "HEAD": methods["GET"]} if "GET" in methods else dict(methods)
 
     @csrf_exempt
     def view(request: HttpRequest, **captured: object) -> HttpResponse:
-        return _safely(request, lambda: _answer(request, works, captured))
+        return _handle_errors(request, lambda: _answer(request, handlers, captured))
 
     return view
 
 
-def public(work: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
+def public(handler: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
     """Return a view that answers GET to everybody."""
 
     @csrf_exempt
     def view(request: HttpRequest, **captured: object) -> HttpResponse:
         def answer() -> HttpResponse:
             _require_method(request, {"GET", "HEAD"})
-            return work(request)
+            return handler(request)
 
-        return _safely(request, answer)
+        return _handle_errors(request, answer)
 
     return view
 
 
 @csrf_exempt
-def nothing_here(request: HttpRequest, **captured: object) -> HttpResponse:
+def not_found(request: HttpRequest, **captured: object) -> HttpResponse:
     return Problem("not_found").response()
 
 
-def _safely(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
+def _handle_errors(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
     try:
         return answer()
     except Problem as problem:
@@ -80,10 +80,10 @@ def _safely(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpRes
 
 
 def _answer(
-    request: HttpRequest, works: Mapping[str, tuple[Scope, Work]], captured: Mapping[str, object]
+    request: HttpRequest, handlers: Mapping[str, tuple[Scope, Handler]], captured: Mapping[str, object]
 ) -> HttpResponse:
-    _require_method(request, works)
-    scope, work = works[request.method or ""]
+    _require_method(request, handlers)
+    scope, handler = handlers[request.method or ""]
     key = _key(request)
     if not keys.allows(key, request):
         raise Problem("network")
@@ -91,7 +91,7 @@ def _answer(
         raise Problem("scope", headers=_challenge(f'error="insufficient_scope", scope="{scope}"'), scope=scope)
     _count(key)
     keys.note_use(key)
-    response = work(request, key, **captured)
+    response = handler(request, key, **captured)
     log.info("api request key=%s method=%s path=%s", key.prefix, request.method, quote(request.path))
     return response
 
@@ -105,10 +105,10 @@ def _require_method(request: HttpRequest, allowed: Mapping[str, object] | set[st
 
 def _key(request: HttpRequest) -> ApiKey:
     """Return the key that the request came with. Raises Problem."""
-    kind, _, whole = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if kind.lower() != "bearer" or not whole.strip():
+    kind, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
         raise Problem("unauthorized", headers=_challenge())
-    if key := keys.find(whole.strip()):
+    if key := keys.find(token.strip()):
         return key
     log.warning("api key refused path=%s", quote(request.path))
     raise Problem("unauthorized", headers=_challenge('error="invalid_token"'))

@@ -1,4 +1,4 @@
-"""The admin for API keys. Administrators make and revoke them, after they confirm that it's them."""
+"""The admin for API keys. Administrators create and revoke them, after they confirm that it's them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import path
 from django.urls.resolvers import URLPattern
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.debug import sensitive_variables
 
 from provisioning.admin import cells
@@ -38,7 +38,8 @@ NEEDED = {
     Scope.CORRECT: ("provisioning.view_account", "provisioning.correct_account"),
     Scope.STAFF: ("provisioning.view_account", *(action.permission for action in VERBS.values())),
 }
-"""Scope → the permissions that staff need for a key with it: nobody makes or changes a key that may do more than they.
+"""Scope → the permissions that staff need for a key with it: nobody creates or changes a key that may do more than they
+may.
 
 A key that lists sign-ups is an export of all of them, so it needs that permission too.
 """
@@ -46,22 +47,22 @@ COLORS = {"active": "created", "expired": "held", "revoked": "closed"}
 
 
 class KeyForm(KeyModelForm):
-    maker: ClassVar[Any]
-    """The staff member who makes the key; `for_maker` sets it."""
+    creator: ClassVar[Any]
+    """The staff member who creates the key; `for_creator` sets it."""
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         widget=forms.CheckboxSelectMultiple,
-        help_text="What the key may do. Choose only what your system needs.",
+        help_text="What the key may do. Choose only what your system needs. The key is shown once, when you save.",
     )
 
     @classmethod
-    def for_maker(cls, maker: Any) -> type[KeyForm]:
-        return type("KeyForm", (cls,), {"maker": maker})
+    def for_creator(cls, creator: Any) -> type[KeyForm]:
+        return type("KeyForm", (cls,), {"creator": creator})
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         offered: Any = self.fields["scopes"]
-        offered.choices = [(scope, label) for scope, label in Scope.choices if _has_all_of(self.maker, [scope])]
+        offered.choices = [(scope, label) for scope, label in Scope.choices if _has_all_of(self.creator, [scope])]
 
 
 def _has_all_of(user: Any, scopes: Iterable[str]) -> bool:
@@ -71,10 +72,10 @@ def _has_all_of(user: Any, scopes: Iterable[str]) -> bool:
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
-    """API keys. What a key may do never changes: make another one instead, and revoke the old one."""
+    """API keys. What a key may do never changes: create another one instead, and revoke the old one."""
 
     form = KeyForm
-    list_display = ("name", "begins_with", "status", "may", "brand", "used", "expires_at")
+    list_display = ("name", "begins_with", "status", "may", "sees", "used", "until")
     nothing_yet = "None of your systems can use the API yet. Add a key for the first one."
     list_select_related = ("brand",)
     change_form_template = "admin/signup/apikey/change_form.html"
@@ -86,7 +87,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
         }
     }
     fields = ("name", "scopes", "brand", "networks", "expires_at")
-    shown = ("name", "status", "begins_with", "may", "brand", "networks", "expires_at", "made", "used")
+    shown = ("name", "status", "begins_with", "scopes_in_words", "sees", "networks", "expires_at", "created", "used")
     """The fields of a key that exists."""
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
@@ -96,13 +97,14 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
         return [name for name in self.shown if name not in {"name", "networks", "expires_at"}] if obj else []
 
     def get_form(self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **options: Any) -> Any:
-        form = forms.ModelForm if obj else KeyForm.for_maker(request.user)
+        form = forms.ModelForm if obj else KeyForm.for_creator(request.user)
         return super().get_form(request, obj, change, **{"form": form} | options)
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
+        """Offer the brands without a button to add one."""
         return (
-            db_field.formfield(**options) if isinstance(db_field, models.ForeignKey) else None
-        )  # No button to add a brand.
+            db_field.formfield(empty_label="All brands", **options) if isinstance(db_field, models.ForeignKey) else None
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether staff may change a key: also who may use it, and until when. All of them may revoke it."""
@@ -117,13 +119,13 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
             obj.save(update_fields=form.changed_data)  # A colleague may have revoked it meanwhile.
         else:
             obj.created_by_id = request.user.pk
-            request.whole_api_key = keys.make(obj)  # type: ignore[attr-defined]  # for `response_add`
+            request.new_api_token = keys.create(obj)  # type: ignore[attr-defined]  # for `response_add`
 
     @sensitive_variables()
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """Show the whole key. This is the only time."""
-        whole = request.whole_api_key  # type: ignore[attr-defined]
-        return self._page(request, obj, "made", f"API key {obj.name}", whole=whole)
+        token = request.new_api_token  # type: ignore[attr-defined]
+        return self._page(request, obj, "created", f"API key {obj.name}", token=token)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
         key: ApiKey | None = named.get("obj")
@@ -158,13 +160,25 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     def begins_with(self, key: ApiKey) -> SafeString:
         return format_html("<code>{}…</code>", key.prefix)
 
-    @admin.display(description="Status")
+    @admin.display(description="State")
     def status(self, key: ApiKey) -> SafeString:
         return cells.badge(COLORS[key.state], key.state.capitalize())
 
     @admin.display(description="Scopes")
     def may(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
+
+    @admin.display(description="Scopes")
+    def scopes_in_words(self, key: ApiKey) -> SafeString:
+        return format_html_join(mark_safe("<br>"), "{}", ((Scope(scope).label,) for scope in key.scopes))
+
+    @admin.display(description="Brand", ordering="brand")
+    def sees(self, key: ApiKey) -> str:
+        return str(key.brand or "All brands")
+
+    @admin.display(description="Expires", ordering="expires_at")
+    def until(self, key: ApiKey) -> str:
+        return exact(key.expires_at) if key.expires_at else "Never"
 
     @admin.display(description="Last used", ordering="last_used_at")
     def used(self, key: ApiKey) -> SafeString | str:
@@ -173,6 +187,6 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
         return cells.when(key.last_used_at)
 
     @admin.display(description="Created")
-    def made(self, key: ApiKey) -> str:
+    def created(self, key: ApiKey) -> str:
         who = key.created_by.get_username() if key.created_by else "the command line"
         return f"{exact(key.created_at)} by {who}"

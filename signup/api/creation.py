@@ -17,7 +17,7 @@ from django.utils.crypto import salted_hmac
 from provisioning import gateway, rules, services
 from provisioning.audit import SIGNED_UP
 from provisioning.models import Account, AuditEntry
-from signup import abuse, legal, mails, usernames, visitors, write_lock
+from signup import abuse, emails, legal, usernames, visitors, write_lock
 from signup.api import problems, validation
 from signup.api.models import ApiKey, ApiSignup
 from signup.api.problems import Problem
@@ -135,7 +135,7 @@ def _store(
     call = abuse.name_of(new.submission, new.username, new.email)
     with write_lock.hold(), transaction.atomic():
         try:
-            hold = abuse.count_of_key(str(key.pk), call, new.email, new.host)
+            hold = abuse.record_api_call(str(key.pk), call, new.email, new.host)
             account = services.submit(new, hold=hold)
         except ValidationError as problem:
             refused = problem
@@ -155,7 +155,7 @@ def _note(request: HttpRequest, key: ApiKey, account: Account, body: Mapping[str
     made, password = _fingerprints(body)
     ApiSignup.objects.create(account=account, key=key, fingerprint=made, password_fingerprint=password)
     AuditEntry.objects.create(account=account, agent=key.agent, what=SIGNED_UP)
-    mails.expect(account, request, key.brand.host if key.brand else "")
+    emails.enable(account, request, key.brand.host if key.brand else "")
 
 
 def _is_same(account: Account, body: Mapping[str, Any]) -> bool:

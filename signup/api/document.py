@@ -23,8 +23,8 @@ BODY = ("bad_json", "unknown_property", "length_required", "too_large", "content
 TEXT = """\
 Create sign-ups for Constant Contact trial accounts, follow them, and act as staff.
 
-Values are cleaned up before they are validated, as on the sign-up page: blanks around them are dropped, and the code of
-a country or a username may be in capital letters. Limits hold for the result. null means that there is no value.
+Values are cleaned up before they are validated, as on the sign-up page: surrounding spaces are removed, and a
+country code or a username may be in uppercase. Limits apply to the result. null means no value.
 """
 
 
@@ -49,26 +49,29 @@ def _scopes() -> str:
 
 
 def _paths() -> Schema:
-    signup = ref("SignupInFull")
-    reference = {"name": "reference", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
-    created = _answer("Accepted. `state` says what happens next.", signup, "Where to read it.")
-    created["links"] = {
-        "read": {"operationId": "read_signup", "parameters": {"reference": "$response.body#/reference"}},
-        "correct": {"operationId": "correct_signup", "parameters": {"reference": "$response.body#/reference"}},
+    address = reverse("api_signups")
+    of_one = f"{address}/{{reference}}"
+    return {
+        reverse("api_legal_texts"): {"get": _list_legal_texts()},
+        address: {"get": _list_signups(), "post": _create_signup()},
+        of_one: {"parameters": [_reference()], "get": _read_signup(), "patch": _correct_signup()},
+        **{f"{of_one}/{verb}": {"parameters": [_reference()], "post": _verb(verb)} for verb in VERBS},
     }
-    of_one = {
-        "parameters": [reference],
-        "get": _operation("read_signup", "Read a sign-up", Scope.READ, _answer("The sign-up.", signup), ["not_found"]),
-        "patch": _operation(
-            "correct_signup",
-            "Correct a rejected sign-up: send what changes",
-            Scope.CORRECT,
-            _answer("The sign-up, which is sent again.", signup),
-            ["not_found", "state", "moved", "taken", *BODY],
-            body="Correction",
-        ),
-    }
-    lists = _operation(
+
+
+def _list_legal_texts() -> Schema:
+    return _operation(
+        "list_legal_texts",
+        "List the legal texts that customers accept",
+        Scope.CREATE,
+        _answer("The texts in force.", ref("LegalTexts")),
+        ["bad_parameter", "brand"],
+        parameters=[{"name": "language", "in": "query", "schema": {"enum": list(dict(settings.LANGUAGES))}}],
+    )
+
+
+def _list_signups() -> Schema:
+    return _operation(
         "list_signups",
         "List sign-ups, newest first",
         Scope.READ,
@@ -76,7 +79,16 @@ def _paths() -> Schema:
         ["bad_parameter"],
         parameters=_query(),
     )
-    creates = _operation(
+
+
+def _create_signup() -> Schema:
+    created = _answer("Accepted. `state` says what happens next.", ref("SignupInFull"), "Where to read it.")
+    to_it = {"parameters": {"reference": "$response.body#/reference"}}
+    created["links"] = {
+        "read": {"operationId": "read_signup", **to_it},
+        "correct": {"operationId": "correct_signup", **to_it},
+    }
+    return _operation(
         "create_signup",
         "Create a sign-up",
         Scope.CREATE,
@@ -86,22 +98,22 @@ def _paths() -> Schema:
         parameters=[_idempotency_key()],
         status=202,
     )
-    texts = _operation(
-        "list_legal_texts",
-        "List the legal texts that customers accept",
-        Scope.CREATE,
-        _answer("The texts in force.", ref("LegalTexts")),
-        ["bad_parameter", "brand"],
-        parameters=[{"name": "language", "in": "query", "schema": {"enum": list(dict(settings.LANGUAGES))}}],
+
+
+def _read_signup() -> Schema:
+    answer = _answer("The sign-up.", ref("SignupInFull"))
+    return _operation("read_signup", "Read a sign-up", Scope.READ, answer, ["not_found"])
+
+
+def _correct_signup() -> Schema:
+    return _operation(
+        "correct_signup",
+        "Correct a rejected sign-up: send what changes",
+        Scope.CORRECT,
+        _answer("The sign-up, which is sent again.", ref("SignupInFull")),
+        ["not_found", "state", "moved", "taken", *BODY],
+        body="Correction",
     )
-    address = reverse("api_signups")
-    verbs = {f"{address}/{{reference}}/{verb}": {"parameters": [reference], "post": _verb(verb)} for verb in VERBS}
-    return {
-        reverse("api_legal_texts"): {"get": texts},
-        address: {"get": lists, "post": creates},
-        f"{address}/{{reference}}": of_one,
-        **verbs,
-    }
 
 
 def _verb(verb: str) -> Schema:
@@ -183,6 +195,10 @@ def _query() -> list[Schema]:
         {"name": name, "in": "query", "description": words, "schema": schemas.get(name, time)}
         for name, (_parse, words) in listing.PARAMETERS.items()
     ]
+
+
+def _reference() -> Schema:
+    return {"name": "reference", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
 
 
 def _idempotency_key() -> Schema:

@@ -1,4 +1,4 @@
-"""Making, recognizing, and revoking API keys."""
+"""Creating, recognizing, and revoking API keys."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ log = logging.getLogger(__name__)
 MARK = "ccs"
 """The beginning of every key, so that scanners of source code can recognize one that was published by mistake."""
 LETTERS = string.ascii_lowercase + string.digits
-FORM = re.compile(rf"({MARK}_[a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}")
-"""How a key is written; its first part is stored."""
+TOKEN = re.compile(rf"({MARK}_[a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}")
+"""The form of a token. Its first part is stored as the key's prefix."""
 NOTED_AFTER = timedelta(minutes=1)
 """Uses within this time of the last one that was recorded are not recorded."""
 UNUSED_DIGEST = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
 """A digest that no key has, to compare with if a key is unknown: both answers take equally long."""
 
 
-def make(key: ApiKey) -> str:
-    """Store a new key, and return it as its owner needs it. It can't be read again."""
+def create(key: ApiKey) -> str:
+    """Store a new key, and return its token, which the partner's system sends. It can't be read again."""
     key.prefix = f"{MARK}_{''.join(secrets.choice(LETTERS) for _ in range(8))}"
-    whole = f"{key.prefix}_{secrets.token_urlsafe(32)}"
-    key.digest = _digest(whole)
+    token = f"{key.prefix}_{secrets.token_urlsafe(32)}"
+    key.digest = _digest(token)
     key.save(force_insert=True)
     log.info("api key made key=%s by=%s", key.prefix, key.created_by_id or "command")
-    return whole
+    return token
 
 
-def find(whole: str) -> ApiKey | None:
-    """Return the key that works now and is written like this; None if there is none."""
-    written = FORM.fullmatch(whole)
+def find(token: str) -> ApiKey | None:
+    """Return the key with this token; None if there is none that works now."""
+    parts = TOKEN.fullmatch(token)
     keys = ApiKey.objects.select_related("brand").defer(*(f"brand__{name}" for name in LOGOS))
-    key = keys.filter(prefix=written[1], revoked_at=None).first() if written else None
-    is_right = constant_time_compare(_digest(whole), key.digest if key else UNUSED_DIGEST)
+    key = keys.filter(prefix=parts[1], revoked_at=None).first() if parts else None
+    is_right = constant_time_compare(_digest(token), key.digest if key else UNUSED_DIGEST)
     return key if key and is_right and not key.has_expired(timezone.now()) else None
 
 
@@ -94,5 +94,5 @@ def _networks(written: Iterable[str]) -> list[IPv4Network | IPv6Network]:
     return [ip_network(each, strict=False) for each in written]
 
 
-def _digest(whole: str) -> str:
-    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -25,7 +25,7 @@ class Scope(models.TextChoices):
     STAFF = "staff", "Act as staff: approve, decline, retry, look up, close"
 
 
-def are_networks(text: str) -> None:
+def validate_networks(text: str) -> None:
     """Raise ValidationError unless these are addresses or networks, separated by blanks or line ends."""
     for written in text.split():
         try:
@@ -34,6 +34,9 @@ def are_networks(text: str) -> None:
             raise ValidationError(
                 "Enter addresses like 203.0.113.8, or networks like 203.0.113.0/24, one per line.", code="network"
             ) from None
+
+
+are_networks = validate_networks  # Its name in migrations.
 
 
 class ApiKey(models.Model):
@@ -62,22 +65,22 @@ class ApiKey(models.Model):
         "allowed networks",
         blank=True,
         max_length=2000,
-        validators=[are_networks],
+        validators=[validate_networks],
         help_text="Addresses or networks that may use the key, one per line. If empty, any may.",
     )
     expires_at = models.DateTimeField(
         "expires", null=True, blank=True, help_text="If empty, the key works until it is revoked."
     )
-    created_at = models.DateTimeField("made", db_default=Now(), editable=False)
+    created_at = models.DateTimeField("created", db_default=Now(), editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.PROTECT,
         null=True,
         editable=False,
-        verbose_name="made by",
+        verbose_name="created by",
         related_name="+",
     )
-    """The staff member; null if it was made on the command line."""
+    """The staff member; null if it was created on the command line."""
     last_used_at = models.DateTimeField("last used", null=True, editable=False)
     """Written at most once a minute."""
     revoked_at = models.DateTimeField("revoked", null=True, editable=False)

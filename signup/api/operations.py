@@ -36,7 +36,7 @@ def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:
         cleaned = rules.clean(together, only=set(values))
         email = str(cleaned.get("email", account.email))
         with write_lock.hold(), transaction.atomic():  # It stays counted if the username is taken.
-            hold = abuse.count_of_key(str(key.pk), uuid.uuid4(), email, account.host, str(account.reference))
+            hold = abuse.record_api_call(str(key.pk), uuid.uuid4(), email, account.host, str(account.reference))
         with write_lock.hold():
             services.correct(account, values, hold=hold, agent=key.agent)
     except ValidationError as problem:

@@ -45,7 +45,8 @@ def in_full(account: Account) -> dict[str, Any]:
     shown["refused"] = _refused(account) if account.state == State.REJECTED else []
     is_taken = any(each["code"] == "taken" for each in shown["refused"])
     shown["suggestions"] = usernames.suggestions(_named(account)) if is_taken else []
-    shown["agreements"] = [each | {"at": each["at"].isoformat()} for each in agreements.accepted_by(account)]
+    accepted = agreements.accepted_by([account.pk])[account.pk]
+    shown["agreements"] = [each | {"at": each["at"].isoformat()} for each in accepted]
     shown["correct_before"] = account.due_at.isoformat() if account.state == State.REJECTED and account.due_at else None
     return shown
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from provisioning import attribution, rules
 from provisioning.models import Account
 from signup.api import problems, representation, validation
-from signup.forms import LABELS
+from signup.fields import LABELS
 from signup.legal.models import LegalText
 
 Schema = dict[str, Any]
@@ -35,7 +35,7 @@ EXAMPLE: Mapping[str, object] = {
 
 
 OWN = {
-    "idp_provider_id": "Your own ID for the customer, as your identity provider says it",
+    "idp_provider_id": "Your own ID for the customer, as your identity provider sends it",
     "partner_account_id": "Your own ID for the account, which Constant Contact stores too",
 }
 """The words for what only the partner's system knows."""

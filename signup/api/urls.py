@@ -3,7 +3,7 @@
 from django.urls import path
 
 from signup.api import operations, views
-from signup.api.access import endpoint, nothing_here, public
+from signup.api.access import endpoint, not_found, public
 from signup.api.models import Scope
 
 urlpatterns = [
@@ -23,6 +23,6 @@ urlpatterns = [
     ),
     path("v1/legal-texts", endpoint({"GET": (Scope.CREATE, views.read_legal_texts)}), name="api_legal_texts"),
     path("v1/openapi.json", public(views.openapi), name="api_openapi"),
-    path("", nothing_here),
-    path("<path:rest>", nothing_here),
+    path("", not_found),
+    path("<path:rest>", not_found),
 ]

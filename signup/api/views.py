@@ -15,7 +15,7 @@ from provisioning import services
 from provisioning.models import Account
 from signup import legal
 from signup.api import bodies, creation, listing, operations, representation, validation
-from signup.api.access import Work
+from signup.api.access import Handler
 from signup.api.models import ApiKey
 from signup.api.problems import Problem
 from signup.brand.models import brand_at
@@ -56,20 +56,20 @@ def correct(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
     return read(request, key, reference)
 
 
-def act(verb: str) -> Work:
+def act(verb: str) -> Handler:
     """Return what answers a verb of staff."""
 
-    def work(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
+    def handler(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
         account = find(key, reference)
         values = bodies.read(request, operations.VERBS[verb].form.base_fields, may_be_empty=True)
         operations.act(key, account, verb, values)
         return read(request, key, reference)
 
-    return work
+    return handler
 
 
 def openapi(request: HttpRequest) -> HttpResponse:
-    """Everybody may ask, and building it takes long, so each process keeps it."""
+    """Return the OpenAPI document. Anyone may request it, and building it is slow, so each process caches it."""
     text = caches["pages"].get_or_set(f"openapi-{get_language()}", _openapi)
     return HttpResponse(text, content_type="application/vnd.oai.openapi+json;version=3.1")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from csp.decorators import csp_replace, csp_update
@@ -23,8 +24,10 @@ from django.utils import translation
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language_info
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
+from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.readonly import ModelAdmin
 from provisioning.admin_site import ask_to_reauthenticate, has_authenticated_lately
 from signup.api import keys
@@ -42,6 +45,14 @@ else:
 
 LIVE = "live"
 """The preview beside the form, which follows what is typed."""
+TEXTS = ("headline", "selling_points")
+"""Fields of which there is one for each language."""
+HELP = {
+    "support_url": "The link Help at the bottom of every page leads there.",
+    "terms_url": "The link Terms leads there. Customers don't have to accept it: for that, publish a legal text.",
+    "privacy_url": "The link Privacy leads there. For a policy that customers accept, publish a legal text.",
+}
+"""What the model doesn't say of a field."""
 DECIDES_WHERE = ("host", "login_url", "sender_email")
 """Fields that decide whose sign-ups these are, where customers log in, and who writes to them."""
 IN_FRAME = {"form-action": ["'none'"], "frame-ancestors": ["'self'"]}
@@ -55,6 +66,13 @@ class CurrentLogo:
 
     def __str__(self) -> str:
         return "the logo that customers see"
+
+
+def translations() -> Iterator[tuple[str, Any]]:
+    """Yield a group of fields for the texts in each language but English."""
+    for columns in zip(*(in_each_language(name)[1:] for name in TEXTS), strict=True):
+        code = columns[0].removeprefix(f"{TEXTS[0]}_")
+        yield f"Texts in {get_language_info(code)['name']}", {"fields": columns}
 
 
 def default_currency() -> str:
@@ -87,9 +105,18 @@ class BrandForm(BrandModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "name" not in self.fields:
+            return  # Staff who may only look at brands fill in nothing.
         for field, url in (("file", self.instance.logo_url), ("dark_file", self.instance.dark_logo_url)):
             if url:
                 self.fields[field].initial = CurrentLogo(url)
+        for name, text in HELP.items():
+            self.fields[name].help_text = text
+        self.fields["host"].error_messages["unique"] = "There is a brand for this already: edit that one."
+        currency: Any = self.fields["billing_locale"]
+        currency.choices = [("", "As in the settings"), *currency.choices[1:]]
+        for name in in_each_language("selling_points"):
+            self.fields[name].widget.attrs["rows"] = 4
         self.fields["billing_locale"].help_text += f" {default_currency()}"
 
     def clean_host(self) -> str:
@@ -125,7 +152,7 @@ class BrandForm(BrandModelForm):
 
 
 @admin.register(Brand)
-class BrandAdmin(ModelAdmin):
+class BrandAdmin(ExplainedDeletion, ModelAdmin):
     form = BrandForm
     list_display = ("name", "shown_at")
     actions = None  # Deleting asks staff to reauthenticate.
@@ -135,12 +162,11 @@ class BrandAdmin(ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "host")}),
         ("Look", {"fields": ("file", "dark_file", "color", "swatches")}),
-        ("Texts", {"fields": (*in_each_language("headline"), *in_each_language("selling_points"), "trial_days")}),
-        ("Billing", {"fields": ("billing_locale",)}),
-        (
-            "Links and email",
-            {"fields": ("terms_url", "privacy_url", "support_url", "support_email", "sender_email", "login_url")},
-        ),
+        ("Texts", {"fields": TEXTS}),
+        *translations(),
+        ("Trial", {"fields": ("trial_days", "billing_locale", "login_url")}),
+        ("Help and email", {"fields": ("support_email", "support_url", "sender_email")}),
+        ("Links at the bottom of every page", {"fields": ("terms_url", "privacy_url")}),
     )
 
     @admin.display(description="host name", ordering="host")
@@ -175,6 +201,11 @@ class BrandAdmin(ModelAdmin):
     def delete_view(self, request: HttpRequest, *rest: Any, **named: Any) -> Any:
         asked = ask_to_reauthenticate(request) if self.has_delete_permission(request) else None
         return asked or super().delete_view(request, *rest, **named)
+
+    def consequence(self, obj: Brand) -> str:
+        if obj.host:
+            return f"Customers at {obj.host} then see the brand for all other hosts, or else the one in the settings."
+        return "Customers at hosts without a brand of their own then see the brand in the settings."
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Protect the API keys that would see the sign-ups of a deleted brand."""

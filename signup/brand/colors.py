@@ -14,9 +14,9 @@ WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
 LIGHT_PAGE: Color = (0xEE, 0xF2, 0xFB)
 DARK_CARD: Color = (0x1B, 0x25, 0x36)
-"""Backgrounds of links: the darkest one of the light color scheme and the lightest one of the dark color scheme.
+"""Backgrounds of links: the darkest one in light mode, and the lightest one in dark mode.
 
-Both are notes; `signup.css` calls their background `--wash`.
+They are those of highlighted notes, `--wash` in `signup.css`.
 """
 TEXT_CONTRAST = 4.5
 GRAPHICS_CONTRAST = 3.0

@@ -31,13 +31,16 @@ def in_each_language(name: str) -> list[str]:
     return [name, *(f"{name}_{code}" for code, _ in settings.LANGUAGES if code != settings.LANGUAGE_CODE)]
 
 
-def is_served(host: str) -> None:
+def validate_host_name(host: str) -> None:
     """Raise ValidationError unless this is a host name, without a port, that this installation answers to."""
     domain, port = split_domain_port(host)
     if not domain or port:
         raise ValidationError("Enter only a host name, like signup.example.com.", code="host")
     if not validate_host(domain, settings.ALLOWED_HOSTS):
         raise ValidationError("This host name is not in ALLOWED_HOSTS yet. Add it there first.", code="not_allowed")
+
+
+is_served = validate_host_name  # Its name in migrations.
 
 
 class Brand(models.Model):
@@ -48,8 +51,9 @@ class Brand(models.Model):
         max_length=253,
         unique=True,
         blank=True,
-        validators=[is_served],
-        help_text="Customers see the brand here, like at signup.example.com. If empty, it applies to all other hosts.",
+        validators=[validate_host_name],
+        help_text="The host name at which customers see this brand, like signup.example.com. "
+        "If empty, it applies to all other hosts.",
     )
     name = models.CharField("name", max_length=80, help_text="Customers see it at the top of every page.")
     color = models.CharField(
@@ -57,7 +61,8 @@ class Brand(models.Model):
         max_length=7,
         blank=True,
         validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z", "Enter a color like #2454d6.")],
-        help_text="Buttons and links have it, like #2454d6. If it would be hard to read, a readable shade is used.",
+        help_text="The color of buttons and links, like #2454d6. "
+        "If it would be hard to read, a readable shade is used.",
     )
     headline = models.CharField(
         "headline",

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
 from django.db import models
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from provisioning.admin import cells
+from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.readonly import ModelAdmin
-from provisioning.admin.timeline import Event
+from provisioning.admin.timeline import TimelineEntry
 from provisioning.models import Account
 from provisioning.templatetags.times import exact
 from signup.brand.models import Brand
@@ -31,6 +32,7 @@ else:
     LegalTextModelForm = forms.ModelForm
 
 ADD_BRAND = "admin:signup_brand_add"
+ADD, CHANGE = "admin:signup_legaltext_add", "admin:signup_legaltext_change"
 FIELDS = ("brand", "kind", "language", "version", "url", "text")
 LANGUAGES = [("", "All languages"), *settings.LANGUAGES]
 
@@ -52,8 +54,16 @@ class LegalTextForm(LegalTextModelForm):
     )
 
 
+class Published(Exception):
+    """A colleague has published the draft since the form was opened."""
+
+
+class Accepted(Exception):
+    """A customer has accepted the text since the page was opened."""
+
+
 @admin.register(LegalText)
-class LegalTextAdmin(ModelAdmin):
+class LegalTextAdmin(ExplainedDeletion, ModelAdmin):
     """Drafts can be edited; what is published can only be replaced, and deleted as long as nobody has agreed to it."""
 
     form = LegalTextForm
@@ -78,14 +88,55 @@ class LegalTextAdmin(ModelAdmin):
         return texts.annotate(is_in_force=Exists(in_force))
 
     def formfield_for_foreignkey(self, db_field: Any, request: Any, **options: Any) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **options)
+        named: Any = {"empty_label": "Choose one"} if db_field.name == "brand" else {}
+        field = super().formfield_for_foreignkey(db_field, request, **named | options)
         if field and db_field.name == "brand" and not Brand.objects.exists():
             field.help_text = format_html('There is none yet. <a href="{}">Add a brand</a>', reverse(ADD_BRAND))
         return field
 
+    def formfield_for_choice_field(self, db_field: Any, request: Any, **options: Any) -> Any:
+        options["choices"] = [("", "Choose one"), *db_field.choices]
+        return super().formfield_for_choice_field(db_field, request, **options)
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        """Offer what was typed as a new version if a colleague has published the text since the form was opened."""
+        may_change = request.method == "POST" and super().has_change_permission(request)
+        text = self.get_object(request, object_id) if object_id and may_change else None
+        try:
+            if text and text.published_at:
+                raise Published
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except Published:
+            published = (
+                'Nothing was saved: a colleague has published <a href="{}">this text</a> in the meantime. '
+                "To keep your changes, add them as a new version."
+            )
+            messages.warning(request, format_html(published, reverse(CHANGE, args=[object_id])))
+            typed: Any = request.POST.copy()
+            typed.pop("publish", None)
+            request.method, request.GET = "GET", typed  # Django then fills in a new form with it, and saves nothing.
+            return super().changeform_view(request, None, reverse(ADD), extra_context)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        text = self.get_object(request, object_id) if super().has_delete_permission(request) else None
+        try:
+            if text and text.agreements.exists():
+                raise Accepted
+            return super().delete_view(request, object_id, extra_context)
+        except Accepted:
+            messages.warning(request, "Nothing was deleted: a customer has accepted this text, so it must stay.")
+            return redirect(CHANGE, object_id)
+
+    def consequence(self, obj: Any) -> str:
+        if not obj.is_in_force:
+            return "It is not in force, so customers notice nothing."
+        return "It is in force. Customers are then asked to accept the version before it, if there is one."
+
     def save_model(self, request: HttpRequest, obj: LegalText, form: Any, change: bool) -> None:
         if change and not LegalText.objects.select_for_update().filter(pk=obj.pk, published_at=None).exists():
-            raise PermissionDenied("A colleague has published it meanwhile.")
+            raise Published
         if form.cleaned_data["publish"]:
             obj.publish(timezone.now())
         super().save_model(request, obj, form, change)
@@ -101,14 +152,14 @@ class LegalTextAdmin(ModelAdmin):
     def delete_model(self, request: HttpRequest, obj: LegalText) -> None:
         locked = LegalText.objects.select_for_update().filter(pk=obj.pk).first()
         if locked and locked.agreements.exists():
-            raise PermissionDenied("A customer has accepted it meanwhile.")
+            raise Accepted
         super().delete_model(request, obj)
 
     @admin.display(description="Language", ordering="language")
     def spoken(self, text: LegalText) -> str:
         return dict(LANGUAGES).get(text.language, text.language)
 
-    @admin.display(description="Status", ordering="published_at")
+    @admin.display(description="State", ordering="published_at")
     def status(self, text: Any) -> SafeString:
         if not text.published_at:
             return cells.badge("queued", "Draft")
@@ -152,7 +203,7 @@ class MarketingFilter(admin.SimpleListFilter):
 class AcceptedFilter(admin.SimpleListFilter):
     """Which text the customer accepted, in which version."""
 
-    title = "accepted text"
+    title = "accepted legal text"
     parameter_name = "accepted"
 
     def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
@@ -167,12 +218,12 @@ class AcceptedFilter(admin.SimpleListFilter):
         return queryset.filter(Exists(Agreement.objects.filter(account=OuterRef("pk"), text=int(chosen))))
 
 
-def events(account: Account) -> list[Event]:
-    """Return what the customer agreed to, for the account's timeline."""
+def timeline_entries(account: Account) -> list[TimelineEntry]:
+    """Return what the customer agreed to, as entries of the account's timeline."""
     agreed: dict[Any, list[str]] = defaultdict(list)
     for each in account.agreements.select_related("text"):
         agreed[each.at].append(str(each.text))
-    return [Event(at, f"The customer accepted: {', '.join(texts)}.") for at, texts in agreed.items()]
+    return [TimelineEntry(at, f"The customer accepted: {', '.join(texts)}.") for at, texts in agreed.items()]
 
 
 def exported(keys: list[int]) -> dict[int, dict[str, Any]]:

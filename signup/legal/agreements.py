@@ -40,7 +40,7 @@ def accept(brand: Brand, ids: Collection[int], language: str | None = None) -> l
     """Return the texts with these IDs, which a customer has accepted, for `record`.
 
     A text is accepted in the version that the customer saw, in any language. Raises ValidationError: MISSING if one is
-    required and not accepted, and CHANGED if one of the IDs is not in force (any more).
+    required and not accepted, and CHANGED if one of the IDs is not, or no longer, in force.
     """
     accepted = [text for text in brand.texts_in_force if text.pk in ids]
     if len(accepted) < len(set(ids)):
@@ -52,7 +52,7 @@ def accept(brand: Brand, ids: Collection[int], language: str | None = None) -> l
 
 
 def renew(account: Account, texts: Collection[LegalText], brand: Brand) -> None:
-    """Store what a customer accepts who has sent the form again. Earlier agreements keep their time.
+    """Store what a customer who sent the form again has accepted now. Earlier agreements keep their time.
 
     If the brand's form asks for marketing, and the customer no longer wants it, that agreement is deleted.
     """
@@ -66,10 +66,15 @@ def renew(account: Account, texts: Collection[LegalText], brand: Brand) -> None:
         account.agreements.filter(text__kind=marketing, text__brand=brand.pk).delete()
 
 
-def accepted_by(account: Account) -> list[dict[str, Any]]:
-    """Return what the customer has accepted, and when, for the partner's own systems. It outlives an erasure."""
-    accepted = account.agreements.select_related("text").defer("text__text")
-    return [identified(each.text) | {"at": each.at} for each in accepted]
+def accepted_by(accounts: Collection[int]) -> dict[int, list[dict[str, Any]]]:
+    """Return what each customer has accepted, and when, for the partner's own systems. It outlives an erasure.
+
+    Accounts are named by their primary keys.
+    """
+    accepted: dict[int, list[dict[str, Any]]] = {pk: [] for pk in accounts}
+    for each in Agreement.objects.filter(account__in=accounts).select_related("text").defer("text__text"):
+        accepted[each.account_id].append(identified(each.text) | {"at": each.at})
+    return accepted
 
 
 def identified(text: LegalText) -> dict[str, Any]:
@@ -77,9 +82,9 @@ def identified(text: LegalText) -> dict[str, Any]:
     return {"id": text.pk, "kind": text.kind, "version": text.version, "language": text.language}
 
 
-def describe(account: Account, **kwargs: Any) -> dict[str, Any]:
-    """Return what an event says about agreements."""
-    return {"agreements": accepted_by(account)}
+def describe(accounts: Collection[int], **kwargs: Any) -> dict[int, dict[str, Any]]:
+    """Return what events about these accounts say about agreements."""
+    return {pk: {"agreements": accepted} for pk, accepted in accepted_by(accounts).items()}
 
 
 def record(account: Account, texts: Collection[LegalText]) -> None:

@@ -10,6 +10,7 @@ Staff may log in to the admin through the same provider (`staff`).
 from signup.single_sign_on.proof import (
     Proof,
     ask_to_switch,
+    forget_others,
     forget_values,
     is_another_customer,
     keep_typed,
@@ -21,6 +22,7 @@ from signup.single_sign_on.proof import (
 __all__ = [
     "Proof",
     "ask_to_switch",
+    "forget_others",
     "forget_values",
     "is_another_customer",
     "keep_typed",

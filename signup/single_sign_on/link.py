@@ -80,7 +80,7 @@ def key() -> tuple[str, Key]:
 
 def make(idp_provider_id: str, values: Mapping[str, Any], page: str, *, lifetime: int = 600) -> str:
     """Return a token for the sign-up page at `page`, valid for `lifetime` seconds. Works with a secret key only."""
-    algorithm, own = key()
+    algorithm, jwk = key()
     claims = {
         **values,
         "sub": idp_provider_id,
@@ -88,32 +88,37 @@ def make(idp_provider_id: str, values: Mapping[str, Any], page: str, *, lifetime
         "exp": int(time.time()) + lifetime,
         "jti": secrets.token_urlsafe(16),
     }
-    return jwt.encode({"alg": algorithm}, claims, own, algorithms=[algorithm])
+    return jwt.encode({"alg": algorithm}, claims, jwk, algorithms=[algorithm])
 
 
 def read(token: str, page: str) -> Link:
     """Return what the token tells the sign-up page at `page`. Raises NotProven."""
-    algorithm, own = key()
+    algorithm, jwk = key()
     page = page.rstrip("/")
     required_claims = {name: {"essential": True} for name in ("sub", "aud", "exp", "jti")}
     required_claims["aud"] |= {"values": [page, f"{page}/"]}  # type: ignore[dict-item]  # With or without the slash, it is the same page.
     try:
-        claims = jwt.decode(token, own, algorithms=[algorithm]).claims
+        claims = jwt.decode(token, jwk, algorithms=[algorithm]).claims
         jwt.JWTClaimsRegistry(leeway=SLACK, **required_claims).validate(claims)  # type: ignore[arg-type]
     except ExpiredTokenError:
         raise NotProven(EXPIRED) from None
     except (JoseError, ValueError, TypeError, RecursionError) as error:
         log.warning("sign-up link refused error=%s claim=%s", type(error).__name__, getattr(error, "claim", ""))
         raise NotProven(BROKEN) from None
-    if not claims["exp"] <= time.time() + MAX_LIFETIME + SLACK:
-        log.warning("sign-up link refused: it would be good for longer than %s seconds", MAX_LIFETIME)
-        raise NotProven(BROKEN)
-    if not is_id(claims["sub"]):
-        log.warning("sign-up link refused: Constant Contact doesn't accept its sub as an ID")
-        raise NotProven(BROKEN)
-    own_id = claims.get("partner_account_id")
-    if own_id not in (None, "") and not is_id(own_id, "partner_account_id"):
-        log.warning("sign-up link refused: Constant Contact doesn't accept its partner_account_id")
+    own_id = claims.get("partner_account_id") or ""
+    if problem := _problem(claims, own_id):
+        log.warning("sign-up link refused: %s", problem)
         raise NotProven(BROKEN)
     digest = hashlib.sha256(claims["jti"].encode(errors="replace")).hexdigest()
-    return Link(claims["sub"], own_id or "", claims, digest, datetime.fromtimestamp(claims["exp"], UTC))
+    return Link(claims["sub"], own_id, claims, digest, datetime.fromtimestamp(claims["exp"], UTC))
+
+
+def _problem(claims: Mapping[str, Any], own_id: object) -> str:
+    """Return what is wrong with the values of a token that is signed and valid now; empty if nothing is."""
+    if not claims["exp"] <= time.time() + MAX_LIFETIME + SLACK:
+        return f"its lifetime exceeds {MAX_LIFETIME} seconds"
+    if not is_id(claims["sub"]):
+        return "Constant Contact doesn't accept its sub as an ID"
+    if own_id and not is_id(own_id, "partner_account_id"):
+        return "Constant Contact doesn't accept its partner_account_id"
+    return ""

@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from authlib.integrations.base_client import MismatchingStateError, OAuthError
@@ -97,7 +97,9 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
             raise ValueError("Nobody, or the user info is about somebody else.")
     except Exception as error:
         if not isinstance(error, Busy | MismatchingStateError):  # With a made-up state, the provider is not asked.
-            cache.set(failures, cache.get(failures, 0) + 1, 60)
+            cache.add(failures, 0, 60)
+            with suppress(ValueError):  # Expired just now.
+                cache.incr(failures)
         raise _failure(error) from None
     return {**more, **signed}
 
@@ -170,17 +172,17 @@ class _MetadataCache:
 
 
 metadata_cache = _MetadataCache()
-_slots = threading.BoundedSemaphore(MAX_CONCURRENT)
+_semaphore = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 @contextmanager
 def _limit_concurrency() -> Iterator[None]:
-    if not _slots.acquire(timeout=MAX_WAIT):
+    if not _semaphore.acquire(timeout=MAX_WAIT):
         raise Busy
     try:
         yield
     finally:
-        _slots.release()
+        _semaphore.release()
 
 
 def _provider(name: str) -> Any:

@@ -126,7 +126,7 @@ def ask_to_switch(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def keep_typed(request: HttpRequest) -> None:
-    """Keep what was typed while the customer signs in again."""
+    """Keep what was typed while the customer logs in again."""
     keep_attribution(request, attribution.of_form(request))
     typed = request.POST.dict()
     PreLoginSession.of(request)[TYPED] = _known({**typed, "gdpr_opt_out": "gdpr_opt_out" in typed})
@@ -142,6 +142,13 @@ def forget_values(request: HttpRequest) -> None:
     """Forget what the form was filled in with. Once it is sent, it belongs to the account, and is erased with it."""
     PreLoginSession.of(request).pop(CAME_FROM, None)
     _forget_typed(request)
+
+
+def forget_others(request: HttpRequest, idp_provider_id: str) -> None:
+    """Forget the proof of any other customer."""
+    if request.session.get(PROOF, {}).get("idp_provider_id", idp_provider_id) != idp_provider_id:
+        forget_values(request)
+        del request.session[PROOF]
 
 
 def _forget_typed(request: HttpRequest) -> None:

@@ -10,14 +10,12 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import IntegrityError, transaction
 
+from provisioning import roles
 from signup.single_sign_on.models import StaffIdentity
 from signup.single_sign_on.openid import WRONG
 from signup.single_sign_on.proof import NotProven
 
 log = logging.getLogger(__name__)
-
-ROLES = {"Viewer", "Operator", "Administrator"}
-"""The admin's groups. Other values of the claim are ignored."""
 
 NO_ROLE = "You are logged in, but none of your groups has a role here. Ask whoever manages your company's logins."
 NOT_SAID = "Your identity provider doesn't say when you logged in (auth_time), so this doesn't confirm that it's you."
@@ -25,27 +23,27 @@ CLOSED = "Your login has been deactivated here. Ask an administrator."
 
 
 def update_or_create_user(claims: dict[str, Any]) -> User:
-    """Return this person's user, with only the groups that the provider names. Raises NotProven if it names none.
+    """Return this person's user, with only the roles that the provider names. Raises NotProven if it names none.
 
     Users are recognized by issuer and subject, never by email address, which may be reassigned. A user whose groups
     are gone at the provider loses them here too. Such users are never superusers and have no password.
     """
     named = claims.get(settings.OIDC_STAFF_CLAIM)
-    roles = {role for role in ROLES if role in (named if isinstance(named, list) else [named])}
+    granted = {role for role in roles.ALL if role in (named if isinstance(named, list) else [named])}
     try:
         with transaction.atomic():
-            user = _known(claims) or (_new(claims) if roles else None)
+            user = _known(claims) or (_new(claims) if granted else None)
             if user:
-                _update(user, claims, roles)
+                _update(user, claims, granted)
     except IntegrityError:  # The same person in another window, or a username that was taken at the same moment.
         raise NotProven(WRONG) from None
-    if not user or not roles:
+    if not user or not granted:
         log.warning("staff login refused: the claim names no role user=%s", user and user.pk)
         raise NotProven(NO_ROLE)
     if not user.is_active:
         log.warning("staff login refused: deactivated user=%s", user.pk)
         raise NotProven(CLOSED)
-    log.info("staff roles set by the identity provider user=%s groups=%s", user.pk, ",".join(sorted(roles)))
+    log.info("staff roles set by the identity provider user=%s groups=%s", user.pk, ",".join(sorted(granted)))
     return user
 
 
@@ -66,14 +64,14 @@ def _new(claims: dict[str, Any]) -> User:
     return user
 
 
-def _update(user: User, claims: dict[str, Any], roles: set[str]) -> None:
+def _update(user: User, claims: dict[str, Any], granted: set[str]) -> None:
     user.first_name, user.last_name = _text(claims, "given_name"), _text(claims, "family_name")
     user.email = _text(claims, "email")
-    user.is_staff, user.is_superuser = bool(roles), False
+    user.is_staff, user.is_superuser = bool(granted), False
     if user.has_usable_password():  # Setting it each time would end the sessions in other browsers.
         user.set_unusable_password()
     user.save()
-    user.groups.set(Group.objects.filter(name__in=roles))
+    user.groups.set(Group.objects.filter(name__in=granted))
     user.user_permissions.clear()
 
 

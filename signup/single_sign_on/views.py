@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from provisioning.admin_site import page_or_index, record_authentication
-from signup import attribution
+from signup import attribution, own_accounts
 from signup.single_sign_on import link, openid, staff
 from signup.single_sign_on.proof import (
     NotProven,
@@ -90,7 +90,7 @@ def logged_in(request: HttpRequest) -> HttpResponse:
         log.error("login refused: Constant Contact doesn't accept the claim %s as an ID", settings.OIDC_ID_CLAIM)
         return login_page(request, NOBODY, status=403)
     keep(request, str(who), {name: claims.get(claim) for claim, name in PROPERTIES.items()})
-    return redirect("sign_up")
+    return _to_own_form(request)
 
 
 @available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.SIGNUP_LINK_KEY, "POST")
@@ -115,7 +115,17 @@ def start(request: HttpRequest) -> HttpResponse:
             )
     except NotProven as failure:
         return login_page(request, failure.text, status=403)
-    return redirect("sign_up")
+    return _to_own_form(request)
+
+
+def _to_own_form(request: HttpRequest) -> HttpResponse:
+    """Open the form for a customer with a proof, which leads on to their own account if they have one.
+
+    The browser may have been somebody else's before, so it can't open any other account from now on.
+    """
+    response = redirect("sign_up")
+    own_accounts.forget(request, response)
+    return response
 
 
 @available_if(lambda: settings.OIDC_STAFF_CLAIM)

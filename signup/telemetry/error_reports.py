@@ -22,7 +22,7 @@ from signup.telemetry import route_of
 
 MAX_EXIT_DELAY = 2.0
 """Seconds that the last reports may delay a process's end."""
-KEPT = ("event_id", "timestamp", "level", "platform", "logger", "release", "environment", "server_name", "sdk")
+KEPT_FIELDS = ("event_id", "timestamp", "level", "platform", "logger", "release", "environment", "server_name", "sdk")
 KEPT_OF_FRAMES = (
     "filename",
     "abs_path",
@@ -69,7 +69,7 @@ def keep_harmless(event: Event, hint: Hint) -> Event | None:
     exceptions = event.get("exception", {}).get("values")
     if not exceptions or getattr(record, "status_code", 500) < 500:
         return None
-    kept: dict[str, Any] = {name: value for name, value in event.items() if name in KEPT}
+    kept: dict[str, Any] = {name: value for name, value in event.items() if name in KEPT_FIELDS}
     kept["exception"] = {"values": [_without_values(each) for each in exceptions]}
     kept["tags"] = {"request_id": request_id.get()} if request_id.get() else {}
     kept["transaction"] = route_of(getattr(record, "request", None))

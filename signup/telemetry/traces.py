@@ -62,9 +62,9 @@ def trace_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     return answer
 
 
-def note_failure(request: HttpRequest | None = None, **_signal: Any) -> None:
+def note_failure(request: HttpRequest, **_signal: Any) -> None:
     """Keep the exception with its request, until the request is answered."""
-    request.failure = sys.exc_info()[1]  # type: ignore[union-attr]
+    request.failure = sys.exc_info()[1]  # type: ignore[attr-defined]
 
 
 def failure_of(request: HttpRequest) -> BaseException | None:

@@ -89,6 +89,7 @@ class Nginx(Proxy):
                 (r"ssl_certificate .*;", f"ssl_certificate {self.certificate};"),
                 (r"ssl_certificate_key .*;", f"ssl_certificate_key {self.key};"),
                 (r"/var/log/nginx/signup\.log", str(self.log)),
+                (r"/var/log/nginx/error\.log", str(errors)),
                 (r"127\.0\.0\.1:8000", self.upstream),
                 (r"https://\$host\$request_uri", f"https://$host:{self.port}$request_uri"),
             )

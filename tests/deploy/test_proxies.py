@@ -176,6 +176,18 @@ def test_its_log_has_no_links_no_addresses_and_no_forged_line(proxy: Proxy) -> N
     assert "127.0.0.1" not in proxy.log.read_text()
 
 
+def test_no_log_has_a_link_while_the_page_is_down(proxy: Proxy, upstream: Upstream) -> None:
+    """nginx's own error log quotes the request."""
+    upstream.server.shutdown()
+    upstream.server.server_close()
+
+    assert ask(proxy, "/start/?token=canary-token").status == 502
+
+    assert lines_of(proxy.log, 1)
+    for log in proxy.directory.rglob("*"):
+        assert not log.is_file() or b"canary-token" not in log.read_bytes(), log.name
+
+
 def test_pages_that_the_proxy_answers_itself_have_the_headers_too(proxy: Proxy, upstream: Upstream) -> None:
     upstream.server.shutdown()
     upstream.server.server_close()

@@ -32,7 +32,7 @@ A_WEEK_OF = 7 * 24
 def protected(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.ABUSE_PROTECTION = True
     settings.ALLOWED_HOSTS = ["testserver", "other.example.com"]
-    monkeypatch.setattr(visits, "KEPT", 0)
+    monkeypatch.setattr(visits, "CACHE_SECONDS", 0)
     cache.clear()
     yield
     cache.clear()  # The number of accounts in a usual hour is kept for an hour.
@@ -293,7 +293,7 @@ class TestNotificationOfStaff:
         self.do_chores()
 
         assert mail.outbox == []
-        assert Burst.objects.get().is_beginning_told
+        assert Burst.objects.get().is_beginning_reported
 
     def test_even_if_a_rule_tells_of_approvals_once_a_day(self, send: Send) -> None:
         NoticeRule.objects.create(name="Support", incidents=["approval"], when="daily")

@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning.models import Account
-from signup import mails
+from signup import emails
 from signup.models import Mail
 from tests.provisioning.cases import MEANT, PASTED
 from tests.signup.accounts import CANARY, TYPED, account
@@ -155,7 +155,7 @@ class TestMistypedEmailAddress:
 
 class TestTheSamePersonInAnotherBrowser:
     @pytest.fixture(autouse=True)
-    def with_mails(self, settings: Settings) -> None:
+    def with_emails(self, settings: Settings) -> None:
         settings.EMAIL_URL = {"EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend"}
 
     @pytest.fixture
@@ -175,7 +175,7 @@ class TestTheSamePersonInAnotherBrowser:
 
     def test_the_link_is_sent_to_the_address_on_file(self, client: Client, mine: Account) -> None:
         self.page(client, username=f" {mine.username.upper()}", email=TYPED["email"].upper())
-        mails.send_due()
+        emails.send_due()
 
         (message,) = mail.outbox
         assert message.to == [mine.email]
@@ -185,7 +185,7 @@ class TestTheSamePersonInAnotherBrowser:
         known, unknown = self.page(client), self.page(client, email="other@nullmailer.com")
         Mail.objects.update(due_at=None)
         self.page(client, email="other@nullmailer.com")
-        mails.send_due()
+        emails.send_due()
 
         assert not mail.outbox
         assert ("we have just sent" in known) == ("we have just sent" in unknown)
@@ -193,9 +193,9 @@ class TestTheSamePersonInAnotherBrowser:
     def test_a_mailbox_is_not_flooded(self, client: Client, mine: Account) -> None:
         for _ in range(5):
             self.page(client)
-            mails.send_due()
+            emails.send_due()
             Mail.objects.update(due_at=timezone.now() - timedelta(minutes=1))
-        mails.send_due()
+        emails.send_due()
 
         assert len(mail.outbox) == 1
 

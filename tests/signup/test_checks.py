@@ -104,6 +104,27 @@ def test_a_mistake_is_reported_with_its_id_and_a_hint(settings: Settings, change
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "SECRET_KEY",
+            "Use 32 or more random characters. "
+            "`python manage.py generate_secrets` prints new ones, as lines for .env or the environment.",
+        ),
+        ("METRICS_TOKEN", "Use 20 or more random characters: `openssl rand -hex 32` prints some."),
+    ],
+)
+def test_the_hint_for_a_secret_that_can_be_guessed_says_what_prints_one(
+    settings: Settings, name: str, hint: str
+) -> None:
+    setattr(settings, name, "x" * 50)
+
+    [message] = check_configuration()
+
+    assert message.hint == hint
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"ALLOWED_HOSTS": ["signup.example.com", ".example.com", "[::1]"]},
@@ -187,7 +208,7 @@ def test_a_web_server_without_a_proxy_is_warned_about(
         ("smtp+ssl://mail.example.com:465", []),
         ("smtp://localhost", []),
         ("smtp://127.0.0.1:1025", []),
-        ("filemail:///tmp/mails", []),
+        ("filemail:///tmp/emails", []),
     ],
 )
 def test_a_remote_mail_server_needs_tls(settings: Settings, url: str, told: list[str]) -> None:

@@ -56,7 +56,7 @@ def long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def few_visits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep what every sign-up asks for longer than a test takes, so that only the first one reads it."""
-    monkeypatch.setattr(visits, "KEPT", 60)
+    monkeypatch.setattr(visits, "CACHE_SECONDS", 60)
     monkeypatch.setattr(outbox, "FRESH", 60)
 
 

@@ -12,11 +12,11 @@ from pytest_django import Settings
 
 from provisioning.audit import AuditEntry
 from provisioning.models import Account
-from signup import mails
+from signup import emails
 from signup.brand.models import Brand
 from signup.models import Mail, SentMail
 from tests.signup.accounts import CANARY
-from tests.signup.mails.conftest import Broken, expecting, told_of, with_a_mail_server
+from tests.signup.emails.conftest import Broken, expecting, told_of, with_a_mail_server
 
 __all__ = ["with_a_mail_server"]
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def without_csrf_token(page: str) -> str:
 def test_the_customers_page_is_shown_as_the_customer_sees_it(admin_client: Client, state: State) -> None:
     account = expecting(state)
     customer = Client()
-    customer.get(mails.link_to(account, "/"))
+    customer.get(emails.link_to(account, "/"))
     page = text_of(admin_client, address(account, "customer"))
     assert without_csrf_token(page) == without_csrf_token(text_of(customer, f"/signup/{account.reference}/"))
     assert "This is what the customer sees now." in page
@@ -75,7 +75,7 @@ def test_the_customers_link_is_shown_and_that_is_recorded(admin_client: Client, 
 
 def test_an_email_is_resent_at_once_whatever_the_limits(admin_client: Client) -> None:
     account = told_of(State.CREATED)
-    mails.send_due()
+    emails.send_due()
     for number in (2, 3):
         answer = admin_client.post(address(account, "email"), follow=True)
         assert f"The email was sent to {account.email}." in answer.content.decode()
@@ -106,7 +106,7 @@ def test_no_email_is_offered_in_states_without_one(admin_client: Client, prepare
 
 def test_the_timeline_lists_every_email_with_its_result(admin_client: Client) -> None:
     account = told_of(State.REJECTED)
-    mails.send_due()
+    emails.send_due()
     SentMail.objects.create(account=account, event="created", problem="TimeoutError")
     page = text_of(admin_client, address(account))
     assert "Email &quot;Correction needed&quot; was sent." in page

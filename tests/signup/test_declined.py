@@ -11,11 +11,11 @@ from pytest_django import Settings
 
 from provisioning import services
 from provisioning.models import Account
-from signup import mails
+from signup import emails
 from signup.models import Mail
 from signup.progress import DECLINE_REASONS
-from tests.signup.mails.conftest import expecting, with_a_mail_server
-from tests.signup.mails.test_links import link_in
+from tests.signup.emails.conftest import expecting, with_a_mail_server
+from tests.signup.emails.test_links import link_in
 from tests.signup.test_changes import PageOf
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +48,7 @@ def test_the_page_says_that_a_sign_up_was_declined_and_why(client: Client, page_
 
 def test_an_email_says_so_too_at_once(client: Client) -> None:
     account = declined(note="Please call us.")
-    mails.send_due()
+    emails.send_due()
 
     (message,) = mail.outbox
     assert message.subject == "Your Constant Contact sign-up was declined"
@@ -60,7 +60,7 @@ def test_an_email_says_so_too_at_once(client: Client) -> None:
 
 def test_page_and_email_are_in_the_customers_language(client: Client, page_of: PageOf) -> None:
     account = declined(language="fr")
-    mails.send_due()
+    emails.send_due()
 
     assert PAS_ADMISSIBLE in mail.outbox[0].body
     page = client.get(page_of(account), headers={"accept-language": "fr"}).content.decode()
@@ -77,7 +77,7 @@ def test_every_reason_is_translated(language: str) -> None:
 def test_an_account_closed_for_another_reason_gets_no_such_email(settings: Settings) -> None:
     services.close(expecting(State.REJECTED))
     services.erase(expecting(State.HELD))
-    mails.send_due()
+    emails.send_due()
 
     assert mail.outbox == []
     assert not Mail.objects.exclude(due_at=None)

@@ -156,7 +156,7 @@ def test_every_model_is_erased_with_the_account_or_named_here() -> None:
 def test_no_column_of_any_model_outlives_erasure_unless_it_is_named_here(account: Account) -> None:
     """Empty a new column when an account is erased, or add it to KEPT if it says nothing of the customer."""
     key = ApiKey(name="Website", scopes=["create"])
-    keys.make(key)
+    keys.create(key)
     ApiSignup.objects.create(account=account, key=key)
     AuditEntry.objects.create(account=account, what="Note added")
     Mail.objects.create(account=account, event="received")

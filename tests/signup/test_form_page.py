@@ -13,7 +13,8 @@ from django.utils import translation
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from signup import form_page
-from signup.forms import NEVER_CACHED, SignupForm, _whole
+from signup.fields import NEVER_CACHED, _render
+from signup.forms import SignupForm
 from signup.models import Brand
 from signup.single_sign_on import Proof
 from tests.signup.accounts import hidden
@@ -110,10 +111,10 @@ def test_it_needs_no_query(client: Client, django_assert_num_queries: DjangoAsse
 def test_preloading_covers_every_language_and_needs_no_database(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
-    _whole.cache_clear()
+    _render.cache_clear()
 
     with django_assert_num_queries(0):
         form_page.warm_up()
 
     fields = set(SignupForm().fields) - NEVER_CACHED
-    assert _whole.cache_info().currsize == len(fields) * len(configuration.LANGUAGES)
+    assert _render.cache_info().currsize == len(fields) * len(configuration.LANGUAGES)

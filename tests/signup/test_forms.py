@@ -12,7 +12,8 @@ from pytest_django import Settings
 from pytest_django.asserts import assertHTMLEqual
 
 from provisioning import rules
-from signup.forms import GROUPS, LABELS, NEVER_CACHED, CorrectionForm, SignupForm
+from signup.fields import LABELS, NEVER_CACHED
+from signup.forms import GROUPS, CorrectionForm, SignupForm
 from signup.refusals import CHARACTERS, KEYS, REFUSED
 from tests.signup.accounts import CANARY, TYPED, account
 
@@ -237,11 +238,11 @@ def test_an_assembled_field_equals_the_one_that_django_renders(language: str, ty
         form.errors.clear()
         for field in form:
             rendered = render_to_string("signup/field.html", {"field": field})
-            assert field.whole in {rendered, ""}  # type: ignore[attr-defined]
-            assert bool(field.whole) == (field.name not in NEVER_CACHED)  # type: ignore[attr-defined]
+            assert field.cached_html in {rendered, ""}  # type: ignore[attr-defined]
+            assert bool(field.cached_html) == (field.name not in NEVER_CACHED)  # type: ignore[attr-defined]
 
 
 def test_a_field_with_an_error_is_not_assembled() -> None:
     form = SignupForm({})
 
-    assert not any(form[name].whole for name in form.errors)  # type: ignore[attr-defined]
+    assert not any(form[name].cached_html for name in form.errors)  # type: ignore[attr-defined]

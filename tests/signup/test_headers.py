@@ -12,7 +12,7 @@ from provisioning.models import Account
 from provisioning.sealed import Sealed
 from tests.signup.accounts import TYPED, account
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 PageOf = Callable[[Account], str]
 
@@ -126,7 +126,7 @@ def test_staff_get_every_header_with_each_page_of_an_account(
 
 
 def test_error_pages_get_every_header(client: Client, sent_by: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
+    monkeypatch.setattr("signup.views.form.services.submit", lambda *_: 1 / 0)
     client.raise_request_exception = False
 
     assert sent_by(client, "/", email="anna@") == sent_by(client, "/", **TYPED) == HEADERS

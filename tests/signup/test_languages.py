@@ -151,7 +151,7 @@ def test_the_not_found_page_is_in_the_chosen_language(client: Client) -> None:
 
 
 def test_the_server_error_page_is_in_the_chosen_language(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
+    monkeypatch.setattr("signup.views.form.services.submit", lambda *_: 1 / 0)
     client.raise_request_exception = False
 
     page = client.post("/", TYPED, headers={"Accept-Language": "fr"}).content.decode()

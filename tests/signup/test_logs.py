@@ -2,17 +2,21 @@
 
 import json
 import logging
+import re
+import sys
 import uuid
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from signup.logs import JsonFormatter, request_id
+from signup.logs import JsonFormatter, UtcFormatter, request_id
 from tests.checkout import Checkout
 from tests.patience import PATIENCE
 
 REFERENCE = str(uuid.uuid4())
+TEXT = UtcFormatter("{asctime} {levelname} {name} {message}", style="{")
 
 
 def formatted(message: str, *arguments: object, **extra: object) -> dict[str, object]:
@@ -50,8 +54,41 @@ def test_every_response_has_an_id_which_only_a_trusted_proxy_may_give(client: Cl
     assert client.get("/healthz", headers={"x-request-id": "no id"})["X-Request-ID"] != "no id"
 
 
+FORGED = "x\n2026-11-28 05:00:00,000 INFO provisioning.services FORGED"
+
+
+@pytest.mark.parametrize("path", [f"?_to_field={quote(FORGED)}", f"?{quote(FORGED)}__x=1", "?_to_field=%1b[31m%0dx"])
+def test_no_request_forges_a_line(admin_client: Client, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    admin_client.get(f"/admin/provisioning/account/{path}")
+
+    lines = "\n".join(TEXT.format(record) for record in caplog.records)
+    assert not re.search(r"^(?!\s)(?!\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ django)", lines, re.MULTILINE)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", lines)
+
+
+@pytest.mark.parametrize("sign", ["\r", "\x1b[31m", "\x85", "\u2028", "\x00", "\x7f"])
+def test_control_characters_are_escaped(sign: str) -> None:
+    assert sign not in TEXT.format(logging.makeLogRecord({"msg": f"a{sign}b", "levelname": "INFO", "name": "signup"}))
+
+
+def test_further_lines_of_messages_and_tracebacks_are_indented() -> None:
+    try:
+        raise ValueError(f"canary{FORGED}")
+    except ValueError:
+        error = sys.exc_info()
+    record = logging.makeLogRecord({"msg": "first\nsecond", "levelname": "INFO", "name": "signup", "exc_info": error})
+
+    first, *further = TEXT.format(record).split("\n")
+
+    assert first.endswith(" first")
+    assert [line.strip() for line in further[:2]] == ["second", "Traceback (most recent call last):"]
+    assert all(line.startswith("    ") for line in further)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("is_ready", [True, False], ids=["ready", "with mistakes"])
+@pytest.mark.parametrize(
+    "is_ready", [True, pytest.param(False, marks=pytest.mark.long)], ids=["ready", "with mistakes"]
+)
 @pytest.mark.parametrize("command", [["manage.py", "serve", "--bind=127.0.0.1:0"], ["manage.py", "provision"]])
 def test_every_line_of_a_start_is_json(checkout: Checkout, command: list[str], is_ready: bool) -> None:
     checkout.environment |= {"LOG_FORMAT": "json", "DEBUG": "true"}

@@ -68,7 +68,7 @@ def test_accounts_calls_and_workers_are_counted(client: Client) -> None:
     assert read["signup_call_seconds 0.5"] == 2
     assert read["signup_quota_left"] == 9900
     assert read["signup_gateway stopped"] == 1
-    assert read["signup_workers held up"] == 1
+    assert read["signup_workers blocked"] == 1
 
 
 def test_a_token_is_required(client: Client) -> None:

@@ -8,7 +8,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from provisioning.models import Account
+from signup.emails.links import link_to
 from signup.own_accounts import MAX_ACCOUNTS
+from tests.provisioning.work import again
 from tests.signup.accounts import TYPED, account, give
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +61,36 @@ def test_a_cookie_ends_with_the_age_of_sessions(
     monkeypatch.setattr("django.core.signing.time.time", lambda: later)
 
     assert not may_open(client, page)
+
+
+class TestAnAccountOpenedFromAnEmail:
+    @pytest.fixture
+    def opened(self, client: Client) -> Account:
+        """Return somebody else's account, which this browser was led to open."""
+        opened = account("rejected", username="anna@example.com", email="thief@example.org")
+        assert client.get(link_to(opened, "/")).status_code == 302
+        return opened
+
+    def test_can_be_opened_again(self, client: Client, opened: Account) -> None:
+        assert may_open(client, f"/signup/{opened.reference}/")
+
+    def test_takes_nothing_from_a_form_with_its_username(self, client: Client, opened: Account) -> None:
+        answer = client.post("/", TYPED | {"username": opened.username, "first_name": "Maria"})
+
+        assert "username_error" in answer.content.decode()
+        assert again(opened).first_name == opened.first_name
+
+    def test_is_not_taken_for_what_this_browser_sent(self, client: Client, opened: Account) -> None:
+        answer = client.post("/", TYPED | {"organization_name": opened.organization_name})
+
+        assert answer.status_code == 302
+
+    def test_stays_sent_if_this_browser_sent_it(self, client: Client) -> None:
+        client.post("/", TYPED)
+        sent = Account.objects.get()
+        client.get(link_to(sent, "/"))
+
+        assert client.post("/", TYPED | {"first_name": "Maria"}).headers["Location"].endswith("?changed=first_name")
 
 
 def test_the_cookie_stays_small_enough_for_browsers(client: Client) -> None:

@@ -4,6 +4,7 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -11,13 +12,13 @@ from django.utils import timezone
 from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from provisioning import gateway
+from provisioning import gateway, services
 from provisioning.models import Account, Attempt, Gateway
 from signup.models import Mail
 from signup.progress import PATIENCE, STAGES
-from tests.signup.accounts import CANARY, account
+from tests.signup.accounts import CANARY, TYPED, account
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 State = Account.State
 PageOf = Callable[[Account], str]
@@ -175,15 +176,56 @@ def test_the_page_names_the_day_by_which_to_correct(client: Client, page_of: Pag
     )
 
 
-def test_it_says_when_sending_resumes_after_the_daily_quota(client: Client, page_of: PageOf) -> None:
+def set_gateway(**values: object) -> None:
+    Gateway.objects.update_or_create(pk=1, defaults=values)
+
+
+def test_it_says_when_sending_resumes_after_a_pause(client: Client, page_of: PageOf) -> None:
     page = page_of(account(State.QUEUED))
-    Gateway.objects.update_or_create(pk=1, defaults={"paused_until": timezone.now() + timedelta(hours=5, minutes=1)})
+    set_gateway(paused_until=timezone.now() + timedelta(hours=5, minutes=1))
 
     told = client.get(page).content.decode()
 
     assert "You are in line" in told
     assert "in about 5\N{NO-BREAK SPACE}hours" in told
     assert current_step(told) == "Received"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "told"),
+    [
+        (0, "This takes a few seconds."),
+        (100, "This takes a few seconds."),
+        (1210, "Yours will be created in about 5\N{NO-BREAK SPACE}minutes."),
+    ],
+)
+def test_with_many_ahead_it_says_about_how_long_it_takes(
+    client: Client, page_of: PageOf, ahead: int, told: str
+) -> None:
+    mine, due_at = account(State.QUEUED), timezone.now() - timedelta(seconds=1)
+    Account.objects.bulk_create(
+        Account(state=State.QUEUED, due_at=due_at, username=f"berta-{number}", submission=uuid.uuid4())
+        for number in range(ahead)
+    )
+
+    assert told in client.get(page_of(mine)).content.decode()
+
+
+@pytest.mark.parametrize("outage", [{"outages": 1}, {"outages": 1, "paused_until": timezone.now() + HOUR}])
+def test_in_an_outage_it_names_no_time(client: Client, page_of: PageOf, outage: dict[str, object]) -> None:
+    page = page_of(account(State.QUEUED))
+    set_gateway(**outage)
+
+    told = client.get(page).content.decode()
+
+    assert "longer than usual" in told
+    assert "in about" not in told
+
+
+def test_an_account_that_is_tried_again_later_is_not_in_line(client: Client, page_of: PageOf) -> None:
+    told = client.get(page_of(waiting(State.QUEUED, 0 * HOUR, 0.1 * HOUR))).content.decode()
+
+    assert "longer than usual" in told
 
 
 def test_a_pause_of_a_second_is_not_mentioned(client: Client, page_of: PageOf) -> None:
@@ -208,6 +250,28 @@ def test_the_final_page_has_username_login_and_next_steps(client: Client, page_o
 
     for told in ("anna", "https://login.constantcontact.com", "Verify your email address", "60 days"):
         assert told in page
+
+
+@pytest.mark.parametrize("state", sorted(services.ERASABLE))
+def test_after_erasure_the_page_says_so_and_nothing_else(client: Client, page_of: PageOf, state: State) -> None:
+    erased = account(state)
+    services.erase(erased)
+
+    page = client.get(page_of(erased)).content.decode()
+
+    assert "We have erased your data" in page
+    assert "Start again" in page
+    for told in ("Your account is ready", "has been closed", f"erased-{erased.reference}", "We can't create"):
+        assert told not in unescape(page)
+
+
+def test_a_form_sent_again_after_erasure_leads_to_that_page(client: Client) -> None:
+    erased = account(State.CREATED)
+    services.erase(erased)
+
+    sent = client.post("/", {**TYPED, "submission": str(erased.submission)})
+
+    assert sent.headers["Location"] == f"/signup/{erased.reference}/"
 
 
 @pytest.mark.parametrize("path", ["", "status/"])

@@ -16,11 +16,11 @@ from django.core.mail import EmailMessage, get_connection
 from pytest_django import Settings
 
 from provisioning.models import Account
-from signup import mails, smtp
-from signup.mails import sending
+from signup import emails, smtp
+from signup.emails import sending
 from signup.models import Mail
 from tests.certificates import certify
-from tests.signup.mails.conftest import told_of
+from tests.signup.emails.conftest import told_of
 
 Talk = Callable[[socket.socket], object]
 INTERVAL = 0.02
@@ -82,6 +82,12 @@ def test_a_server_that_drips_its_answer_is_timed_out(talk: Talk) -> None:
         )
 
 
+def test_half_a_greeting_is_no_connection() -> None:
+    """smtplib takes what came of a line for an answer. Without this, the doctor called such a server well."""
+    with mail_server(drip(b"220 mail.example.com ")) as port, pytest.raises(SMTPServerDisconnected):
+        get_connection(port=port).open()
+
+
 def test_a_server_that_drips_over_tls_is_timed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certify(tmp_path / "certificate", tmp_path / "key")
     theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -105,7 +111,7 @@ def test_an_email_is_retried_after_a_dripping_server_did_not_take_it(settings: S
     settings.DEFAULT_FROM_EMAIL = "signup@example.com"
     told_of(Account.State.CREATED)
     with mail_server(drip(b"220-wait\r\n")) as settings.EMAIL_PORT:
-        mails.send_due()
+        emails.send_due()
 
     message = Mail.objects.get()
     assert message.problem == "SMTPServerDisconnected"
@@ -118,6 +124,6 @@ def test_an_ending_process_starts_no_email(settings: Settings, monkeypatch: pyte
     told_of(Account.State.CREATED)
     monkeypatch.setattr(sending, "ending", SimpleNamespace(is_set=lambda: True))
 
-    mails.send_due()
+    emails.send_due()
 
     assert Mail.objects.get().tries == 0

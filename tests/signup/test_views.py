@@ -302,7 +302,7 @@ def test_the_not_found_page_links_to_the_form(client: Client) -> None:
 
 
 def test_the_server_error_page_links_to_the_form(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("signup.views.services.submit", lambda *_: 1 / 0)
+    monkeypatch.setattr("signup.views.form.services.submit", lambda *_: 1 / 0)
     client.raise_request_exception = False
 
     response = client.post(FORM, TYPED)

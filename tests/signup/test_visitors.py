@@ -79,7 +79,7 @@ def test_a_silent_proxy_counts_as_the_last_hop_and_is_reported_once_an_hour(
     (warning,) = caplog.messages
     assert "X-Forwarded-For" in warning
     assert VISITOR not in warning
-    assert visitors.are_hidden()
+    assert visitors.has_hidden_visitors()
 
 
 def test_forged_headers_are_not_reported(settings: Settings) -> None:
@@ -87,7 +87,7 @@ def test_forged_headers_are_not_reported(settings: Settings) -> None:
     for peer, forwarded in (("8.8.8.8", "unknown"), ("10.0.0.1", "unknown, 8.8.8.8")):
         network(RequestFactory(REMOTE_ADDR=peer).get("/", headers={"X-Forwarded-For": forwarded}))
 
-    assert not visitors.are_hidden()
+    assert not visitors.has_hidden_visitors()
 
 
 @pytest.mark.parametrize("hidden", [True, False])

@@ -1,4 +1,4 @@
-"""`manage.py api_key`: make, list, and revoke keys for the API."""
+"""`manage.py api_key`: create, list, and revoke keys for the API."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MAX_DAYS = 3650
 
 
 class Command(BaseCommand):
-    help = "Make, list, and revoke keys for the API."
+    help = "Create, list, and revoke API keys."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         do = parser.add_subparsers(dest="do", required=True, parser_class=ArgumentParser)
-        create = do.add_parser("create", help="make a key, and print it once")
+        create = do.add_parser("create", help="create a key, and print it once")
         create.add_argument("name", help="which of your systems uses it")
         create.add_argument(
             "--scope", action="append", choices=Scope.values, required=True, help="what it may do; repeat for more"
@@ -52,9 +52,9 @@ class Command(BaseCommand):
             key.clean_fields(exclude=["digest", "prefix"])
         except ValidationError as problems:
             raise CommandError(" ".join(problems.messages)) from None
-        whole = keys.make(key)
+        token = keys.create(key)
         self.stderr.write("Store this key now. It can't be shown again.")
-        self.stdout.write(whole)
+        self.stdout.write(token)
 
     def _list(self, options: dict[str, Any]) -> None:
         for key in ApiKey.objects.select_related("brand"):
@@ -68,7 +68,7 @@ class Command(BaseCommand):
         key = ApiKey.objects.filter(prefix="_".join(options["prefix"].split("_")[:2])).first()
         if key is None:
             raise CommandError("No key begins like this. `manage.py api_key list` shows all.")
-        self.stdout.write(f"{key}: {'revoked' if keys.revoke(key) else 'it was revoked before'}.")
+        self.stdout.write(f"{key}: {'revoked' if keys.revoke(key) else 'was already revoked'}.")
 
 
 def _brand(host: str | None) -> Brand | None:

@@ -227,7 +227,7 @@ def test_nothing_more_is_held_once_very_many_wait_for_staff(
     send: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(abuse, "MAX_HELD", 2)
-    monkeypatch.setattr(abuse, "KEPT", 0)
+    monkeypatch.setattr(abuse, "HELD_CACHE_SECONDS", 0)
     cache.delete("abuse.held")
     used_up("mailbox", "owner@nullmailer.com", HELD_ABOVE[0])
 
@@ -246,7 +246,7 @@ def test_concurrent_requests_never_exceed_the_limit() -> None:
     def one(_: int) -> bool:
         try:
             with transaction.atomic():
-                abuse._count(abuse.Call(uuid.uuid4(), {"email": abuse.key("email", "anna@example.com")}, {}))
+                abuse._record(abuse.Call(uuid.uuid4(), {"email": abuse.key("email", "anna@example.com")}, {}))
         except ValidationError:
             return False
         finally:

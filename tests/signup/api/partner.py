@@ -23,9 +23,9 @@ class Partner:
 
     def __init__(self, *scopes: str, **columns: Any) -> None:
         self.key = ApiKey(name="Website", scopes=list(scopes or Scope.values), **columns)
-        self.whole = keys.make(self.key)
+        self.token = keys.create(self.key)
         self.client = Client(raise_request_exception=False)
-        self.headers = {"Authorization": f"Bearer {self.whole}"}
+        self.headers = {"Authorization": f"Bearer {self.token}"}
 
     def get(self, path: str, **query: Any) -> Any:
         return self.client.get(path, query, headers=self.headers)

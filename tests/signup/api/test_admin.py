@@ -18,7 +18,7 @@ from signup.api.models import Scope
 from signup.models import ApiKey, Brand
 from tests.signup.api.partner import SIGNUPS, Partner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 KEYS = "/admin/signup/apikey/"
 NEW: dict[str, Any] = {
@@ -38,7 +38,7 @@ def administrator(client: Client) -> Client:
 
 
 def make(administrator: Client, **changes: Any) -> str:
-    """Make a key, and return it as the page shows it."""
+    """Create a key, and return it as the page shows it."""
     page = administrator.post(f"{KEYS}add/", NEW | changes)
     found = re.search(r"<code>(ccs_[\w-]+)</code>", page.content.decode())
     assert found, page.content.decode()
@@ -224,7 +224,7 @@ def test_the_command_makes_lists_and_revokes_keys() -> None:
 
     assert "revoked" in command("revoke", key.prefix)
     assert keys.find(whole) is None
-    assert "revoked before" in command("revoke", whole)
+    assert "already revoked" in command("revoke", whole)
 
 
 @pytest.mark.parametrize(

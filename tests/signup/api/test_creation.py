@@ -38,7 +38,7 @@ def test_the_audit_trail_names_the_key(partner: Partner) -> None:
     entry = AuditEntry.objects.get()
     assert str(entry) == f"Signed up through the API by API key {partner.key}"
     assert partner.key.prefix in entry.who
-    assert partner.whole not in entry.who
+    assert partner.token not in entry.who
 
 
 def test_the_same_request_leads_to_the_same_account_for_ever(partner: Partner) -> None:

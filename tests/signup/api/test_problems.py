@@ -209,7 +209,7 @@ def test_an_unusual_number_of_sign_ups_by_one_key_is_held_for_staff(
 ) -> None:
     settings.ABUSE_PROTECTION = True
     monkeypatch.setattr(burst, "NEVER_ABNORMAL", 12)
-    monkeypatch.setattr(visits, "KEPT", 0.0)
+    monkeypatch.setattr(visits, "CACHE_SECONDS", 0.0)
 
     answers = [partner.sign_up(username=f"anna.{number}", email=f"anna@{number}.example.com") for number in range(14)]
 

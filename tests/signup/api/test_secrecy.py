@@ -49,7 +49,7 @@ def test_no_secret_is_left_anywhere(
     digests = [
         hashlib.new(name, text.encode()).hexdigest() for name in ("md5", "sha1", "sha256") for text in plain(body)
     ]
-    for secret in (PASSWORD, WRONG, partner.whole, partner.whole.split("_", 2)[2], *digests):
+    for secret in (PASSWORD, WRONG, partner.token, partner.token.split("_", 2)[2], *digests):
         assert secret not in told
 
 
@@ -72,7 +72,7 @@ def travel(partner: Partner, body: dict[str, Any], monkeypatch: pytest.MonkeyPat
         partner.send(SIGNUPS, b'{"password": "' + PASSWORD.encode() + b'", "password": 1}', **key),
         partner.send(SIGNUPS, json.dumps({"password": PASSWORD}).encode(), content_type="text/plain", **key),
         partner.get(SIGNUPS),
-        Client().get(SIGNUPS, headers={"Authorization": f"Bearer {partner.whole}x"}),
+        Client().get(SIGNUPS, headers={"Authorization": f"Bearer {partner.token}x"}),
         Client(raise_request_exception=False).get("/api/nowhere", headers=partner.headers),
     ]
     account = Account.objects.get()

@@ -1,10 +1,11 @@
 """Administrators brand the page, and preview it before customers see it."""
 
+import re
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from pytest_django import Settings
@@ -15,7 +16,7 @@ from signup.brand.models import Brand
 from tests.signup.api.partner import Partner
 from tests.signup.brand.pictures import PNG, SVG, UNSAFE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 ADD = "/admin/signup/brand/add/"
 TYPED = {"name": "Alder & Co", "host": "", "color": "#B3201D", "headline": "Grow with us", "trial_days": "30"}
@@ -170,8 +171,16 @@ class TestPreview:
         html = client.post(ADD, TYPED | {"_preview": "live", "color": "red", "name": ""}).content.decode()
 
         assert "<li>Color: Enter a color like #2454d6.</li>" in html
-        assert "<li>Name: This field is required.</li>" in html
+        assert "Enter a name to see the preview." in html
         assert "<form" not in html
+
+    def test_an_empty_form_is_asked_for_a_name_and_reports_nothing_else(self, client: Client) -> None:
+        Brand.objects.create(name="Alder")
+
+        html = client.post(ADD, {"_preview": "live", "name": "", "host": ""}).content.decode()
+
+        assert "Enter a name to see the preview." in html
+        assert not re.search("Name: |Host name: ", html)
 
     def test_it_reports_a_problem_instead(self, client: Client) -> None:
         response = client.post(ADD, TYPED | {"_preview": "", "color": "red", "file": file(PNG)})
@@ -290,3 +299,15 @@ class TestConfirmation:
 
         assert answer.headers["Location"].startswith("/admin/confirm/")
         assert Brand.objects.exists()
+
+
+def test_a_role_may_only_look_at_brands(client: Client) -> None:
+    brand = Brand.objects.create(name="Alder", logo=b"<svg/>", logo_type="image/svg+xml", logo_digest="1")
+    user = User.objects.create_user("vera", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_brand"))
+    client.force_login(user)
+
+    page = client.get(f"/admin/signup/brand/{brand.pk}/change/")
+
+    assert page.status_code == 200
+    assert 'name="_save"' not in page.content.decode()

@@ -3,9 +3,11 @@
 import json
 import re
 from hashlib import sha256
+from html import unescape
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.db.models.functions import Now
@@ -69,25 +71,52 @@ class TestTexts:
         monkeypatch.setattr(LegalText, "clean", publish)
         response = admin_client.post(f"{TEXTS}{draft.pk}/change/", form | {"text": "Other terms"})
 
-        assert response.status_code == 403
+        assert "a colleague has published" in response.content.decode()
         draft.refresh_from_db()
         assert draft.text == "Our terms"
 
-    def test_a_published_text_cannot_be_changed(
+    def test_what_was_typed_meanwhile_is_offered_as_a_new_version(
         self, admin_client: Client, form: dict[str, Any], terms: LegalText
     ) -> None:
+        typed = form | {"text": "Other terms", "url": "https://example.com/", "publish": "on"}
+
+        page = admin_client.post(f"{TEXTS}{terms.pk}/change/", typed).content.decode()
+
+        assert "Nothing was saved: a colleague has published" in page
+        assert f'href="{TEXTS}{terms.pk}/change/"' in page
+        assert f'action="{TEXTS}add/"' in page
+        assert "Other terms</textarea>" in page
+        assert 'value="https://example.com/"' in page
+        assert not re.search(r'name="publish"[^>]* checked', page)
+        assert LegalText.objects.get().text == "terms text"
+
+        admin_client.post(f"{TEXTS}add/", form | {"text": "Other terms", "version": "2"})
+        assert LegalText.objects.get(version="2").text == "Other terms"
+
+    def test_a_published_text_cannot_be_changed(self, admin_client: Client, terms: LegalText) -> None:
         page = admin_client.get(f"{TEXTS}{terms.pk}/change/").content.decode()
         assert terms.sha256 in page
         assert 'name="_save"' not in page
 
-        assert admin_client.post(f"{TEXTS}{terms.pk}/change/", form | {"text": "Worse"}).status_code == 403
-        terms.refresh_from_db()
-        assert terms.text == "terms text"
+    def test_staff_who_may_only_view_texts_read_that_their_role_is_the_reason(
+        self, client: Client, form: dict[str, Any], terms: LegalText
+    ) -> None:
+        ana = User.objects.create_user("ana", is_staff=True)
+        ana.user_permissions.add(Permission.objects.get(codename="view_legaltext"))
+        client.force_login(ana)
+        agree(terms)
+
+        for address in (f"{TEXTS}{terms.pk}/change/", f"{TEXTS}{terms.pk}/delete/"):
+            page = client.post(address, form)
+            assert page.status_code == 403
+            assert "Your role doesn't include it." in unescape(page.content.decode())
 
     def test_what_was_agreed_to_cannot_be_deleted(self, admin_client: Client, terms: LegalText) -> None:
         agree(terms)
 
-        assert admin_client.post(f"{TEXTS}{terms.pk}/delete/", {"post": "yes"}).status_code == 403
+        response = admin_client.post(f"{TEXTS}{terms.pk}/delete/", {"post": "yes"}, follow=True)
+        assert response.redirect_chain == [(f"{TEXTS}{terms.pk}/change/", 302)]
+        assert "Nothing was deleted: a customer has accepted this text" in response.content.decode()
         with pytest.raises(ProtectedError):
             terms.delete()
         admin_client.post(f"/admin/signup/brand/{terms.brand_id}/delete/", {"post": "yes"})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from provisioning import services
-from provisioning.events import payload
+from provisioning.events import deliveries, payload
 from provisioning.events.models import EventType
 from provisioning.models import Account
 from signup import legal
@@ -65,11 +67,35 @@ def test_erasing_keeps_version_and_time_without_the_person(anna: Account) -> Non
     personal = (anna.email, anna.organization_name, anna.username)
     services.erase(anna)
     anna.refresh_from_db()
-    told = endpoint("https://crm.example.com/", has_personal_fields=True)
-    body = payload.body(an_event(type=EventType.CLOSED, account=anna), told)
+    told, event = (
+        endpoint("https://crm.example.com/", has_personal_fields=True),
+        an_event(type=EventType.CLOSED, account=anna),
+    )
+    body = payload.body(event, told, payload.further_fields([event]))
     assert '"version": "3.1"' in body
     assert not any(value in body for value in personal)
 
 
 def test_an_event_that_is_no_sign_ups_has_none() -> None:
-    assert "agreements" not in payload.body(an_event(type=EventType.STOPPED), endpoint("https://crm.example.com/"))
+    event = an_event(type=EventType.STOPPED)
+    assert "agreements" not in payload.body(
+        event, endpoint("https://crm.example.com/"), payload.further_fields([event])
+    )
+
+
+def test_many_cost_no_more_queries_than_one() -> None:
+    told = endpoint("https://crm.example.com/")
+    brand = Brand.objects.create(name="Alder")
+    terms, marketing = published(brand, "terms"), published(brand, "marketing")
+
+    def queries(number: int) -> int:
+        for each in range(number):
+            made = account("held", username=f"anna-{number}-{each}")
+            legal.record(made, [terms, marketing])
+            an_event(type=EventType.HELD, account=made)
+        deliveries.route()
+        with CaptureQueriesContext(connection) as context:
+            assert len(deliveries.claim(told, number)) == number
+        return len(context)
+
+    assert queries(1) == queries(4)

@@ -239,7 +239,7 @@ def test_the_log_says_what_is_wrong_and_shows_nothing_of_the_link(
     refusals = [record.getMessage() for record in caplog.records if record.name == link.__name__]
     assert [each.partition("refused")[2] for each in refusals] == [
         " error=InvalidClaimError claim=aud",
-        ": it would be good for longer than 3600 seconds",
+        ": its lifetime exceeds 3600 seconds",
         ": Constant Contact doesn't accept its sub as an ID",
     ]
     assert "canary" not in caplog.text

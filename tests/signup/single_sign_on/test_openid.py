@@ -17,7 +17,7 @@ from tests.openid.person import PAGE, Person
 from tests.postgresql import free_port
 from tests.signup.accounts import TYPED
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 DECLINED, UNREACHABLE, WRONG = "was declined", "The login service", "or the login page was opened twice"
 
@@ -104,6 +104,16 @@ def test_another_person_at_the_same_browser_can_log_in_instead(anna: Person) -> 
 
     assert "prompt=login" in anna.client.get("/login/?again=1").headers["Location"]
     assert "prompt" not in anna.client.get("/login/").headers["Location"]
+
+
+def test_the_next_person_cannot_open_the_first_ones_account(anna: Person) -> None:
+    anna.come_back()
+    page = anna.client.post("/", TYPED).headers["Location"]
+    assert anna.client.get(page).status_code == 200
+
+    Person(anna.client, "berta").come_back()
+
+    assert anna.client.get(page).status_code == 404
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])

@@ -22,7 +22,7 @@ from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import account
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LOG_IN = "/admin/log-in/"
 

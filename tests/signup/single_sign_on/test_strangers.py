@@ -24,7 +24,7 @@ from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
 from tests.signup.accounts import TYPED
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 LONG = dict.fromkeys(TYPED, "x" * 1000)
 WIDE = {name: chr(0x4E00 + number) * 60 for number, name in enumerate(TYPED)}

@@ -6,7 +6,7 @@ import pytest
 from django.core.signing import TimestampSigner
 from django.test import Client
 
-from signup.mails import links
+from signup.emails import links
 from signup.models import UsedLink
 from signup.single_sign_on import link
 from tests.provisioning.work import at_once
@@ -128,3 +128,22 @@ def test_an_email_link_to_another_customers_account_asks_too(client: Client) -> 
     assert client.get(f"/signup/{theirs.reference}/").status_code == 404
     assert client.post(path).headers["Location"] == f"/signup/{theirs.reference}/"
     assert client.get(f"/signup/{theirs.reference}/").status_code == 200
+    assert client.get("/").headers.get("Location") is None  # The first customer's proof is gone.
+    assert "anna@example.com" not in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("way", ["signed link", "link in an email"])
+def test_whoever_comes_next_cannot_open_the_first_ones_account(client: Client, way: str) -> None:
+    """At a shared computer: the proof is replaced, so the accounts of its customer must be, too."""
+    follow(client, token(sub="1"))
+    first = account("created", idp_provider_id="1")
+    page = client.get("/").headers["Location"]
+    assert page == f"/signup/{first.reference}/"
+    path = f"/start/?token={token(sub='2')}"
+    if way == "link in an email":
+        signed = TimestampSigner(salt=links.SALT).sign(str(account("created", idp_provider_id="2").reference))
+        path = f"/signup/open/?token={signed}"
+
+    client.post(path)
+
+    assert client.get(page).status_code == 404

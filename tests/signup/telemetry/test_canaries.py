@@ -44,13 +44,14 @@ def test_an_error_report_says_where_it_failed_and_holds_no_secret(failing: Check
     until(lambda: len(receiver.received) == 2)
     failing.end()
     web, worker = sorted(receiver.received, key=lambda each: "read_page" in each or "in provision" in each)
-    for word in ("RuntimeError", "IntegrityError", "signup/views.py", '"request_id"', '"transaction":"/"'):
+    for word in ("RuntimeError", "IntegrityError", "signup/views/form.py", '"request_id"', '"transaction":"/"'):
         assert word in web
     assert '"function":"provision"' in worker
     assert leaked(receiver.said, cookies) == set()
     assert len(receiver.received) == 2
 
 
+@pytest.mark.long
 def test_a_trace_says_where_it_failed_and_holds_no_secret(failing: Checkout, receiver: Receiver) -> None:
     failing.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://{receiver.address}"
     failing.environment["OTEL_SERVICE_NAME"] = "our-page"
@@ -60,11 +61,12 @@ def test_a_trace_says_where_it_failed_and_holds_no_secret(failing: Checkout, rec
 
     until(lambda: "POST /" in receiver.said and "provision" in receiver.said)
     failing.end()
-    for word in ("/v1/traces", "our-page", "http.route", "RuntimeError", "signup/views.py", "services/workers.py"):
+    for word in ("/v1/traces", "our-page", "http.route", "RuntimeError", "signup/views/form.py", "services/workers.py"):
         assert word in receiver.said
     assert leaked(receiver.said, cookies) == set()
 
 
+@pytest.mark.long
 def test_the_log_has_what_the_report_leaves_out(failing: Checkout, receiver: Receiver) -> None:
     """Otherwise, the tests above would pass because nothing happened."""
     with pytest.raises(urllib.error.HTTPError):
@@ -74,6 +76,7 @@ def test_the_log_has_what_the_report_leaves_out(failing: Checkout, receiver: Rec
     until(lambda: TYPED["phone"] in log.read_text())
 
 
+@pytest.mark.long
 def test_a_worker_ends_in_time_even_if_nobody_answers(failing: Checkout) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"

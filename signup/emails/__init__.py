@@ -6,18 +6,18 @@ did not take it, so nobody gets it twice. Emails never repeat what a visitor typ
 form to send their own words to anyone.
 """
 
-from signup.mails.links import link_to, origin, read
-from signup.mails.planning import event_of, expect, forget, plan, remind
-from signup.mails.sending import send_due, send_now, send_on_a_thread
+from signup.emails.links import account_of, link_to, origin
+from signup.emails.planning import enable, event_of, forget_area, plan, remind
+from signup.emails.sending import send_due, send_now, send_on_a_thread
 
 __all__ = [
+    "account_of",
+    "enable",
     "event_of",
-    "expect",
-    "forget",
+    "forget_area",
     "link_to",
     "origin",
     "plan",
-    "read",
     "remind",
     "send_due",
     "send_now",

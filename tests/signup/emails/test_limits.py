@@ -13,11 +13,11 @@ from pytest_django import Settings
 
 from provisioning import services
 from provisioning.models import Account
-from signup import mails
-from signup.mails.limits import MAX_PER_AREA, MAX_PER_DAY
+from signup import emails
+from signup.emails.limits import MAX_PER_AREA, MAX_PER_DAY
 from signup.models import Mail, Visit
 from tests.provisioning.work import at_once
-from tests.signup.mails.conftest import ALREADY, Broken, expecting, told_of
+from tests.signup.emails.conftest import ALREADY, Broken, expecting, told_of
 
 pytestmark = pytest.mark.django_db
 
@@ -40,18 +40,18 @@ def pass_hours(hours: float) -> None:
 def test_a_mailbox_gets_one_email_of_a_kind_per_hour_in_any_spelling() -> None:
     for number in range(3):
         told_alike(number)
-    mails.send_due()
+    emails.send_due()
     assert len(mail.outbox) == 1
 
     pass_hours(0.9)
-    mails.send_due()
+    emails.send_due()
     assert len(mail.outbox) == 1
 
     pass_hours(0.2)
-    mails.send_due()
+    emails.send_due()
     assert len(mail.outbox) == 2
     pass_hours(1.1)
-    mails.send_due()
+    emails.send_due()
     assert len(mail.outbox) == 3
     assert {message.to[0] for message in mail.outbox} == set(SAME)
     assert Mail.objects.filter(sent_at__isnull=False).count() == 3
@@ -62,7 +62,7 @@ def test_another_mailbox_or_kind_does_not_wait() -> None:
     told_alike(1, State.REJECTED)
     told_of(State.CREATED)
 
-    mails.send_due()
+    emails.send_due()
 
     assert len(mail.outbox) == 3
 
@@ -72,7 +72,7 @@ def test_emails_about_refused_corrections_are_sent_once_an_hour() -> None:
     for number in range(4):
         Account.objects.get().move(State.REJECTED)
         Mail.objects.update(due_at=ALREADY)
-        mails.send_due()
+        emails.send_due()
         services.correct(Account.objects.get(pk=moving.pk), {"username": f"anna-{number}"})
         Account.objects.get().move(State.SENDING)
 
@@ -82,14 +82,14 @@ def test_emails_about_refused_corrections_are_sent_once_an_hour() -> None:
 def test_a_mailbox_gets_a_few_emails_a_day_and_the_rest_later() -> None:
     for number in range(MAX_PER_DAY + 2):
         told_alike(number)
-        mails.send_due()
+        emails.send_due()
         pass_hours(1.1)
-    mails.send_due()
+    emails.send_due()
     assert len(mail.outbox) == MAX_PER_DAY
 
     for _ in range(24):
         pass_hours(1.1)
-        mails.send_due()
+        emails.send_due()
 
     assert len(mail.outbox) == MAX_PER_DAY + 2
 
@@ -101,13 +101,13 @@ def test_a_strangers_sign_ups_do_not_use_up_the_emails_of_their_victim() -> None
     owners = Mail.objects.latest("pk")
 
     for _ in range(6):
-        mails.send_due()
+        emails.send_due()
         pass_hours(1.1)
 
     owners.refresh_from_db()
     assert owners.sent_at
     for _ in range(10):
-        mails.send_due()
+        emails.send_due()
         pass_hours(1.1)
     assert len(mail.outbox) == MAX_PER_AREA + 1
 
@@ -133,7 +133,7 @@ def test_concurrent_workers_send_one_email_of_a_kind(settings: Settings) -> None
     for number in range(3):
         told_alike(number)
 
-    at_once(3, lambda _number: mails.send_due())
+    at_once(3, lambda _number: emails.send_due())
 
     assert len(mail.outbox) == 1
 
@@ -143,6 +143,6 @@ def test_an_email_that_certainly_failed_does_not_count(settings: Settings, monke
     monkeypatch.setattr(Broken, "fault", SMTPRecipientsRefused({}), raising=False)
     told_alike(0)
 
-    mails.send_due()
+    emails.send_due()
 
     assert not Visit.objects.exists()

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from provisioning import rules
 from signup import abuse, visits
-from signup.mails.models import Mail
+from signup.emails.models import Mail
 from signup.visits import Visit
 
 MAX_PER_DAY = 8

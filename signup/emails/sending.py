@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -19,11 +19,11 @@ from provisioning.backoff import exponential
 from provisioning.models import Account
 from provisioning.services.workers import ending
 from signup import visits
-from signup.mails.content import compose
-from signup.mails.limits import LIMIT_REACHED, count_or_wait, keys
-from signup.mails.models import Mail, MailEvent, SentMail
-from signup.mails.planning import event_of, schedule
-from signup.mails.server import NotTaken, hand_over, name_of
+from signup.emails.content import compose
+from signup.emails.limits import LIMIT_REACHED, count_or_wait, keys
+from signup.emails.models import EmailEvent, Mail, SentMail
+from signup.emails.planning import event_of, schedule
+from signup.emails.server import NotTaken, hand_over, name_of
 from signup.visits import Visit
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,16 @@ REMINDER_LEAD = timedelta(days=2)
 """How long before an uncorrected sign-up is closed its customer gets the one reminder."""
 MAX_TRIES = 30
 MAX_BACK_OFF = timedelta(hours=1)
+LEASE = timedelta(minutes=5)
+"""A claimed email that was not begun to be sent by then is due again."""
+INTERRUPTED = "The worker ended while it sent this."
+"""The problem of an email while it is handed over: if the worker dies then, nobody knows whether it was sent."""
 _sending = threading.Lock()
+
+
+def failing() -> QuerySet[Mail]:
+    """Return the emails that the mail server has not taken yet, and that will be tried again."""
+    return Mail.objects.filter(due_at__isnull=False, tries__gt=0).exclude(problem__in=("", LIMIT_REACHED))
 
 
 def send_now(account: Account) -> str:
@@ -51,7 +60,7 @@ def send_now(account: Account) -> str:
 def send_on_a_thread(**kwargs: Any) -> None:
     """Send due emails, unless another thread is already doing so."""
     if settings.EMAIL_URL and not _sending.locked() and _due():
-        threading.Thread(target=_send_and_disconnect, name="mails").start()
+        threading.Thread(target=_send_and_disconnect, name="emails").start()
 
 
 def send_due() -> None:
@@ -72,7 +81,7 @@ def _due() -> Mail | None:
 def _claim() -> Mail | None:
     while due := _due():
         as_read = Mail.objects.filter(pk=due.pk, event=due.event, tries=due.tries, due_at__lte=Now())
-        if as_read.update(due_at=None, tries=F("tries") + 1):
+        if as_read.update(due_at=Now() + LEASE, tries=F("tries") + 1):
             due.tries += 1
             return due
     return None
@@ -93,6 +102,8 @@ def _send(message: Mail, visit: UUID) -> None:
 
     The email was counted as `visit`, which is deleted if the mail server did not take it.
     """
+    if not _as_claimed(message).update(due_at=None, problem=INTERRUPTED):
+        return
     try:
         hand_over(partial(compose, message))
     except NotTaken as error:
@@ -116,12 +127,16 @@ def _finish(message: Mail, *, problem: str, **outcome: Any) -> None:
     """Record that an email was sent or will not be retried. After a request for a correction, schedule the reminder."""
     SentMail.objects.create(account=message.account, event=message.event, problem=problem)
     closes_at = message.account.due_at
-    if message.event == MailEvent.REJECTED and closes_at and closes_at - REMINDER_LEAD > timezone.now():
-        outcome |= {"event": MailEvent.REMINDER, "due_at": closes_at - REMINDER_LEAD, "tries": 0}
+    if message.event == EmailEvent.REJECTED and closes_at and closes_at - REMINDER_LEAD > timezone.now():
+        outcome |= {"event": EmailEvent.REMINDER, "due_at": closes_at - REMINDER_LEAD, "tries": 0}
     _note(message, problem=problem, **outcome)
 
 
 def _note(message: Mail, **outcome: Any) -> None:
-    as_claimed = Mail.objects.filter(pk=message.pk, event=message.event, tries=message.tries, due_at=None)
-    as_claimed.update(**outcome)
+    _as_claimed(message).update(**outcome)
     log.info("email tried reference=%s problem=%r", message.account.reference, outcome["problem"])
+
+
+def _as_claimed(message: Mail) -> QuerySet[Mail]:
+    """Return the email unless its account's state has changed, or its lease has ended, since it was claimed."""
+    return Mail.objects.filter(pk=message.pk, event=message.event, tries=message.tries)

@@ -12,12 +12,12 @@ from pytest_django import Settings
 
 from provisioning import services
 from provisioning.models import Account
-from signup import mails
+from signup import emails
 from signup.brand.models import Brand
-from signup.mails.links import LINK_LIFETIME
+from signup.emails.links import LINK_LIFETIME
 from signup.models import Mail
 from tests.signup.accounts import account
-from tests.signup.mails.conftest import told_of
+from tests.signup.emails.conftest import told_of
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def link_in(message: Any) -> str:
 class TestTheLink:
     def link(self) -> str:
         told_of(State.CREATED)
-        mails.send_due()
+        emails.send_due()
         return link_in(mail.outbox[0])
 
     def test_it_opens_the_page_in_any_browser_any_number_of_times(self) -> None:
@@ -83,7 +83,7 @@ class TestTheLink:
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         account = told_of(State.REJECTED)
-        mails.send_due()
+        emails.send_due()
         link, now = link_in(mail.outbox[0]), timezone.now().timestamp()
 
         monkeypatch.setattr("django.core.signing.time.time", lambda: now + 7 * 24 * 60 * 60)
@@ -111,7 +111,7 @@ def test_the_link_leads_to_a_configured_host(settings: Settings, allowed: list[s
     settings.ALLOWED_HOSTS = allowed
     Brand.objects.create(name="Brand", host="brand.example.com")
 
-    mails.expect(account("sending"), RequestFactory().get("/", secure=True, headers={"host": host}))
+    emails.enable(account("sending"), RequestFactory().get("/", secure=True, headers={"host": host}))
 
     assert Mail.objects.get().origin == linked
 
@@ -129,7 +129,7 @@ def test_the_link_leads_to_a_port_only_if_it_is_ours(settings: Settings, meta: d
     settings.ALLOWED_HOSTS, settings.TRUSTED_PROXIES = ["signup.example.com"], ["192.0.2.1"]
     request = RequestFactory().get("/", headers={"host": "signup.example.com:8000"}, **meta)
 
-    assert mails.origin(request) == f"http://signup.example.com{port}/"
+    assert emails.origin(request) == f"http://signup.example.com{port}/"
 
 
 def test_the_link_leads_to_the_port_of_a_trusted_origin(settings: Settings) -> None:
@@ -137,5 +137,5 @@ def test_the_link_leads_to_the_port_of_a_trusted_origin(settings: Settings) -> N
     settings.CSRF_TRUSTED_ORIGINS = ["https://signup.example.com:8443"]
     factory = RequestFactory(headers={"host": "signup.example.com:8443"})
 
-    assert mails.origin(factory.get("/", secure=True)) == "https://signup.example.com:8443/"
-    assert mails.origin(factory.get("/")) == "http://signup.example.com/"
+    assert emails.origin(factory.get("/", secure=True)) == "https://signup.example.com:8443/"
+    assert emails.origin(factory.get("/")) == "http://signup.example.com/"

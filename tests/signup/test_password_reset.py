@@ -1,4 +1,4 @@
-"""New passwords by email, for staff who have forgotten theirs."""
+"""The password reset by email, for staff."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,9 +19,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from signup import forgotten_password
+from signup import password_reset
 from signup.models import StaffIdentity, Visit
-from tests.signup.mails.conftest import Broken
+from tests.signup.emails.conftest import Broken
 
 ASK = "/admin/password/"
 OLD, NEW = "staff-word-1", "a-new-word-1"
@@ -50,8 +50,8 @@ def mail_server(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EMAIL_URL = {"EMAIL_HOST": "mail.example.com"}
     settings.DEFAULT_FROM_EMAIL = "signup@example.com"
     Deferred.waiting.clear()
-    monkeypatch.setattr(forgotten_password, "Timer", Deferred)
-    monkeypatch.setattr(forgotten_password, "connection", mock.Mock())
+    monkeypatch.setattr(password_reset, "Timer", Deferred)
+    monkeypatch.setattr(password_reset, "connection", mock.Mock())
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ def test_the_login_page_links_to_it_if_there_is_a_mail_server(client: Client, an
 
 def test_every_page_on_the_way_leads_back_to_the_login(client: Client, ana: User) -> None:
     for page in (ASK, f"{ASK}sent/", f"{ASK}done/"):
-        assert 'href="/admin/login/">Back to the login' in client.get(page).content.decode()
-    assert "Back to the login" not in client.get("/admin/login/").content.decode()
+        assert 'href="/admin/login/">Back to login' in client.get(page).content.decode()
+    assert "Back to login" not in client.get("/admin/login/").content.decode()
 
 
 def test_a_link_to_a_new_password_works_once(client: Client, ana: User) -> None:
@@ -106,6 +106,16 @@ def test_a_link_to_a_new_password_works_once(client: Client, ana: User) -> None:
     ana.refresh_from_db()
     assert ana.check_password(NEW)
     assert "The password reset link was invalid" in client.get(link()).content.decode()
+
+
+def test_the_browser_that_sets_a_new_password_is_a_known_one(client: Client, ana: User) -> None:
+    """Nobody who fails from elsewhere can lock its user out of the login that follows."""
+    ask(client)
+    choose(client)
+    for number in range(20):
+        failing = {"username": "ana", "password": "wrong"}
+        Client().post("/admin/login/", failing, REMOTE_ADDR=f"203.0.{number}.7")
+    assert "/admin/" in client.post("/admin/login/", {"username": "ana", "password": NEW}).headers["Location"]
 
 
 def test_no_log_has_the_token_of_a_link(client: Client, ana: User) -> None:
@@ -185,7 +195,7 @@ def works(email: Any, user: User, now: datetime) -> bool:
 
 
 def test_links_follow_each_other_at_growing_intervals(client: Client, ana: User) -> None:
-    waits = [wait / timedelta(hours=1) for wait in forgotten_password.WAITS[1:]]
+    waits = [wait / timedelta(hours=1) for wait in password_reset.WAITS[1:]]
     for number, hours in enumerate([*waits, waits[-1]], start=1):
         ask(client)
         assert len(mail.outbox) == number
@@ -252,7 +262,7 @@ def test_a_link_that_the_mail_server_did_not_take_does_not_count(
 ) -> None:
     monkeypatch.setattr(Broken, "fault", ConnectionRefusedError() if opening else SMTPRecipientsRefused({}), False)
     monkeypatch.setattr(Broken, "opening", opening)
-    usual, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.signup.mails.conftest.Broken"
+    usual, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.signup.emails.conftest.Broken"
     ask(client)
     settings.EMAIL_BACKEND = usual
     ask(client)
@@ -263,7 +273,7 @@ def test_a_link_that_the_mail_server_may_have_taken_counts(
     client: Client, ana: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Broken, "fault", SMTPServerDisconnected("gone"), False)
-    usual, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.signup.mails.conftest.Broken"
+    usual, settings.EMAIL_BACKEND = settings.EMAIL_BACKEND, "tests.signup.emails.conftest.Broken"
     ask(client)
     settings.EMAIL_BACKEND = usual
     ask(client)
@@ -278,7 +288,7 @@ def test_the_page_says_that_earlier_links_still_work(client: Client, ana: User) 
 def test_requests_from_one_network_are_limited_and_told_so(
     client: Client, ana: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forgotten_password, "MAX_REQUESTS", (2, 3))
+    monkeypatch.setattr(password_reset, "MAX_REQUESTS", (2, 3))
     told = [ask(client, email) for email in ("one@example.com", "two@example.com", "ana@example.com")]
     assert ["too many requests from your network" in page for page in told] == [False, False, True]
     pass_time(1.1)
@@ -289,7 +299,7 @@ def test_requests_from_one_network_are_limited_and_told_so(
 
 def test_requests_from_one_area_are_limited_too(client: Client, ana: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """One customer of an internet provider may have a whole /48, with 65,536 networks."""
-    monkeypatch.setattr(forgotten_password, "MAX_REQUESTS_OF_AREA", (3, 9))
+    monkeypatch.setattr(password_reset, "MAX_REQUESTS_OF_AREA", (3, 9))
 
     def status(network: str) -> int:
         asked = client.post(ASK, {"email": "one@example.com"}, REMOTE_ADDR=network)
@@ -299,7 +309,7 @@ def test_requests_from_one_area_are_limited_too(client: Client, ana: User, monke
     statuses = [status(f"2001:db8:1:{number:x}::1") for number in range(4)]
     assert statuses == [302, 302, 302, 429]
     assert status("2001:db8:2::1") == 302
-    monkeypatch.setattr(forgotten_password, "MAX_REQUESTS", (1, 1))
+    monkeypatch.setattr(password_reset, "MAX_REQUESTS", (1, 1))
     assert [status("2001:db8:3::1") for _ in range(9)][-1] == 429
     assert status("2001:db8:3:1::1") == 302  # What was refused counts for nothing.
 
@@ -320,10 +330,10 @@ def test_requests_are_logged_without_the_link(
     token = token_of(mail.outbox[-1])
 
     monkeypatch.setattr(Broken, "fault", ConnectionRefusedError(), False)
-    settings.EMAIL_BACKEND = "tests.signup.mails.conftest.Broken"
+    settings.EMAIL_BACKEND = "tests.signup.emails.conftest.Broken"
     ask(client)
-    assert f"link for a new password requested user={ana.pk}" in caplog.text
-    assert f"staff set a new password by email user={ana.pk}" in caplog.text
-    assert f"link for a new password not sent user={ana.pk} error=ConnectionRefusedError" in caplog.text
+    assert f"password reset link requested user={ana.pk}" in caplog.text
+    assert f"staff reset their password user={ana.pk}" in caplog.text
+    assert f"password reset link not sent user={ana.pk} error=ConnectionRefusedError" in caplog.text
     assert token not in caplog.text
     assert "ana@example.com" not in caplog.text

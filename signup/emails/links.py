@@ -20,7 +20,7 @@ from signup.brand.models import brand_at
 State = Account.State
 LINK_LIFETIME = timedelta(days=3)
 """The minimum lifetime of a link. While an account needs a correction, its links don't expire."""
-SALT = "signup.mails"
+SALT = "signup.mails"  # An earlier name of this package: links that were sent must keep working.
 
 
 def origin(request: HttpRequest) -> str:
@@ -50,7 +50,7 @@ def link_to(account: Account, origin: str) -> str:
     return urljoin(origin, f"{reverse('reopen')}?{urlencode({'token': token})}")
 
 
-def read(token: str) -> Account:
+def account_of(token: str) -> Account:
     """Return the account that a link leads to. Raises BadSignature (also if it is too old) or Account.DoesNotExist."""
     signer = TimestampSigner(salt=SALT)
     account = Account.objects.get(reference=UUID(signer.unsign(token)))

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning.models import Account
-from signup import mails
+from signup import emails
 from signup.models import Mail
 from tests.signup.accounts import account
 
@@ -42,7 +42,7 @@ def with_a_mail_server(settings: Settings) -> None:
 def expecting(state: str = State.SENDING, area: str = "", **values: Any) -> Account:
     """Create an account whose customer can get emails, and who signed up from an area."""
     made = account(state, **values)
-    mails.expect(made, RequestFactory().get("/", secure=True, headers={"host": "localhost"}), area=area)
+    emails.enable(made, RequestFactory().get("/", secure=True, headers={"host": "localhost"}), area=area)
     return made
 
 

@@ -17,32 +17,32 @@ from provisioning.models import Account
 from provisioning.rules.rule import Text
 from signup.brand.colors import USUAL_COLOR, palette
 from signup.brand.models import brand_at
-from signup.mails.links import link_to
-from signup.mails.models import Mail, MailEvent
+from signup.emails.links import link_to
+from signup.emails.models import EmailEvent, Mail
 from signup.progress import declined
 
 State = Account.State
 
 TEXTS: dict[str, tuple[Text, Text]] = {
-    MailEvent.CREATED: (
+    EmailEvent.CREATED: (
         _("Your Constant Contact account is ready"),
         _("Your account is ready. This page shows your username and where to log in:"),
     ),
-    MailEvent.REJECTED: (
+    EmailEvent.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),
         _(
             "There is one more thing to fix. This page shows what it is; everything you entered is kept. If you don't "
             "fix it before %(day)s, we will close your sign-up:"
         ),
     ),
-    MailEvent.REMINDER: (
+    EmailEvent.REMINDER: (
         _("Reminder: your Constant Contact sign-up needs a correction"),
         _(
             "Your account is not created yet, because there is one more thing to fix. If you don't fix it before "
             "%(day)s, we will close your sign-up. This page shows what it is:"
         ),
     ),
-    MailEvent.CLOSED: (
+    EmailEvent.CLOSED: (
         _("Your Constant Contact sign-up was declined"),
         _("You can get help or sign up again on this page:"),
     ),

@@ -14,8 +14,8 @@ from django.http import HttpRequest
 from provisioning import rules
 from provisioning.models import Account
 from signup import abuse, visitors
-from signup.mails.links import origin
-from signup.mails.models import Mail, MailEvent
+from signup.emails.links import origin
+from signup.emails.models import EmailEvent, Mail
 
 State = Account.State
 
@@ -26,10 +26,11 @@ correction before the email about it is due.
 Of closed accounts, only declined ones get an email."""
 
 
-def expect(account: Account, request: HttpRequest, host: str = "", area: str = "") -> None:
-    """Allow emails to a customer who has just signed up, with links to this host, or to another one that is given.
+def enable(account: Account, request: HttpRequest, host: str = "", area: str = "") -> None:
+    """Enable emails about a new account, if there is a mail server. Call it in the transaction of the sign-up.
 
-    `area` is where a visitor came from.
+    Their links lead to `host`, or else to the host of the request. `area` is the network area that the visitor signed
+    up from; emails about sign-ups from one area are limited.
     """
     if settings.EMAIL_URL:
         from_here = abuse.key("mail", area) if area not in ("", visitors.UNKNOWN) else ""
@@ -52,12 +53,12 @@ def remind(username: str, email: str) -> None:
     """
     account = Account.objects.not_closed().filter(username__iexact=username.strip(), state__in=DELAYS).first()
     if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
-        nothing_due = Q(due_at=None) | Q(event=MailEvent.REMINDER)
+        nothing_due = Q(due_at=None) | Q(event=EmailEvent.REMINDER)
         schedule(Mail.objects.filter(nothing_due, account=account), account.state, Now())
 
 
-def forget(account: Account, **kwargs: Any) -> None:
-    """Forget, in the transaction of an erasure, where the sign-up came from."""
+def forget_area(account: Account, **kwargs: Any) -> None:
+    """Forget where the sign-up came from, in the transaction of an erasure."""
     Mail.objects.filter(account=account).update(area="")
 
 

@@ -4,11 +4,14 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
+from unittest.mock import Mock
 
 import pytest
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.core.management import call_command
+from django.db import OperationalError
+from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
@@ -18,11 +21,11 @@ from provisioning import signals
 from provisioning.gateway import permits
 from provisioning.models import Account
 from provisioning.sandbox import Provider, Server
-from signup import mails
-from signup.mails import sending
+from signup import emails
+from signup.emails import sending
 from signup.models import Mail
 from tests.patience import PATIENCE
-from tests.signup.mails.conftest import ALREADY, Broken, expecting, told_of
+from tests.signup.emails.conftest import ALREADY, Broken, expecting, told_of
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +51,19 @@ def test_two_workers_send_one_email_once(monkeypatch: pytest.MonkeyPatch) -> Non
     assert sending._claim() is None
 
 
+def test_an_email_whose_limits_could_not_be_counted_stays_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    told_of(State.CREATED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sending, "count_or_wait", Mock(side_effect=OperationalError))
+        with pytest.raises(OperationalError):
+            emails.send_due()
+    Mail.objects.update(due_at=F("due_at") - sending.LEASE)
+
+    emails.send_due()
+
+    assert len(mail.outbox) == 1
+
+
 class TestTheMailServerFails:
     @pytest.fixture(autouse=True)
     def broken(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +86,7 @@ class TestTheMailServerFails:
         monkeypatch.setattr(Broken, "fault", fault, raising=False)
         told_of(State.CREATED)
 
-        mails.send_due()
+        emails.send_due()
 
         failed = Mail.objects.get()
         assert failed.due_at
@@ -78,7 +94,7 @@ class TestTheMailServerFails:
         assert failed.problem == type(fault).__name__
         settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
         Mail.objects.update(due_at=ALREADY)
-        mails.send_due()
+        emails.send_due()
         assert len(mail.outbox) == 1
         assert (Mail.objects.get().problem, Mail.objects.get().tries) == ("", 2)
 
@@ -89,7 +105,7 @@ class TestTheMailServerFails:
         monkeypatch.setattr(Broken, "fault", fault, raising=False)
         told_of(State.CREATED)
 
-        mails.send_due()
+        emails.send_due()
 
         failed = Mail.objects.get()
         assert (failed.due_at, failed.sent_at, failed.problem) == (None, None, type(fault).__name__)
@@ -100,24 +116,38 @@ class TestTheMailServerFails:
         told_of(State.CREATED)
         pauses = []
         while Mail.objects.filter(due_at__isnull=False).update(due_at=ALREADY):
-            mails.send_due()
+            emails.send_due()
             pauses.append(Mail.objects.get().due_at)
 
         assert len(pauses) == sending.MAX_TRIES
         assert pauses[-2]
         assert timedelta(minutes=59) < pauses[-2] - timezone.now() <= sending.MAX_BACK_OFF
 
-    def test_a_worker_killed_while_sending_causes_no_second_email(self) -> None:
+    def test_a_worker_killed_before_sending_leaves_the_email_due(self) -> None:
         told_of(State.CREATED)
         assert sending._claim()
+        emails.send_due()
+        assert not mail.outbox
 
-        assert sending._claim() is None
+        Mail.objects.update(due_at=F("due_at") - sending.LEASE)
+
+        assert sending._claim()
+
+    def test_a_worker_killed_while_sending_causes_no_second_email_and_staff_see_it(
+        self, admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Broken, "fault", SystemExit(), raising=False)
+        told_of(State.CREATED)
+        with pytest.raises(SystemExit):
+            emails.send_due()
+
         assert sending._due() is None
+        assert "The worker ended while it sent this." in admin_client.get("/admin/signup/mail/").content.decode()
 
     def test_staff_see_the_failure(self, admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Broken, "fault", SMTPServerDisconnected("gone"), raising=False)
         told_of(State.CREATED)
-        mails.send_due()
+        emails.send_due()
 
         page = admin_client.get("/admin/signup/mail/").content.decode()
 
@@ -162,7 +192,7 @@ def test_a_hanging_mail_server_does_not_delay_provisioning(
     finally:
         Hanging.released.set()
         for thread in threading.enumerate():
-            if thread.name == "mails":
+            if thread.name == "emails":
                 thread.join()
     assert [message.subject for message in mail.outbox] == ["Your Constant Contact account is ready"] * 2
     assert not Mail.objects.filter(sent_at=None).exists()
@@ -173,5 +203,5 @@ def test_a_failing_chore_does_not_stop_the_worker(monkeypatch: pytest.MonkeyPatc
 
     done = dict(signals.chores.send_robust(object))
 
-    assert isinstance(done.pop(mails.send_on_a_thread), ZeroDivisionError)
+    assert isinstance(done.pop(emails.send_on_a_thread), ZeroDivisionError)
     assert not any(done.values())

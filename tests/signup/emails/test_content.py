@@ -12,9 +12,9 @@ from django.utils import translation
 from pytest_django import Settings
 
 from provisioning.models import Account
-from signup import mails
+from signup import emails
 from signup.brand.models import Brand
-from tests.signup.mails.conftest import told_of
+from tests.signup.emails.conftest import told_of
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def test_an_email_has_the_language_of_the_sign_up() -> None:
             return compose(*arguments, **options)
 
         patch.setattr(mail, "EmailMultiAlternatives", listen)
-        mails.send_due()
+        emails.send_due()
 
     assert spoken == ["fr"]
 
@@ -43,7 +43,7 @@ def test_an_email_is_signed_by_the_brand_of_the_sign_ups_host() -> None:
     Brand.objects.create(host="localhost", name="Alder & Co", support_email="help@alder.example.com")
     told_of(State.CREATED)
 
-    mails.send_due()
+    emails.send_due()
 
     (message,) = mail.outbox
     assert message.body.endswith("\n\nAlder & Co\n")
@@ -54,7 +54,7 @@ def from_brand(**values: str) -> Any:
     """Return a brand's email as the mail server gets it."""
     Brand.objects.create(host="localhost", name="Café Åse", **values)
     told_of(State.CREATED)
-    mails.send_due()
+    emails.send_due()
     return mail.outbox[0], mail.outbox[0].message()
 
 

@@ -1,6 +1,6 @@
-"""The pages on which staff who have forgotten their password get a link by email, where there is a mail server.
+"""Django's password reset for staff, in the frame of the admin. It exists only if there is a mail server.
 
-The pages don't tell whether somebody has an address. A second factor is still asked for at the login.
+The pages never reveal whether an address belongs to a user. Two-factor authentication is still required at login.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from django.template.loader import render_to_string
 from django.urls import path
 from django.utils import timezone
 
-from provisioning.admin_site import is_from_identity_provider, is_known_browser
-from signup import abuse, mails, visitors, visits
-from signup.mails.server import NotTaken, hand_over, name_of
+from provisioning.admin_site import is_from_identity_provider, is_known_browser, remember_browser
+from signup import abuse, emails, visitors, visits
+from signup.emails.server import NotTaken, hand_over, name_of
 from signup.visits import Visit
 
 log = logging.getLogger(__name__)
@@ -46,21 +46,21 @@ MAX_REQUESTS = (20, 60)
 """Requests from one network within an hour and within a day."""
 MAX_REQUESTS_OF_AREA = (60, 180)
 """The same for an IPv4 /24 or an IPv6 /48."""
-LATER = (1.0, 3.0)
-"""Seconds after which users are looked for: at the same time, it would slow the response down."""
+DELAY = (1.0, 3.0)
+"""The range of seconds after which users are looked up: a lookup before the response would slow it down."""
 
 
-class ForgottenForm(PasswordResetForm):
+class StaffPasswordResetForm(PasswordResetForm):
     def get_users(self, email: str) -> Iterator[User]:
         """Yield staff with this address who log in with a password."""
         return (user for user in super().get_users(email) if user.is_staff and not is_from_identity_provider(user))
 
     def save(self, *, request: HttpRequest, **options: Any) -> None:  # type: ignore[override]  # always by keyword
-        """Look for users and email them without making the visitor wait, which would tell whether there is one."""
+        """Email the users later, on a thread: how long the response takes would reveal whether there are any."""
         self.is_known = partial(is_known_browser, request)
-        own_host = urlsplit(mails.origin(request)).netloc
+        own_host = urlsplit(emails.origin(request)).netloc
         Timer(
-            uniform(*LATER),  # noqa: S311  # Not for a key.
+            uniform(*DELAY),  # noqa: S311  # Not for a key.
             partial(self._save, request=request, domain_override=own_host, **options),
         ).start()
 
@@ -68,7 +68,7 @@ class ForgottenForm(PasswordResetForm):
         try:
             super().save(**options)
         except Exception as error:
-            log.warning("links for new passwords not sent error=%s", type(error).__name__)
+            log.warning("password reset links not sent error=%s", type(error).__name__)
         finally:
             connection.close()
 
@@ -82,59 +82,65 @@ class ForgottenForm(PasswordResetForm):
         html_email_template_name: str | None = None,
     ) -> None:
         user: User = context["user"]
-        key = _key(user, self.is_known(user.get_username()))
+        key = _limit_key(user, self.is_known(user.get_username()))
 
         def write() -> EmailMessage:
             subject = "".join(render_to_string(subject_template_name, context).splitlines())
             return EmailMessage(subject, render_to_string(email_template_name, context), from_email, [to_email])
 
-        if visit := _count(key):
-            log.info("link for a new password requested user=%s", user.pk)
+        if visit := _count_link(key):
+            log.info("password reset link requested user=%s", user.pk)
             try:
                 hand_over(write)
             except Exception as error:
                 if isinstance(error, NotTaken):
                     Visit.objects.filter(key=key, submission=visit).delete()
-                log.warning("link for a new password not sent user=%s error=%s", user.pk, name_of(error))
+                log.warning("password reset link not sent user=%s error=%s", user.pk, name_of(error))
 
 
-class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in the stubs only
+class StaffSetPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in the stubs only
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit)
-        log.info("staff set a new password by email user=%s", user.pk)
+        log.info("staff reset their password user=%s", user.pk)
         return user
 
 
-class ForgottenView(views.PasswordResetView):
-    form_class = ForgottenForm
+class StaffPasswordResetView(views.PasswordResetView):
+    form_class = StaffPasswordResetForm
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Count the request first. A refusal tells nothing about the address."""
-        network = abuse.key("forgotten.network", visitors.network(self.request))
-        area = abuse.key("forgotten.area", visitors.area(self.request))
+        network = abuse.key("password_reset.network", visitors.network(self.request))
+        area = abuse.key("password_reset.area", visitors.area(self.request))
         if visits.add_within(network, *MAX_REQUESTS) and visits.add_within(area, *MAX_REQUESTS_OF_AREA):
             return super().form_valid(form)
         form.add_error("email", "There have been too many requests from your network. Please try again later.")
         return self.render_to_response(self.get_context_data(form=form), status=429)
 
 
-class NewPasswordView(views.PasswordResetConfirmView):
-    form_class = NewPasswordForm
+class StaffPasswordResetConfirmView(views.PasswordResetConfirmView):
+    form_class = StaffSetPasswordForm
 
     def dispatch(self, request: HttpRequest, *args: Any, **captured: Any) -> HttpResponseBase:
         """Take the token from the link's query. Django has it in the path, which web servers and proxies log."""
         token = request.GET.get("token", self.reset_url_token)
         return super().dispatch(request, *args, **captured, token=token)
 
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Remember this browser: its user has read the email, so a stranger's failed logins must not lock them out."""
+        response = super().form_valid(form)
+        remember_browser(response, form.user)
+        return response
 
-def _key(user: User, is_known_browser: bool) -> str:
-    """Return the key that a user's links count under. It changes with all that makes earlier links invalid."""
+
+def _limit_key(user: User, is_known_browser: bool) -> str:
+    """Return the key that a user's links count under. It changes whenever earlier links become invalid."""
     links = (user.pk, user.password, user.last_login, user.email)
-    return abuse.key("forgotten.known" if is_known_browser else "forgotten", repr(links))
+    return abuse.key("password_reset.known" if is_known_browser else "password_reset", repr(links))
 
 
-def _count(key: str) -> UUID | None:
-    """Count a link, unless the last one was sent too short a time ago. Return what it is counted as."""
+def _count_link(key: str) -> UUID | None:
+    """Count a link, and return its visit; None if the user must wait before getting another one."""
     with transaction.atomic():
         visits.lock([key])
         sent = Visit.objects.filter(key=key, at__gt=Now() - timedelta(days=1)).values_list("at", flat=True)
@@ -144,8 +150,8 @@ def _count(key: str) -> UUID | None:
     return visit
 
 
-def _page(view: type[Any]) -> Callable[..., HttpResponseBase]:
-    """Return a view in the frame of the admin, which doesn't exist without a mail server."""
+def _admin_page(view: type[Any]) -> Callable[..., HttpResponseBase]:
+    """Return a class-based view in the frame of the admin. Without a mail server, the page doesn't exist."""
 
     def show(request: HttpRequest, **arguments: str) -> HttpResponseBase:
         if not settings.EMAIL_URL:
@@ -158,8 +164,8 @@ def _page(view: type[Any]) -> Callable[..., HttpResponseBase]:
 
 
 urlpatterns = [
-    path("", _page(ForgottenView), name="admin_password_reset"),
-    path("sent/", _page(views.PasswordResetDoneView), name="password_reset_done"),
-    path("done/", _page(views.PasswordResetCompleteView), name="password_reset_complete"),
-    path("<uidb64>/", _page(NewPasswordView), name="password_reset_confirm"),
+    path("", _admin_page(StaffPasswordResetView), name="admin_password_reset"),
+    path("sent/", _admin_page(views.PasswordResetDoneView), name="password_reset_done"),
+    path("done/", _admin_page(views.PasswordResetCompleteView), name="password_reset_complete"),
+    path("<uidb64>/", _admin_page(StaffPasswordResetConfirmView), name="password_reset_confirm"),
 ]

@@ -12,10 +12,10 @@ from pytest_django import Settings
 
 from provisioning import services
 from provisioning.models import Account
-from signup import mails
+from signup import emails
 from signup.models import Mail, SentMail
 from tests.signup.accounts import TYPED
-from tests.signup.mails.conftest import ALREADY, expecting, told_of
+from tests.signup.emails.conftest import ALREADY, expecting, told_of
 
 pytestmark = pytest.mark.django_db
 
@@ -33,8 +33,8 @@ TYPED_WORDS = {value for name, value in TYPED.items() if name not in {"email", "
 def test_customers_get_one_email_with_a_fixed_text(state: Account.State, subject: str) -> None:
     told_of(state)
 
-    mails.send_due()
-    mails.send_due()
+    emails.send_due()
+    emails.send_due()
 
     (message,) = mail.outbox
     assert (message.subject, message.to, message.from_email) == (subject, [TYPED["email"]], "signup@example.com")
@@ -46,7 +46,7 @@ def test_customers_get_one_email_with_a_fixed_text(state: Account.State, subject
 def test_other_moves_send_no_email(to: Account.State) -> None:
     told_of(to)
 
-    mails.send_due()
+    emails.send_due()
 
     assert mail.outbox == []
 
@@ -54,7 +54,7 @@ def test_other_moves_send_no_email(to: Account.State) -> None:
 def test_an_immediate_correction_cancels_the_email() -> None:
     moving = expecting()
     moving.move(State.REJECTED)
-    mails.send_due()
+    emails.send_due()
     assert mail.outbox == []
     planned = Mail.objects.get()
     assert planned.due_at
@@ -67,13 +67,13 @@ def test_an_immediate_correction_cancels_the_email() -> None:
 
 def test_each_refusal_has_an_email_of_its_own() -> None:
     first = told_of(State.REJECTED)
-    mails.send_due()
+    emails.send_due()
     services.correct(Account.objects.get(pk=first.pk), {})
     Account.objects.get().move(State.SENDING)
 
     Account.objects.get().move(State.CREATED, account_id="1")
     Mail.objects.update(due_at=ALREADY)
-    mails.send_due()
+    emails.send_due()
 
     assert [message.subject for message in mail.outbox] == [
         "Your Constant Contact sign-up needs a correction",
@@ -117,7 +117,7 @@ def to_correct() -> Account:
     """Create an account whose customer was asked for a correction before CLOSES_AT."""
     account = told_of(State.REJECTED)
     Account.objects.update(due_at=CLOSES_AT)
-    mails.send_due()
+    emails.send_due()
     return account
 
 
@@ -135,7 +135,7 @@ class TestACorrection:
 
         for _ in range(2):
             Mail.objects.filter(due_at__isnull=False).update(due_at=ALREADY)
-            mails.send_due()
+            emails.send_due()
 
         assert [message.subject for message in mail.outbox] == [
             "Your Constant Contact sign-up needs a correction",
@@ -147,7 +147,7 @@ class TestACorrection:
     def test_a_planned_reminder_does_not_block_an_email_with_the_link(self) -> None:
         account = to_correct()
 
-        mails.remind(account.username, account.email)
+        emails.remind(account.username, account.email)
 
         planned = Mail.objects.get()
         assert planned.event == "rejected"
@@ -158,8 +158,8 @@ class TestACorrection:
         account = to_correct()
         Account.objects.update(due_at=timezone.now() + timedelta(days=1))
 
-        mails.send_now(Account.objects.get(pk=account.pk))
-        mails.send_due()
+        emails.send_now(Account.objects.get(pk=account.pk))
+        emails.send_due()
 
         assert Mail.objects.get().due_at is None
         assert [sent.event for sent in SentMail.objects.all()] == ["rejected", "rejected"]
@@ -175,7 +175,7 @@ class TestACorrection:
 def test_an_erased_account_gets_no_email() -> None:
     services.erase(Account.objects.get(pk=told_of(State.CREATED).pk))
 
-    mails.send_due()
+    emails.send_due()
 
     assert mail.outbox == []
     assert not Mail.objects.exists()
