@@ -32,8 +32,8 @@ class Attempt(models.Model):
         UNKNOWN = "unknown", "Unknown: the account may exist"
         FOUND = "found", "Found in your account list"
         ABSENT = "absent", "Not in your account list"
-        OTHERS = "others", "Username in use by someone else"
-        DIFFERS = "differs", "In your account list, but may be someone else's"
+        OTHERS = "others", "Username in use by somebody else"
+        DIFFERS = "differs", "In your account list, but may be somebody else's"
 
     DOUBTFUL = ("", Outcome.UNKNOWN, Outcome.CREATED)
     """Outcomes of a call that may have created an account, as long as the account here is not created."""

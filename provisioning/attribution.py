@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from django.db.models import F, Func, Q, TextField
 from django.db.models.lookups import IsNull
@@ -23,6 +25,10 @@ REFERRER = "referrer"
 """The host name of the site whose link led to the page."""
 MAX_LENGTH = 100
 """Characters that are stored of a value. The rest is cut off."""
+MIN_IDENTIFYING_LETTERS = 4
+"""A personal value that is shorter identifies nobody in the middle of a longer text: "May" is also in "may-sale"."""
+PHONE_END = 7
+"""How many last digits of a phone number identify it."""
 MAX_READ = 1000
 """Characters that are read, so that endless ones cost nothing."""
 
@@ -36,6 +42,40 @@ def clean(values: Mapping[str, object]) -> dict[str, str]:
 def _clean(text: str) -> str:
     seen = "".join(character if character.isprintable() else " " for character in text[:MAX_READ])
     return " ".join(seen.split())[:MAX_LENGTH].rstrip()
+
+
+def impersonal(attribution: Mapping[str, str], personal: Iterable[str]) -> dict[str, str]:
+    """Return the campaign without values that hold an email address, or one of the customer's own `personal` values.
+
+    Mailings put such values in their links, and anybody can put them in the page's address.
+    """
+    own = [letters for value in personal for part in _parts(value) if (letters := _letters(part))]
+    plain = {name: unquote(unquote(value)) for name, value in attribution.items()}
+    return {
+        name: attribution[name] for name, value in plain.items() if "@" not in value and not _identifies(value, own)
+    }
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Yield what identifies a customer: the value, the name in an email address, and the end of a phone number."""
+    name, _at, domain = value.partition("@")
+    yield value
+    if domain:
+        yield name
+    elif value.startswith("+"):
+        yield "".join(character for character in value if character.isdigit())[-PHONE_END:]
+
+
+def _identifies(value: str, own: Iterable[str]) -> bool:
+    """Whether a value is, or contains, one of the customer's `own` values, as `_letters` returns them."""
+    letters = _letters(value)
+    return any(each == letters or (len(each) >= MIN_IDENTIFYING_LETTERS and each in letters) for each in own)
+
+
+def _letters(text: str) -> str:
+    """Return the letters and digits without accents, so that `José Jones`, `jose-jones`, and `jose.jones` are alike."""
+    text = text.removeprefix("https://").removeprefix("http://").removeprefix("www.")
+    return "".join(character for character in unicodedata.normalize("NFKD", text.casefold()) if character.isalnum())
 
 
 class ValueOf(Func):

@@ -65,10 +65,10 @@ def mark_as_restored() -> None:
 
     Because of the note, an account whose username turns out to be in use is looked for before its customer is asked.
     """
+    gateway.stop(RESTORED)
     for account in Account.objects.filter(state=Account.State.QUEUED):
         call = Attempt.objects.create(account=account, kind=Attempt.Kind.CREATE, username=account.username)
         call.complete(outcome=Attempt.Outcome.UNKNOWN, error_message=MAY_BE_SENT)
-    gateway.stop(RESTORED)
 
 
 def has_accounts() -> bool:
@@ -87,11 +87,11 @@ def _copy_sqlite(path: Path) -> None:
 def _require_sound(path: Path) -> None:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            (told,) = database.execute("PRAGMA quick_check").fetchone()
+            (result,) = database.execute("PRAGMA quick_check").fetchone()
             database.execute("SELECT 1 FROM django_migrations")
     except sqlite3.Error as error:
         raise BackupFailed(f"{path.name} is not a backup: {error}.") from None
-    if told != "ok":
+    if result != "ok":
         raise BackupFailed(f"{path.name} is damaged.")
 
 

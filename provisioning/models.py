@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 UNIQUE_USERNAME = "account_one_living_per_username"
 """A constraint's name. It is in both databases' error messages, because its index is on an expression."""
+OVERDUE_AFTER = timedelta(minutes=5)
+"""How long an account may be unconfirmed before its customer and staff are told that it takes longer."""
 LOST_AFTER = timedelta(hours=1)
 """How long an account may be unconfirmed before it waits for staff."""
 
@@ -160,7 +162,7 @@ class Account(models.Model):
     language = models.CharField(max_length=16, blank=True, editable=False)
     """The code of the language that the customer used; empty if it is not known."""
 
-    billing_locale = _text("billing_locale", "billing locale", editable=False)
+    billing_locale = _text("billing_locale", "billing currency", editable=False)
     """Which currency the account is billed in; empty for that of the settings."""
     partner_account_id = _text("partner_account_id", "partner account ID", editable=False, default="", db_default="")
     """The partner's own ID for the account, sent instead of that of the settings; empty if they gave none."""

@@ -32,12 +32,14 @@ class Gateway(models.Model):
     stop_reason = models.TextField(blank=True)
     """Why calls are stopped until staff resume the gateway; empty if they are not."""
 
-    class Told(models.TextChoices):
+    class ReportedState(models.TextChoices):
         PAUSED = "paused", "Paused"
         STOPPED = "stopped", "Stopped"
 
-    told = models.CharField(max_length=7, choices=Told.choices, blank=True, db_default="", editable=False)
-    """The state that the last event about the gateway told; empty if calls may be made."""
+    reported_state = models.CharField(
+        max_length=7, choices=ReportedState.choices, blank=True, db_default="", editable=False, db_column="told"
+    )
+    """The state that the last event about the gateway reported; empty if calls may be made."""
 
     class ListNames(models.TextChoices):
         USERNAME = "username", "Usernames: accounts are looked for by username."

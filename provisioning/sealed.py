@@ -18,7 +18,7 @@ LOST = "Sealed with a key that is not in SEALING_KEYS. Add the old key back at t
 
 
 class CannotOpen(Exception):
-    """Raised for a value that was sealed with a key that is no longer in SEALING_KEYS."""
+    """Raised for a secret that is missing, or that was sealed with a key that is no longer in SEALING_KEYS."""
 
 
 @deconstructible

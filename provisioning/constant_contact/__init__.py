@@ -5,11 +5,21 @@ text in an `Answer` is masked.
 """
 
 from provisioning.constant_contact.answers import Answer, Entry, Meaning, Problem
-from provisioning.constant_contact.client import Client, Credentials, mask_words
+from provisioning.constant_contact.client import Client, Credentials, mask_words, trusted_authorities
 from provisioning.constant_contact.v2 import V2
 from provisioning.constant_contact.v3 import V3
 
-__all__ = ["Answer", "Client", "Credentials", "Entry", "Meaning", "Problem", "connect", "mask_words"]
+__all__ = [
+    "Answer",
+    "Client",
+    "Credentials",
+    "Entry",
+    "Meaning",
+    "Problem",
+    "connect",
+    "mask_words",
+    "trusted_authorities",
+]
 
 
 DIALECTS = {"v2": V2, "v3": V3}

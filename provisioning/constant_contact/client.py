@@ -148,6 +148,13 @@ class Client(ABC):
         return own.api_key, own.password, basic
 
 
+def trusted_authorities(url: str) -> str:
+    """Return the path of the CA certificates that calls to `url` trust: REQUESTS_CA_BUNDLE, or those of `requests`."""
+    with requests.Session() as session:
+        verify = session.merge_environment_settings(url, {}, None, None, None)["verify"]
+    return requests.utils.DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
+
+
 @dataclass(frozen=True)
 class Bearer(requests.auth.AuthBase):
     """An access token for `auth`. If it were only a header, an entry for the host in `.netrc` would replace it."""

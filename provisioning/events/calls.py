@@ -27,7 +27,6 @@ MAX_READ = 64 * 1024
 MAX_STORED = 1000
 """Characters of an answer that are kept."""
 GONE = 410
-NOTHING = timedelta()
 
 
 @dataclass(frozen=True)

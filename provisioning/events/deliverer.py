@@ -2,7 +2,7 @@
 
 One thread does everything with the database: it routes, claims, and settles. Calls are made on a pool of other threads,
 which hold no database connection. Each endpoint has few calls in flight, and a failing one has only one, so an endpoint
-that hangs holds up no other.
+that hangs delays no other.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 from django.db import Error, connection
@@ -80,10 +81,10 @@ class Deliverer:
         try:
             self._settle()
             if self._read_endpoints():
-                deliveries.route()  # Also for endpoints that rest.
+                deliveries.route()  # Also for paused endpoints.
                 self._start(pool)
         except Error as error:
-            log.error("events held up problem=%r", describe(error))
+            log.error("event delivery blocked problem=%r", describe(error))
             connection.close()
             self.ending.wait(RECONNECT)
         except Exception:
@@ -95,9 +96,9 @@ class Deliverer:
     def _read_endpoints(self) -> bool:
         """Read which endpoints may be called now. Return whether any is on."""
         if time.monotonic() > self._read_at + FRESH:
-            rests = Q(rests_until__isnull=False, rests_until__gt=Now())
-            on: list[Any] = list(Endpoint.objects.on().annotate(rests=rests))
-            self._is_any_on, self._endpoints = bool(on), [each for each in on if not each.rests]
+            is_backing_off = Q(backs_off_until__isnull=False, backs_off_until__gt=Now())
+            on: list[Any] = list(Endpoint.objects.on().annotate(is_backing_off=is_backing_off))
+            self._is_any_on, self._endpoints = bool(on), [each for each in on if not each.is_backing_off]
             self._failing = {each.pk for each in self._endpoints if each.failing_since}
             self._read_at = time.monotonic()
         return self._is_any_on
@@ -117,7 +118,7 @@ class Deliverer:
         return max(0, min(MAX_PER_ENDPOINT - self._in_flight[endpoint.pk], THREADS - self._in_flight.total()))
 
     def _call(self, claim: Claim) -> None:
-        result = calls.make(claim.call) if claim.call else Result(calls.NOTHING, problem=claim.problem)
+        result = calls.make(claim.call) if claim.call else Result(timedelta(), problem=claim.problem)
         self._done.put((claim, result))
 
     def _wait(self, seconds: float) -> None:

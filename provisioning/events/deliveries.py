@@ -87,13 +87,14 @@ def claim(endpoint: Endpoint, most: int) -> list[Claim]:
     events = Event.objects.select_related("account").in_bulk(each.event_id for each in claimed)
     for each in claimed:
         each.claim, each.tries, each.event = fence, each.tries + 1, events[each.event_id]
-    return [_claim(each, attempt, endpoint) for each, attempt in zip(claimed, attempts, strict=True)]
+    further = payload.further_fields(events.values())
+    return [_claim(each, attempt, endpoint, further) for each, attempt in zip(claimed, attempts, strict=True)]
 
 
-def _claim(delivery: Delivery, attempt: DeliveryAttempt, endpoint: Endpoint) -> Claim:
+def _claim(delivery: Delivery, attempt: DeliveryAttempt, endpoint: Endpoint, further: payload.Further) -> Claim:
     event = delivery.event
     try:
-        text = payload.body(event, endpoint)
+        text = payload.body(event, endpoint, further)
         headers = payload.headers(event, endpoint, text)
         keys = payload.signing_keys(endpoint)
     except CannotOpen as error:
@@ -182,7 +183,7 @@ def _note_failure(endpoint: Endpoint, result: Result) -> None:
     row = Endpoint.objects.filter(pk=endpoint.pk)
     row.filter(failing_since=None).update(failing_since=Now())
     if result.retry_after:
-        row.update(rests_until=Now() + result.retry_after)
+        row.update(backs_off_until=Now() + result.retry_after)
     if result.is_gone:
         switch_off(endpoint, "It answered 410, which means that it is gone for good.")
     elif row.filter(failing_since__lte=Now() - OFF_AFTER).exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from provisioning.events import payload
@@ -21,13 +22,13 @@ def give_secret(endpoint: Endpoint) -> None:
 def rotate(endpoint: Endpoint) -> None:
     """Give an endpoint a new signing secret. The previous one signs too, for a day."""
     Endpoint.objects.filter(pk=endpoint.pk).update(
-        secret=Sealed.of(payload.new_secret()), previous_secret=endpoint.secret, rotated_at=Now()
+        secret=Sealed.of(payload.new_secret()), previous_secret=F("secret"), rotated_at=Now()
     )
 
 
 def switch_on(endpoint: Endpoint) -> None:
     """Send events to an endpoint again. Events that it missed are not sent, unless staff replay them."""
-    Endpoint.objects.filter(pk=endpoint.pk).update(is_on=True, off_reason="", failing_since=None, rests_until=None)
+    Endpoint.objects.filter(pk=endpoint.pk).update(is_on=True, off_reason="", failing_since=None, backs_off_until=None)
     forget_subscribed()
 
 

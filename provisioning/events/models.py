@@ -43,6 +43,10 @@ class Endpoints(models.Manager["Endpoint"]):
     def on(self) -> models.QuerySet[Endpoint]:
         return self.filter(is_on=True)
 
+    def given_up(self) -> models.QuerySet[Endpoint]:
+        """Return endpoints that were switched off, but not by staff."""
+        return self.filter(is_on=False).exclude(off_reason="")
+
 
 class Endpoint(models.Model):
     """One of the partner's systems, which is told of events."""
@@ -72,7 +76,7 @@ class Endpoint(models.Model):
     """Why it was switched off; empty if staff did it, or if it is on."""
     failing_since = models.DateTimeField(null=True, editable=False)
     """When the first of its latest calls failed; null if the last one succeeded."""
-    rests_until = models.DateTimeField(null=True, editable=False)
+    backs_off_until = models.DateTimeField(null=True, editable=False, db_column="rests_until")
     """No call before this time: the receiver asked for a pause."""
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)

@@ -29,7 +29,7 @@ EVENT_TYPES = {
 }
 """State → the event about reaching it. The other states are steps on the way."""
 GATEWAY_EVENTS = {EventType.STOPPED, EventType.PAUSED, EventType.RESUMED}
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """How long events and their deliveries are kept."""
 FRESH = 1.0
 """Seconds for which it is cached what endpoints want."""
@@ -75,35 +75,35 @@ def record_stuck_accounts(**kwargs: Any) -> None:
     """Write events about sign-ups that have become stuck without staff. Runs as a worker's chore."""
     if EventType.NEEDS_STAFF not in subscribed_types():
         return
-    told = Event.objects.filter(
+    reported = Event.objects.filter(
         type=EventType.NEEDS_STAFF, account=OuterRef("pk"), at__gte=OuterRef("state_changed_at")
     )
     stuck = Account.objects.waiting_for_staff().exclude(state=State.HELD)  # There is an event of its own for these.
-    untold = stuck.filter(~Exists(told), state_changed_at__gt=Now() - KEPT)
-    if untold.exists():
+    unreported = stuck.filter(~Exists(reported), state_changed_at__gt=Now() - RETENTION)
+    if unreported.exists():
         with transaction.atomic():
-            ours = list(untold.select_for_update(of=("self",), skip_locked=True)[:BATCH_SIZE])
-            # Another worker may have told of one, and unlocked it, after that query began. This one sees it.
-            for account in untold.filter(pk__in=[each.pk for each in ours]):
+            ours = list(unreported.select_for_update(of=("self",), skip_locked=True)[:BATCH_SIZE])
+            # Another worker may have reported one, and unlocked it, after that query began. This one sees it.
+            for account in unreported.filter(pk__in=[each.pk for each in ours]):
                 _about(account, EventType.NEEDS_STAFF).save()
 
 
 def record_gateway_change(**kwargs: Any) -> None:
-    """Write an event if the gateway's state is not the one told last.
+    """Write an event unless the last one already reported the gateway's state.
 
-    Runs in the transaction of a stop, a pause, or a resumption, and as a worker's chore: a pause ends by itself, and
-    begins when the day's quota is used up.
+    Runs in the transaction of a stop, a pause, or a resumption, and as a worker's chore: a pause ends automatically,
+    and begins when the day's quota is used up.
     """
     if subscribed_types().isdisjoint(GATEWAY_EVENTS):
         return
     pause = gateway.current_pause()
     row = gateway.state()
     state = _state_of(row, pause)
-    if state == row.told:
+    if state == row.reported_state:
         return
     with transaction.atomic():
-        if not Gateway.objects.filter(pk=row.pk, told=row.told).update(told=state):
-            return  # Another worker told it.
+        if not Gateway.objects.filter(pk=row.pk, reported_state=row.reported_state).update(reported_state=state):
+            return  # Another worker reported it.
         name = {"": EventType.RESUMED, "paused": EventType.PAUSED, "stopped": EventType.STOPPED}[state]
         if name in subscribed_types():
             until = iso(pause.until) if pause else None
@@ -111,13 +111,15 @@ def record_gateway_change(**kwargs: Any) -> None:
 
 
 def _state_of(row: Gateway, pause: gateway.Pause | None) -> str:
-    """Return what to tell of the gateway. Between the pauses of one outage, it is still paused."""
+    """Return the state to report. Between the pauses of one outage, it is still paused."""
+    reported = Gateway.ReportedState
+    was_paused = row.reported_state == reported.PAUSED
     if pause is None:
-        return row.told if row.outages and row.told == Gateway.Told.PAUSED else ""
+        return reported.PAUSED if row.outages and was_paused else ""
     if pause.until is None:
-        return Gateway.Told.STOPPED
-    is_short = pause.until - gateway.now() < SHORT and row.told != Gateway.Told.PAUSED
-    return "" if is_short else Gateway.Told.PAUSED
+        return reported.STOPPED
+    is_short = pause.until - gateway.now() < SHORT and not was_paused
+    return "" if is_short else reported.PAUSED
 
 
 def _about(account: Account, name: str, **more: Any) -> Event:

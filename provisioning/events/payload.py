@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 from standardwebhooks import Webhook
 
+from provisioning.attribution import impersonal
 from provisioning.events.models import GRACE, Endpoint, Event
 from provisioning.events.outbox import iso
 from provisioning.models import Account
@@ -23,6 +25,8 @@ from provisioning.signals import describing
 
 PERSONAL = ("organization_name", "first_name", "last_name", "email", "phone", "website", "username")
 """The properties that endpoints get only if staff chose so."""
+Further = Mapping[int | None, dict[str, Any]]
+"""What other packages add to events: fields by the primary key of the account."""
 USER_AGENT = f"constant-contact-signup/{settings.VERSION}"
 
 
@@ -36,27 +40,32 @@ def current_fields(event: Event, endpoint: Endpoint) -> dict[str, Any]:
     account: Account | None = event.account
     if account is None:
         return {}
-    personal = endpoint.has_personal_fields and not account.erased_at
-    customer = {name: getattr(account, name) for name in PERSONAL} if personal else None
+    customer = {name: getattr(account, name) for name in PERSONAL}
+    is_personal = endpoint.has_personal_fields and not account.erased_at
+    telling = [*customer.values(), f"{account.first_name} {account.last_name}"]
+    campaign = account.attribution if is_personal else impersonal(account.attribution, telling)
     return {
         "partner_account_id": account.partner_account_id,
-        "attribution": account.attribution,
-        "customer": customer,
+        "attribution": campaign,
+        "customer": customer if is_personal else None,
     }
 
 
-def body(event: Event, endpoint: Endpoint) -> str:
-    """Return the body for an endpoint: the event as it was, and the customer's personal fields, if it gets them."""
-    data = event.data | current_fields(event, endpoint) | _further_fields(event)
+def further_fields(events: Collection[Event]) -> Further:
+    """Return what other packages know of the events' accounts now, without personal data, by account."""
+    accounts = {event.account_id for event in events if event.account_id is not None}
+    fields: dict[int | None, dict[str, Any]] = {pk: {} for pk in accounts}
+    answers: list[tuple[Any, Any]] = describing.send(Account, accounts=accounts) if accounts else []
+    for _receiver, described in answers:
+        for pk in accounts:
+            fields[pk] |= described[pk]
+    return fields
+
+
+def body(event: Event, endpoint: Endpoint, further: Further) -> str:
+    """Return the body for an endpoint: the event as it was, what is known now, and personal fields, if it gets them."""
+    data = event.data | current_fields(event, endpoint) | further.get(event.account_id, {})
     return json.dumps({"type": event.type, "timestamp": event.at, "data": data}, ensure_ascii=False, default=iso)
-
-
-def _further_fields(event: Event) -> dict[str, Any]:
-    """Return what other packages know of the account now, without personal data."""
-    if event.account is None:
-        return {}
-    answers: list[tuple[Any, Any]] = describing.send(Account, account=event.account)
-    return {name: value for _receiver, fields in answers for name, value in fields.items()}
 
 
 def headers(event: Event, endpoint: Endpoint, text: str) -> dict[str, str]:

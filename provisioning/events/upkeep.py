@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 
 from provisioning.events.deliveries import give_up
 from provisioning.events.models import GRACE, Delivery, DeliveryAttempt, Endpoint, Event
-from provisioning.events.outbox import KEPT
+from provisioning.events.outbox import RETENTION
 from provisioning.models import Account
 from provisioning.sealed import NOTHING
 
@@ -33,7 +33,7 @@ def purge(**kwargs: Any) -> None:
     off = Delivery.objects.filter(endpoint__in=Endpoint.objects.filter(is_on=False), due_at__isnull=False)
     if off.exists():  # Added by another worker while the endpoint was switched off.
         give_up(off)
-    old = Event.objects.filter(at__lt=Now() - KEPT).exclude(deliveries__state=Delivery.State.WAITING)
+    old = Event.objects.filter(at__lt=Now() - RETENTION).exclude(deliveries__state=Delivery.State.WAITING)
     if keys := list(old.order_by("at").values_list("pk", flat=True)[:BATCH_SIZE]):
         Event.objects.filter(pk__in=keys).delete()
     _delete_endpoints()

@@ -15,10 +15,18 @@ One customer's input alone never causes any of this.
 """
 
 from provisioning.gateway.breaker import apply_answer, failing_calls
-from provisioning.gateway.permits import CallNotPermitted, Permit, RateLimited, acquire_permit, is_page_next
+from provisioning.gateway.permits import (
+    CallNotPermitted,
+    Permit,
+    RateLimited,
+    acquire_permit,
+    expected_wait,
+    is_page_next,
+)
 from provisioning.gateway.row import (
     MAX_AHEAD,
     MAX_PAUSE,
+    RESERVE,
     Pause,
     calls_today,
     current_pause,
@@ -34,6 +42,7 @@ from provisioning.gateway.row import (
 __all__ = [
     "MAX_AHEAD",
     "MAX_PAUSE",
+    "RESERVE",
     "CallNotPermitted",
     "Pause",
     "Permit",
@@ -42,6 +51,7 @@ __all__ = [
     "apply_answer",
     "calls_today",
     "current_pause",
+    "expected_wait",
     "failing_calls",
     "is_down_to_reserve",
     "is_page_next",

@@ -84,6 +84,24 @@ def acquire_permit(*, page: bool = False, lateness: timedelta = timedelta()) -> 
         return Permit(after + (opens - now).total_seconds(), before + (ends - now).total_seconds() + LATE)
 
 
+def expected_wait(calls: int, *, share: float = 1) -> timedelta | None:
+    """Return about how long it takes until this many more calls have started, with this share of each daily quota.
+
+    None means that nobody can say: Constant Contact can't be reached, or staff have to resume the gateway.
+    """
+    gateway, now = row.state(), row.clock()
+    if gateway.stop_reason or gateway.outages:
+        return None
+    quota = max(1, int(settings.CONSTANT_CONTACT_DAILY_QUOTA * share))
+    pace = timedelta(seconds=SLACK / settings.CONSTANT_CONTACT_RATE)
+    begin = max(now, gateway.paused_until or now)
+    left = max(0, quota - (gateway.calls if gateway.day == begin.date() else 0))
+    if calls <= left:
+        return begin - now + calls * pace
+    days, rest = divmod(calls - left - 1, quota)
+    return row.midnight_after(begin) - now + timedelta(days=days) + (rest + 1) * pace
+
+
 def is_page_next() -> bool:
     """Whether the next call should read a page of the list: enough accounts were sent since the last page."""
     return row.state().since_page >= SENDS_PER_PAGE

@@ -39,8 +39,8 @@ class ListPass(models.Model):
     """Identifies the claim of the worker that reads a page. Each new claim replaces it, which fences late writes."""
 
     class Meta:
-        verbose_name = "read of your list"
-        verbose_name_plural = "reads of your list"
+        verbose_name = "account list read"
+        verbose_name_plural = "account list reads"
         ordering = ("-pk",)
         indexes = [models.Index(fields=["outcome", "-ended_at"], name="list_pass_outcome_ended")]
         constraints = [
@@ -48,7 +48,7 @@ class ListPass(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_outcome_display() or 'In progress'}: {self.pages} pages, {self.entries} accounts"
+        return f"{self.get_outcome_display() or 'In progress'}: {self.pages} pages, {self.entries:,} accounts"
 
 
 class ListEntry(models.Model):
@@ -72,7 +72,11 @@ class ListEntry(models.Model):
         ordering = ("-first_seen_at", "-pk")
 
     def __str__(self) -> str:
-        return f"{self.organization_name} ({self.username})"
+        return (
+            f"{self.organization_name} ({self.username})"
+            if self.organization_name
+            else self.username or self.account_id
+        )
 
 
 def name_key(username: str) -> str:

@@ -28,7 +28,7 @@ MAX_FAILURES = 10
 MAX_PAGE_BACK_OFF, MAX_PASS_BACK_OFF = timedelta(minutes=5), timedelta(hours=1)
 CALIBRATION_PAUSE = timedelta(minutes=10)
 """The time between passes that look for an account with a known ID, to learn what names v3's list shows."""
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """How long to keep passes, and entries that are no longer listed."""
 WAITING_SHARE, IDLE_SHARE = 2, 5
 """Pages may use 1/2 of the daily quota while an account waits to be found, and 1/5 otherwise."""
@@ -274,7 +274,7 @@ def _forget_other_sources() -> None:
 
 
 def _delete_old() -> None:
-    ListEntry.objects.filter(last_seen_at__lt=Now() - KEPT).delete()
-    old = ListPass.objects.filter(ended_at__lt=Now() - KEPT)
+    ListEntry.objects.filter(last_seen_at__lt=Now() - RETENTION).delete()
+    old = ListPass.objects.filter(ended_at__lt=Now() - RETENTION)
     newest = newest_complete()
     (old.exclude(pk=newest.pk) if newest else old).delete()

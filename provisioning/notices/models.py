@@ -24,7 +24,8 @@ class Incident(models.Model):
 
     kind = models.CharField(max_length=10, choices=Kind.choices)
     subject = models.CharField(max_length=20, blank=True, db_default="", editable=False)
-    """What it is about, if each such thing has incidents of its own: the primary key of an endpoint."""
+    """What it is about, if each such thing has incidents of its own: the primary key of an endpoint, or how
+    many workers are gone with this one."""
     detail = models.TextField(blank=True)
     """What is known of it, without personal data."""
     begun_at = models.DateTimeField("began", db_default=Now())
@@ -45,7 +46,7 @@ class Incident(models.Model):
 
 
 class NoticeRule(models.Model):
-    """Who hears of which incidents, and when."""
+    """Who is notified of which incidents, and when."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", "Email"
@@ -74,7 +75,7 @@ class NoticeRule(models.Model):
     """The day of the last digest."""
     problem = models.CharField(max_length=255, blank=True, editable=False)
     """Why the last notice could not be sent; empty if it was."""
-    told_at = models.DateTimeField("last told", null=True, editable=False)
+    notified_at = models.DateTimeField("last notice", null=True, editable=False, db_column="told_at")
 
     class Meta:
         ordering = ("name", "pk")

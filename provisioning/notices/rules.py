@@ -33,19 +33,18 @@ def plan_digests() -> None:
         with transaction.atomic():
             as_read = NoticeRule.objects.filter(pk=rule.pk, digest_on=rule.digest_on)
             if as_read.update(digest_on=now.date()):
-                rule.notices.filter(
-                    phase=Phase.DIGEST
-                ).delete()  # Also one that could not be sent: this one replaces it.
-                if under_way(rule):
+                # Even an earlier one that could not be sent: this one replaces it.
+                rule.notices.filter(phase=Phase.DIGEST).delete()
+                if open_incidents(rule):
                     Notice.objects.create(rule=rule, phase=Phase.DIGEST)
 
 
-def under_way(rule: NoticeRule) -> list[Incident]:
-    """Return the incidents under way that a rule tells of."""
+def open_incidents(rule: NoticeRule) -> list[Incident]:
+    """Return the open incidents that a rule covers."""
     return list(Incident.objects.filter(ended_at=None, kind__in=rule.incidents).order_by("begun_at"))
 
 
-def are_told_of(kind: Incident.Kind) -> bool:
-    """Whether any rule tells of this kind of incident at once."""
+def notifies_immediately(kind: Incident.Kind) -> bool:
+    """Whether any rule sends a notice of this kind of incident right away."""
     at_once = NoticeRule.objects.filter(when=When.AT_ONCE)
     return any(kind in kinds for kinds in at_once.values_list("incidents", flat=True))

@@ -15,7 +15,6 @@ from django.core.mail import EmailMessage
 from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
-from django.urls import reverse
 
 from provisioning.events import calls
 from provisioning.events.calls import Call
@@ -23,6 +22,7 @@ from provisioning.events.deliveries import back_off
 from provisioning.hosts import main_host, main_origin
 from provisioning.models import Incident, Notice, NoticeRule
 from provisioning.notices import rules
+from provisioning.notices.next_steps import next_step
 from provisioning.sealed import CannotOpen
 
 log = logging.getLogger(__name__)
@@ -42,21 +42,8 @@ _NEVER = threading.Event()
 
 Kind, Phase, Channel = Incident.Kind, Notice.Phase, NoticeRule.Channel
 
-ACCOUNTS = "admin:provisioning_account_changelist"
-NEXT_STEPS = {
-    Kind.STOPPED: ("Fix the cause, then resume sending:", "admin:index", ""),
-    Kind.APPROVAL: ("Approve or decline them:", "admin:provisioning_account_held", ""),
-    Kind.CORRECTION: ("Correct them, or leave it to the customers:", ACCOUNTS, "?state__exact=rejected"),
-    Kind.DECISION: ("Open each one, see what is known, and decide:", ACCOUNTS, "?show=lost"),
-    Kind.WORKER: ("Ask whoever runs this installation to check it:", "admin:provisioning_worker_changelist", ""),
-    Kind.ENDPOINT: (
-        "Fix the receiver or the URL, then switch it on again:",
-        "admin:provisioning_endpoint_changelist",
-        "",
-    ),
-    Kind.QUOTA: ("You don't need to do anything. Today's calls:", "admin:provisioning_gateway_changelist", ""),
-}
-"""Kind of incident → what staff do, the page on which they do it, and its query."""
+RESOLVED = {Kind.WORKER: "It reports again, another one has started since, or it has been gone for a day."}
+"""Kind of incident → why it is over, if that is not obvious."""
 
 
 def send_on_a_thread(*, ending: threading.Event = _NEVER, **kwargs: Any) -> None:
@@ -119,7 +106,7 @@ def _settle(notice: Notice, problem: str) -> None:
     mine = Notice.objects.filter(pk=notice.pk, tries=notice.tries, sent_at=None)
     if not problem:
         mine.update(due_at=None, sent_at=Now())
-        NoticeRule.objects.filter(pk=notice.rule_id).update(problem="", told_at=Now())
+        NoticeRule.objects.filter(pk=notice.rule_id).update(problem="", notified_at=Now())
         log.info("notice sent rule=%s notice=%s", notice.rule_id, notice)
         return
     mine.update(due_at=None if notice.tries >= MAX_TRIES else Now() + back_off(notice.tries))
@@ -130,19 +117,20 @@ def _settle(notice: Notice, problem: str) -> None:
 def compose(notice: Notice) -> tuple[str, str]:
     """Return the subject and the text of a notice; empty if there is nothing to tell any more."""
     if notice.incident is None:
-        incidents = rules.under_way(notice.rule)
+        incidents = rules.open_incidents(notice.rule)
         lines = [f"{incident}: {incident.detail}\n{_next_step(incident)}" for incident in incidents]
         return "What needs your attention today", "\n\n".join(lines)
     subject = str(notice.incident)
     if notice.phase == Phase.END:
         about = f"\n{notice.incident.detail}" if notice.incident.subject else ""
-        return f"Resolved: {subject}", f"This is resolved. You don't need to do anything.{about}"
+        over = RESOLVED.get(Kind(notice.incident.kind), "This is resolved.")
+        return f"Resolved: {subject}", f"{over} You don't need to do anything.{about}"
     return subject, f"{notice.incident.detail}\n{_next_step(notice.incident)}"
 
 
 def _next_step(incident: Incident) -> str:
-    advice, page, query = NEXT_STEPS[Kind(incident.kind)]
-    return f"{advice}\n{main_origin()}{reverse(page)}{query}"
+    step = next_step(incident)
+    return f"{step.advice}:\n{main_origin()}{step.url}"
 
 
 def _email(notice: Notice, subject: str, text: str) -> str:
@@ -185,9 +173,16 @@ def _slack(subject: str, text: str) -> dict[str, Any]:
 
 
 def _teams(subject: str, text: str) -> dict[str, Any]:
-    """https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using"""
-    blocks = [{"type": "TextBlock", "text": subject, "weight": "Bolder", "wrap": True}]
-    blocks += [{"type": "TextBlock", "text": line, "wrap": True} for line in text.splitlines() if line]
+    """https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
+
+    Names of endpoints and workers are in the text, so it is in blocks that know no Markdown.
+    """
+    runs: list[dict[str, Any]] = [{"type": "TextRun", "text": subject, "weight": "Bolder"}]
+    for line in filter(None, text.splitlines()):
+        is_address = line.startswith(f"{main_origin()}/")
+        leads = {"selectAction": {"type": "Action.OpenUrl", "url": line}} if is_address else {}
+        runs.append({"type": "TextRun", "text": line, **leads})
+    blocks = [{"type": "RichTextBlock", "inlines": [run]} for run in runs]
     card = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",

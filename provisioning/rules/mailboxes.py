@@ -15,38 +15,20 @@ ALSO = {
 }
 """Domain → another domain of the same provider, at which each name is the same mailbox."""
 
-WITHOUT_DOTS = {"gmail.com"}
-"""Providers that ignore the dots in an address."""
+IGNORED = {"gmail.com": ".", "proton.me": ".-_"}
+"""Domain → the signs in a name that its provider ignores. Google documents it
+(https://support.google.com/mail/answer/7436150), and Proton says so to those who ask."""
 
-DOMAINS = (
-    *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "aol.com", "live.com", "msn.com", "me.com"),
-    *(
-        "mac.com",
-        "ymail.com",
-        "mail.com",
-        "email.com",
-        "gmx.com",
-        "gmx.net",
-        "gmx.de",
-        "web.de",
-        "proton.me",
-        "hey.com",
-    ),
-    *("protonmail.com", "fastmail.com", "zoho.com", "yandex.com", "googlemail.com", "rocketmail.com", "comcast.net"),
-    *(
-        "verizon.net",
-        "att.net",
-        "sbcglobal.net",
-        "bellsouth.net",
-        "cox.net",
-        "charter.net",
-        "earthlink.net",
-        "juno.com",
-    ),
-    *("optonline.net", "shaw.ca", "rogers.com", "sympatico.ca", "telus.net", "bell.net", "videotron.ca", "yahoo.ca"),
-    *("hotmail.ca", "live.ca", "outlook.ca", "yahoo.co.uk", "hotmail.co.uk", "outlook.co.uk", "live.co.uk"),
-    *("btinternet.com", "sky.com", "yahoo.fr", "hotmail.fr", "outlook.fr", "live.fr", "orange.fr", "wanadoo.fr"),
-    *("free.fr", "laposte.net", "sfr.fr", "yahoo.es", "hotmail.es", "outlook.es", "yahoo.com.mx", "hotmail.com.mx"),
+DOMAINS = tuple(
+    """
+    gmail.com yahoo.com hotmail.com outlook.com icloud.com aol.com live.com msn.com me.com mac.com ymail.com
+    mail.com email.com gmx.com gmx.net gmx.de web.de proton.me hey.com protonmail.com fastmail.com zoho.com
+    yandex.com googlemail.com rocketmail.com comcast.net verizon.net att.net sbcglobal.net bellsouth.net cox.net
+    charter.net earthlink.net juno.com optonline.net shaw.ca rogers.com sympatico.ca telus.net bell.net videotron.ca
+    yahoo.ca hotmail.ca live.ca outlook.ca yahoo.co.uk hotmail.co.uk outlook.co.uk live.co.uk btinternet.com sky.com
+    yahoo.fr hotmail.fr outlook.fr live.fr orange.fr wanadoo.fr free.fr laposte.net sfr.fr yahoo.es hotmail.es
+    outlook.es yahoo.com.mx hotmail.com.mx
+    """.split()  # noqa: SIM905
 )
 """The most common mail domains, the most likely first."""
 
@@ -66,7 +48,6 @@ CUT_OFF = {"co", "cm", "om"}
 ALIKE = 0.86
 """How similar two domains must be, from 0 to 1: gmial.com is similar enough to gmail.com, mailgun.com is not."""
 
-
 _QUOTED = re.compile('"(.*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
@@ -74,15 +55,14 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 def mailbox(email: str) -> str:
     """Return the same key for all addresses of a mailbox.
 
-    Tags, case, quotes (RFC 5321, section 4.1.2), and some providers' dots and further domains make no difference.
+    Tags, case, quotes (RFC 5321, section 4.1.2), and what some providers ignore make no difference.
     """
     name, _, domain = email.lower().rpartition("@")
     if quoted := _QUOTED.fullmatch(name):
         name = _ESCAPED.sub(r"\1", quoted[1])
     name = name.partition("+")[0] or name
     domain = ALSO.get(domain, domain)
-    if domain in WITHOUT_DOTS:
-        name = name.replace(".", "")
+    name = name.translate(dict.fromkeys(map(ord, IGNORED.get(domain, "")))) or name
     return f"{name}@{domain}"
 
 

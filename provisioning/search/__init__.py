@@ -27,8 +27,8 @@ from provisioning.search.index import PREFIX_LENGTHS
 from provisioning.search.words import TAIL, spellings, words
 
 HELP = (
-    "Enter the beginning of a name, username, account ID, your own ID, or reference. You can also search for a phone"
-    " number, or an email address: all of it, or the part before the @."
+    "Enter the beginning of a name, username, account ID, your own ID, or reference. For a phone number, enter all of"
+    " it, or its last four or seven digits. For an email address, enter all of it, or the part before the @."
 )
 MIN_DIGITS = 5
 """A number with fewer digits is searched for like any other word."""

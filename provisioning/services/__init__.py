@@ -2,10 +2,10 @@
 
 Customers submit, change, and correct. Staff approve, decline, close, retry, look up, decide, and assign. Workers claim
 due accounts, provision them, read the partner's list page by page, and take over the accounts of dead workers.
-`settlement` applies Constant Contact's answers.
+`settlement` applies Constant Contact's answers, and `look_ups` what is in the list.
 """
 
-from provisioning.services.claims import AccountClaim, PageClaim, claim_account, claim_page
+from provisioning.services.claims import AccountClaim, PageClaim, claim_account, claim_page, expected_wait
 from provisioning.services.customers import (
     TAKEN,
     account_of,
@@ -21,8 +21,8 @@ from provisioning.services.customers import (
     submit,
 )
 from provisioning.services.keys import discard_lost, open_newest, reseal
+from provisioning.services.look_ups import settle_complete_pass
 from provisioning.services.privacy import ERASABLE, erase, purge, wipe_token
-from provisioning.services.settlement import settle_complete_pass
 from provisioning.services.staff import (
     approve,
     assign,
@@ -56,6 +56,7 @@ __all__ = [
     "differences",
     "discard_lost",
     "erase",
+    "expected_wait",
     "expire",
     "is_changeable",
     "is_taken",

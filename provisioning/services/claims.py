@@ -16,6 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from provisioning import gateway, rules
@@ -110,10 +111,9 @@ def claim_account() -> AccountClaim | None:
     """
     due = Account.objects.filter(state=State.QUEUED).due()
     while due.exists():  # Checked first, so that idle workers need no lock.
-        if gateway.is_down_to_reserve():
-            due = due.exclude(attempts__outcome__in=Attempt.REFUSALS)
+        admitted = due.exclude(attempts__outcome__in=Attempt.REFUSALS) if gateway.is_down_to_reserve() else due
         with transaction.atomic():
-            account = due.select_for_update(skip_locked=True).first()
+            account = admitted.select_for_update(skip_locked=True).first()
             if account is None:
                 return None
             added = _partner_properties(account)
@@ -125,6 +125,20 @@ def claim_account() -> AccountClaim | None:
                 attempt = _evidence(account, added)
                 return AccountClaim(permit, account, attempt, properties)
     return None
+
+
+def expected_wait(account: Account) -> timedelta | None:
+    """Return about how long it takes until a queued account is sent, by the number of accounts that are due before it.
+
+    None if nobody can say: it waits for staff, or nothing is being sent.
+    """
+    if account.due_at is None:
+        return None
+    is_ahead = Q(due_at__lt=account.due_at) | Q(due_at=account.due_at, pk__lt=account.pk)
+    ahead = Account.objects.filter(is_ahead, state=State.QUEUED).count()
+    is_new = not account.attempts.filter(outcome__in=Attempt.REFUSALS).exists()
+    wait = gateway.expected_wait(ahead + 1, share=1 if is_new else 1 - gateway.RESERVE)
+    return wait and max(wait, account.due_at - gateway.now())
 
 
 def claim_page() -> PageClaim | None:

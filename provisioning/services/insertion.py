@@ -7,8 +7,10 @@ savepoint for an account that conflicts with another one.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 from django.db import connection, connections
+from django.db.models import CharField, Field
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.functions import Now
 
@@ -28,7 +30,7 @@ def insert(account: Account, *, even_if_listed: bool = False) -> bool:
     """
     database = connections[connection.alias]  # Without the proxy, which every field would look up several times.
     given = {
-        field.column: field.get_db_prep_save(value, database)
+        field.column: _prepared(field, value, database)
         for field in Account._meta.concrete_fields
         if not field.primary_key and not isinstance(value := getattr(account, field.attname), DatabaseDefault | Now)
     }
@@ -45,6 +47,12 @@ def insert(account: Account, *, even_if_listed: bool = False) -> bool:
         if field.column not in given and not field.primary_key:
             del account.__dict__[field.attname]
     return True
+
+
+def _prepared(field: Field[Any, Any], value: Any, database: Any) -> Any:
+    """Return a value as the database takes it. Most are text, which needs no preparation."""
+    is_text = type(field) is CharField and type(value) is str
+    return value if is_text else field.get_db_prep_save(value, database)
 
 
 @cache

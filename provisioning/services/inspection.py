@@ -6,10 +6,12 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from provisioning import gateway
+from django.conf import settings
+
+from provisioning import constant_contact, gateway
 from provisioning.constant_contact import Meaning
 from provisioning.services.claims import LATENESS
-from provisioning.services.settlement import describe_answer
+from provisioning.services.look_ups import describe_answer
 from provisioning.services.workers import client
 
 MAX_PAGES = 20
@@ -20,6 +22,8 @@ class ListPage:
     """A page of the list. `reason` says why it could not be read."""
 
     is_list: bool
+    is_sent: bool
+    """Whether the call may have reached Constant Contact."""
     is_answered: bool
     reason: str
     account_ids: frozenset[str]
@@ -36,7 +40,12 @@ def read_list(page: str = "") -> ListPage:
     gateway.apply_answer(answer)
     ids = frozenset(entry.account_id for entry in answer.entries)
     return ListPage(
-        answer.meaning == Meaning.LISTED, answer.status is not None, describe_answer(answer), ids, answer.next_page
+        is_list=answer.meaning == Meaning.LISTED,
+        is_sent=answer.meaning != Meaning.UNSENT,
+        is_answered=answer.status is not None,
+        reason=describe_answer(answer),
+        account_ids=ids,
+        next_page=answer.next_page,
     )
 
 
@@ -50,6 +59,11 @@ def find_listed(account_id: str) -> bool:
             return False
         page = read_list(page.next_page)
     return False
+
+
+def trusted_authorities() -> str:
+    """Return the path of the CA certificates that calls trust."""
+    return constant_contact.trusted_authorities(settings.CONSTANT_CONTACT_URL)
 
 
 def _start() -> None:

@@ -41,8 +41,10 @@ def erase(account: Account) -> None:
     An account that is not final is closed first. Raises IllegalMove for one that is being sent or already erased, and
     MovedMeanwhile in a race. The account at Constant Contact is not touched; the log says if there may be one.
     """
-    if account.erased_at or account.state not in ERASABLE:
-        raise IllegalMove(f"An account that is {account.state} can't be erased.")
+    if account.erased_at:
+        raise IllegalMove("It is already erased.")
+    if account.state not in ERASABLE:
+        raise IllegalMove("It is being sent. Try again in a minute.")
     lives_on = may_exist(account)
     with transaction.atomic():
         if account.state not in Account.FINAL:
@@ -58,13 +60,7 @@ def erase(account: Account) -> None:
         )
         if not gone:
             raise MovedMeanwhile(f"{account.reference} was erased meanwhile")
-        # Otherwise, a late answer would complete such an attempt, and could bring personal data back.
-        account.attempts.filter(ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.UNKNOWN)
-        for attempt in account.attempts.all():
-            properties = dict.fromkeys(attempt.refused, "")
-            Attempt.objects.filter(pk=attempt.pk).update(
-                username="", error_message="", refused=properties, answer="", sent=_without_id(account, attempt.sent)
-            )
+        _erase_attempts(account)
         ListEntry.objects.exclude(account_id="").filter(account_id=account.account_id).update(
             username="", username_key="", organization_name="", organization_key=""
         )
@@ -74,6 +70,16 @@ def erase(account: Account) -> None:
     log.info("account erased reference=%s", account.reference)
     if lives_on:
         log.warning("account erased reference=%s may exist at Constant Contact", account.reference)
+
+
+def _erase_attempts(account: Account) -> None:
+    # Otherwise, a late answer would complete such an attempt, and could bring personal data back.
+    account.attempts.filter(ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.UNKNOWN)
+    for attempt in account.attempts.all():
+        properties = dict.fromkeys(attempt.refused, "")
+        Attempt.objects.filter(pk=attempt.pk).update(
+            username="", error_message="", refused=properties, answer="", sent=_without_id(account, attempt.sent)
+        )
 
 
 def _without_id(account: Account, sent: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""Settlement: moving accounts by Constant Contact's answers, and how long they wait before the next step."""
+"""Settlement: moving accounts by the answers to the calls that create them, and how long they wait for the next step.
+
+`look_ups` settles what is found in the list.
+"""
 
 from __future__ import annotations
 
 import logging
 import random
-import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import takewhile
@@ -13,14 +16,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Now
 
 from provisioning import gateway, rules
 from provisioning.backoff import exponential
 from provisioning.constant_contact import Answer, Meaning, Problem, mask_words
-from provisioning.mirror import matching, passes
-from provisioning.mirror.matching import Finding, Verdict
-from provisioning.models import Account, Attempt, ListEntry, ListPass, MovedMeanwhile
+from provisioning.models import Account, Attempt, MovedMeanwhile
 from provisioning.sealed import Sealed
 
 log = logging.getLogger(__name__)
@@ -35,15 +35,6 @@ MAX_TRIES = 10
 """After this many failed calls, `MAX_BACK_OFF` is reached."""
 MAX_UNANSWERED = 5
 """After this many unanswered calls for one account, it is no longer sent automatically; staff decide."""
-CARRIED_OUT_LATER = 503
-"""With this HTTP status, the request may be stored and carried out later, as v3's contract says."""
-LOOK_UPS_AFTER_503 = 2
-"""How many times to look for an account after such an answer before sending it again."""
-LOOK_UP_TIME = timedelta(hours=1)
-"""How long to look for an account whose absence from the list proves nothing before asking staff."""
-BATCH_SIZE = 10
-"""How many accounts one round settles: enough to keep up with the calls, and few enough that a worker's chores don't
-delay new sign-ups."""
 
 State, Kind, Outcome = Account.State, Attempt.Kind, Attempt.Outcome
 
@@ -53,11 +44,6 @@ CUSTOMERS = frozenset({*rules.CUSTOMER_PROPERTIES, "idp_provider_id"})
 """Properties specific to one customer: a refusal of one says nothing about other customers."""
 PERSONAL = {*rules.SHOWN_PROPERTIES, "idp_provider_id", "partner_account_id"} - {"country_code", "state_code"}
 """Properties whose values stay with the account, and are erased with it."""
-
-WAIT_FOR_GATEWAY = frozenset({Meaning.RETRY, Meaning.OVER_QUOTA, Meaning.STOP})
-"""These do not count as a failure of the page: it is read once the gateway permits."""
-NO_SUCH_PAGE = frozenset({Meaning.REFUSED, Meaning.NOTHING_CREATED})
-"""For any page but the first, these mean that the list must be read from the start again."""
 
 OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,
@@ -89,8 +75,9 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
             if answer.meaning == Meaning.CREATED:
                 _deliver_late(account, answer)
         except IntegrityError:  # Constant Contact returned the ID of another of our accounts.
-            account.move(State.UNCONFIRMED)
-            _log_needs_staff(account)
+            with suppress(MovedMeanwhile):
+                account.move(State.UNCONFIRMED)
+            log_needs_staff(account)
         gateway.apply_answer(_impersonal(account, answer))
 
 
@@ -112,7 +99,7 @@ def _move(account: Account, answer: Answer) -> None:
             account.move(State.REJECTED, due_in=CORRECTION_TIME)
         case Meaning.NOTHING_CREATED if _count_last(account, {Outcome.UNUSABLE}, MAX_UNANSWERED) == MAX_UNANSWERED:
             account.move(State.QUEUED)
-            _log_needs_staff(account)
+            log_needs_staff(account)
         case Meaning.UNSENT | Meaning.RETRY | Meaning.NOTHING_CREATED:
             account.move(State.QUEUED, due_in=max(_back_off(account), answer.retry_after or IMMEDIATELY))
         case Meaning.OVER_RATE | Meaning.OVER_QUOTA | Meaning.STOP:
@@ -127,6 +114,10 @@ def _created(account: Account, answer: Answer) -> None:
     account.move(State.CREATED, account_id=answer.account_id, oauth2_token=token, settled_by=settled_by)
 
 
+def log_needs_staff(account: Account) -> None:
+    log.error("account needs staff reference=%s", account.reference)
+
+
 def _deliver_late(account: Account, answer: Answer) -> None:
     """Store a late answer: the account exists, even if another worker has claimed it since.
 
@@ -135,134 +126,25 @@ def _deliver_late(account: Account, answer: Answer) -> None:
     token.
     """
     now = Account.objects.select_for_update().get(pk=account.pk)
-    if now.state in Account.UNDER_WAY and now.username == account.username and not _is_attached(answer.account_id):
-        _created(now, answer)
-        log.info("late answer delivered reference=%s", account.reference)
-    elif now.account_id == answer.account_id:
+    if now.account_id == answer.account_id:
         if answer.oauth2_token and now.settled_by == Account.SettledBy.LIST and not now.erased_at:
             now.revise(oauth2_token=Sealed.of(answer.oauth2_token))
+        return
+    is_same = now.state in Account.UNDER_WAY and now.username == account.username
+    if is_same and _is_created(now, answer):
+        log.info("late answer delivered reference=%s", account.reference)
     else:
         log.error("account exists, but is %s here reference=%s", now.state, account.reference)
 
 
-def _is_attached(account_id: str) -> bool:
-    return Account.objects.filter(account_id=account_id).exists()
-
-
-def settle_page(list_pass: ListPass, answer: Answer) -> None:
-    """Apply a page of the partner's list to the pass and to the accounts that are on it.
-
-    It may be called again if the database fails halfway.
-    """
-    gateway.apply_answer(answer)
+def _is_created(account: Account, answer: Answer) -> bool:
+    """Store that the account was created. Return False if its ID is another of our accounts'."""
     try:
         with transaction.atomic():
-            _settle_pass(list_pass, answer)
-    except passes.PassLost:
-        log.warning("late page pass=%s", list_pass.pk)
-    for account in matching.waiting_for(list(answer.entries)):
-        finding = matching.find(account)
-        if finding and finding.verdict != Verdict.DIFFERS:
-            _settle_look_up(account, list_pass, finding)
-    settle_complete_pass()
-
-
-def _settle_pass(list_pass: ListPass, answer: Answer) -> None:
-    if answer.meaning == Meaning.LISTED:
-        passes.store(list_pass, answer.entries, answer.skipped, answer.next_page)
-        matching.calibrate(list(answer.entries))
-    elif answer.meaning in WAIT_FOR_GATEWAY:
-        passes.release(list_pass)
-    elif answer.meaning in NO_SUCH_PAGE and list_pass.page:
-        passes.fail(list_pass, describe_answer(answer))
-    else:
-        passes.postpone(list_pass, describe_answer(answer), answer.retry_after)
-
-
-def settle_complete_pass() -> None:
-    """Settle the unconfirmed accounts that were waiting for the newest complete pass."""
-    if newest := passes.newest_complete():
-        waiting = Account.objects.filter(state=State.UNCONFIRMED, due_at__lte=newest.started_at)
-        for account in waiting.order_by("due_at", "pk")[:BATCH_SIZE]:
-            _settle_look_up(account, newest, matching.find(account))
-
-
-def _settle_look_up(account: Account, list_pass: ListPass, finding: Finding | None) -> None:
-    """Record what the list says about an account, and move it, unless another worker is faster."""
-    try:
-        with transaction.atomic():
-            match finding:
-                case Finding(Verdict.OURS, entry):
-                    _record_look_up(account, list_pass, Outcome.FOUND, entry)
-                    settled_by = Account.SettledBy.LIST
-                    account.move(State.CREATED, account_id=entry.account_id, settled_by=settled_by)
-                case Finding(Verdict.OTHERS, entry):
-                    _record_look_up(account, list_pass, Outcome.OTHERS, entry)
-                    account.move(State.REJECTED, due_in=CORRECTION_TIME)
-                case Finding(Verdict.DIFFERS, entry):
-                    _record_look_up(account, list_pass, Outcome.DIFFERS, entry)
-                    _ask_staff(account)
-                case _:
-                    _settle_absence(account, list_pass)
-    except (MovedMeanwhile, IntegrityError):
-        log.warning("late look-up reference=%s", account.reference)
-
-
-def _settle_absence(account: Account, list_pass: ListPass) -> None:
-    """Handle an account that is not in the list: send it again, look again, or ask staff."""
-    last = account.attempts.filter(kind=Kind.CREATE).last()
-    proves = passes.is_calibrated()
-    _record_look_up(account, list_pass, Outcome.ABSENT if proves else Outcome.UNKNOWN)
-    may_be_late = not proves or (last and last.outcome == Outcome.TAKEN)
-    if may_be_late and last and last.started_at <= gateway.now() - LOOK_UP_TIME:
-        _ask_staff(account)
-    elif may_be_late or (last and last.status == CARRIED_OUT_LATER and _absences_since(last) < LOOK_UPS_AFTER_503):
-        _look_again(account)
-    elif account.unanswered().count() >= MAX_UNANSWERED:
-        _ask_staff(account)
-    else:
-        account.move(State.QUEUED, due_in=IMMEDIATELY, claim=uuid.uuid4())
-
-
-def _look_again(account: Account) -> None:
-    account.reschedule(due_in=grace(account), claim=uuid.uuid4())
-
-
-def _ask_staff(account: Account) -> None:
-    account.reschedule(due_in=None, claim=uuid.uuid4())
-    _log_needs_staff(account)
-
-
-def _log_needs_staff(account: Account) -> None:
-    log.error("account needs staff reference=%s", account.reference)
-
-
-def _record_look_up(account: Account, list_pass: ListPass, outcome: str, entry: ListEntry | None = None) -> None:
-    """Record the evidence of a look-up."""
-    listed = f"Listed with the organization {entry.organization_name!r}, ID {entry.account_id}" if entry else ""
-    if outcome == Outcome.UNKNOWN:
-        listed = "Not listed, but it is not known yet whether the list shows usernames."
-    Attempt.objects.create(
-        account=account,
-        kind=Kind.LOOK_UP,
-        username=account.username,
-        outcome=outcome,
-        started_at=list_pass.started_at,
-        ended_at=Now(),
-        error_message=listed,
-        refused={"username": ""} if outcome == Outcome.OTHERS else {},
-    )
-
-
-def _absences_since(call: Attempt) -> int:
-    looks = call.account.attempts.filter(kind=Kind.LOOK_UP, outcome=Outcome.ABSENT)
-    return looks.filter(pk__gt=call.pk).count()
-
-
-def describe_answer(answer: Answer) -> str:
-    if answer.status:
-        return f"HTTP {answer.status}: {answer.errors or 'not a list of accounts'}"
-    return answer.errors or "No answer"
+            _created(account, answer)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _evidence(account: Account, answer: Answer) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from provisioning.database import UNAVAILABLE, describe
 from provisioning.mirror import passes
 from provisioning.models import Account, MovedMeanwhile, Worker
 from provisioning.services.claims import AccountClaim, PageClaim
-from provisioning.services.settlement import grace, settle, settle_page
+from provisioning.services.look_ups import settle_page
+from provisioning.services.settlement import grace, settle
 
 log = logging.getLogger(__name__)
 
@@ -92,16 +93,16 @@ def retry_database_errors(write: Callable[[], None]) -> None:
     Retries on a lock, an unreachable database, or a standby that is still read-only after a failover (PostgreSQL's
     InternalError). Gives up once the process is to end and `LAST_TRIES` have passed.
     """
-    started, told = time.monotonic(), False
+    started, is_logged = time.monotonic(), False
     while True:
         try:
             return write()
         except UNAVAILABLE as error:
             if ending.is_set() and time.monotonic() > started + LAST_TRIES:
                 raise
-            if not told:
+            if not is_logged:
                 log.warning("answer waits to be stored problem=%r", describe(error))
-                told = True
+                is_logged = True
             connection.close()
             time.sleep(random.uniform(0.2, 1))  # noqa: S311
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.lookups import Exact
 
 from provisioning import services
-from provisioning.attribution import MAX_LENGTH, NAMES, ValueOf, clean
+from provisioning.attribution import MAX_LENGTH, NAMES, ValueOf, clean, impersonal
 from provisioning.models import Account
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import State, account_in, again
@@ -37,6 +37,35 @@ EVERYTHING = {name: f"canary-{name}" for name in NAMES}
 )
 def test_long_values_are_cut_and_what_cannot_be_displayed_is_left_out(value: Any, stored: str | None) -> None:
     assert clean({"utm_source": value}).get("utm_source") == stored
+
+
+@pytest.mark.parametrize(
+    ("value", "is_impersonal"),
+    [
+        ("newsletter", True),
+        ("may-sale", True),
+        ("alder.example.com", True),
+        ("somebody.else@example.com", False),
+        ("anna@nullmailer.com", False),
+        ("Hello Zoë-May Ångström", False),
+        ("MAY", False),
+        ("for_anna.bakery", False),
+        ("+1 (555) 010-0199", False),
+        ("annas-bakery.example", False),
+        ("Annas Bakery", False),
+        ("zoe%40mail.example", False),
+        ("zoe%2540mail.example", False),
+        ("angstrom-spring", False),
+        ("list-jose.n", False),
+        ("555 010 0199", False),
+        ("0100200", True),
+    ],
+)
+def test_values_that_name_the_customer_can_be_left_out(value: str, is_impersonal: bool) -> None:
+    personal = ["Anna's Bakery", "May", "Ångström", "anna@nullmailer.com", "+15550100199", "anna.bakery", ""]
+    personal += ["Jose.N@nullmailer.com"]
+    found = impersonal({"ref": value, "promo": "SPRING"}, [*personal, "https://www.annas-bakery.example"])
+    assert found == ({"ref": value} if is_impersonal else {}) | {"promo": "SPRING"}
 
 
 def test_only_known_names_are_stored() -> None:

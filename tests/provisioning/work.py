@@ -16,7 +16,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from provisioning import gateway, services
-from provisioning.management.commands.provision import next_job
+from provisioning.management.commands.provision import claim_job
 from provisioning.models import Account, Attempt, Gateway, ListEntry, ListPass
 from provisioning.sealed import NOTHING, Sealed
 from tests.provisioning.values import SIGN_UP
@@ -85,7 +85,7 @@ def work(jobs: int | None = None) -> int:
             services.expire()
             services.settle_complete_pass()
             pass_time()
-            if not (job := next_job()):
+            if not (job := claim_job()):
                 break
             job()
             done += 1

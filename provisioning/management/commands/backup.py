@@ -14,7 +14,7 @@ from provisioning import backups
 
 
 class Command(BaseCommand):
-    help = "Write a backup of the database to a new file. Also keep SEALING_KEYS, in another place."
+    help = "Write a backup of the database to a new file. Keep SEALING_KEYS as well, in a different place."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="a new file, or - for standard output")

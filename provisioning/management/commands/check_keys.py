@@ -18,7 +18,7 @@ WRONG = (
 
 
 class Command(BaseCommand):
-    help = "Fail if no key in SEALING_KEYS opens the newest sealed secret. Without a database, this can't be known."
+    help = "Fail if no key in SEALING_KEYS opens the newest sealed secret. It needs the database to tell."
 
     def handle(self, *, verbosity: int, **options: Any) -> None:
         try:

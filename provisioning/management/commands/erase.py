@@ -21,14 +21,18 @@ class Command(BaseCommand):
         accounts = list(_accounts(who))
         if not accounts:
             raise CommandError(f"No account has the reference or email address {who}.")
+        kept = []
         for account in accounts:
             try:
                 services.erase(account)
-            except (IllegalMove, MovedMeanwhile):
-                raise CommandError(
-                    f"{account.reference} is being sent or is already erased. Try again in a minute."
-                ) from None
-            self.stdout.write(f"Erased {account.reference}.")
+            except IllegalMove as reason:
+                kept.append(f"{account.reference} was not erased. {reason}")
+            except MovedMeanwhile:
+                kept.append(f"{account.reference} was not erased. It has just changed. Try again.")
+            else:
+                self.stdout.write(f"Erased {account.reference}.")
+        if kept:
+            raise CommandError("\n".join(kept))
 
 
 def _accounts(who: str) -> Any:

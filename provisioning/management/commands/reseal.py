@@ -10,10 +10,7 @@ from provisioning import services
 
 
 class Command(BaseCommand):
-    help = (
-        "Seal all stored passwords and access tokens with the first key in SEALING_KEYS, so that older keys can be"
-        " destroyed."
-    )
+    help = "Seal all stored secrets with the first key in SEALING_KEYS, so that older keys can be destroyed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -29,7 +29,7 @@ LAST = [
     for last in ("brook", "by", "dale", "field", "ford", "ley", "man", "son", "ton", "well", "wick", "wood")
 ]
 """Many different last names, as among real customers, so that a search for one doesn't match most accounts."""
-WHERE = "Alder Birch Blue Cedar Harbour Ivy Lake Maple Northside Oak Prairie River Summit Willow".split()  # noqa: SIM905
+WHERE = "Alder Birch Blue Cedar Harbor Ivy Lake Maple Northside Oak Prairie River Summit Willow".split()  # noqa: SIM905
 WHAT = "Animal Rescue|Bakery|Bookshop|Brewing|Café|Choir|Cycles|Dental|Florist|Law|Lodge|Yoga".split("|")  # noqa: SIM905
 PLACES = [("US", "MA"), ("US", "TX"), ("US", "CA"), ("CA", "QC"), ("GB", ""), ("DE", ""), ("AU", "")]
 HOSTS = ["signup.example.com"] * 4 + ["trial.example.com"]

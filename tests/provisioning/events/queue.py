@@ -47,5 +47,7 @@ def pass_time(time: timedelta) -> None:
     Delivery.objects.update(due_at=F("due_at") - time, retried_until=F("retried_until") - time)
     DeliveryAttempt.objects.update(started_at=F("started_at") - time)
     Endpoint.objects.update(
-        failing_since=F("failing_since") - time, rests_until=F("rests_until") - time, rotated_at=F("rotated_at") - time
+        failing_since=F("failing_since") - time,
+        backs_off_until=F("backs_off_until") - time,
+        rotated_at=F("rotated_at") - time,
     )

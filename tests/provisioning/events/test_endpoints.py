@@ -43,7 +43,7 @@ def test_an_endpoint_gets_no_event_of_a_time_when_it_was_off(receiver: Receiver)
 
 
 def test_an_endpoint_that_was_off_during_a_pause_gets_nothing_from_before(receiver: Receiver) -> None:
-    told = endpoint(receiver.url, rests_until=Now() + timedelta(hours=1))
+    told = endpoint(receiver.url, backs_off_until=Now() + timedelta(hours=1))
     an_event()
     deliver()
     endpoints.switch_off(told)

@@ -119,7 +119,7 @@ class TestTheGateway:
             gateway.stop("The key is inactive.")
             transaction.set_rollback(True)
         assert types() == []
-        assert Gateway.objects.get_or_create(pk=1)[0].told == ""
+        assert Gateway.objects.get_or_create(pk=1)[0].reported_state == ""
 
     def test_is_told_when_the_quota_is_used_up_and_on_the_next_day(self, settings: Settings) -> None:
         settings.CONSTANT_CONTACT_DAILY_QUOTA = 1

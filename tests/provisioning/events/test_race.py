@@ -11,6 +11,7 @@ from django.db import connection
 
 from provisioning.events import outbox
 from provisioning.models import Event
+from tests.postgresql import WAITING
 from tests.provisioning.events.queue import endpoint
 from tests.provisioning.work import State, account_in
 
@@ -47,7 +48,7 @@ def test_a_stuck_sign_up_is_told_once_by_two_workers() -> None:
         slower.start()
         assert waits.wait(10)
         while True:
-            cursor.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted", [LOCK])
+            cursor.execute("SELECT pid " + WAITING)
             if cursor.fetchone():
                 break
             assert slower.is_alive()

@@ -67,7 +67,7 @@ def running(language: str, folder: Path) -> Iterator[str]:
 
 def send(url: str, event: Event, told: Endpoint, **changes: str) -> int | None:
     """Send an event as the worker would, with changed headers or another body. Return the status of the answer."""
-    text = payload.body(event, told)
+    text = payload.body(event, told, {})
     headers = payload.headers(event, told, text) | {name: value for name, value in changes.items() if "-" in name}
     return calls.make(Call(url, headers, changes.get("body", text).encode())).status
 

@@ -81,6 +81,20 @@ class TestAReceiver:
         for value in ("crm-7", "canary-letter"):
             assert value not in str(Event.objects.values())
 
+    def test_gets_no_campaign_that_names_the_customer_unless_staff_chose_so(self, receiver: Receiver) -> None:
+        endpoint(receiver.url)
+        endpoint(f"{receiver.url}?personal", has_personal_fields=True)
+        named = SIGN_UP | {"first_name": "May", "last_name": "Li"}
+        account = services.submit(services.prepare(named, uuid.uuid4(), partner_account_id="crm-7"))
+        personal = {"utm_content": "anna@nullmailer.com", "utm_term": "may-li-1", "ref": "5555555555"}
+        campaign = {"utm_source": "newsletter", "promo": "SPRING", "referrer": "example.com"}
+        Account.objects.filter(pk=account.pk).update(attribution=personal | campaign)
+        deliver()
+        data = {received.path: received.event["data"] for received in receiver.received}
+        assert data["/events"]["attribution"] == campaign
+        assert data["/events?personal"]["attribution"] == personal | campaign
+        assert {each["partner_account_id"] for each in data.values()} == {"crm-7"}
+
     def test_gets_no_personal_fields_of_an_erased_account(self, receiver: Receiver) -> None:
         endpoint(receiver.url, has_personal_fields=True)
         account = account_in(State.HELD)
@@ -116,6 +130,15 @@ class TestAnEndpoint:
         assert receiver.received[1].verify(new)
         with pytest.raises(WebhookVerificationError):
             receiver.received[1].verify(SECRET)
+
+    def test_signs_with_the_last_two_secrets_of_two_colleagues_who_rotate_at_once(self, receiver: Receiver) -> None:
+        told = endpoint(receiver.url)
+        endpoints.rotate(told)
+        first = Endpoint.objects.get().secret.open()
+        endpoints.rotate(told)  # As read before the first rotation.
+        an_event()
+        deliver()
+        assert receiver.received[0].verify(first)
 
     def test_gets_a_test_event_once(self, receiver: Receiver) -> None:
         receiver.answer = fails()

@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from provisioning import backups, gateway
@@ -57,6 +58,17 @@ def test_a_backup_is_private_complete_and_never_overwritten(backup: Path) -> Non
     with pytest.raises(CommandError, match="already exists"):
         run("backup", str(backup))
     assert b"canary-password" not in backup.read_bytes()
+
+
+def test_a_restored_database_sends_nothing_even_if_the_restoration_fails_later(
+    backup: Path, waiting: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Attempt, "complete", Mock(side_effect=OperationalError))
+
+    with pytest.raises(OperationalError):
+        run("restore", str(backup), "--replace")
+
+    assert gateway.state().stop_reason
 
 
 def test_a_restored_account_is_unchanged_and_looked_up_before_sending(backup: Path, waiting: Account) -> None:

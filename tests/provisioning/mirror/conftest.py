@@ -7,7 +7,7 @@ from provisioning import services
 from provisioning.constant_contact import Answer, Entry, Meaning
 from provisioning.mirror import passes
 from provisioning.models import Account, Attempt, ListPass
-from provisioning.services.settlement import settle_page
+from provisioning.services.look_ups import settle_page
 from tests.provisioning.services.conftest import quick
 from tests.provisioning.work import State, account_in, pass_time
 

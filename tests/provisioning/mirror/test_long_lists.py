@@ -12,7 +12,7 @@ from pytest_django import Settings
 from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning
 from provisioning.gateway import permits
-from provisioning.management.commands.provision import next_job
+from provisioning.management.commands.provision import claim_job
 from provisioning.models import Account, ListPass
 from provisioning.services import workers
 from tests.provisioning.mirror.conftest import entry, unanswered
@@ -66,7 +66,7 @@ def work(clock: Clock) -> None:
     """Make the next call, when the rate allows it."""
     while True:
         try:
-            job = next_job()
+            job = claim_job()
         except gateway.RateLimited as limited:
             clock.sleep(limited.retry_in.total_seconds())
         else:

@@ -18,7 +18,7 @@ from provisioning.mirror.passes import MAX_FAILURES, MAX_PAGES, PassLost
 from provisioning.models import Account, Gateway, ListEntry, ListPass
 from provisioning.sandbox import Server
 from provisioning.services import claims, workers
-from provisioning.services.settlement import settle_page
+from provisioning.services.look_ups import settle_page
 from tests.provisioning.mirror.conftest import COMPLETE, FAILED, HOUR, claimed, entry, read, unanswered
 from tests.provisioning.sandbox.partner import BOTH, partner_of
 from tests.provisioning.work import State, again, at_once, now, pass_time, work

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from provisioning import services
 from provisioning.constant_contact import v2
-from provisioning.management.commands.provision import next_job
+from provisioning.management.commands.provision import claim_job
 from provisioning.mirror import passes
 from provisioning.models import Gateway, ListPass
 from provisioning.sandbox import Server
@@ -166,7 +166,7 @@ class TestTurns:
     def test_a_page_is_read_at_once_while_no_sign_up_is_due(self) -> None:
         unanswered()
         pass_time()
-        job = next_job()
+        job = claim_job()
         assert job is not None
         assert job.func is services.read_page  # type: ignore[attr-defined]
 
@@ -176,6 +176,6 @@ class TestTurns:
         claimed()
         Gateway.objects.update(since_page=100)
         pass_time()
-        job = next_job()
+        job = claim_job()
         assert job is not None
         assert again(account).state == State.SENDING

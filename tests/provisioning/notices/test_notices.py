@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.core import mail
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning import gateway
-from provisioning.models import Account, Endpoint, Incident, Notice, NoticeRule, Worker
+from provisioning.models import Account, Endpoint, Incident, Notice, Worker
 from provisioning.notices import incidents, rules
-from provisioning.notices.incidents import CALM
-from provisioning.sealed import NOTHING, Sealed
-from tests.provisioning.events.receiver import Answer, Receiver
+from provisioning.notices.incidents import QUIET_PERIOD
+from provisioning.sealed import NOTHING
 from tests.provisioning.notices.conftest import Look, MakeRule, pass_time
 from tests.provisioning.work import State, account_in
 
@@ -34,7 +32,7 @@ def subjects() -> list[str]:
 def end(look: Look) -> None:
     """Let an incident whose cause is gone end."""
     look()
-    pass_time(CALM)
+    pass_time(QUIET_PERIOD)
     look()
 
 
@@ -57,6 +55,7 @@ class TestAnIncident:
         assert subjects() == ["Sending stopped", "Resolved: Sending stopped"]
         assert "You don't need to do anything" in mail.outbox[-1].body
 
+    @pytest.mark.once
     def test_that_comes_and_goes_all_day_is_told_a_few_times(self, rule: MakeRule, look: Look) -> None:
         """A stranger can make a sign-up that needs a correction, and correct it, again and again."""
         rule()
@@ -110,7 +109,7 @@ class TestAnIncident:
             look()
             Account.objects.all().delete()
             look()
-            pass_time(CALM / 2)
+            pass_time(QUIET_PERIOD / 2)
         assert subjects() == ["Accounts wait for approval"]
 
     def test_names_nobody(self, rule: MakeRule, look: Look) -> None:
@@ -142,8 +141,10 @@ def use_quota(settings: Settings) -> None:
     gateway.acquire_permit()
 
 
-def lose_worker(settings: Settings) -> None:
-    Worker.objects.create(name="host:1", seen_at=Now() - timedelta(minutes=2))
+def lose_worker(settings: Settings | None = None, name: str = "host:1", minutes: int = 2) -> None:
+    """Add a worker that ran for a day, and stopped reporting so many minutes ago."""
+    gone = Now() - timedelta(minutes=minutes)
+    Worker.objects.create(name=name, seen_at=gone, started_at=gone - timedelta(hours=20))
 
 
 def lose_endpoint(settings: Settings, name: str = "CRM") -> None:
@@ -157,7 +158,7 @@ def lose_endpoint(settings: Settings, name: str = "CRM") -> None:
         (lambda settings: account_in(State.HELD), Kind.APPROVAL, "1 account.", "Approve or decline"),
         (lambda settings: account_in(State.REJECTED), Kind.CORRECTION, "1 account.", "?state__exact=rejected"),
         (lambda settings: account_in(State.UNCONFIRMED, due_at=None), Kind.DECISION, "1 account.", "?show=lost"),
-        (lose_worker, Kind.WORKER, "1 worker stopped reporting.", "whoever runs this installation"),
+        (lose_worker, Kind.WORKER, "host:1 stopped reporting", "whoever runs this installation"),
         (lose_endpoint, Kind.ENDPOINT, "CRM: It answered 410.", "switch it on again"),
         (use_quota, Kind.QUOTA, "1 of 1 calls", "You don't need to do anything"),
     ],
@@ -192,7 +193,7 @@ def test_other_kinds_are_not_told(rule: MakeRule, look: Look) -> None:
 class TestAWorkerThatIsGone:
     def test_is_no_incident_once_another_has_started(self, rule: MakeRule, look: Look) -> None:
         rule()
-        lose_worker(Settings)  # type: ignore[arg-type]
+        lose_worker()
         Worker.objects.create(name="host:2")
         look()
         assert subjects() == []
@@ -200,9 +201,46 @@ class TestAWorkerThatIsGone:
     def test_is_one_if_only_others_go_on(self, rule: MakeRule, look: Look) -> None:
         rule()
         Worker.objects.create(name="host:2", started_at=Now() - timedelta(hours=1))
-        lose_worker(Settings)  # type: ignore[arg-type]
+        lose_worker()
         look()
         assert subjects() == ["A worker is gone"]
+
+    def test_is_told_also_while_another_one_is(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        lose_worker(minutes=30)
+        look()
+        lose_worker(name="host:2")
+        look()
+        assert ["host:1" in message.body for message in mail.outbox] == [True, False]
+        assert "host:2 stopped reporting" in mail.outbox[1].body
+
+    def test_is_over_for_each_that_is_replaced(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        lose_worker(minutes=30)
+        lose_worker(name="host:2")
+        look()
+        Worker.objects.create(name="host:3")
+        end(look)
+        assert subjects() == ["A worker is gone", "A worker is gone", "Resolved: A worker is gone"]
+        assert Incident.objects.filter(ended_at=None).count() == 1
+
+    def test_that_starts_and_dies_again_and_again_is_one(self, rule: MakeRule, look: Look) -> None:
+        rule()
+        for number in range(5):
+            Worker.objects.create(name=f"host:{number}", started_at=Now() - timedelta(minutes=1))
+            look()
+            Worker.objects.update(
+                seen_at=F("seen_at") - timedelta(minutes=3), started_at=F("started_at") - timedelta(minutes=3)
+            )
+            look()
+        assert subjects() == ["A worker is gone"]
+
+    def test_is_in_the_next_digest(self, rule: MakeRule, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+        rule(when="daily")
+        monkeypatch.setattr(rules, "localtime", lambda: timezone.localtime().replace(hour=9))
+        lose_worker(minutes=23 * 60)
+        look()
+        assert "host:1 stopped reporting" in mail.outbox[0].body
 
 
 class TestAnEndpointThatIsOff:
@@ -258,91 +296,3 @@ class TestADigest:
         rule(when="daily")
         look()
         assert not Notice.objects.exists()
-
-
-class TestAChannel:
-    @pytest.fixture(autouse=True)
-    def opted_in(self, settings: Settings) -> None:
-        settings.WEBHOOK_PRIVATE_NETWORKS = ["127.0.0.1"]
-
-    def test_in_slack_gets_a_text(self, rule: MakeRule, look: Look) -> None:
-        with Receiver() as slack:
-            rule(channel="slack", user=None, url=Sealed.of(slack.url))
-            gateway.stop("<b>Inactive</b> & locked.")
-            look()
-        text = slack.received[0].event["text"]
-        assert text.startswith("*Sending stopped*\n&lt;b&gt;Inactive&lt;/b&gt; &amp; locked.")
-
-    def test_in_teams_gets_a_card(self, rule: MakeRule, look: Look) -> None:
-        with Receiver() as teams:
-            rule(channel="teams", user=None, url=Sealed.of(teams.url))
-            gateway.stop("The key is inactive.")
-            look()
-        [attachment] = teams.received[0].event["attachments"]
-        assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
-        assert [block["text"] for block in attachment["content"]["body"][:2]] == [
-            "Sending stopped",
-            "The key is inactive.",
-        ]
-
-    def test_that_fails_is_tried_again(self, rule: MakeRule, look: Look) -> None:
-        with Receiver(lambda received: Answer(500)) as slack:
-            rule(channel="slack", user=None, url=Sealed.of(slack.url))
-            gateway.stop("The key is inactive.")
-            look()
-            assert NoticeRule.objects.get().problem == "The channel answered 500. If this lasts, check the webhook URL."
-            look()
-            slack.answer = lambda received: Answer(200)
-            pass_time(timedelta(minutes=1))
-            look()
-            assert len(slack.received) == 2
-        told = NoticeRule.objects.get()
-        assert (told.problem, told.told_at is None) == ("", False)
-
-    def test_in_a_private_network_is_not_reached(self, rule: MakeRule, look: Look, settings: Settings) -> None:
-        settings.WEBHOOK_PRIVATE_NETWORKS = []
-        with Receiver() as inside:
-            rule(channel="slack", user=None, url=Sealed.of(inside.url))
-            gateway.stop("The key is inactive.")
-            look()
-        assert inside.received == []
-        assert "private network" in NoticeRule.objects.get().problem
-
-
-class TestAnEmail:
-    @pytest.mark.parametrize(
-        ("change", "problem"),
-        [
-            ({"is_active": False}, "can't log in"),
-            ({"email": ""}, "no email address"),
-            ({"is_staff": False}, "can't log in"),
-        ],
-    )
-    def test_goes_only_to_staff(self, rule: MakeRule, look: Look, change: dict[str, Any], problem: str) -> None:
-        rule()
-        User.objects.update(**change)
-        gateway.stop("The key is inactive.")
-        look()
-        assert subjects() == []
-        assert problem in NoticeRule.objects.get().problem
-
-    def test_needs_a_mail_server(self, rule: MakeRule, look: Look, settings: Settings) -> None:
-        settings.EMAIL_URL = {}
-        rule()
-        gateway.stop("The key is inactive.")
-        look()
-        assert "EMAIL_URL" in NoticeRule.objects.get().problem
-
-    def test_is_given_up_after_some_tries(self, rule: MakeRule, look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
-        def fail(*_: Any) -> None:
-            raise OSError
-
-        monkeypatch.setattr("provisioning.notices.sending.EmailMessage.send", fail)
-        rule()
-        gateway.stop("The key is inactive.")
-        for _ in range(15):
-            look()
-            pass_time(timedelta(days=1))
-        notice = Notice.objects.get()
-        assert (notice.tries, notice.due_at, notice.sent_at) == (10, None, None)
-        assert NoticeRule.objects.get().problem.endswith("Check EMAIL_URL and DEFAULT_FROM_EMAIL. (OSError)")

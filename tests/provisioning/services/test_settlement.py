@@ -12,7 +12,8 @@ from provisioning import services
 from provisioning.constant_contact import Answer, Meaning, Problem
 from provisioning.mirror import passes
 from provisioning.models import Account, Attempt, ListPass
-from provisioning.services.settlement import CORRECTION_TIME, MAX_UNANSWERED, grace, settle, settle_complete_pass
+from provisioning.services.look_ups import settle_complete_pass
+from provisioning.services.settlement import CORRECTION_TIME, MAX_UNANSWERED, grace, settle
 from tests.provisioning.work import State, account_in, again, now, pass_time
 
 pytestmark = pytest.mark.django_db

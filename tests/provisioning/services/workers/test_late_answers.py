@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,27 @@ def test_an_answer_with_another_accounts_id_goes_to_staff(provider_answers: Scri
 
     assert (again(account).state, again(account).due_at) == (State.UNCONFIRMED, None)
     assert account in Account.objects.waiting_for_staff()
+
+
+def test_its_evidence_is_kept_even_if_another_worker_takes_over_just_then(
+    provider_answers: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account_in(State.CREATED, username="berta", account_id="7")
+    account = sign_up()
+    provider_answers(Answer(meaning=Meaning.CREATED, account_id="7"))
+    move = Account.move
+
+    def move_late(account: Account, to: State, **values: Any) -> None:
+        if to == State.UNCONFIRMED:
+            monkeypatch.setattr(Account, "move", move)
+            lose_the_lease()
+        move(account, to, **values)
+
+    monkeypatch.setattr(Account, "move", move_late)
+    services.provision(claimed())
+
+    assert account.attempts.get().outcome == Outcome.CREATED
+    assert again(account).state == State.UNCONFIRMED
 
 
 def test_a_late_answer_with_the_id_of_another_account_is_kept_as_evidence(

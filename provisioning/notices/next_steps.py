@@ -1,0 +1,40 @@
+"""What staff do about an incident, and on which page: for notices, and for the admin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from provisioning.models import Incident
+
+Kind = Incident.Kind
+
+
+@dataclass(frozen=True)
+class NextStep:
+    advice: str
+    page: str
+    """The name of the page's URL."""
+    query: str = ""
+
+    @property
+    def url(self) -> str:
+        return reverse(self.page) + self.query
+
+
+ACCOUNTS, WORKERS = "admin:provisioning_account_changelist", "admin:provisioning_worker_changelist"
+ENDPOINTS, SENDING = "admin:provisioning_endpoint_changelist", "admin:provisioning_gateway_changelist"
+NEXT_STEPS = {
+    Kind.STOPPED: NextStep("Fix the cause, then resume sending", "admin:index"),
+    Kind.APPROVAL: NextStep("Approve or decline them", "admin:provisioning_account_held"),
+    Kind.CORRECTION: NextStep("Correct them, or leave it to the customers", ACCOUNTS, "?state__exact=rejected"),
+    Kind.DECISION: NextStep("Open each one, see what is known, and decide", ACCOUNTS, "?show=lost"),
+    Kind.WORKER: NextStep("Ask whoever runs this installation to check it", WORKERS),
+    Kind.ENDPOINT: NextStep("Fix the receiver or the URL, then switch it on again", ENDPOINTS),
+    Kind.QUOTA: NextStep("You don't need to do anything. Today's calls", SENDING),
+}
+
+
+def next_step(incident: Incident) -> NextStep:
+    return NEXT_STEPS[Kind(incident.kind)]
