@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
-# Tests run on every core. The output names the slowest ones.
-PYTEST = $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal --durations=15
+# Tests run on every core, in one process more, because many wait for something. The output names the slowest ones.
+PYTEST = $(BIN)/python -m pytest --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist=worksteal --durations=15
 # Without bytecode, which some images turn off, each process that a test starts would compile the product again.
 export PYTHONDONTWRITEBYTECODE =
 EVERY_TIME = not browser and not long and not pace and not attack
@@ -23,9 +23,9 @@ test: test-sqlite test-postgresql test-browser  ## all tests that a change must 
 test-quick: .venv/dev  ## one minute of tests, on SQLite, to run often
 	$(PYTEST) -m "not slow and $(EVERY_TIME)"
 
-test-sqlite: .venv/dev $(NODE)  # In CI, the tests of `provisioning` run apart: they must cover it, which takes them longer.
-	$(if $(CI),$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov --cov-report=term)
-	$(PYTEST) tests $(if $(CI),--ignore=tests/provisioning) -m "$(EVERY_TIME)"
+test-sqlite: .venv/dev $(NODE)  # With COVERAGE, the tests of `provisioning` run apart: they must cover it, which takes them longer.
+	$(if $(COVERAGE),$(PYTEST) tests/provisioning -m "$(EVERY_TIME)" --cov --cov-report=term)
+	$(PYTEST) tests $(if $(COVERAGE),--ignore=tests/provisioning) -m "$(EVERY_TIME)"
 
 coverage: .venv/dev $(NODE)  ## how much of both packages the tests cover; it makes them twice as slow
 	$(PYTEST) -m "$(EVERY_TIME)" --cov=signup --cov --cov-report=term
@@ -33,8 +33,8 @@ coverage: .venv/dev $(NODE)  ## how much of both packages the tests cover; it ma
 test-postgresql: .venv/dev $(NODE)
 	$(BIN)/python -m tests.postgresql $(PYTEST) -m "database and not once and not long and not pace and not attack"
 
-test-browser: .venv/dev $(NODE)  # One process more than cores: they often wait for a page.
-	$(PYTEST) tests/browser -m "not long" --numprocesses=$$(($$(getconf _NPROCESSORS_ONLN) + 1))
+test-browser: .venv/dev $(NODE)
+	$(PYTEST) tests/browser -m "not long"
 
 test-long: .venv/dev $(NODE)  ## the crash matrix, the chaos test, long sequences of events, on both databases, and every page of the admin
 	$(PYTEST) -m long

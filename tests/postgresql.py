@@ -13,6 +13,10 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+WAITING = """
+    FROM pg_locks JOIN pg_database ON pg_database.oid = database WHERE datname = current_database() AND NOT granted
+"""
+"""The connections that wait for a table or an advisory lock, of this database only: other tests share the server."""
 OPTIONS = "-c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
 
 

@@ -75,13 +75,13 @@ django.setup()
 from django.contrib.auth.models import User
 from provisioning.models import Account
 from provisioning.sealed import Sealed
-from signup.api.keys import make
+from signup.api.keys import create
 from signup.api.models import ApiKey
 User.objects.create(username="dora")
 for name in ("anna", "berta"):
     kept = {"username": name, "email": f"{name}@example.com", "state": "held", "country_code": "US"}
     account = Account.objects.create(submission=uuid.uuid4(), password=Sealed.of("canary"), **kept)
-print(account.reference, make(ApiKey(name="website", scopes=["read"])))
+print(account.reference, create(ApiKey(name="website", scopes=["read"])))
 """
 WORK = """
 import django, socket, sys

@@ -92,6 +92,7 @@ def models_of(apps: StateApps, app: str) -> list[type[models.Model]]:
     return list(apps.get_app_config(app).get_models())
 
 
+@pytest.mark.long
 def test_an_upgraded_database_is_like_a_new_one(of_last_release: StateApps) -> None:
     call_command("migrate", verbosity=0)
     upgraded = columns()
@@ -101,6 +102,7 @@ def test_an_upgraded_database_is_like_a_new_one(of_last_release: StateApps) -> N
     assert columns() == upgraded
 
 
+@pytest.mark.long
 def test_staffs_actions_move_to_the_audit_trail(of_last_release: StateApps) -> None:
     account = of_last_release.get_model("provisioning", "Account").objects.create(
         submission=uuid.uuid4(), state="held", username="anna", country_code="US"
@@ -120,6 +122,7 @@ def test_staffs_actions_move_to_the_audit_trail(of_last_release: StateApps) -> N
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.long
 def test_account_ids_that_two_sign_ups_share_are_separated(of_last_release: StateApps) -> None:
     """The last release could give one account to two customers."""
     account = of_last_release.get_model("provisioning", "Account")

@@ -131,7 +131,7 @@ def earlier(tmp_path: Path) -> Iterator[Checkout]:
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.mark.slow
+@pytest.mark.long  # The tests above compare what the two releases store.
 def test_the_previous_release_works_on_a_migrated_database(url: str, earlier: Checkout, checkout: Checkout) -> None:
     """It takes sign-ups and creates accounts, its own and the new release's, and its staff see both."""
     with Server(provider()) as sandbox:
