@@ -17,7 +17,7 @@ HIDDEN = "null"
 def explain(request: HttpRequest, reason: str) -> str:
     """Return what really failed and what the customer can do. If the operator can help, the log says how."""
     origin = request.headers.get("Origin") or request.headers.get("Referer")
-    if not reason.startswith(("Origin checking", "Referer checking")):
+    if not may_be_from_elsewhere(reason):
         return _no_cookie() if reason == REASON_NO_CSRF_COOKIE else _old_page()
     own = f"{request.scheme}://{request.META.get('HTTP_HOST', '')}"
     if origin in (None, HIDDEN):
@@ -33,6 +33,11 @@ def explain(request: HttpRequest, reason: str) -> str:
         "Nothing has been sent yet: the form seems to come from a different page. Please type this page's address into "
         "your browser. If that doesn't help, the problem is on our side; please tell us."
     )
+
+
+def may_be_from_elsewhere(reason: str) -> bool:
+    """Whether Django refused the form because another site may have sent it. If so, all in it may be made up."""
+    return reason.startswith(("Origin checking", "Referer checking"))
 
 
 def _no_cookie() -> str:

@@ -38,7 +38,7 @@ from signup import (
     write_lock,
 )
 from signup.brand.context_processors import brand_of, forget_brand
-from signup.forms import SignupForm
+from signup.forms import SignupForm, new_submission
 from signup.single_sign_on import Proof
 from signup.views import responses
 
@@ -150,6 +150,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             single_sign_on.keep_typed(request)
         return single_sign_on.login_page(request, why, status=403)
     form = _as_typed(request)
+    if csrf.may_be_from_elsewhere(reason):  # Whoever knows the ID of a form gets the account that it creates.
+        form.submission = new_submission()
     form.add_error(None, f"{why} {form_guard.AGAIN}")
     return form_page.filled_in(form, request, 403, proof)
 

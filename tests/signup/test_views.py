@@ -279,6 +279,18 @@ class TestWithoutACsrfToken:
         assert "too long" not in page
         assert logged in caplog.text
 
+    @pytest.mark.parametrize("origin", ["null", "https://thief.example"])
+    def test_another_site_cannot_choose_the_id_of_a_customers_form(self, origin: str) -> None:
+        thief, customer = Client(), Client(enforce_csrf_checks=True)
+        known = hidden(thief.get(FORM))
+
+        form = customer.post(FORM, known, headers={"Origin": origin})
+        own = hidden(form) | {"csrfmiddlewaretoken": str(form.context["csrf_token"])}
+        page = customer.post(FORM, TYPED | own).headers["Location"]
+
+        assert "Location" not in thief.post(FORM, TYPED | known).headers
+        assert thief.get(page).status_code == 404
+
     def test_a_secure_form_without_origin_and_referrer_gets_an_explanation(self) -> None:
         browser = Client(enforce_csrf_checks=True)
         token = browser.get(FORM, secure=True).cookies[configuration.CSRF_COOKIE_NAME].value
