@@ -13,7 +13,14 @@ from signup import kept_password, own_accounts, single_sign_on
 
 
 def choose_language(request: HttpRequest) -> HttpResponse:
-    """Activate the language that was chosen, if it exists. Return Django's response, with its cookie."""
+    """Activate the language that was chosen, if it is one of ours. Return Django's response, with its cookie.
+
+    Of any other that it knows, Django would keep each made-up variant, like `de-a` and `de-b`, in memory forever.
+    """
+    if request.POST.get("language") not in dict(settings.LANGUAGES):
+        others = request.POST.copy()
+        others.pop("language", None)
+        request.POST = others  # type: ignore[assignment]  # its type is that of an immutable one
     chosen = set_language(request)
     if settings.LANGUAGE_COOKIE_NAME in chosen.cookies:
         translation.activate(chosen.cookies[settings.LANGUAGE_COOKIE_NAME].value)

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings as configuration
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import trans_real
 
 from provisioning.models import Account, Gateway
 from signup.brand.models import Brand
@@ -101,6 +102,19 @@ def test_an_unknown_language_changes_nothing(client: Client, language: str) -> N
     client.post("/language/", {"language": language, "next": "/"})
 
     assert WORDS["en"] in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("language", ["de", "de-a", "fr-a", "EN"])
+def test_a_language_that_is_not_ours_is_never_loaded(
+    client: Client, page_of: Callable[[Account], str], language: str
+) -> None:
+    loaded = {**vars(trans_real)["_translations"]}
+
+    for page in ("/", "/language/", page_of(account("queued"))):
+        answer = client.post(page, TYPED | {"submission": str(uuid.uuid4()), "language": language, "next": "/"})
+        assert "__Host-language" not in answer.cookies
+
+    assert vars(trans_real)["_translations"] == loaded
 
 
 def test_a_choice_never_leads_to_another_site(client: Client) -> None:
