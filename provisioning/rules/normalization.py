@@ -18,6 +18,8 @@ JOINERS: Final = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Joiners: they shape words in some scripts, and combine emoji."""
 SELECTORS: Final = "\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
 """Variation selectors, as ranges: they choose among the shapes of an emoji or an ideograph."""
+MAX_MARKS: Final = 30
+"""More marks on one character are in no language (https://unicode.org/reports/tr15/#Stream_Safe_Text_Format)."""
 VISIBLE_MARKS: Final = frozenset(
     [*map(chr, range(0x600, 0x606)), *"\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"],
 )
@@ -153,7 +155,7 @@ def _joined(text: str, run: re.Match[str]) -> str:
 
     A digit has a selector if it is on a key.
     """
-    before, after = _base(text[: run.start()]), text[run.end() :][:1]
+    before, after = _base(text[max(0, run.start() - MAX_MARKS) : run.start()]), text[run.end() :][:1]
     if not _is_shaped(before):
         return run[0][:1] if after == "\N{COMBINING ENCLOSING KEYCAP}" and run[0][0] not in JOINERS else ""
     selector = "" if run[0][0] in JOINERS else run[0][0]

@@ -11,7 +11,8 @@ from hypothesis import strategies as some
 from pytest_django import Settings
 
 from provisioning import rules
-from provisioning.rules import RULES, Rule
+from provisioning.rules import RULES, Rule, normalization
+from provisioning.rules.normalization import MAX_MARKS
 from tests.provisioning.rules.problems import ACME, problems
 from tests.provisioning.values import CASES
 
@@ -89,6 +90,13 @@ def test_a_far_too_long_text_is_refused_quickly(name: str) -> None:
     """Composing letters takes quadratic time in the number of combining marks that are out of order."""
     marks = "a" + "\u0315\u0300\u0327" * 100_000
     assert problems(ACME | {name: marks}) == {name: ["max_length"]}
+
+
+@pytest.mark.parametrize(("marks", "is_kept"), [(1, True), (MAX_MARKS - 1, True), (MAX_MARKS, False)])
+def test_a_joiner_is_kept_only_near_its_letter(marks: int, *, is_kept: bool) -> None:
+    """Otherwise, finding the letters of many joiners takes quadratic time."""
+    name = "\u0915" + "\u094d" * marks + "\N{ZERO WIDTH JOINER}\u0915"
+    assert ("\N{ZERO WIDTH JOINER}" in normalization.words(name)) is is_kept
 
 
 @pytest.mark.parametrize("website", ["http://[::1]/\ud800", "example.com/\udfff", "http://\ud800.example.com"])
