@@ -7,11 +7,13 @@ from urllib.parse import urlencode, urljoin
 from uuid import UUID
 
 from django.conf import settings
-from django.core.signing import TimestampSigner
+from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest
 from django.http.request import split_domain_port
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 
+from provisioning import rules
 from provisioning.hosts import named_hosts
 from provisioning.models import Account
 from signup import visitors
@@ -45,15 +47,26 @@ def _own_port(request: HttpRequest) -> str:
 
 
 def link_to(account: Account, origin: str) -> str:
-    """Return a link that gives any browser that follows it access to the account's page."""
-    token = TimestampSigner(salt=SALT).sign(str(account.reference))
+    """Return a link that gives any browser that follows it access to the account's page.
+
+    It works until the account gets another email address: the first one may be a stranger's, by a mistake.
+    """
+    token = TimestampSigner(salt=SALT).sign(f"{account.reference}.{_mailbox_tag(account)}")
     return urljoin(origin, f"{reverse('reopen')}?{urlencode({'token': token})}")
 
 
 def account_of(token: str) -> Account:
     """Return the account that a link leads to. Raises BadSignature (also if it is too old) or Account.DoesNotExist."""
     signer = TimestampSigner(salt=SALT)
-    account = Account.objects.get(reference=UUID(signer.unsign(token)))
+    reference, _, tag = signer.unsign(token).partition(".")
+    account = Account.objects.get(reference=UUID(reference))
     if account.state != State.REJECTED:
         signer.unsign(token, max_age=LINK_LIFETIME)
+    if tag and not account.erased_at and tag != _mailbox_tag(account):  # Links of earlier releases have no tag.
+        raise BadSignature
     return account
+
+
+def _mailbox_tag(account: Account) -> str:
+    """Return a text that tells the account's mailbox from others without revealing it."""
+    return salted_hmac(SALT, rules.mailbox(account.email), algorithm="sha256").hexdigest()[:16]

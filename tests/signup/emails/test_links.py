@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.core import mail
+from django.core.signing import TimestampSigner
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
@@ -14,7 +15,7 @@ from provisioning import services
 from provisioning.models import Account
 from signup import emails
 from signup.brand.models import Brand
-from signup.emails.links import LINK_LIFETIME
+from signup.emails.links import LINK_LIFETIME, SALT
 from signup.models import Mail
 from tests.signup.accounts import account
 from tests.signup.emails.conftest import told_of
@@ -90,6 +91,27 @@ class TestTheLink:
         assert client.get(link).status_code == 302
         services.close(Account.objects.get(pk=account.pk))
         assert client.get(link).status_code == 404
+
+    def test_it_ends_when_a_wrong_address_is_corrected(self, client: Client) -> None:
+        told_of(State.REJECTED, email="stranger@example.org")
+        emails.send_due()
+        link = link_in(mail.outbox[0])
+
+        Account.objects.update(email="Stranger@EXAMPLE.org")  # The same mailbox.
+        assert Client().get(link).status_code == 302
+        Account.objects.update(email="anna@example.org")
+        assert client.get(link).status_code == 404
+
+    def test_it_still_says_that_the_data_was_erased(self, client: Client) -> None:
+        link = self.link()
+        services.erase(Account.objects.get())
+
+        assert "We have erased your data" in client.get(link, follow=True).content.decode()
+
+    def test_a_link_of_an_earlier_release_works(self, client: Client) -> None:
+        token = TimestampSigner(salt=SALT).sign(str(told_of(State.CREATED).reference))
+
+        assert client.get(f"/signup/open/?token={token}").status_code == 302
 
     def test_a_link_to_a_deleted_account_opens_nothing(self, client: Client) -> None:
         link = self.link()
