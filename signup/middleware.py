@@ -94,6 +94,7 @@ def add_policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
         response = get_response(request)
         response.headers["Permissions-Policy"] = PERMISSIONS_POLICY
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"  # No other site may embed our pages.
+        response.setdefault("Cache-Control", "no-store")  # Error pages, too, have the visitor's CSRF token.
         return response
 
     return answer

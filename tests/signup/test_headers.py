@@ -151,6 +151,14 @@ def test_every_text_names_its_encoding(client: Client, path: str) -> None:
     assert response.headers["Content-Type"] == TYPES[path]
 
 
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/signup/open/", "/legal/1/", "/nowhere.css", "/logo/none"])
+def test_no_cache_keeps_a_page_with_a_visitors_csrf_token(client: Client, path: str) -> None:
+    response = client.get(path)
+
+    assert "__Host-csrftoken" in response.cookies
+    assert "no-store" in response.headers["Cache-Control"]
+
+
 def pages_with_personal_data(client: Client, page_of: PageOf) -> Iterator[str]:
     page = page_of(account("rejected", {"email": "No."}, oauth2_token=Sealed.of("token")))
     client.force_login(User.objects.create_superuser("dora"))
