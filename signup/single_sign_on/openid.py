@@ -35,9 +35,9 @@ MAX_CONCURRENT = 4
 """The number of this process's threads that may wait for the provider at once. The others keep serving pages."""
 MAX_WAIT = 0.5
 """How long one more thread waits for another one to finish, in seconds."""
-MAX_FAILURES = 10
-"""How many failures of one network each process passes on to the provider within a minute: anybody can make up codes,
-and a provider that gets too many may refuse all of ours."""
+MAX_FAILURES, MAX_FAILURES_OF_AREA = 10, 50
+"""How many failures of one network, and of all networks of an area, each process passes on to the provider within a
+minute: anybody can make up codes, and a provider that gets too many may refuse all of ours."""
 MAX_SUBJECT_LENGTH = 255
 """Characters, by OpenID Connect Core, 2."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
@@ -83,9 +83,8 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         "iss": {"essential": True, "value": settings.OIDC_ISSUER},
         "aud": {"essential": True, "value": settings.OIDC_CLIENT_ID},
     }
-    failures = f"openid.failures.{visitors.network(request)}"
     try:
-        if cache.get(failures, 0) >= MAX_FAILURES:
+        if any(cache.get(key, 0) >= most for key, most in _failures(request).items()):
             raise Busy
         provider = _provider(name)
         with _limit_concurrency():
@@ -96,12 +95,22 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         if not 0 < len(signed["sub"]) <= MAX_SUBJECT_LENGTH or more["sub"] != signed["sub"]:
             raise ValueError("Nobody, or the user info is about somebody else.")
     except Exception as error:
-        if not isinstance(error, Busy | MismatchingStateError):  # With a made-up state, the provider is not asked.
-            cache.add(failures, 0, 60)
-            with suppress(ValueError):  # Expired just now.
-                cache.incr(failures)
+        # With an error or a made-up state, which any page can link to, the provider is not asked.
+        if "error" not in request.GET and not isinstance(error, Busy | MismatchingStateError):
+            for key in _failures(request):
+                cache.add(key, 0, 60)
+                with suppress(ValueError):  # Expired just now.
+                    cache.incr(key)
         raise _failure(error) from None
     return {**more, **signed}
+
+
+def _failures(request: HttpRequest) -> dict[str, int]:
+    """Return the cache keys that a failure counts under, each with its limit."""
+    return {
+        f"openid.failures.{visitors.network(request)}": MAX_FAILURES,
+        f"openid.failures.area.{visitors.area(request)}": MAX_FAILURES_OF_AREA,
+    }
 
 
 class _AuthlibRequest:

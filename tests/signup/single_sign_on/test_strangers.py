@@ -205,33 +205,52 @@ def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
         hanging.end()
 
 
-@pytest.mark.parametrize(("start", "callback"), [("/login/", "logged_in"), ("/admin/log-in/", "staff_logged_in")])
-def test_made_up_codes_reach_the_provider_a_few_times_a_minute(
-    start: str, callback: str, monkeypatch: pytest.MonkeyPatch, openid: OpenIdProvider
-) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that gets an item for each code that is passed on to the provider."""
     asked: list[str] = []
 
     def turn() -> Any:
-        asked.append(callback)
+        asked.append("code")
         return nullcontext()
 
     monkeypatch.setattr(module, "_limit_concurrency", turn)
+    return asked
+
+
+def come_back(client: Client, start: str = "/login/", callback: str = "logged_in") -> None:
+    """Come back from the provider with a made-up code."""
+    state = parse_qs(client.get(start).headers["Location"])["state"][0]
+    client.get(reverse(callback), {"code": "made-up", "state": state})
+
+
+@pytest.mark.parametrize(("start", "callback"), [("/login/", "logged_in"), ("/admin/log-in/", "staff_logged_in")])
+def test_made_up_codes_reach_the_provider_a_few_times_a_minute(start: str, callback: str, asked: list[str]) -> None:
     client, neighbor = Client(), Client(REMOTE_ADDR="203.0.113.7")
 
-    def come_back(client: Client) -> Any:
-        state = parse_qs(client.get(start).headers["Location"])["state"][0]
-        return client.get(reverse(callback), {"code": "made-up", "state": state})
-
     for _ in range(module.MAX_FAILURES + 3):
-        come_back(client)
+        come_back(client, start, callback)
     assert len(asked) == module.MAX_FAILURES
-    come_back(neighbor)
+    come_back(neighbor, start, callback)
     assert len(asked) == module.MAX_FAILURES + 1
 
 
-def test_a_made_up_state_keeps_nobody_from_logging_in(client: Client) -> None:
+def test_made_up_codes_from_the_networks_of_one_area_are_limited_together(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    monkeypatch.setattr(module, "MAX_FAILURES_OF_AREA", 3)
+
+    for network in range(5):
+        come_back(Client(REMOTE_ADDR=f"2001:db8:1:{network}::1"))
+    assert len(asked) == 3
+    come_back(Client(REMOTE_ADDR="2001:db8:2::1"))
+    assert len(asked) == 4
+
+
+@pytest.mark.parametrize("query", ["code=a&state=b", "error=server_error", "error=access_denied&state=b"])
+def test_a_link_to_a_made_up_answer_keeps_nobody_from_logging_in(client: Client, query: str) -> None:
     for _ in range(module.MAX_FAILURES + 1):
-        client.get("/login/callback/?code=a&state=b")
+        client.get(f"/login/callback/?{query}")
     assert Person(client, "anna").come_back().status_code == 200
 
 
