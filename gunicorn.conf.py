@@ -1,6 +1,7 @@
 """The web server's configuration, for both `manage.py serve` and plain `gunicorn`."""
 
 import gc
+import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -19,8 +20,12 @@ control_socket_disable = True
 forwarded_allow_ips = ""  # Django decides which proxies to trust; see TRUSTED_PROXIES.
 
 
-class AccessLogger(Logger):
-    """Logs paths percent-encoded, so that nobody can forge log lines."""
+QUOTED = re.compile(r" from ip=\S+(?=: )|: b?['\"].*", re.DOTALL)
+"""What a warning about a malformed request says of its visitor, and quotes of the request."""
+
+
+class AccessLogger(Logger):  # type: ignore[misc]  # gunicorn has no types.
+    """Logs paths percent-encoded, so that nobody can forge log lines, and nothing else of a request."""
 
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
@@ -29,9 +34,15 @@ class AccessLogger(Logger):
                 handler.setFormatter(JsonFormatter())
 
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> dict[str, Any]:
-        return super().atoms(resp, req, environ, request_time) | {
-            "U": quote(environ["PATH_INFO"].encode("latin-1", errors="replace"))
-        }
+        path = environ.get("PATH_INFO", "")  # A malformed request has none.
+        atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
+        return atoms | {"U": quote(path.encode("latin-1", errors="replace"))}
+
+    def warning(self, msg: str, *args: Any, **named: Any) -> None:
+        super().warning(QUOTED.sub("", msg), *args, **named)
+
+    def exception(self, msg: str, *args: Any, **named: Any) -> None:
+        super().exception(msg, *(str(each).partition("?")[0] for each in args), **named)
 
 
 # The log has no query strings, referrers, or addresses of visitors.

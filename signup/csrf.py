@@ -27,7 +27,9 @@ def explain(request: HttpRequest, reason: str) -> str:
             "from. Please use another browser or network."
         )
     log.warning(
-        "form refused: it comes from %r, and this page is %r; see TRUSTED_PROXIES and CSRF_TRUSTED_ORIGINS", origin, own
+        "form refused: it comes from %r, and this page is %r; see TRUSTED_PROXIES and CSRF_TRUSTED_ORIGINS",
+        origin.partition("?")[0],
+        own,
     )
     return _(
         "Nothing has been sent yet: the form seems to come from a different page. Please type this page's address into "

@@ -59,11 +59,16 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class BadRequestFilter(logging.Filter):
-    """Drops the tracebacks of bad requests: they aren't our bugs, and anyone could fill the log with them."""
+    """Drops the tracebacks of bad requests: they aren't our bugs, and anyone could fill the log with them.
+
+    Of the page that a refused form comes from, which Django quotes, it drops the query: it may be a customer's link.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(record, "status_code", 500) < 500:
             record.exc_info = None
+        if record.name == "django.security.csrf" and isinstance(record.args, tuple):
+            record.args = tuple(str(each).partition("?")[0] for each in record.args)
         return True
 
 

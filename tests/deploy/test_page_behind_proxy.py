@@ -67,6 +67,23 @@ class TestAVisitor:
             time.sleep(0.05)
         assert not [line for line in log.splitlines() if line.startswith("[01/Jan/2026")]
 
+    def test_a_malformed_link_gets_an_answer_and_is_in_no_log(self, behind: Behind) -> None:
+        site, proxy = behind
+        plain = socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)
+        with proxy.trusting.wrap_socket(plain, server_hostname=HOST) as line:
+            request = f"GET /signup/open/?token=canary&from=é HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n"
+            line.sendall(request.encode())
+            assert line.recv(12) == b"HTTP/1.1 400"
+        while "Invalid request: Invalid HTTP request line\n" not in (log := site.log.read_text()):
+            time.sleep(0.05)
+        assert "canary" not in log + proxy.log.read_text()
+
+    def test_a_request_with_two_lengths_gets_an_answer(self, behind: Behind) -> None:
+        site, _proxy = behind
+        with socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2])), PATIENCE) as line:
+            line.sendall(HALF.replace(b"Content-Length: 10", b"Content-Length: 10\r\nContent-Length: 11"))
+            assert line.recv(12) == b"HTTP/1.1 400"
+
     def sign_up(self, proxy: Proxy, number: int) -> int:
         """Send a form that was shown a while ago, and return the status of the response."""
         page = ask(proxy)

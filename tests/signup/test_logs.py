@@ -8,10 +8,11 @@ import uuid
 from urllib.parse import quote
 
 import pytest
+from django.middleware.csrf import REASON_BAD_REFERER
 from django.test import Client
 from pytest_django import Settings
 
-from signup.logs import JsonFormatter, UtcFormatter, request_id
+from signup.logs import BadRequestFilter, JsonFormatter, UtcFormatter, request_id
 from tests.checkout import Checkout
 from tests.patience import PATIENCE
 
@@ -52,6 +53,15 @@ def test_every_response_has_an_id_which_only_a_trusted_proxy_may_give(client: Cl
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     assert client.get("/healthz", headers={"x-request-id": "theirs"})["X-Request-ID"] == "theirs"
     assert client.get("/healthz", headers={"x-request-id": "no id"})["X-Request-ID"] != "no id"
+
+
+def test_djangos_line_about_a_refused_form_has_no_query() -> None:
+    reason = REASON_BAD_REFERER % "https://other.example/a?token=canary"
+    record = logging.makeLogRecord({"name": "django.security.csrf", "msg": "Forbidden (%s): %s", "args": (reason, "/")})
+
+    BadRequestFilter().filter(record)
+
+    assert record.getMessage() == "Forbidden (Referer checking failed - https://other.example/a): /"
 
 
 FORGED = "x\n2026-11-28 05:00:00,000 INFO provisioning.services FORGED"

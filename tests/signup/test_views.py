@@ -291,6 +291,15 @@ class TestWithoutACsrfToken:
         assert "Location" not in thief.post(FORM, TYPED | known).headers
         assert thief.get(page).status_code == 404
 
+    def test_the_log_names_the_page_of_a_refused_form_without_its_query(self, caplog: pytest.LogCaptureFixture) -> None:
+        browser = Client(enforce_csrf_checks=True)
+        browser.get(FORM, secure=True)
+
+        browser.post(FORM, TYPED, secure=True, headers={"Referer": "https://other.example/a?token=canary"})
+
+        assert "'https://other.example/a'" in caplog.text
+        assert "canary" not in caplog.text
+
     def test_a_secure_form_without_origin_and_referrer_gets_an_explanation(self) -> None:
         browser = Client(enforce_csrf_checks=True)
         token = browser.get(FORM, secure=True).cookies[configuration.CSRF_COOKIE_NAME].value
