@@ -15,6 +15,7 @@ wsgi_app = "signup.wsgi"
 worker_class = "gthread"
 workers = 2
 threads = 8
+keepalive = 75  # Seconds. Longer than proxies and load balancers keep an unused connection, usually 60.
 preload_app = True  # A mistake in the configuration ends the server at once, and processes share memory.
 control_socket_disable = True
 forwarded_allow_ips = ""  # Django decides which proxies to trust; see TRUSTED_PROXIES.

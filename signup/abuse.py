@@ -61,7 +61,7 @@ LIMITS = {
 HELD_ABOVE = (20, 40)
 """Calls for one mailbox, from anywhere, within an hour and a day, from which on more are held for staff. They aren't
 refused, because one may be the owner's."""
-MAX_HELD = 5000
+MAX_HELD = 20_000
 """How many sign-ups may wait for staff before more are refused: otherwise, strangers could fill the disk."""
 HELD_CACHE_SECONDS = 10.0
 """Seconds for which their number is cached."""

@@ -109,7 +109,7 @@ def main() -> None:
             url = stack.enter_context(PostgreSQL(durable=True)).url
         installation = Installation(Path(directory), url, abuse_protection=not options.unprotected)
         try:
-            # POST comes last: once 5,000 sign-ups are held for staff, more are refused.
+            # POST comes last: once 20,000 sign-ups are held for staff, more are refused.
             for work in [*get_page(), Work("GET /status/", asks=True), Work("POST /", status=302, posts=True)]:
                 if not options.only or any(word in work.name for word in options.only):
                     say(measure(work, installation, options.turns, options.seconds))

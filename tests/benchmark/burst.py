@@ -1,6 +1,7 @@
 """Let many customers sign up within minutes: `python -m tests.benchmark.burst [CUSTOMERS SECONDS] [--postgresql]`.
 
 Each customer comes from a different network, opens the form, sends it, and polls its state as often as the page does.
+The requests come through kept connections, as those of a reverse proxy do.
 Abuse protection is on, and a worker creates the accounts at the sandbox on this machine. Each line is a kind of
 request: how many were made, how many failed, and the median and the 99th percentile in milliseconds. Then the accounts
 are counted by state. The last line compares what customers in line were told with how long they waited until their
@@ -17,7 +18,7 @@ import re
 import tempfile
 import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -39,10 +40,33 @@ MAILBOXES = [f"mail-{number}.example.com" for number in range(50)]
 
 
 @dataclass
+class Proxy:
+    """Connections to the page, kept and used again."""
+
+    url: str
+    unused: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+
+    async def forward(self, request: bytes) -> tuple[str, str]:
+        """Return the headers of the response, with the status line, and its text. Raises OSError."""
+        server = urlsplit(self.url)
+        connection = self.unused.pop() if self.unused else await asyncio.open_connection(server.hostname, server.port)
+        reader, writer = connection
+        writer.write(request)
+        try:
+            headers = (await reader.readuntil(b"\r\n\r\n")).decode()
+            length = re.search(r"(?im)^content-length: (\d+)", headers)
+            text = await reader.readexactly(int(length[1]) if length else 0)
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionError from error
+        self.unused.append(connection)
+        return headers, text.decode()
+
+
+@dataclass
 class Burst:
     """The results: kind of request → the seconds each took, and how many had an unexpected response."""
 
-    url: str
+    proxy: Proxy
     ends_at: float
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: Counter[str] = field(default_factory=Counter)
@@ -109,19 +133,12 @@ class Customer:
             "X-Forwarded-For": str(self.address),
             "Content-Type": "application/x-www-form-urlencoded",
             "Content-Length": str(len(body)),
-            "Connection": "close",
         }
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
         began, status, headers, text = time.monotonic(), 0, "", ""
-        try:
-            server = urlsplit(self.burst.url)
-            reader, writer = await asyncio.open_connection(server.hostname, server.port)
-            lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-            writer.write(f"{method} {path} HTTP/1.1\r\n{lines}\r\n{body}".encode())
-            headers, _, text = (await reader.read()).decode().partition("\r\n\r\n")
-            writer.close()
+        with suppress(OSError):
+            headers, text = await self.burst.proxy.forward(f"{method} {path} HTTP/1.1\r\n{lines}\r\n{body}".encode())
             status = int(headers.split()[1])
-        except (OSError, IndexError):
-            pass
         self.burst.seconds[kind].append(time.monotonic() - began)
         self.burst.failed[kind] += status != expected
         self.cookies |= dict(re.findall(r"(?im)^set-cookie: ([^=]+)=([^;\r]*)", headers))
@@ -130,7 +147,7 @@ class Customer:
 
 
 async def let_come(url: str, customers: int, seconds: float) -> Burst:
-    burst = Burst(url, time.monotonic() + seconds + LINGERING)
+    burst = Burst(Proxy(url), time.monotonic() + seconds + LINGERING)
     coming = []
     for number in range(customers):
         coming.append(asyncio.create_task(Customer(burst, number).sign_up()))

@@ -2,6 +2,7 @@
 
 import http.client
 import re
+import runpy
 import socket
 import ssl
 import threading
@@ -16,6 +17,7 @@ from django.contrib.messages.storage.cookie import CookieStorage
 
 from signup.single_sign_on.pre_login import MAX_LENGTH
 from tests.certificates import HOST
+from tests.checkout import ROOT
 from tests.deploy.proxy import Proxy
 from tests.deploy.visitor import answer_of, ask, open_slowly
 from tests.installed import installed
@@ -40,14 +42,21 @@ class Upstream:
 
     def __init__(self) -> None:
         self.seen: list[dict[str, list[str]]] = []
-        handler = type("Handler", (_Handler,), {"seen": self.seen})
+        self.connections: list[object] = []
+        handler = type("Handler", (_Handler,), {"seen": self.seen, "connections": self.connections})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.address = f"127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     seen: list[dict[str, list[str]]]
+    connections: list[object]
+
+    def setup(self) -> None:
+        super().setup()
+        self.connections.append(self.client_address)
 
     def do_POST(self) -> None:
         names = {name.lower() for name in self.headers}
@@ -110,6 +119,21 @@ def test_a_request_arrives_only_once_it_is_whole(proxy: Proxy, upstream: Upstrea
         slow.sendall(b"x" * 9)
         assert slow.recv(1000)
     assert upstream.seen[1]["content-length"] == ["10"]
+
+
+def test_connections_to_the_page_are_used_again(proxy: Proxy, upstream: Upstream) -> None:
+    """The web server closes each one in its main thread, so new ones for every request would slow down all others."""
+    for method in ("GET", "POST", "GET"):
+        assert ask(proxy, "/", method).status == 204
+
+    assert len(upstream.connections) == 1
+
+
+def test_the_proxy_closes_unused_connections_before_the_page_does(program: type[Proxy]) -> None:
+    configuration = (ROOT / "deploy" / program.configuration).read_text()
+    (unused,) = re.findall(r"\bkeepalive(?:_timeout)? (\d+)s", configuration)
+
+    assert int(unused) + 10 <= runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"]
 
 
 def test_a_logo_gets_through_and_a_larger_upload_does_not(proxy: Proxy, upstream: Upstream) -> None:
