@@ -188,7 +188,7 @@ def _clean_flag(value: object) -> bool:
 
 
 def _problems_of_email(text: str, domain: str) -> Iterator[ValidationError]:
-    if not (text.isascii() and _accepts(_EMAIL, text)) or "[" in text:
+    if not (text.isascii() and _accepts(_EMAIL, text)) or _NOT_IN_EMAIL.search(text):
         yield ValidationError(_("Enter an email address like name@example.com."), code="email")
     if domain and not text.lower().endswith(f"@{domain}"):
         yield ValidationError(
@@ -238,6 +238,9 @@ def _is_forbidden(character: str) -> bool:
 
 
 _EMAIL = EmailValidator(allowlist=[])
+_NOT_IN_EMAIL = re.compile(r"\[|=\?")
+"""The start of a network address in place of a domain, and of an encoded word (RFC 2047, section 5). Mail software
+would decode the latter: the email would go to another mailbox than the one whose limits it counts against."""
 _URL = URLValidator(schemes=["http", "https"])
 _DIGIT = re.compile("[0-9]")
 _BETWEEN_SIGNS = re.compile(r"(?<=\s(?:[^\w\s]|_)) (?=(?:[^\w\s]|_)(?:\s|$))")

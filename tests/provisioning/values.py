@@ -27,6 +27,7 @@ _SHARED = [
     *refused(
         "email", "a" * 61 + "@" + "b" * 15 + ".com", "a@example", "a@[127.0.0.1]", "änna@example.com", "a@exam ple.com"
     ),
+    *refused("email", "=?utf-8?q?anna?=@example.com", '"=?utf-8?b?YW5uYQ==?="@example.com'),
     *refused("email", "a@example.com, b@example.com", "a@-.com", "a@" + "ä" * 64 + ".com", "a@ex♥mple.com"),
     *pasted("email", "anna@example.com"),
     *repaired(
