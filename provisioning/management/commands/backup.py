@@ -28,6 +28,8 @@ class Command(BaseCommand):
             else:
                 backups.write(path)
                 self.stdout.write(f"Wrote {path} ({path.stat().st_size:,} bytes).")
+        except BrokenPipeError:
+            raise  # `manage.py` ends the command.
         except (backups.BackupFailed, OSError) as error:
             raise CommandError(str(error)) from None
 
