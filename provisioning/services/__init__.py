@@ -5,7 +5,14 @@ due accounts, provision them, read the partner's list page by page, and take ove
 `settlement` applies Constant Contact's answers, and `look_ups` what is in the list.
 """
 
-from provisioning.services.claims import AccountClaim, PageClaim, claim_account, claim_page, expected_wait
+from provisioning.services.claims import (
+    AccountClaim,
+    PageClaim,
+    claim_account,
+    claim_page,
+    expected_wait,
+    is_account_due,
+)
 from provisioning.services.customers import (
     TAKEN,
     account_of,
@@ -58,6 +65,7 @@ __all__ = [
     "erase",
     "expected_wait",
     "expire",
+    "is_account_due",
     "is_changeable",
     "is_taken",
     "look_up",

@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 
 from provisioning import gateway, rules
 from provisioning.mirror import passes
-from provisioning.models import Account, Attempt, ListPass, MovedMeanwhile
+from provisioning.models import Account, AccountQuerySet, Attempt, ListPass, MovedMeanwhile
 from provisioning.sealed import CannotOpen
 
 log = logging.getLogger(__name__)
@@ -109,9 +109,8 @@ def claim_account() -> AccountClaim | None:
 
     Accounts that were refused before don't use the share of the daily quota that is reserved for new sign-ups.
     """
-    due = Account.objects.filter(state=State.QUEUED).due()
-    while due.exists():  # Checked first, so that idle workers need no lock.
-        admitted = due.exclude(attempts__outcome__in=Attempt.REFUSALS) if gateway.is_down_to_reserve() else due
+    while _queue().exists():  # Checked first, so that idle workers need no lock.
+        admitted = _admitted()
         with transaction.atomic():
             account = admitted.select_for_update(skip_locked=True).first()
             if account is None:
@@ -125,6 +124,21 @@ def claim_account() -> AccountClaim | None:
                 attempt = _evidence(account, added)
                 return AccountClaim(permit, account, attempt, properties)
     return None
+
+
+def is_account_due() -> bool:
+    """Whether an account is due, even if another worker is just claiming it."""
+    return _admitted().exists()
+
+
+def _queue() -> AccountQuerySet:
+    return Account.objects.filter(state=State.QUEUED).due()
+
+
+def _admitted() -> AccountQuerySet:
+    """Return the accounts that are due and that the daily quota has room for."""
+    queue = _queue()
+    return queue.exclude(attempts__outcome__in=Attempt.REFUSALS) if gateway.is_down_to_reserve() else queue
 
 
 def expected_wait(account: Account) -> timedelta | None:

@@ -153,6 +153,24 @@ def test_a_lock_on_the_gateway_is_reported_and_waited_for(sandbox: Server, setti
     assert worker.end()[0] == 0
 
 
+def test_several_workers_all_report_a_lock_on_the_gateway_while_one_account_waits(
+    sandbox: Server, settings: Settings
+) -> None:
+    """They take turns at the account. Those that find it taken meanwhile must not report that all is well."""
+    settings.STATEMENT_TIMEOUT = 0.5
+    gateway.state()
+    account = sign_up()
+    with transaction.atomic():
+        models.Gateway.objects.select_for_update().get()
+        workers = [Worker(chores=0.1) for _ in range(3)]
+        until(lambda: models.Worker.objects.filter(problem=LOCKED).count() == 3)
+    until(lambda: again(account).state == State.CREATED)
+    until(lambda: models.Worker.objects.filter(problem="").count() == 3)
+    for worker in workers:
+        worker.process.terminate()
+    assert [worker.end()[0] for worker in workers] == [0, 0, 0]
+
+
 def test_a_lock_that_outlasts_the_lease_costs_no_second_call(sandbox: Server, held: Held, settings: Settings) -> None:
     settings.STATEMENT_TIMEOUT, settings.PROVISION_LEASE, settings.CONSTANT_CONTACT_TIMEOUT = 0.5, 2.0, 1.0
     account = sign_up()

@@ -85,15 +85,17 @@ class Command(BaseCommand):
             try:
                 self.do_chores()
                 job = self.next_job(once) if len(calls) < threads else None
-                self.problem = ""
                 if job:
+                    self.problem = ""
                     calls.add(pool.submit(run, job))
                     continue
-            except gateway.RateLimited as rate:
-                time.sleep(min(rate.retry_in.total_seconds(), IDLE))
-                continue
-            except gateway.CallNotPermitted:
-                pass
+                if self.problem and not services.is_account_due():  # Otherwise, another worker meets the problem now.
+                    self.problem = ""
+            except gateway.CallNotPermitted as refusal:
+                self.problem = ""
+                if isinstance(refusal, gateway.RateLimited):
+                    time.sleep(min(refusal.retry_in.total_seconds(), IDLE))
+                    continue
             except Error as error:
                 self.problem = describe(error)
                 log.error("worker blocked problem=%r", self.problem)

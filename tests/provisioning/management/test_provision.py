@@ -267,6 +267,28 @@ def test_a_worker_reports_why_it_cannot_work(monkeypatch: pytest.MonkeyPatch, sa
     assert told[:2] == ["", UNREACHABLE]
 
 
+def test_a_problem_is_over_once_the_gateway_answers(monkeypatch: pytest.MonkeyPatch, sandbox: Server) -> None:
+    """While sending is stopped, no account is claimed, but the database works again."""
+    monkeypatch.setattr(provision, "RECONNECT", 0.01)
+    monkeypatch.setattr(provision, "CHORES", 0.0)
+    sign_up()
+    gateway.stop("for a test")
+    true, told = services.claim_account, []
+
+    def claim_account() -> services.AccountClaim | None:
+        told.append(Worker.objects.get().problem)
+        if len(told) == 1:
+            raise OperationalError
+        if len(told) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return true()
+
+    monkeypatch.setattr(services, "claim_account", claim_account)
+    call_command("provision")
+
+    assert told == ["", UNREACHABLE, ""]
+
+
 def test_a_failed_job_does_not_stop_others(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     poisoned, other = sign_up(username="anna-1"), sign_up(username="anna-2")
     true = services.provision
