@@ -97,7 +97,7 @@ def _calls() -> Iterator[GaugeMetricFamily]:
     outcomes = {outcome: counts[outcome] for outcome in Attempt.Outcome.values}
     yield _by_label("signup_calls_recent", "Calls of the last 5 minutes by outcome", "outcome", outcomes)
     seconds = [duration.total_seconds() for _outcome, duration in calls if duration]
-    yield _by_label("signup_call_seconds", "Duration of these calls", "quantile", _quantiles(seconds))
+    yield _by_label("signup_call_seconds", "Duration of these calls", "percentile", _percentiles(seconds))
 
 
 def _by_label(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
@@ -123,11 +123,11 @@ def _oldest_due() -> float:
     return (gateway.now() - due).total_seconds() if due else 0
 
 
-def _quantiles(seconds: list[float]) -> dict[str, float]:
+def _percentiles(seconds: list[float]) -> dict[str, float]:
     if len(seconds) < 2:
-        return dict.fromkeys(("0.5", "0.95"), seconds[0]) if seconds else {}
+        return dict.fromkeys(("50", "95"), seconds[0]) if seconds else {}
     percentiles = quantiles(seconds, n=20, method="inclusive")
-    return {"0.5": percentiles[9], "0.95": percentiles[18]}
+    return {"50": percentiles[9], "95": percentiles[18]}
 
 
 def _gateway() -> Iterator[GaugeMetricFamily]:
