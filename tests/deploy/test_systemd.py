@@ -42,6 +42,17 @@ def test_systemd_understands_all_of_it(tmp_path: Path) -> None:
     assert (verified.returncode, complaints) == (0, [])
 
 
+def test_the_service_can_do_little_harm() -> None:
+    rated = subprocess.run(
+        [found("systemd-analyze", "systemd"), "security", "--no-pager", "--offline=true", "--threshold=20", UNIT],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert rated.returncode == 0, rated.stdout
+
+
 def test_a_worker_is_told_to_end_once_and_has_the_time_that_it_needs(service: dict[str, str]) -> None:
     assert service["KillMode"] == "mixed"
     assert int(service["TimeoutStopSec"]) >= MAX_STOP
