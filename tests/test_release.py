@@ -65,6 +65,10 @@ def test_the_release_has_no_right_that_it_does_not_need() -> None:
     assert "make release-files" in WORKFLOW
 
 
+def test_the_image_is_built_by_a_driver_that_can_attest() -> None:
+    assert WORKFLOW.index("docker/setup-buildx-action@") < WORKFLOW.index("docker/build-push-action@")
+
+
 def pins(name: str) -> set[str]:
     return set(re.findall(r"^([\w.-]+)(?:\[.*\])?(==[\w.]+)", (ROOT / name).read_text(), re.MULTILINE))
 
