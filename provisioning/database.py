@@ -17,6 +17,10 @@ FULL = "The database's disk is full."
 BUSY = "More sign-ups wait to be stored than the database can take."
 NO_CONNECTION_LEFT = "The database accepts no more connections."
 LOGIN_REFUSED = "The database refuses the login."
+NOT_FOUND = "The database server has no such database or role."
+NOT_ALLOWED = "The database's role lacks a permission."
+OUTDATED = "The database is not up to date."
+DAMAGED = "The database is damaged."
 UNREACHABLE = "The database can't be reached."
 
 _PROBLEMS = {
@@ -28,24 +32,41 @@ _PROBLEMS = {
     "attempt to write a readonly database": READ_ONLY,
     "DiskFull": FULL,
     "database or disk is full": FULL,
+    "InsufficientPrivilege": NOT_ALLOWED,
+    "UndefinedColumn": OUTDATED,
+    "UndefinedTable": OUTDATED,
+    "DataCorrupted": DAMAGED,
+    "IndexCorrupted": DAMAGED,
+    "database disk image is malformed": DAMAGED,
+    "file is not a database": DAMAGED,
     BUSY: BUSY,
 }
 """psycopg's exception, or SQLite's message or our own → the problem."""
-_WHILE_CONNECTING = {
+_BY_PART = {
     "too many clients already": NO_CONNECTION_LEFT,
     "too many connections": NO_CONNECTION_LEFT,
     "connection slots are reserved": NO_CONNECTION_LEFT,
     "no more connections allowed": NO_CONNECTION_LEFT,
     "password authentication failed": LOGIN_REFUSED,
+    "is not permitted to log in": LOGIN_REFUSED,
+    "no pg_hba.conf entry": LOGIN_REFUSED,
+    "permission denied for database": LOGIN_REFUSED,
+    '" does not exist': NOT_FOUND,
+    "no such column": OUTDATED,
+    "no such table": OUTDATED,
 }
-"""A part of PostgreSQL's or pgbouncer's message → the problem. While connecting, psycopg has only the message."""
+"""A part of the message → the problem. While connecting to PostgreSQL or pgbouncer, psycopg has only the message."""
 
 
 def describe(error: Error) -> str:
     """Return what is wrong with the database, as far as the error tells."""
     cause = error.__cause__ or error
-    known = _PROBLEMS.get(type(cause).__name__) or _PROBLEMS.get(str(cause))
-    return known or next((problem for part, problem in _WHILE_CONNECTING.items() if part in str(cause)), UNREACHABLE)
+    if known := _PROBLEMS.get(type(cause).__name__) or _PROBLEMS.get(str(cause)):
+        return known
+    unknown = (
+        UNREACHABLE if isinstance(error, UNAVAILABLE) else f"The database reports an error: {type(cause).__name__}."
+    )
+    return next((problem for part, problem in _BY_PART.items() if part in str(cause)), unknown)
 
 
 class IntegerIn(In):

@@ -5,6 +5,7 @@ No message holds the value of a setting, because it may be a secret.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
+from django.apps import apps
 from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
 from django.core import checks
 
 from provisioning import rules
@@ -292,10 +295,24 @@ def check_files(**options: Any) -> list[checks.CheckMessage]:
 
 
 def check_static_files(**options: Any) -> list[checks.CheckMessage]:
-    """Check, for the web server only, that static files are collected. Without them, every page would fail."""
-    manifest = settings.STATIC_ROOT / "staticfiles.json"
-    if settings.DEBUG or manifest.exists():
+    """Check, for the web server only, that static files are collected. Without them, every page would fail.
+
+    A new release may have more of them than those that were collected before.
+    """
+    if settings.DEBUG or _all_static_files() <= _collected_static_files():
         return []
     return [
         checks.Error("Static files are not collected.", hint="Run `python manage.py collectstatic`.", id="signup.E012")
     ]
+
+
+def _all_static_files() -> set[str]:
+    ignored = apps.get_app_config("staticfiles").ignore_patterns  # type: ignore[attr-defined]  # not in the stubs
+    return {name for finder in get_finders() for name, _storage in finder.list(ignored)}
+
+
+def _collected_static_files() -> set[str]:
+    try:
+        return set(json.loads((settings.STATIC_ROOT / "staticfiles.json").read_text())["paths"])
+    except FileNotFoundError:
+        return set()

@@ -16,7 +16,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from provisioning.database import describe
+from provisioning.database import OUTDATED, describe
 from provisioning.models import Account, Worker
 from signup import metrics, visitors
 
@@ -92,7 +92,7 @@ _check = _Check()
 def _look() -> str:
     try:
         if not is_migrated():
-            return "The database is not up to date. Run: manage.py migrate"
+            return f"{OUTDATED} Run: manage.py migrate"
         try_to_store()
     except Error as error:
         return describe(error)

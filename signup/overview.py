@@ -8,6 +8,7 @@ from django.urls import reverse
 from provisioning.admin_site import health, steps
 from provisioning.admin_site.tasks import Task
 from signup import visitors
+from signup.brand.models import unserved_hosts
 from signup.doctor import Level
 from signup.emails.sending import failing
 from signup.models import Diagnosis
@@ -33,6 +34,18 @@ def unsent_emails(**kwargs: Any) -> Task | None:
         f"{size} email{pluralize(size)} to customers could not be sent.",
         reverse("admin:signup_mail_changelist"),
         "They are tried again for about a day. Ask whoever runs this installation to run python manage.py doctor.",
+    )
+
+
+def unserved_brands(**kwargs: Any) -> Task | None:
+    """Name brands that no visitor can see."""
+    if not (hosts := unserved_hosts()):
+        return None
+    return Task(
+        f"Visitors can't open {', '.join(hosts)}: {pluralize(len(hosts), 'it is,they are')} not in ALLOWED_HOSTS.",
+        reverse("admin:signup_brand_changelist"),
+        "Ask whoever runs this installation to add what is missing, or correct the host name of the brand.",
+        "signup.view_brand",
     )
 
 

@@ -196,6 +196,12 @@ class Brand(models.Model):
         return self.login_url or settings.CONSTANT_CONTACT_LOGIN_URL
 
 
+def unserved_hosts() -> list[str]:
+    """Return the hosts of brands that ALLOWED_HOSTS lacks, for example since a deployment: visitors can't open them."""
+    hosts = Brand.objects.exclude(host="").order_by("host").values_list("host", flat=True)
+    return [host for host in hosts if not validate_host(host, settings.ALLOWED_HOSTS)]
+
+
 def brand_at(host: str) -> Brand:
     """Return the brand for pages at `host` (its port doesn't matter): its own, the default one, or the settings'.
 

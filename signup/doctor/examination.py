@@ -23,6 +23,7 @@ def examine(*, url: str = "", email: str = "", create: bool = False) -> Iterator
     checks: dict[str, Callable[[], Iterable[Finding]]] = {
         "Settings": installation.check_settings,
         "Database": installation.check_database,
+        "Brands": installation.check_brands,
         "Sealing keys": installation.check_sealing_keys,
         "Workers": installation.check_workers,
         "Connection to Constant Contact": provider.check_connection,

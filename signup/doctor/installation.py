@@ -12,6 +12,7 @@ from provisioning.database import describe
 from provisioning.models import Worker
 from provisioning.sealed import CannotOpen
 from signup import health
+from signup.brand.models import unserved_hosts
 from signup.doctor.findings import Finding, failure, ok, warning
 
 
@@ -34,6 +35,12 @@ def check_database() -> Iterator[Finding]:
             yield failure("Database", "Migrations are missing.", "Run: python manage.py migrate")
     except Error as error:
         yield failure("Database", describe(error), "Check DATABASE_URL and the database's own log.")
+
+
+def check_brands() -> Iterator[Finding]:
+    for host in unserved_hosts():
+        text = f"{host} is the host name of a brand, but not in ALLOWED_HOSTS."
+        yield failure("Brands", text, "Add it to ALLOWED_HOSTS, or correct the brand in the admin.")
 
 
 def check_sealing_keys() -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, getproxies, urlopen
 
 from django.conf import settings
+from django.utils import timezone
 
 from provisioning import gateway
 from provisioning.services import inspection
@@ -59,7 +60,7 @@ def check_connection() -> Iterator[Finding]:
         yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
     else:
         yield ok(SUBJECT, f"Connected to {host}; its certificate is valid.")
-        yield _compare_clocks(headers.get("Date", ""))
+        yield from _compare_clocks(headers.get("Date", ""))
 
 
 def _headers(url: str) -> dict[str, str]:
@@ -82,14 +83,22 @@ def _trust() -> ssl.SSLContext:
         raise NoAuthorities(f"CA certificates can't be read from {authorities}.") from None
 
 
-def _compare_clocks(date: str) -> Finding:
+def _compare_clocks(date: str) -> Iterator[Finding]:
     try:
-        off = abs(gateway.now() - parsedate_to_datetime(date))
+        right = parsedate_to_datetime(date)
     except ValueError:
         text = "Constant Contact's answer has no Date header to compare with."
-        return warning("Clock", text, "Check that NTP is on.")
-    text = f"The database's clock is {off.total_seconds():.0f} seconds off Constant Contact's."
-    fix = "Turn on NTP on the database's machine: quotas are counted by UTC days."
+        yield warning("Clock", text, "Check that NTP is on.")
+        return
+    by_database = "Turn on NTP on the database's machine: quotas are counted by UTC days."
+    yield _compare_clock("The database's", gateway.now() - right, by_database)
+    by_machine = "Turn on NTP here: codes from authenticator apps, links in emails, and sessions depend on it."
+    yield _compare_clock("This machine's", timezone.now() - right, by_machine)
+
+
+def _compare_clock(whose: str, difference: timedelta, fix: str) -> Finding:
+    off = abs(difference)
+    text = f"{whose} clock is {off.total_seconds():.0f} seconds off Constant Contact's."
     if off > FAR_OFF:
         return failure("Clock", text, fix)
     return warning("Clock", text, fix) if off > MUCH_OFF else ok("Clock", text)

@@ -1,6 +1,9 @@
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from django.contrib.staticfiles.finders import get_finders
 from django.test import Client
 from pytest_django import Settings
 
@@ -15,6 +18,15 @@ def plain_static_files(settings: Settings) -> None:
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
+
+
+@pytest.fixture
+def collected_static_files(settings: Settings, tmp_path: Path) -> None:
+    """Write the manifest that `collectstatic` would write."""
+    settings.STATIC_ROOT = tmp_path / "collected"
+    settings.STATIC_ROOT.mkdir()
+    names = [name for finder in get_finders() for name, _storage in finder.list(["CVS", ".*", "*~"])]
+    (settings.STATIC_ROOT / "staticfiles.json").write_text(json.dumps({"paths": dict.fromkeys(names)}))
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,15 +175,23 @@ def test_an_invalid_sealing_key_is_named_by_position_not_by_value(settings: Sett
     assert "canary" not in str(told.value)
 
 
-@pytest.mark.parametrize(
-    ("debug", "collected", "told"), [(True, False, []), (False, True, []), (False, False, ["signup.E012"])]
-)
-def test_static_files_must_be_collected_in_production(
-    settings: Settings, tmp_path: Any, debug: bool, collected: bool, told: list[str]
-) -> None:
+@pytest.mark.parametrize("debug", [True, False])
+def test_static_files_must_be_collected_in_production(settings: Settings, tmp_path: Path, debug: bool) -> None:
     settings.DEBUG, settings.STATIC_ROOT = debug, tmp_path
-    if collected:
-        (tmp_path / "staticfiles.json").touch()
+
+    assert ids(check_static_files()) == ([] if debug else ["signup.E012"])
+
+
+@pytest.mark.parametrize(("added", "told"), [([], []), (["signup/new.css"], ["signup.E012"])])
+def test_static_files_must_be_collected_again_after_an_upgrade(
+    settings: Settings, collected_static_files: None, tmp_path: Path, added: list[str], told: list[str]
+) -> None:
+    """Every page with a link to a file that the last release did not have would fail."""
+    settings.STATICFILES_DIRS = [*settings.STATICFILES_DIRS, tmp_path / "release"]
+    for name in added:
+        file = tmp_path / "release" / name
+        file.parent.mkdir(parents=True)
+        file.touch()
 
     assert ids(check_static_files()) == told
 

@@ -158,9 +158,7 @@ def test_not_ready_while_another_session_locks_the_database(client: Client, monk
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="The check of SQLite's disk is its own; see test_operations.py"
-)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="The check of SQLite's disk is its own; see tests/operations")
 def test_the_check_needs_room_on_the_disk_of_the_database() -> None:
     """A trial sign-up alone often fits into a page that has room, when no real one can be stored any more."""
     with connection.cursor() as cursor:

@@ -19,6 +19,7 @@ from django.core import signing
 from django.core.management import call_command
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from provisioning import gateway
@@ -27,6 +28,7 @@ from provisioning.models import Account, Gateway, Worker
 from provisioning.sandbox import Server
 from provisioning.sealed import Sealed
 from signup import smtp
+from signup.brand.models import Brand
 from signup.doctor import Finding, Level, installation, keep, mail_server, provider, public_address, trial
 from signup.doctor.findings import failure, ok, warning
 from signup.models import Diagnosis, Mail
@@ -58,10 +60,8 @@ def doctor(*arguments: str) -> int:
 
 
 def test_a_working_installation_has_no_failures(
-    sandbox: Server, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sandbox: Server, collected_static_files: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings.STATIC_ROOT = tmp_path
-    (tmp_path / "staticfiles.json").touch()
     Worker.objects.create(name="host:1")
 
     assert doctor("--json") == 1  # No proxy, and a list that is not calibrated, are warnings.
@@ -202,7 +202,30 @@ def test_a_clock_that_is_off_is_noticed(sandbox: Server, monkeypatch: pytest.Mon
     true = gateway.now()
     for off, level in ((0, Level.OK), (2, Level.WARNING), (10, Level.FAILURE)):
         monkeypatch.setattr(gateway, "now", lambda off=off: true + off * provider.MUCH_OFF * 2)
-        assert levels(provider.check_connection())[1] == level
+        assert levels(provider.check_connection())[1:] == [level, Level.OK]
+
+
+def test_a_clock_of_this_machine_that_is_off_is_noticed(sandbox: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could log in with a code any more, even if the database's machine has the right time."""
+    wrong = gateway.now() + timedelta(hours=3)
+    monkeypatch.setattr(timezone, "now", lambda: wrong)
+
+    *_others, finding = provider.check_connection()
+
+    assert finding.level == Level.FAILURE
+    assert finding.text.startswith("This machine's clock is 10")
+
+
+def test_a_brand_whose_host_is_not_served_is_a_failure(settings: Settings) -> None:
+    Brand.objects.create(host="shop.example.com", name="Shop")
+    Brand.objects.create(name="All others")
+    settings.ALLOWED_HOSTS = [".example.com"]
+    assert levels(installation.check_brands()) == []
+
+    settings.ALLOWED_HOSTS = ["signup.example.com"]
+    assert [finding.text for finding in installation.check_brands()] == [
+        "shop.example.com is the host name of a brand, but not in ALLOWED_HOSTS."
+    ]
 
 
 def test_a_nearly_used_up_quota_is_a_warning(settings: Settings) -> None:
