@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -57,6 +58,12 @@ class Gateway(models.Model):
         return "Sending to Constant Contact"
 
 
+def own_version() -> str:
+    """Return the release that this process runs."""
+    version: str = settings.VERSION
+    return version
+
+
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def alive(self) -> Self:
         """Return workers seen within the last minute. Each reports about once a second."""
@@ -72,6 +79,8 @@ class Worker(models.Model):
     seen_at = models.DateTimeField(db_default=Now())
     problem = models.CharField(max_length=255, blank=True, db_default="")
     """Why it can't work now; empty if it can."""
+    version = models.CharField(max_length=20, blank=True, default=own_version, db_default="")
+    """The release that it runs; empty for one of a release that did not report it yet."""
 
     objects = WorkerQuerySet.as_manager()
 

@@ -51,7 +51,7 @@ class GatewayAdmin(SingleRow, ModelAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnly, ModelAdmin):
-    list_display = fields = ("name", "condition", "started", "seen", "problem")
+    list_display = fields = ("name", "condition", "started", "seen", "version", "problem")
     nothing_yet = "No worker is running, so nothing is sent. Ask whoever runs this installation to start one."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:

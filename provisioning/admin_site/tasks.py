@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models.functions import Now
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
@@ -80,6 +81,10 @@ def _about_workers(workers: list[Worker]) -> Iterator[Task]:
     if blocked := next((worker.problem for worker in workers if worker.problem), ""):
         advice = "It retries automatically. If it lasts, ask whoever runs this installation to check the database."
         yield Task(f"A worker can't work: {blocked}", page, advice)
+    if others := [worker for worker in workers if worker.version != settings.VERSION]:
+        running = ", ".join(sorted({worker.version or "an older one" for worker in others}))
+        advice = "During an upgrade, that is normal. If it lasts, ask whoever runs this installation to finish it."
+        yield Task(f"A worker runs another version than this page: {running}, not {settings.VERSION}.", page, advice)
 
 
 def _about_calls(*, has_pause: bool) -> Iterator[Task]:

@@ -78,7 +78,8 @@ def _discard_impossible_times() -> None:
 
 def record_heartbeat(name: str, problem: str = "") -> None:
     """Record that this worker is alive, and what keeps it from working. Delete workers not seen for a day."""
-    Worker.objects.update_or_create(name=name, defaults={"seen_at": Now(), "problem": problem})
+    now = {"seen_at": Now(), "problem": problem, "version": settings.VERSION}
+    Worker.objects.update_or_create(name=name, defaults=now)
     Worker.objects.filter(seen_at__lt=Now() - timedelta(days=1)).delete()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.core import checks
 from django.db import Error
 
@@ -60,5 +61,9 @@ def check_workers() -> Iterator[Finding]:
         yield failure("Workers", "No worker is running.", "Start one: python manage.py provision (or serve)")
     for worker in blocked:
         yield failure("Workers", f"{worker.name} can't work: {worker.problem}", "Check the database.")
+    for worker in workers:
+        if worker.version != settings.VERSION:
+            text = f"{worker.name} runs version {worker.version or 'unknown'}, and this is {settings.VERSION}."
+            yield warning("Workers", text, "Finish the upgrade: install this release there, and restart the worker.")
     if workers and not blocked:
         yield ok("Workers", f"{len(workers)} running.")

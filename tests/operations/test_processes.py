@@ -13,9 +13,11 @@ from pytest_django import Settings
 
 from provisioning.models import Worker
 from provisioning.sandbox import Server
+from provisioning.services import record_heartbeat
 from signup.doctor import installation
 from tests.operations.symptoms import banner, symptom
 from tests.provisioning.work import State, account_in, again, pass_time, sign_up, work
+from tests.signup.test_version import VERSION
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,6 +51,17 @@ def test_a_killed_worker_is_missed_and_its_account_taken_over(sandbox: Server) -
         pass_time(timedelta(minutes=2))
     assert again(account).state == State.CREATED
     assert len([call for call in sandbox.provider.calls if call.method == "POST"]) == 1
+
+
+@symptom("A worker runs another version than this page")
+def test_a_worker_that_an_upgrade_has_missed_is_on_the_overview() -> None:
+    Worker.objects.create(name="host:1", version="0.9.0")
+    assert f"A worker runs another version than this page: 0.9.0, not {VERSION}." in banner()
+    named, *_others = installation.check_workers()
+    assert named.text == f"host:1 runs version 0.9.0, and this is {VERSION}."
+
+    record_heartbeat("host:1")
+    assert "another version" not in banner()
 
 
 @symptom("No key in SEALING_KEYS opens the newest sealed secret.")
