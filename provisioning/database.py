@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import Error, InterfaceError, InternalError, OperationalError
+from django.conf import settings
+from django.db import Error, InterfaceError, InternalError, OperationalError, connection
 from django.db.models.lookups import In
 
 UNAVAILABLE = (OperationalError, InterfaceError, InternalError)
@@ -67,6 +68,11 @@ def describe(error: Error) -> str:
         UNREACHABLE if isinstance(error, UNAVAILABLE) else f"The database reports an error: {type(cause).__name__}."
     )
     return next((problem for part, problem in _BY_PART.items() if part in str(cause)), unknown)
+
+
+def limit_statements() -> None:
+    """Let no statement or lock of this process take longer than one of the web server. Call it before the first one."""
+    connection.settings_dict["STATEMENT_TIMEOUT"] = settings.STATEMENT_TIMEOUT
 
 
 class IntegerIn(In):

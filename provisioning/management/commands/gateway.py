@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import Error
 
 from provisioning import gateway
+from provisioning.database import describe, limit_statements
 
 TIME = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -19,8 +21,15 @@ class Command(BaseCommand):
         parser.add_argument("do", nargs="?", choices=["resume"], help="resume sending after a stop or a pause")
 
     def handle(self, *, do: str | None, **options: Any) -> None:
-        if do == "resume":
-            gateway.resume()
+        limit_statements()
+        try:
+            if do == "resume":
+                gateway.resume()
+            self.show()
+        except Error as error:
+            raise CommandError(describe(error)) from None
+
+    def show(self) -> None:
         pause, row = gateway.current_pause(), gateway.state()
         if pause is None:
             self.stdout.write("Running: calls are being made.")

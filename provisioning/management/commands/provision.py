@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error, connection
 
 from provisioning import gateway, services
-from provisioning.database import describe
+from provisioning.database import describe, limit_statements
 from provisioning.events.calls import DEADLINE
 from provisioning.events.deliverer import delivering
 from provisioning.management import start_up, watchdog
@@ -56,8 +56,8 @@ class Command(BaseCommand):
     def handle(self, *, threads: int, once: bool, **options: Any) -> None:
         self.ending, self.chores_at, self.pages_at, self.problem = False, 0.0, 0.0, ""
         sys.setswitchinterval(SWITCH)
-        # Before the first connection. None is kept during a slow call.
-        connection.settings_dict |= {"STATEMENT_TIMEOUT": settings.STATEMENT_TIMEOUT, "CONN_MAX_AGE": 0}
+        limit_statements()
+        connection.settings_dict["CONN_MAX_AGE"] = 0  # None is kept during a slow call.
         start_up.check()
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error
 
+from provisioning.database import limit_statements
 from signup.doctor import Finding, Level, examine, keep
 
 STATUS = {Level.OK: 0, Level.WARNING: 1, Level.FAILURE: 2}
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     def handle(self, *, url: str, email: str, create: bool, json: bool, **options: Any) -> None:
+        limit_statements()
         findings = []
         for finding in examine(url=url, email=email, create=create):
             findings.append(finding)

@@ -3,11 +3,13 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from pytest_django import Settings
 
 from provisioning import gateway
 from provisioning.gateway import row
 from provisioning.models import Gateway
+from tests.signup.test_health import unreachable_database
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2030, 1, 31, 12, tzinfo=UTC)
@@ -54,6 +56,17 @@ def test_resume_reopens_the_gateway_and_says_so() -> None:
     gateway.stop("for a test")
     assert told("resume")[0] == "Running: calls are being made."
     assert gateway.current_pause() is None
+
+
+def test_a_locked_row_is_an_error_in_words_and_does_not_hang() -> None:
+    """`resume` needs the row that somebody else may hold."""
+    with unreachable_database("database is locked"), pytest.raises(CommandError, match="locked by another session"):
+        told("resume")
+
+
+def test_the_database_may_not_keep_it_waiting(settings: Settings) -> None:
+    told()
+    assert connection.settings_dict["STATEMENT_TIMEOUT"] == settings.STATEMENT_TIMEOUT
 
 
 def test_any_other_argument_is_an_error() -> None:

@@ -144,7 +144,7 @@ def test_the_connection_is_trusted_if_calls_trust_it(
         assert "REQUESTS_CA_BUNDLE" in refused.fix
 
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "certificate.pem"))
-        assert levels(provider.check_connection()) == [Level.OK, Level.OK]
+        assert set(levels(provider.check_connection())) == {Level.OK}
 
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
         (missing,) = provider.check_connection()
