@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 
@@ -35,8 +36,8 @@ class ListPage:
 
 
 def read_list(page: str = "") -> ListPage:
-    """Read a page with one paced call, if the gateway permits it."""
-    answer = client().list_accounts(page, _start)
+    """Read a page with one paced call, if the gateway permits it. Raises the database's error if it can't."""
+    answer = client().list_accounts(page, partial(_start, _permit()))
     gateway.apply_answer(answer)
     ids = frozenset(entry.account_id for entry in answer.entries)
     return ListPage(
@@ -66,15 +67,17 @@ def trusted_authorities() -> str:
     return constant_contact.trusted_authorities(settings.CONSTANT_CONTACT_URL)
 
 
-def _start() -> None:
+def _start(permit: gateway.Permit) -> None:
     """Wait until a call may start. Raises TimeoutError on a machine too busy to use a permit in time."""
-    for lateness in (timedelta(), *LATENESS):
-        if _permit(lateness).wait():
+    for lateness in LATENESS:
+        if permit.wait():
             return
-    raise TimeoutError
+        permit = _permit(lateness)
+    if not permit.wait():
+        raise TimeoutError
 
 
-def _permit(lateness: timedelta) -> gateway.Permit:
+def _permit(lateness: timedelta = timedelta()) -> gateway.Permit:
     while True:
         try:
             return gateway.acquire_permit(page=True, lateness=lateness)

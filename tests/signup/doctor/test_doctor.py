@@ -11,12 +11,14 @@ from datetime import timedelta
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.core import signing
 from django.core.management import call_command
+from django.db import OperationalError
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
@@ -87,6 +89,16 @@ def test_without_a_database_the_report_names_it_wherever_it_is_missed(capsys: py
     said = capsys.readouterr().out
     assert "FAILURE  Workers: Not checked. The database can't be reached.\n" in said
     assert "The check failed" not in said
+
+
+def test_a_locked_gateway_is_not_blamed_on_constant_contact(
+    sandbox: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gateway, "acquire_permit", Mock(side_effect=OperationalError("database is locked")))
+
+    assert doctor() == 2
+
+    assert "Credentials: Not checked. The database is locked by another session." in capsys.readouterr().out
 
 
 def test_no_secret_is_in_the_report(sandbox: Server, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
