@@ -67,8 +67,9 @@ style: .venv/dev  ## style, types, and import contracts
 
 UNTRANSLATED = provisioning/admin/* provisioning/admin_site/* provisioning/management/* provisioning/models.py provisioning/operations.py provisioning/gateway/* \
 	provisioning/search/* signup/admin.py signup/brand/* signup/single_sign_on/staff.py templates/admin/* tests/*
+LOCALES = $(shell $(BIN)/python -c 'from signup.settings import LANGUAGES; print(*(f"-l {code}" for code, _ in LANGUAGES if code != "en"))')
 messages: .venv/run  ## collect customers' texts into the translation catalogs, and compile them (needs GNU gettext)
-	$(BIN)/python manage.py makemessages -l es -l fr --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")
+	$(BIN)/python manage.py makemessages $(LOCALES) --no-location --no-wrap --no-obsolete $(UNTRANSLATED:%=-i "%")
 	perl -ni -e 'print unless /^"(POT-Creation-Date|Report-Msgid-Bugs-To):/' */locale/*/LC_MESSAGES/django.po  # These change each time.
 	$(BIN)/python manage.py compilemessages -i .venv
 

@@ -90,9 +90,10 @@ def state_choices() -> Choices:
 
 
 def _alphabetical(choices: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Sort by name as dictionaries do in English, French, and Spanish: ignore accents and case.
+    """Sort by name, ignoring accents and case.
 
-    Spanish sorts ñ as a letter of its own, but no two names differ only in it.
+    That is the order of dictionaries in English and French, and, for these names, in Spanish, too: it sorts ñ after n,
+    but no two names differ only in that.
     """
     return sorted(choices, key=lambda choice: _without_accents(choice[1]))
 

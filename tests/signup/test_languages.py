@@ -43,11 +43,11 @@ def test_a_brand_has_its_own_texts_in_every_language(language: str) -> None:
         ("fr", "fr"),
         ("fr-CA,fr;q=0.9,en;q=0.5", "fr"),
         ("es-MX", "es"),
-        ("de,es;q=0.5", "es"),
-        ("de", "en"),
+        ("xx,es;q=0.5", "es"),
+        ("xx", "en"),
         ("*", "en"),
         ("nonsense;q=x", "en"),
-        ("fr;q=0, de", "en"),
+        ("fr;q=0, xx", "en"),
         ("fr;q=0, es", "es"),
         ("fr ; Q=0.000", "en"),
         ("fr;q=0.001", "fr"),
@@ -97,7 +97,7 @@ def test_reloading_the_page_in_another_language_shows_the_form(client: Client) -
     assert client.get("/language/", headers={"Referer": "http://testserver/language/"}).headers["Location"] == "/"
 
 
-@pytest.mark.parametrize("language", ["de", "../../etc", "\0", ""])
+@pytest.mark.parametrize("language", ["xx", "../../etc", "\0", ""])
 def test_an_unknown_language_changes_nothing(client: Client, language: str) -> None:
     client.post("/language/", {"language": language, "next": "/"})
 

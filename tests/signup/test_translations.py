@@ -34,7 +34,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|<[^>]+>|https?://[\w.]*\w")
 
 @dataclass(frozen=True)
 class Text:
-    """A text with its translation. Both have a second form if there is a plural."""
+    """A text with its translation. If there is a plural, the original has two forms; other languages have one or more."""
 
     original: tuple[str, ...]
     translation: tuple[str, ...]
@@ -103,14 +103,15 @@ def test_the_compiled_catalog_matches_its_source(locale: Path, language: str) ->
             assert (compiled.gettext(text.original[0]),) == text.translation
         else:
             singular, plural = text.original
-            assert tuple(compiled.ngettext(singular, plural, number) for number in (1, 2)) == text.translation
+            assert {compiled.ngettext(singular, plural, number) for number in range(200)} == set(text.translation)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_translation_keeps_placeholders_and_markup(language: str) -> None:
     for text in translations(language):
-        for original, translation in zip(text.original, text.translation, strict=True):
-            assert sorted(PLACEHOLDER.findall(translation)) == sorted(PLACEHOLDER.findall(original)), original
+        kept = [sorted(PLACEHOLDER.findall(original)) for original in text.original]
+        for translation in text.translation:
+            assert sorted(PLACEHOLDER.findall(translation)) in kept, text.original
 
 
 def test_french_texts_have_french_spaces_and_apostrophes() -> None:
