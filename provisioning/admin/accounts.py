@@ -22,6 +22,7 @@ from provisioning.admin.cells import badge, two_lines, when
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
 from provisioning.admin.correction import correct, is_correctable
+from provisioning.admin.dates import SubmittedFilter
 from provisioning.admin.decision import decide
 from provisioning.admin.exports import NO_EXTRA_COLUMNS, export
 from provisioning.admin.filters import (
@@ -31,7 +32,6 @@ from provisioning.admin.filters import (
     QuestionFilter,
     RefusedFilter,
     StateTabs,
-    titled,
 )
 from provisioning.admin.held import held
 from provisioning.admin.notes import NoteForm, add_note, may_note
@@ -64,7 +64,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         BrandFilter,
         CountryFilter,
         *ATTRIBUTION_FILTERS,
-        ("submitted_at", titled("signed up", admin.DateFieldListFilter)),
+        ("submitted_at", SubmittedFilter),
     )
     nothing_yet = "Nobody has signed up yet. Each sign-up appears here as soon as its form is sent."
     search_fields = search.COLUMNS
@@ -72,7 +72,6 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     extra_columns = NO_EXTRA_COLUMNS
     paginator = ShortPaginator
     sortable_by = ("submitted",)
-    date_hierarchy = "submitted_at"
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     fields = readonly_fields = (

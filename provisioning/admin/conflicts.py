@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.template.defaultfilters import pluralize
 
+from provisioning.admin_site.words import lower_first
 from provisioning.audit import ASSIGNED, NOTED
 from provisioning.models import Account, AuditEntry
 from provisioning.templatetags.times import ago
@@ -21,9 +22,12 @@ LATELY = timedelta(days=1)
 
 def report_unchanged(request: HttpRequest, left: Collection[Account], chosen: int, verb: str = "changed") -> None:
     """Tell staff that nothing changed for the accounts `left`, of `chosen` in all, and why, grouped by reason."""
-    groups = Counter(_what_happened(left))
-    parts = "; ".join(f"{count} {pluralize(count, 'is,are')} {what}" for what, count in groups.most_common())
-    messages.warning(request, f"Nothing {verb} for {len(left)} of {chosen} account{pluralize(chosen)}: {parts}.")
+    groups = Counter(_what_happened(left)).most_common()
+    if chosen == 1:
+        messages.warning(request, f"Nothing {verb}: the account is now {groups[0][0]}.")
+        return
+    parts = "; ".join(f"{count} {pluralize(count, 'is,are')} now {what}" for what, count in groups)
+    messages.warning(request, f"Nothing {verb} for {len(left)} of {chosen} accounts: {parts}.")
 
 
 def report_conflict(request: HttpRequest, account: Account) -> None:
@@ -34,12 +38,12 @@ def report_conflict(request: HttpRequest, account: Account) -> None:
 
 
 def _what_happened(accounts: Collection[Account]) -> Iterator[str]:
-    """Yield each account's state, with what was done to it lately, or how long it has been in this state."""
+    """Yield each account's state as part of a sentence, with what was done to it lately, or when the state changed."""
     entries = AuditEntry.objects.filter(account__in=accounts, at__gte=Now() - LATELY).select_related("user")
     entries = entries.exclude(what__in=(NOTED, ASSIGNED))
     last = {entry.account_id: entry for entry in entries.order_by("at", "pk")}
     for account in accounts:
-        when, what = account.state_changed_at, ""
-        if entry := last.get(account.pk):
-            when, what = entry.at, f"{entry}, "
-        yield f"{account.get_state_display()} ({what}{ago(when)})"
+        entry = last.get(account.pk)
+        why = f"{lower_first(str(entry))}, {ago(entry.at)}" if entry else f"changed {ago(account.state_changed_at)}"
+        state = "being sent" if account.state == Account.State.SENDING else account.get_state_display().lower()
+        yield f"{state} ({why})"

@@ -20,7 +20,7 @@ from provisioning.templatetags.times import ago, exact, until
 
 @admin.register(Gateway)
 class GatewayAdmin(SingleRow, ModelAdmin):
-    fields = ("state", "calls_today", "pages_today", "next_call", "pauses", "list_names")
+    fields = ("state", "calls_today", "pages_today", "next_call", "pauses", "names_listed")
 
     @admin.display(description="State")
     def state(self, gateway: Gateway) -> SafeString:
@@ -47,6 +47,12 @@ class GatewayAdmin(SingleRow, ModelAdmin):
     @admin.display(description="Pauses in a row without a clear answer")
     def pauses(self, gateway: Gateway) -> int:
         return gateway.outages
+
+    @admin.display(description="Names in your account list")
+    def names_listed(self, gateway: Gateway) -> str:
+        if settings.CONSTANT_CONTACT_API == "v2":
+            return str(Gateway.ListNames.USERNAME.label)
+        return gateway.get_list_names_display() or "Not known yet"
 
 
 @admin.register(Worker)

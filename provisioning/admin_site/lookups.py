@@ -53,7 +53,7 @@ class OfferedLookups:
 
 
 def _offered(model_admin: Any, request: HttpRequest) -> set[str | None]:
-    offered: set[str | None] = {f"{model_admin.date_hierarchy}__{part}" for part in ("year", "month", "day")}
+    offered: set[str | None] = set()
     for filter_item in model_admin.get_list_filter(request):
         offered.update(_parameters(model_admin, filter_item, request))
     return offered

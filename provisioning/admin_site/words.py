@@ -1,4 +1,4 @@
-"""How the admin displays a value."""
+"""How the admin displays a value, and a sentence within another one."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ def display_value(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
+
+
+def lower_first(sentence: str) -> str:
+    """Return a sentence as part of another one: "Approved by Ana" as "approved by Ana"."""
+    return sentence[:1].lower() + sentence[1:]

@@ -144,7 +144,7 @@ def check_calibration() -> Iterator[Finding]:
     if settings.CONSTANT_CONTACT_API == "v2":
         yield ok("Account list", "With v2, it shows usernames.")
     elif gateway.state().list_names:
-        yield ok("Account list", f"What v3's list shows: {gateway.state().get_list_names_display()}.")
+        yield ok("Account list", f"Names in your account list: {gateway.state().get_list_names_display()}.")
     else:
         fix = "A worker learns it minutes after the first account. To create one now: python manage.py doctor --create"
-        yield warning("Account list", "It is not known yet whether v3's list shows usernames.", fix)
+        yield warning("Account list", "It is not known yet whether your account list shows usernames.", fix)

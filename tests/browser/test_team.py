@@ -130,7 +130,7 @@ def decide_at_once(ana: Page, ben: Page, site: Installation) -> None:
         page.get_by_role("button", name="Go", exact=True).click()
     expect(ana.locator(".messagelist")).to_contain_text("Approved: 2 accounts.")
     expect(ben.locator(".messagelist")).to_contain_text(
-        "Nothing changed for 2 of 2 accounts: 2 are Queued (Approved by Ana, just now)."
+        "Nothing changed for 2 of 2 accounts: 2 are now queued (approved by Ana, just now)."
     )
 
 

@@ -11,10 +11,18 @@ from provisioning.admin.changelist import ShortPaginator
 from tests.provisioning.admin.conftest import Make, State, told
 
 LIST = "/admin/provisioning/account/"
+LAST_DAYS = ("Any date", "Today", "Past 7 days", "Past 30 days")
 
 
-def dates(admin_client: Client, **query: int) -> list[str]:
-    return [link.title for link in admin_client.get(LIST, query).context["cl"].dates()]
+def date_choices(client: Client, **query: object) -> list[dict[str, Any]]:
+    """Return what the filter by date offers besides the last days."""
+    shown = client.get(LIST, query).context["cl"]
+    (spec,) = (spec for spec in shown.filter_specs if spec.title == "signed up")
+    return [choice for choice in spec.choices(shown) if choice["display"] not in LAST_DAYS]
+
+
+def dates(client: Client, **query: object) -> list[str]:
+    return [("> " if choice["selected"] else "") + str(choice["display"]) for choice in date_choices(client, **query)]
 
 
 @pytest.fixture
@@ -26,26 +34,34 @@ def three_years(make: Make) -> None:
 @pytest.mark.parametrize(
     ("query", "titles"),
     [
-        ({}, ["2023", "2024", "2025"]),
-        ({"submitted_at__year": 2023}, ["All dates", "November 2023", "December 2023"]),
-        ({"submitted_at__year": 2025}, ["All dates", "January 2025"]),
-        ({"submitted_at__year": 2023, "submitted_at__month": 11}, ["All dates", "2023", "November 29", "November 30"]),
-        ({"submitted_at__year": 2025, "submitted_at__month": 1}, ["All dates", "2025", "January 1", "January 2"]),
-        ({"submitted_at__year": 1999}, ["All dates"]),
+        ({}, ["2025", "2024", "2023"]),
+        ({"year": 2023}, ["> 2023", "December 2023", "November 2023"]),
+        ({"year": 2025}, ["> 2025", "January 2025"]),
+        ({"year": 2023, "month": 11}, ["2023", "> November 2023", "Nov. 30, 2023", "Nov. 29, 2023"]),
+        ({"year": 2025, "month": 1, "day": 2}, ["2025", "January 2025", "> Jan. 2, 2025", "Jan. 1, 2025"]),
+        ({"year": 1999}, ["> 1999"]),
     ],
 )
 def test_the_list_can_be_narrowed_by_year_month_and_day(
     admin_client: Client, three_years: None, query: dict[str, int], titles: list[str]
 ) -> None:
-    assert dates(admin_client, **query) == titles
+    assert dates(admin_client, **{f"submitted_at__{part}": number for part, number in query.items()}) == titles
 
 
 def test_each_date_links_to_its_accounts_and_keeps_the_filter(admin_client: Client, three_years: None) -> None:
-    (link,) = (link for link in admin_client.get(LIST, {"q": "alder"}).context["cl"].dates() if link.title == "2024")
-    assert "q=alder" in link.url
-    assert [account.submitted_at.year for account in admin_client.get(LIST + link.url).context["cl"].result_list] == [
-        2024
-    ]
+    (link,) = (each["query_string"] for each in date_choices(admin_client, q="alder") if each["display"] == "2024")
+    assert "q=alder" in link
+    assert [account.submitted_at.year for account in admin_client.get(LIST + link).context["cl"].result_list] == [2024]
+
+
+@pytest.mark.parametrize(("lookup", "day"), [({"month": 2}, 10), ({"month": 2, "day": 10}, 10), ({}, 10)])
+def test_a_month_and_a_day_narrow_the_list_down(
+    admin_client: Client, three_years: None, make: Make, lookup: dict[str, int], day: int
+) -> None:
+    query = {f"submitted_at__{part}": number for part, number in ({"year": 2024} | lookup).items()}
+    shown = admin_client.get(LIST, query).context["cl"]
+    assert [account.submitted_at.day for account in shown.result_list] == [day]
+    assert shown.has_active_filters
 
 
 @pytest.mark.parametrize("page", ["", "export.csv"])

@@ -36,7 +36,7 @@ def test_the_second_of_two_is_told_who_was_first_and_when(
     post(admin_client, "approve", *four)
     a_minute_later()
     answer = post(as_role("Operator"), action, *four)
-    assert told(answer) == "Nothing changed for 4 of 4 accounts: 4 are Queued (Approved by dora, 1\xa0minute ago)."
+    assert told(answer) == "Nothing changed for 4 of 4 accounts: 4 are now queued (approved by dora, 1\xa0minute ago)."
 
 
 def test_overlapping_choices_report_what_was_done_and_what_was_not(
@@ -46,7 +46,7 @@ def test_overlapping_choices_report_what_was_done_and_what_was_not(
     post(admin_client, "approve", three[0])
     answer = post(as_role("Operator"), "decline", *three, confirmed="yes")
     assert "Declined: 2 accounts." in told(answer)
-    assert "Nothing changed for 1 of 3 accounts: 1 is Queued (Approved by dora, just now)." in told(answer)
+    assert "Nothing changed for 1 of 3 accounts: 1 is now queued (approved by dora, just now)." in told(answer)
 
 
 def test_the_confirmation_page_says_which_accounts_are_skipped(
@@ -56,14 +56,14 @@ def test_the_confirmation_page_says_which_accounts_are_skipped(
     post(admin_client, "approve", one)
     answer = post(as_role("Operator"), "decline", one, two)
     assert two.username in answer.content.decode()
-    assert "Nothing changes for 1 of 2 accounts: 1 is Queued (Approved by dora, just now)." in told(answer)
+    assert "Nothing changes for 1 of 2 accounts: 1 is now queued (approved by dora, just now)." in told(answer)
 
 
 def test_a_change_by_no_colleague_is_told_as_the_state_and_its_age(admin_client: Client, make: Make) -> None:
     account = make(State.CREATED)
     Account.objects.update(state_changed_at=F("state_changed_at") - timedelta(hours=2))
     answer = post(admin_client, "approve", account, page=LIST)
-    assert told(answer) == "Nothing changed for 1 of 1 account: 1 is Created (2\xa0hours ago)."
+    assert told(answer) == "Nothing changed: the account is now created (changed 2\xa0hours ago)."
 
 
 def test_choosing_all_acts_on_the_accounts_that_the_list_shows_now(admin_client: Client, make: Make) -> None:
@@ -85,8 +85,8 @@ def test_an_accounts_page_reports_it_too(admin_client: Client, as_role: AsRole, 
     act(admin_client, BY_NAME["approve"], account)
     Account.objects.update(state=State.CREATED, account_id="1", password=NOTHING)
     answer = act(as_role("Operator"), BY_NAME["decline"], account, seen="2001-01-01T00:00:00+00:00")
-    assert "It is now Created" in told(answer)
-    assert "Approved by dora, just now" in told(answer)
+    assert "It is now created" in told(answer)
+    assert "approved by dora, just now" in told(answer)
 
 
 def test_clicking_on_an_empty_page_of_held_sign_ups_is_explained(
