@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 from django.urls.resolvers import URLPattern
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_POST
 
 from provisioning import rules, search
@@ -217,8 +217,10 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         return two_lines(account.organization_name, account.username)
 
     @admin.display(description="Assigned to")
-    def assigned_to(self, account: Account) -> str:
-        return name_of(account.assignee) if account.assignee else ""
+    def assigned_to(self, account: Account) -> SafeString:
+        """Return a name that can be broken before the @ of an email address, which many usernames are."""
+        parts = name_of(account.assignee).split("@") if account.assignee else ()
+        return format_html_join(mark_safe("<wbr>@"), "{}", ((part,) for part in parts))
 
     @admin.display(description="Country")
     def country(self, account: Account) -> SafeString:
@@ -234,7 +236,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Owner")
     def owner(self, account: Account) -> str:
-        return f"{account.first_name} {account.last_name}"
+        return f"{account.first_name} {account.last_name}".strip()
 
     @admin.display(description="Location")
     def place(self, account: Account) -> str:

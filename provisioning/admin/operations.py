@@ -15,7 +15,7 @@ from provisioning.admin import cells
 from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, ReadOnly, SingleRow
 from provisioning.gateway import calls_today, current_pause
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
-from provisioning.templatetags.times import ago, exact, until
+from provisioning.templatetags.times import exact, until
 
 
 @admin.register(Gateway)
@@ -84,11 +84,19 @@ class ListPassAdmin(ReadOnly, ModelAdmin):
     view_permission = "provisioning.view_gateway"
     list_display = ("when", "result", "read", "problem")
     nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
-    fields = ("when", "ended_at", "result", "read", "failures", "problem", "due_at")
+    fields = ("when", "ended", "result", "read", "failures", "problem", "next_page")
 
     @admin.display(description="Started", ordering="started_at")
     def when(self, each: ListPass) -> SafeString:
         return cells.when(each.started_at)
+
+    @admin.display(description="Ended")
+    def ended(self, each: ListPass) -> SafeString | str:
+        return cells.when(each.ended_at) if each.ended_at else ""
+
+    @admin.display(description="Next page")
+    def next_page(self, each: ListPass) -> str:
+        return until(each.due_at) if each.due_at else ""
 
     @admin.display(description="State", ordering="outcome")
     def result(self, each: ListPass) -> SafeString:
@@ -106,23 +114,26 @@ class ListPassAdmin(ReadOnly, ModelAdmin):
 @admin.register(ListEntry)
 class ListEntryAdmin(CustomerDataReadOnly, ModelAdmin):
     view_permission = "provisioning.view_gateway"
-    list_display = ("listed_id", "username", "organization_name", "status_there", "since", "seen")
+    list_display = fields = ("listed_id", "username", "organization", "status_there", "since", "seen")
     nothing_yet = "Your list at Constant Contact has not been read yet. A worker reads it regularly."
-    fields = ("listed_id", "username", "organization_name", "status_there", "first_seen_at", "last_seen_at")
     search_fields = ("=account_id", "username_key__startswith", "organization_key__startswith")
 
     @admin.display(description="Account ID", ordering="account_id")
     def listed_id(self, entry: ListEntry) -> str:
         return entry.account_id
 
+    @admin.display(description="Organization", ordering="organization_name")
+    def organization(self, entry: ListEntry) -> str:
+        return entry.organization_name
+
     @admin.display(description="Status at Constant Contact", ordering="status")
     def status_there(self, entry: ListEntry) -> str:
         return entry.status
 
     @admin.display(description="First seen", ordering="first_seen_at")
-    def since(self, entry: ListEntry) -> str:
-        return ago(entry.first_seen_at)
+    def since(self, entry: ListEntry) -> SafeString:
+        return cells.when(entry.first_seen_at)
 
     @admin.display(description="Last seen", ordering="last_seen_at")
-    def seen(self, entry: ListEntry) -> str:
-        return ago(entry.last_seen_at)
+    def seen(self, entry: ListEntry) -> SafeString:
+        return cells.when(entry.last_seen_at)

@@ -32,7 +32,7 @@ NEXT_STEPS = {
     Kind.DECISION: NextStep("Open each one, see what is known, and decide", ACCOUNTS, "?show=lost"),
     Kind.WORKER: NextStep("Ask whoever runs this installation to check it", WORKERS),
     Kind.ENDPOINT: NextStep("Fix the receiver or the URL, then switch it on again", ENDPOINTS),
-    Kind.QUOTA: NextStep("You don't need to do anything. Today's calls", SENDING),
+    Kind.QUOTA: NextStep("You don't need to do anything. See today's calls", SENDING),
 }
 
 

@@ -1,5 +1,5 @@
-/* On a phone, the lines of the navigation scroll: show the link of the current page. */
-for (const link of document.querySelectorAll(".navigation [aria-current]")) {
+/* On a phone, the lines of the navigation and the tabs scroll: show the link of the current page. */
+for (const link of document.querySelectorAll(":is(.navigation, .tabs) [aria-current]")) {
   const line = link.closest("ul");
   line.scrollLeft = link.offsetLeft + link.offsetWidth - line.clientWidth;
 }
