@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any, ClassVar
 
@@ -218,9 +219,9 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Assigned to")
     def assigned_to(self, account: Account) -> SafeString:
-        """Return a name that can be broken before the @ of an email address, which many usernames are."""
-        parts = name_of(account.assignee).split("@") if account.assignee else ()
-        return format_html_join(mark_safe("<wbr>@"), "{}", ((part,) for part in parts))
+        """Return a name that can be broken like an email address, which many usernames are."""
+        parts = re.split("(?=[@.])", name_of(account.assignee)) if account.assignee else ()
+        return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))
 
     @admin.display(description="Country")
     def country(self, account: Account) -> SafeString:

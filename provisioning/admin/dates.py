@@ -62,16 +62,17 @@ class SubmittedFilter(admin.DateFieldListFilter):
         self.parts = [f"{field_path}__{part}" for part in ("year", "month", "day")]
         super().__init__(field, request, params, model, model_admin, field_path)
         self.title = "signed up"
-        any_date, (today, lookup), week, *_calendar = self.links
+        links: Any = self.links
+        any_date, (today, lookup), week, *_calendar = links
         month = lookup | {self.lookup_kwarg_since: lookup[self.lookup_kwarg_since] - timedelta(days=30)}
         self.links = (any_date, (today, lookup), week, ("Past 30 days", month))
         year, *rest = (int(self.date_params.get(part, 0)) for part in self.parts)
         self.chosen = Span(year, *rest) if self.parts[0] in self.date_params else None
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return [*super().expected_parameters(), *self.parts]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         """Compare with the span's first and last moment, for which the database has an index."""
         if not self.chosen:
             return super().queryset(request, queryset)

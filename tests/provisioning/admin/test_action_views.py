@@ -175,7 +175,7 @@ def test_an_action_is_not_done_if_the_account_changed_meanwhile(
 def test_a_late_action_reports_what_happened_meanwhile(admin_client: Client, make: Make) -> None:
     account = make(State.HELD)
     act(admin_client, BY_NAME["approve"], account)
-    assert "is now Queued (Approved by dora, just now)." in told(act(admin_client, BY_NAME["decline"], account))
+    assert "is now queued (approved by dora, just now)." in told(act(admin_client, BY_NAME["decline"], account))
 
 
 @actions

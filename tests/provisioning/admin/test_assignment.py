@@ -99,6 +99,12 @@ def test_a_colleagues_accounts_are_found_by_their_name(admin_client: Client, mak
     assert 'class="field-assigned_to">Ben Bauer<' in page.content.decode()
 
 
+def test_a_long_name_can_be_broken_like_an_email_address(admin_client: Client, make: Make) -> None:
+    make(State.HELD, assignee=User.objects.create_user("anna@<id>.example", is_staff=True))
+    page = admin_client.get(LIST).content.decode()
+    assert 'class="field-assigned_to">anna<wbr>@&lt;id&gt;<wbr>.example<' in page
+
+
 def test_an_account_stays_when_its_assignee_leaves(make: Make, ben: User) -> None:
     account = make(State.HELD, assignee=ben)
     ben.delete()
@@ -127,4 +133,4 @@ def test_a_note_or_an_assignment_is_not_reported_as_a_change(
     operator.post(reverse("admin:provisioning_account_approve", args=[account.pk]))
     assign(operator, account, ben)
     response = as_role("Administrator").post(LIST, {"action": "approve", "_selected_action": [account.pk]}, follow=True)
-    assert "Approved by operator-ana" in told(response)
+    assert "approved by operator-ana" in told(response)

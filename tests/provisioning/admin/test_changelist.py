@@ -14,14 +14,14 @@ LIST = "/admin/provisioning/account/"
 LAST_DAYS = ("Any date", "Today", "Past 7 days", "Past 30 days")
 
 
-def date_choices(client: Client, **query: object) -> list[dict[str, Any]]:
+def date_choices(client: Client, **query: Any) -> list[dict[str, Any]]:
     """Return what the filter by date offers besides the last days."""
     shown = client.get(LIST, query).context["cl"]
     (spec,) = (spec for spec in shown.filter_specs if spec.title == "signed up")
     return [choice for choice in spec.choices(shown) if choice["display"] not in LAST_DAYS]
 
 
-def dates(client: Client, **query: object) -> list[str]:
+def dates(client: Client, **query: Any) -> list[str]:
     return [("> " if choice["selected"] else "") + str(choice["display"]) for choice in date_choices(client, **query)]
 
 
@@ -83,9 +83,12 @@ def test_an_invalid_date_is_not_a_server_error(
     assert admin_client.get(LIST + page, query, follow=True).status_code == 200
 
 
-def test_an_empty_list_has_no_dates_and_no_actions(admin_client: Client) -> None:
+def test_an_empty_list_has_no_dates_no_actions_and_no_search(admin_client: Client) -> None:
     assert dates(admin_client) == []
-    assert 'name="action"' not in admin_client.get(LIST).content.decode()
+    page = admin_client.get(LIST).content.decode()
+    assert 'name="action"' not in page
+    assert 'id="searchbar"' not in page
+    assert 'id="searchbar"' in admin_client.get(LIST, {"q": "alder"}).content.decode()
 
 
 def test_a_filter_on_search_results_covers_more_than_the_newest(
