@@ -51,8 +51,8 @@ def remind(username: str, email: str) -> None:
 
     The page says the same either way, so it doesn't reveal whether the address matches.
     """
-    account = Account.objects.not_closed().filter(username__iexact=username.strip(), state__in=DELAYS).first()
-    if account and rules.mailbox(account.email) == rules.mailbox(email.strip()):
+    account = Account.objects.not_closed().filter(username__iexact=username, state__in=DELAYS).first()
+    if account and rules.mailbox(account.email) == rules.mailbox(email):
         nothing_due = Q(due_at=None) | Q(event=EmailEvent.REMINDER)
         schedule(Mail.objects.filter(nothing_due, account=account), account.state, Now())
 

@@ -71,12 +71,13 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     data = kept_password.fill_in(request) if request.method == "POST" else None
     form = SignupForm(data, proof.values, brand_of(request))
     if form.is_valid():
+        username, email = form.cleaned_data["username"], form.cleaned_data["email"]
         try:
             return _store(request, form, proof, proven)
         except ValidationError as problems:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
-                emails.remind(form.data["username"], form.data["email"])
+                emails.remind(username, email)
         except UNAVAILABLE as error:
             log.warning("sign-up not stored problem=%r", describe(error))
             return _too_busy(request, form, proof)

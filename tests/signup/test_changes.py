@@ -173,8 +173,9 @@ class TestTheSamePersonInAnotherBrowser:
         assert 'Is this you? <a href="https://login.constantcontact.com">Log in to Constant Contact</a>' in page
         assert "we have just sent you a link" in page
 
-    def test_the_link_is_sent_to_the_address_on_file(self, client: Client, mine: Account) -> None:
-        self.page(client, username=f" {mine.username.upper()}", email=TYPED["email"].upper())
+    @pytest.mark.parametrize("spelled", ["{}", " {}.", "Anna <{}>", "mailto:{}"])
+    def test_the_link_is_sent_to_the_address_on_file(self, client: Client, mine: Account, spelled: str) -> None:
+        self.page(client, username=f"\u200b {mine.username.upper()}", email=spelled.format(TYPED["email"].upper()))
         emails.send_due()
 
         (message,) = mail.outbox
