@@ -89,6 +89,9 @@ def logged_in(request: HttpRequest) -> HttpResponse:
     if not is_id(who):
         log.error("login refused: Constant Contact doesn't accept the claim %s as an ID", settings.OIDC_ID_CLAIM)
         return login_page(request, NOBODY, status=403)
+    if settings.OIDC_ID_CLAIM == "email" and claims.get("email_verified") in (False, "false"):
+        log.warning("login refused: the customer's ID is an email address that the provider has not verified")
+        return login_page(request, NOBODY, status=403)
     keep(request, str(who), {name: claims.get(claim) for claim, name in PROPERTIES.items()})
     return _to_own_form(request)
 

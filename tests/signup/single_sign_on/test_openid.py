@@ -86,6 +86,19 @@ def test_without_a_valid_id_nobody_gets_in(client: Client, settings: Settings, c
     assert "Please ask for help" in told(Person(client, "viewer").come_back())
 
 
+@pytest.mark.parametrize(
+    ("verified", "status"), [({"email_verified": False}, 403), ({"email_verified": True}, 302), ({}, 302)]
+)
+def test_an_address_that_the_provider_has_not_verified_is_nobodys_id(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, verified: dict[str, bool], status: int
+) -> None:
+    settings.OIDC_ID_CLAIM = "email"
+    claims = {"sub": "berta", "email": "anna@example.com", **verified}
+    monkeypatch.setattr("signup.single_sign_on.openid.read_claims", lambda *_: claims)
+
+    assert client.get("/login/callback/").status_code == status
+
+
 def test_it_asks_for_a_code_with_pkce_state_nonce_and_the_least_scope(client: Client, settings: Settings) -> None:
     asked = parse_qs(urlsplit(client.get("/login/").headers["Location"]).query)
 
