@@ -34,7 +34,7 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[a-z]|<[^>]+>|https?://[\w.]*\w")
 
 @dataclass(frozen=True)
 class Text:
-    """A text with its translation. If there is a plural, the original has two forms; other languages have one or more."""
+    """A text with its translation. With a plural, the original has two forms; other languages have one or more."""
 
     original: tuple[str, ...]
     translation: tuple[str, ...]
