@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Lower, Now
 from django.utils.text import capfirst
 
@@ -73,6 +73,11 @@ class AccountQuerySet(models.QuerySet["Account"]):
     def due(self) -> Self:
         """Return accounts that need a worker now, by the database's clock, longest overdue first."""
         return self.filter(due_at__lte=Now()).order_by("due_at", "pk")
+
+    def unsendable(self) -> Self:
+        """Return queued accounts that were postponed because a worker's settings didn't allow to send them."""
+        tried = Attempt.objects.filter(account=OuterRef("pk"), outcome=Attempt.Outcome.NOT_DONE, status=None)
+        return self.filter(Exists(tried), state=Account.State.QUEUED, due_at__gt=Now())
 
     def not_closed(self) -> Self:
         """Return accounts whose username and single sign-on ID are in use: all but closed ones."""

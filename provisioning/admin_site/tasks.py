@@ -108,6 +108,12 @@ def _switched_off() -> Iterator[Task]:
 
 def _delayed_accounts() -> Iterator[Task]:
     """Name accounts that take long, but will move without staff."""
+    if unsendable := Account.objects.unsendable().count():
+        yield Task(
+            f"{unsendable} account{pluralize(unsendable)} can't be sent with a worker's settings.",
+            f"{_accounts()}?state__exact={State.QUEUED}",
+            "Open one to see why. Ask whoever runs this installation to fix it, and to restart the workers.",
+        )
     unconfirmed = Account.objects.filter(state=State.UNCONFIRMED, state_changed_at__lte=Now() - OVERDUE_AFTER)
     if unclear := unconfirmed.filter(state_changed_at__gt=Now() - LOST_AFTER, due_at__isnull=False).count():
         yield Task(

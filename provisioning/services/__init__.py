@@ -12,6 +12,7 @@ from provisioning.services.claims import (
     claim_page,
     expected_wait,
     is_account_due,
+    retry_unsendable,
 )
 from provisioning.services.customers import (
     TAKEN,
@@ -83,6 +84,7 @@ __all__ = [
     "remove_worker",
     "reseal",
     "retry",
+    "retry_unsendable",
     "settle_complete_pass",
     "submit",
     "wipe_token",

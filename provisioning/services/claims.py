@@ -131,6 +131,11 @@ def is_account_due() -> bool:
     return _admitted().exists()
 
 
+def retry_unsendable() -> None:
+    """Let accounts be sent now that couldn't be sent with the settings of another worker, or of this one before."""
+    Account.objects.unsendable().update(due_at=Now())
+
+
 def _queue() -> AccountQuerySet:
     return Account.objects.filter(state=State.QUEUED).due()
 

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from provisioning.models import Worker
 from provisioning.sandbox import Server
-from provisioning.services import record_heartbeat
+from provisioning.services import record_heartbeat, retry_unsendable
 from signup.doctor import installation
 from tests.operations.symptoms import banner, symptom
 from tests.provisioning.work import State, account_in, again, pass_time, sign_up, work
@@ -51,6 +51,22 @@ def test_a_killed_worker_is_missed_and_its_account_taken_over(sandbox: Server) -
         pass_time(timedelta(minutes=2))
     assert again(account).state == State.CREATED
     assert len([call for call in sandbox.provider.calls if call.method == "POST"]) == 1
+
+
+@symptom("can't be sent with a worker's settings.")
+def test_a_worker_without_the_newest_key_is_on_the_overview(sandbox: Server, settings: Settings) -> None:
+    """The web server was restarted with a new key, and the worker was not."""
+    account, right = sign_up(), settings.SEALING_KEYS
+    settings.SEALING_KEYS = [Fernet.generate_key().decode()]
+    work()
+    assert "1 account can't be sent with a worker's settings." in banner()
+    assert again(account).state == State.QUEUED
+
+    settings.SEALING_KEYS = right
+    retry_unsendable()  # As each worker does at its start.
+    assert "can't be sent" not in banner()
+    work()
+    assert again(account).state == State.CREATED
 
 
 @symptom("A worker runs another version than this page")

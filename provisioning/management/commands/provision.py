@@ -63,6 +63,8 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.end)
         log.info("worker started name=%s threads=%s", self.name, threads)
+        with suppress(Error):  # If the database is unreachable, the loop says so.
+            services.retry_unsendable()
         with ThreadPoolExecutor(threads) as pool, delivering(once=once):
             self.work(pool, threads, once)
         with suppress(Error):  # If the database is unreachable, the missing heartbeat will show it.

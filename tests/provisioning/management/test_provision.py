@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core.management import call_command
 from django.db import OperationalError, connection
 from pytest_django import Settings
@@ -78,6 +79,17 @@ def test_once_does_everything_due_and_ends() -> None:
 
     assert states() == [State.CREATED] * 5
     assert not Worker.objects.exists()
+
+
+def test_a_restart_sends_what_could_not_be_sent_with_the_settings_before(settings: Settings) -> None:
+    sign_up()
+    right, settings.SEALING_KEYS = settings.SEALING_KEYS, [Fernet.generate_key().decode()]
+    services.claim_account()
+    settings.SEALING_KEYS = right
+
+    call_command("provision", "--once")
+
+    assert states() == [State.CREATED]
 
 
 def test_once_waits_for_the_rate_limit(settings: Settings) -> None:
