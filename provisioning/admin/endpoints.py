@@ -26,7 +26,7 @@ from provisioning.admin import cells
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.filters import titled
 from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin
-from provisioning.admin.staff import ReauthenticationRequired
+from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.admin_site.words import display_value
 from provisioning.events import endpoints, payload

@@ -17,7 +17,7 @@ from provisioning.admin import cells
 from provisioning.admin.actions import StaffField
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
-from provisioning.admin.staff import ReauthenticationRequired
+from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.events.addresses import check_url
 from provisioning.models import Incident, NoticeRule
 from provisioning.notices.next_steps import next_step

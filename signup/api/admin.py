@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from provisioning.admin import cells
 from provisioning.admin.readonly import ModelAdmin
-from provisioning.admin.staff import ReauthenticationRequired
+from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.templatetags.times import exact
 from signup.api import keys

@@ -79,7 +79,7 @@ def test_the_admin_marks_nothing_for_translation() -> None:
     modules = [
         path
         for folder in ("admin", "admin_site", "gateway")
-        for path in settings.BASE_DIR.glob(f"provisioning/{folder}/*.py")
+        for path in settings.BASE_DIR.glob(f"provisioning/{folder}/**/*.py")
     ]
     templates = [*settings.BASE_DIR.glob("templates/admin/**/*.html")]
 

@@ -1,7 +1,6 @@
 """What staff may do to other staff: nobody can give themselves or others more permissions than they have."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,24 +14,8 @@ from tests.provisioning.admin.conftest import STAFF_PASSWORD
 
 pytestmark = pytest.mark.once
 
-AsRole = Callable[[str], Client]
 USERS, GROUPS = "/admin/auth/user/", "/admin/auth/group/"
 NEW_PASSWORD = {"usable_password": "true", "password1": "a-new-word-1", "password2": "a-new-word-1"}
-
-
-@pytest.fixture
-def administrator(as_role: AsRole) -> Client:
-    return as_role("Administrator")
-
-
-@pytest.fixture
-def superuser(db: None) -> User:
-    return User.objects.create_superuser("root", "root@example.com", "root-word-1")
-
-
-@pytest.fixture
-def colleague(db: None) -> User:
-    return User.objects.create_user("colleague", password=STAFF_PASSWORD, is_staff=True)
 
 
 @pytest.fixture
@@ -113,18 +96,6 @@ class TestAnAdministrator:
         colleague.refresh_from_db()
         assert colleague.check_password("a-new-word-1")
 
-    def test_cannot_change_groups_whatever_the_permissions(self, administrator: Client) -> None:
-        group = Group.objects.get(name="Administrator")
-        for verb in ("add", "change", "delete"):
-            group.permissions.add(Permission.objects.get(codename=f"{verb}_group"))
-        everything = [permission.pk for permission in Permission.objects.all()]
-        change = f"{GROUPS}{group.pk}/change/"
-        assert administrator.post(change, {"name": group.name, "permissions": everything}).status_code == 403
-        assert administrator.post(f"{GROUPS}add/", {"name": "More", "permissions": everything}).status_code == 403
-        assert administrator.post(f"{GROUPS}{group.pk}/delete/", {"post": "yes"}).status_code == 403
-        assert group.permissions.count() < len(everything)
-        assert administrator.get(change).status_code == 200
-
 
 def test_a_superuser_does_all_that(admin_client: Client, colleague: User) -> None:
     save(admin_client, colleague, is_superuser="on")
@@ -144,50 +115,11 @@ def test_nothing_of_a_passwords_hash_is_shown(admin_client: Client, colleague: U
     assert "algorithm" not in page
 
 
-def test_a_role_offers_permissions_for_pages_of_the_admin_only(admin_client: Client) -> None:
-    page = admin_client.get(f"{GROUPS}add/").content.decode()
-
-    assert "Can retry accounts" in page
-    assert "access attempt" not in page
-    assert "Authenticator apps" in page
-    assert not re.search("Can (add|change|delete) (account|worker|audit)|Can view totpdevice", page)
-    assert "content type" not in page
-
-
-@pytest.mark.parametrize("model", ["incident", "auditentry", "diagnosis", "listpass", "listentry"])
-def test_a_role_offers_no_permission_that_does_nothing(admin_client: Client, model: str) -> None:
-    """Other permissions let staff see these pages."""
-    offered = admin_client.get(f"{GROUPS}add/").context["adminform"].form.fields["permissions"].queryset
-    assert not offered.filter(codename=f"view_{model}").exists()
-    assert offered.filter(codename="view_gateway").exists()
-
-
 def test_a_new_user_and_a_new_password_need_both_fields(admin_client: Client, colleague: User) -> None:
     for page in (f"{USERS}add/", f"{USERS}{colleague.pk}/password/"):
         assert len(re.findall(r'type="password"[^>]* required', admin_client.get(page).content.decode())) == 2
     page = admin_client.get(f"{USERS}{colleague.pk}/password/").content.decode()
     assert f'<a class="closelink" href="{USERS}{colleague.pk}/change/">Cancel</a>' in page
-
-
-def test_saving_a_role_keeps_permissions_that_its_form_does_not_offer(admin_client: Client) -> None:
-    role = Group.objects.get(name="Viewer")
-    role.permissions.add(Permission.objects.get(codename="delete_session"))
-
-    admin_client.post(f"{GROUPS}{role.pk}/change/", {"name": role.name, "permissions": []})
-
-    assert {each.codename for each in role.permissions.all()} == {"delete_session", "view_attempt"}
-
-
-def test_deleting_a_role_says_how_many_users_have_it(admin_client: Client, colleague: User) -> None:
-    role = Group.objects.get(name="Operator")
-    colleague.groups.set([role])
-
-    page = admin_client.get(f"{GROUPS}{role.pk}/delete/").content.decode()
-
-    assert "1 user has this role, and can no longer do what it allows. No user is deleted." in page
-    assert "Delete role</button>" in page
-    admin_client.post(f"{GROUPS}{role.pk}/delete/", {"post": "yes"})
-    assert not Group.objects.filter(name="Operator").exists()
 
 
 def test_saving_as_new_which_no_form_offers_is_not_a_server_error(admin_client: Client, colleague: User) -> None:
@@ -254,18 +186,3 @@ class TestUserOfTheIdentityProvider:
         from_provider.save()
         client.post("/admin/login/", {"username": "petra", "password": STAFF_PASSWORD, "code": ""})
         assert "_auth_user_id" not in client.session
-
-
-def test_the_permissions_of_a_role_are_grouped_by_what_they_are_about(admin_client: Client) -> None:
-    groups = admin_client.get(f"{GROUPS}add/").context["adminform"].form.fields["permissions"].choices
-
-    names = [name for name, _permissions in groups]
-    assert "Accounts" in names
-    assert names == sorted(set(names))
-    assert [str(label) for _value, label in dict(groups)["Brands"]] == [
-        "Can view",
-        "Can add",
-        "Can change",
-        "Can delete",
-    ]
-    assert "Can retry accounts" in str(dict(groups)["Accounts"])
