@@ -25,6 +25,7 @@ class SignupConfig(AppConfig):
         chores.connect(burst.watch)
         to_do.connect(overview.hidden_visitors)
         to_do.connect(overview.unsent_emails)
+        to_do.connect(overview.late_emails)
         to_do.connect(overview.unserved_brands)
         to_do.connect(overview.failed_checks)
         examined.connect(overview.last_check)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.template.defaultfilters import pluralize
 from django.urls import reverse
 
@@ -10,7 +11,7 @@ from provisioning.admin_site.tasks import Task
 from signup import visitors
 from signup.brand.models import unserved_hosts
 from signup.doctor import Level
-from signup.emails.sending import failing
+from signup.emails.sending import failing, untried
 from signup.models import Diagnosis
 
 
@@ -34,6 +35,17 @@ def unsent_emails(**kwargs: Any) -> Task | None:
         f"{size} email{pluralize(size)} to customers could not be sent.",
         reverse("admin:signup_mail_changelist"),
         "They are tried again for about a day. Ask whoever runs this installation to run python manage.py doctor.",
+    )
+
+
+def late_emails(**kwargs: Any) -> Task | None:
+    """Warn that no worker tries to send emails, although this page has a mail server."""
+    if not settings.EMAIL_URL or not (size := untried().count()):
+        return None
+    return Task(
+        f"{size} email{pluralize(size, ' has,s have')} been due for more than five minutes.",
+        reverse("admin:signup_mail_changelist"),
+        "Ask whoever runs this installation to check that a worker runs, and that its settings include EMAIL_URL.",
     )
 
 

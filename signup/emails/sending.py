@@ -28,6 +28,9 @@ from signup.visits import Visit
 
 log = logging.getLogger(__name__)
 
+LATE = timedelta(minutes=5)
+"""How late an email may be before staff are told."""
+
 REMINDER_LEAD = timedelta(days=2)
 """How long before an uncorrected sign-up is closed its customer gets the one reminder."""
 MAX_TRIES = 30
@@ -42,6 +45,11 @@ _sending = threading.Lock()
 def failing() -> QuerySet[Mail]:
     """Return the emails that the mail server has not taken yet, and that will be tried again."""
     return Mail.objects.filter(due_at__isnull=False, tries__gt=0).exclude(problem__in=("", LIMIT_REACHED))
+
+
+def untried() -> QuerySet[Mail]:
+    """Return the emails that are late because no worker tries them: none runs, or they have no mail server."""
+    return Mail.objects.filter(due_at__lte=Now() - LATE)
 
 
 def send_now(account: Account) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from http.client import IncompleteRead
 from smtplib import SMTPAuthenticationError, SMTPServerDisconnected
 from unittest.mock import Mock
@@ -55,6 +56,17 @@ def test_emails_that_the_mail_server_does_not_take_are_on_the_overview() -> None
 
     Mail.objects.update(due_at=None, sent_at=Now(), problem="")
     assert "could not be sent." not in banner()
+
+
+@symptom("been due for more than five minutes.")
+def test_emails_that_no_worker_tries_to_send_are_on_the_overview(settings: Settings) -> None:
+    """A worker without EMAIL_URL leaves them where they are."""
+    settings.EMAIL_URL = {"EMAIL_BACKEND": "any"}
+    Mail.objects.create(account=account_in(State.QUEUED), due_at=Now() - timedelta(minutes=4))
+    assert "been due for more than" not in banner()
+
+    Mail.objects.update(due_at=Now() - timedelta(minutes=6))
+    assert "1 email has been due for more than five minutes." in banner()
 
 
 @symptom("Pages redirect to themselves")
