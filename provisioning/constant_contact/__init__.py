@@ -5,7 +5,8 @@ text in an `Answer` is masked.
 """
 
 from provisioning.constant_contact.answers import Answer, Entry, Meaning, Problem
-from provisioning.constant_contact.client import Client, Credentials, mask_words, trusted_authorities
+from provisioning.constant_contact.client import Client, Credentials, trusted_authorities
+from provisioning.constant_contact.masking import mask_words
 from provisioning.constant_contact.v2 import V2
 from provisioning.constant_contact.v3 import V3
 
@@ -20,7 +21,6 @@ __all__ = [
     "mask_words",
     "trusted_authorities",
 ]
-
 
 DIALECTS = {"v2": V2, "v3": V3}
 

@@ -9,13 +9,11 @@ import re
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.message import Message
-from html import escape
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 import requests
 from urllib3.exceptions import HTTPError, ProxyError
@@ -31,6 +29,7 @@ from provisioning.constant_contact.answers import (
     read_retry_after,
     storable,
 )
+from provisioning.constant_contact.masking import mask, mask_problem
 from provisioning.constant_contact.transport import CallCanceled, Transport
 
 log = logging.getLogger(__name__)
@@ -40,7 +39,6 @@ MAX_BODY_SIZE = 5_000_000
 """Bytes read of a body. The longest page of the account list is far smaller."""
 MAX_STORED_BODY = 10_000
 """Characters of a body that are stored."""
-MASK = "•••"
 
 Reader = Callable[[Any], Answer | None]
 """Reads the JSON body of a 2xx answer; returns None if it is not what the vendor documents."""
@@ -118,8 +116,17 @@ class Client(ABC):
             answer,
             duration=duration,
             body=mask(answer.body, hidden, password)[:MAX_STORED_BODY],
-            problems=tuple(_masked(each, hidden, password) for each in answer.problems),
+            problems=tuple(mask_problem(each, hidden, password) for each in answer.problems),
         )
+
+    @staticmethod
+    def request_properties(properties: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the properties to send, with v2 names: without empty ones, and with what single billing implies."""
+        sent = {name: value for name, value in properties.items() if value not in (None, "", False)}
+        if sent.get("single_billing"):
+            # "If single_billing=true, managed_site_owner is automatically set to true"
+            sent["managed_site_owner"] = True
+        return sent
 
     @property
     def basic(self) -> tuple[bytes, bytes]:
@@ -192,58 +199,6 @@ def decode(body: bytes, content_type: str) -> str:
         return body.decode(encoding, errors="replace").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     except (LookupError, UnicodeError):  # An encoding that does not exist, or is not for text.
         return body.decode(errors="replace")
-
-
-def mask(text: str, secrets: tuple[str, ...], password: str = "") -> str:
-    """Mask `secrets` in `text`, in every spelling, and the value of every field named like a token or password.
-
-    A customer's `password` may be a word that the answer needs, like `organization`. It is masked where it is a whole
-    word, and left alone inside other words and in property names.
-    """
-    for secret in filter(None, secrets):
-        for spelling in _spellings(secret):
-            text = text.replace(spelling, MASK)
-    for spelling in _spellings(password) if password else ():
-        text = re.sub(_whole_word(spelling), MASK, text)
-    bare = re.sub("[\0�]", "", text)
-    if bare != text and any(secret in bare for secret in (*secrets, password) if secret):
-        return MASK  # The secret has a different encoding from the rest of the text.
-    return re.sub(r'("[^"]*(?:token|password)"\s*:\s*")(?:[^"\\]|\\.)*', rf"\g<1>{MASK}", text)
-
-
-def mask_words(answer: Answer, values: Iterable[str]) -> Answer:
-    """Return the answer without these values, where they are whole words: for those who must not read a customer's."""
-    spellings = {each for value in values for case in {value, value.lower()} for each in _spellings(case)}
-    found = re.compile("|".join(map(_whole_word, sorted(spellings, key=len, reverse=True))) or "(?!)")
-    problems = (replace(each, error_message=found.sub(MASK, each.error_message)) for each in answer.problems)
-    return replace(answer, body=found.sub(MASK, answer.body), problems=tuple(problems))
-
-
-def _spellings(secret: str) -> set[str]:
-    in_json = json.dumps(secret)[1:-1]
-    in_url = {quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    return {
-        secret,
-        in_json,
-        in_json.replace("/", r"\/"),
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        escape(secret),
-        *in_url,
-    }
-
-
-def _whole_word(secret: str) -> str:
-    """Return a regular expression that matches the secret as a whole word."""
-    before = r"(?<![\w@-])(?<!\w\.)" if re.match(r"\w", secret) else ""
-    after = r"(?![\w@-])(?!\.\w)" if re.search(r"\w$", secret) else ""
-    if re.fullmatch("[a-z_]+", secret):  # It may also be a key, or the name of a property in a pointer.
-        before, after = before + "(?<!#/)", after + r'(?!"\s*:)'
-    return before + re.escape(secret) + after
-
-
-def _masked(problem: Problem, secrets: tuple[str, ...], password: str) -> Problem:
-    key, message = mask(problem.error_key, secrets, password), mask(problem.error_message, secrets, password)
-    return Problem(key, message, mask(problem.property, secrets))
 
 
 def _describe_failure(error: BaseException, *, timed_out: bool) -> str:

@@ -16,10 +16,7 @@ PAGE = 500
 
 class V2(Client):
     def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
-        request = {name: value for name, value in properties.items() if value not in (None, "", False)}
-        if request.get("single_billing"):
-            # "If single_billing=true, managed_site_owner is automatically set to true"
-            request["managed_site_owner"] = True
+        request = self.request_properties(properties)
         asked = {"oauth2_token_provided": "true"} if self.credentials.oauth2_token else {}
         return self.call(
             "POST",

@@ -45,9 +45,8 @@ NAMES = {
     "idp_provider_id": "external_id",
 }
 """Property name in v2, which this program uses → its name in v3; all others have the same name in both."""
-
-
-PROPERTIES = {v3: v2 for v2, v3 in NAMES.items()}
+V2_NAMES = {v3: v2 for v2, v3 in NAMES.items()}
+"""The same, the other way around."""
 
 
 @dataclass
@@ -79,9 +78,7 @@ class V3(Client):
         self._tokens = TOKENS.setdefault(credentials, Tokens())
 
     def create(self, properties: Mapping[str, Any], start: Start | None = None) -> Answer:
-        request = {NAMES.get(name, name): value for name, value in properties.items() if value not in (None, "", False)}
-        if request.get("enable_single_billing"):
-            request["managed_site_owner"] = True
+        request = {NAMES.get(name, name): value for name, value in self.request_properties(properties).items()}
         request["state_code"] = properties.get("state_code") or ""  # Required by the contract, blank outside US and CA.
         password = request.get("password", "")
         return self._authorized("POST", _read_created, json=request, password=password, start=start)
@@ -108,7 +105,7 @@ class V3(Client):
             if time.monotonic() - since > FRESH:
                 # The token may just have expired early. Nothing was created; the next call fetches a new token.
                 answer = replace(answer, meaning=Meaning.RETRY)
-        named = tuple(replace(each, property=PROPERTIES.get(each.property, each.property)) for each in answer.problems)
+        named = tuple(replace(each, property=V2_NAMES.get(each.property, each.property)) for each in answer.problems)
         return replace(answer, problems=named)
 
     def _fetch_token(self) -> Answer | None:

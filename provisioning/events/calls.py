@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
 from provisioning.constant_contact.answers import read_retry_after, storable
-from provisioning.constant_contact.client import mask
+from provisioning.constant_contact.masking import mask
 from provisioning.constant_contact.transport import Transport
 from provisioning.events.addresses import AddressRefused, CheckedHTTP, CheckedHTTPS
 

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from provisioning.constant_contact import Answer, Meaning
-from provisioning.constant_contact.client import MASK, mask
+from provisioning.constant_contact.masking import MASK, mask
 from provisioning.sandbox import Server
 from tests.provisioning.constant_contact.client.calls import (
     ANNA,
