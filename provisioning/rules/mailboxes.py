@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from provisioning.rules import normalization
 from provisioning.rules.rule import MAX_INPUT
 
-ALSO = {
+SAME_PROVIDER = {
     "googlemail.com": "gmail.com",
     **dict.fromkeys(("me.com", "mac.com"), "icloud.com"),
     **dict.fromkeys(("protonmail.com", "pm.me"), "proton.me"),
@@ -61,7 +61,7 @@ def mailbox(email: str) -> str:
     if quoted := _QUOTED.fullmatch(name):
         name = _ESCAPED.sub(r"\1", quoted[1])
     name = name.partition("+")[0] or name
-    domain = ALSO.get(domain, domain)
+    domain = SAME_PROVIDER.get(domain, domain)
     name = name.translate(dict.fromkeys(map(ord, IGNORED.get(domain, "")))) or name
     return f"{name}@{domain}"
 

@@ -151,6 +151,10 @@ class Rule:
             yield ValidationError(self.error_of_characters(), code="characters")
         if len(_DIGIT.findall(text)) < self.min_digits:
             yield ValidationError(_("Use at least %d digits.") % self.min_digits, code="min_digits")
+        yield from self._problems_of_kind(text)
+
+    def _problems_of_kind(self, text: str) -> Iterator[ValidationError]:
+        """Yield what is wrong with the text as an email address, a web address, a person's name, or a choice."""
         if self.is_email:
             yield from _problems_of_email(text, self.domain)
         if self.is_url and not _is_website(text):

@@ -33,6 +33,7 @@ SINGLE_SIGN_ON = {"idp_provider", "idp_provider_id"}
 
 
 def error(status: int, key: str, message: str, **headers: str) -> Answer:
+    """Return an answer with one error, in an array as the vendor documents it."""
     return Answer.of(status, [{"error_key": key, "error_message": message}], **headers)
 
 
@@ -50,22 +51,24 @@ class Dialect(ABC):
     """Properties that every request must have, blank if they have no value."""
     accepted: frozenset[str] = frozenset({"application/json"})
     """Media types of which the Accept header must list at least one."""
+    lists_owners = False
+    """Whether the list shows the owner's name in place of the username, as an example in v3's guide does."""
 
     def __init__(self, username: str, password: str) -> None:
         self.tokens = Tokens()
         self._basic = base64.b64encode(f"{username}:{password}".encode()).decode()
 
     @abstractmethod
-    def api_key(self, request: Request) -> str: ...
+    def api_key(self, request: Request) -> str:
+        """Return the API key in the request; empty if there is none."""
 
     @abstractmethod
-    def created(self, account: Account, token: str) -> Answer: ...
+    def created(self, account: Account, token: str) -> Answer:
+        """Return the answer for a new account, with its OAuth2 `token` unless that is empty."""
 
     @abstractmethod
-    def page(self, accounts: Sequence[Account], following: int | None, limit: int) -> Answer: ...
-
-    lists_owners = False
-    """Whether the list shows the owner's name in place of the username, as an example in v3's guide does."""
+    def page(self, accounts: Sequence[Account], following: int | None, limit: int) -> Answer:
+        """Return a page of the list, with a link to the page from position `following` on; None on the last page."""
 
     def grant(self, request: Request) -> Answer | None:
         """Return the answer to a request for an access token; None for every other request."""
@@ -97,12 +100,15 @@ class Dialect(ABC):
         return self._creation(request) if request.method == "POST" else self._listing(request.query)
 
     @abstractmethod
-    def _is_authorized(self, request: Request) -> bool: ...
+    def _is_authorized(self, request: Request) -> bool:
+        """Whether the request has valid credentials, or a valid access token."""
 
     @abstractmethod
-    def _listing(self, query: Mapping[str, str]) -> Listing: ...
+    def _listing(self, query: Mapping[str, str]) -> Listing:
+        """Read the query of a request for the list. Raises Refused."""
 
     def _wants_token(self, query: Mapping[str, str]) -> bool:
+        """Whether the new account's own OAuth2 token is requested. Raises Refused."""
         return False
 
     def _has_credentials(self, request: Request) -> bool:

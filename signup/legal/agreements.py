@@ -1,3 +1,5 @@
+"""What customers agree to: which texts they must accept, and what is stored of it."""
+
 from __future__ import annotations
 
 from collections.abc import Collection

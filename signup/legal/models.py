@@ -1,3 +1,5 @@
+"""Legal texts in their versions, and each customer's agreements to them."""
+
 from __future__ import annotations
 
 from hashlib import sha256
