@@ -145,7 +145,7 @@ def _described(kind: str, query: QueryDict) -> str:
         name if name in attribution.NAMES else f"{name}={value}" for name, value in query.items() if name != SEARCH_VAR
     ]
     searched = ["after a search"] if query.get(SEARCH_VAR) else []
-    return ", ".join([kind.upper(), *filters, *searched])[:255]
+    return ", ".join([kind.upper(), *filters, *searched])
 
 
 def _sent() -> Subquery:

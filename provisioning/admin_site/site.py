@@ -31,9 +31,10 @@ from provisioning.models import Account, AuditEntry
 def record(request: HttpRequest, row: Model | None, what: str, detail: str = "", note: str = "") -> None:
     """Record what the current staff member did: for accounts in the audit trail, for other rows in their history.
 
-    A `row` of None means many accounts. Only the note, which is erased with the account, may contain personal data.
+    A `row` of None means many accounts. A long `detail` is cut off. Only the note, which is erased with the account, may contain personal data.
     """
     if row is None or isinstance(row, Account):
+        detail = detail[: AuditEntry._meta.get_field("detail").max_length]
         AuditEntry.objects.create(account=row, user_id=request.user.pk, what=what, detail=detail, note=note)
         return
     LogEntry.objects.log_actions(request.user.pk or 0, [row], CHANGE, what, single_object=True)

@@ -48,6 +48,18 @@ def test_taking_a_colleagues_account_says_whose_it_was(admin_client: Client, mak
     assert "Assigned to dora." in told(assign(admin_client, account, User.objects.get(username="dora")))
 
 
+def test_staff_with_the_longest_names_take_over_from_each_other(admin_client: Client, make: Make) -> None:
+    first, second = (
+        User.objects.create_user(name, first_name=name[0] * 150, last_name=name[0] * 150, is_staff=True)
+        for name in ("ada", "ben")
+    )
+    account = make(State.HELD, assignee=first)
+    assert "Assigned to bbb" in told(assign(admin_client, account, second))
+    entry = AuditEntry.objects.get()
+    entry.full_clean(exclude=["changes"])
+    assert entry.detail.startswith("to bbb")
+
+
 def test_one_button_assigns_an_account_to_yourself(admin_client: Client, make: Make) -> None:
     account = make(State.HELD)
     page = admin_client.get(page_of(account))
