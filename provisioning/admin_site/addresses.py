@@ -1,7 +1,6 @@
 """Which addresses belong to the admin."""
 
 from functools import cache
-from urllib.parse import urlsplit
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -25,9 +24,9 @@ def previous_page(request: HttpRequest) -> str:
 
     A form that is shown again passes it on as `from`. Pages that only lead here are left out.
     """
-    came_from = urlsplit(request.headers.get("Referer", ""))
-    is_ours = came_from.netloc == request.get_host()
-    address = request.POST.get("from") or (came_from._replace(scheme="", netloc="").geturl() if is_ours else "")
+    # Not by urlsplit, which raises ValueError for what no browser sends.
+    host, _slash, path = request.headers.get("Referer", "").partition("://")[2].partition("/")
+    address = request.POST.get("from") or (f"/{path}" if host == request.get_host() else "")
     only_lead_here = (request.path, reverse("admin:confirm"), reverse("admin:login"))
     return _index() if address.startswith(only_lead_here) else page_or_index(address)
 

@@ -71,7 +71,9 @@ class TestReauthentication:
             ("http://testserver/admin/provisioning/account/?q=ana", "/admin/provisioning/account/?q=ana"),
             ("http://testserver/admin/confirm/?next=/admin/", "/admin/"),
             ("http://testserver/", "/admin/"),
+            ("http://testserver//elsewhere.example.com/admin/", "/admin/"),
             ("http://elsewhere.example.com/admin/sessions/", "/admin/"),
+            ("http://[testserver/admin/sessions/", "/admin/"),
             ("", "/admin/"),
         ],
     )
