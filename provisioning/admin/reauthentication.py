@@ -16,7 +16,8 @@ class ReauthenticationRequired:
         return {}
 
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, *rest: Any, **named: Any) -> Any:
-        may = self.has_change_permission(request) if object_id else self.has_add_permission(request)  # type: ignore[attr-defined]
+        # Either: from a row's page, Django can also add a new one (`_saveasnew`).
+        may = self.has_change_permission(request) or self.has_add_permission(request)  # type: ignore[attr-defined]
         asked = ask_to_reauthenticate(request) if may else None
         return asked or super().changeform_view(request, object_id, *rest, **named)  # type: ignore[misc]
 

@@ -96,6 +96,19 @@ class TestSomebodyWhoMayNotExport:
         assert (crm.url, crm.is_on) == (URL, True)
 
 
+@pytest.mark.parametrize("codename", ["add_endpoint", "change_endpoint"])
+def test_no_page_adds_or_changes_an_endpoint_without_fresh_proof(client: Client, crm: Endpoint, codename: str) -> None:
+    user = User.objects.create_user("ben", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename=codename))
+    client.force_login(user)
+    age_proof(client)
+    entered = ENTERED | {"url": "https://elsewhere.example.com/", "_saveasnew": "1"}
+    for address in (ADD, page("endpoint_change", crm)):
+        response = client.post(address, entered)
+        assert response.headers["Location"].startswith("/admin/confirm/")
+    assert Endpoint.objects.get().url == URL
+
+
 class TestAnEndpoint:
     def test_is_added_with_a_secret_of_its_own(self, administrator: Client) -> None:
         response = administrator.post(ADD, ENTERED)
