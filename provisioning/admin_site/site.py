@@ -31,7 +31,8 @@ from provisioning.models import Account, AuditEntry
 def record(request: HttpRequest, row: Model | None, what: str, detail: str = "", note: str = "") -> None:
     """Record what the current staff member did: for accounts in the audit trail, for other rows in their history.
 
-    A `row` of None means many accounts. A long `detail` is cut off. Only the note, which is erased with the account, may contain personal data.
+    A `row` of None means many accounts. A long `detail` is cut off. Only the note, which is erased with the account,
+    may be personal.
     """
     if row is None or isinstance(row, Account):
         detail = detail[: AuditEntry._meta.get_field("detail").max_length]

@@ -15,6 +15,7 @@ from django.contrib.auth.forms import (
     UserCreationForm,
 )
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import CheckboxSelectMultiple
@@ -133,9 +134,11 @@ class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]
         ]
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Let everybody who is added here log in to the admin."""
+        """Let everybody who is added here log in to the admin. Sessions of a user who was active once never go on."""
         obj.is_staff = obj.is_staff or not change
         super().save_model(request, obj, form, change)
+        if not obj.is_active:
+            Session.objects.filter(staff_session__user=obj).delete()
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.sessions)

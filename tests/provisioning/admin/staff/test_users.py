@@ -52,6 +52,16 @@ class TestAnAdministrator:
         save(administrator, colleague, user_permissions=[Permission.objects.all()[0].pk])
         assert not colleague.user_permissions.exists()
 
+    def test_ends_the_sessions_of_a_colleague_who_becomes_inactive(
+        self, administrator: Client, colleague: User
+    ) -> None:
+        theirs = Client()
+        theirs.force_login(colleague)
+        assert theirs.get("/admin/").status_code == 200
+        save(administrator, colleague, is_active="")
+        save(administrator, colleague)
+        assert theirs.get("/admin/").status_code == 302
+
     def test_sees_no_superuser(self, administrator: Client, superuser: User) -> None:
         page = administrator.get(USERS).content.decode()
         assert "administrator-ana" in page
