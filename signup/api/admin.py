@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -70,6 +71,16 @@ def _has_all_of(user: Any, scopes: Iterable[str]) -> bool:
     return all(scope in NEEDED and user.has_perms(NEEDED[Scope(scope)]) for scope in scopes)
 
 
+class ExpiryField(forms.DateTimeField):
+    """When a key expires. Databases and time zones don't hold every year."""
+
+    def clean(self, value: Any) -> datetime | None:
+        at: datetime | None = super().clean(value)
+        if at and not 2000 <= at.year < 3000:
+            raise ValidationError("Enter a year from 2000 to 2999, or leave this empty.", code="year")
+        return at
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     """API keys. What a key may do never changes: create another one instead, and revoke the old one."""
@@ -82,7 +93,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     # One field with a label. Django's own has two without.
     formfield_overrides = {
         models.DateTimeField: {
-            "form_class": forms.DateTimeField,
+            "form_class": ExpiryField,
             "widget": forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         }
     }

@@ -130,6 +130,20 @@ def test_a_key_may_expire(administrator: Client) -> None:
     assert 'value="2030-01-31T09:30"' in administrator.get(f"{KEYS}{key.pk}/change/").content.decode()
 
 
+@pytest.mark.parametrize(
+    ("zone", "time"), [("America/New_York", "9999-12-31T23:59"), ("Asia/Tokyo", "0001-01-01T00:00")]
+)
+def test_no_key_expires_at_a_time_that_no_database_holds(
+    administrator: Client, settings: Any, zone: str, time: str
+) -> None:
+    key = Partner("read").key
+    settings.TIME_ZONE = zone
+    for page, data in ((f"{KEYS}add/", NEW), (f"{KEYS}{key.pk}/change/", {"name": "CRM"})):
+        shown = administrator.post(page, data | {"expires_at": time})
+        assert "errorlist" in shown.content.decode()
+    assert ApiKey.objects.get().expires_at is None
+
+
 def test_what_a_key_may_do_cant_be_changed(administrator: Client) -> None:
     key = Partner("read").key
 
