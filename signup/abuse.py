@@ -16,7 +16,7 @@ from functools import cache as cached
 
 from django.conf import settings
 from django.core.cache import cache
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -26,7 +26,7 @@ from provisioning import rules
 from provisioning.models import Account
 from provisioning.rules.rule import Text
 from signup import burst, form_guard, visitors, visits
-from signup.forms import PropertiesForm, SignupForm
+from signup.forms import SignupForm
 from signup.visits import Earlier
 
 log = logging.getLogger(__name__)
@@ -179,11 +179,6 @@ def record_kept_password(request: HttpRequest) -> bool:
         return True
     network, area = key("keeping", visitors.network(request)), key("keeping.area", visitors.area(request))
     return visits.add_within(network, *KEPT_PASSWORDS) and visits.add_within(area, *KEPT_PASSWORDS_OF_AREA)
-
-
-def status(form: PropertiesForm | None) -> int:
-    """Return the HTTP status of a page with this form: 429 if a rate limit stopped it."""
-    return 429 if form and form.has_error(NON_FIELD_ERRORS, "limit") else 200
 
 
 def _record(call: Call) -> bool:

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature
+from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -51,7 +52,7 @@ def progress_page(
     request: HttpRequest, account: Account, form: PropertiesForm | None, more: Mapping[str, Any] = MappingProxyType({})
 ) -> HttpResponse:
     """Render an account's page, with the form if there is something to enter. `more` is added to the context."""
-    return render(
+    page = render(
         request,
         "signup/progress.html",
         {
@@ -66,8 +67,8 @@ def progress_page(
             "likely_email": rules.likely_email(account.email),
             **more,
         },
-        status=abuse.status(form),
     )
+    return responses.with_status(page, form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -136,5 +137,8 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
             services.correct(account, form.cleaned_data, hold=hold)
     except ValidationError as problems:
         form.add_error(None, problems)
+        return None
+    except Error as error:
+        responses.add_database_error(form, error)
         return None
     return page

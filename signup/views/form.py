@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import Error, transaction
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import REASON_NO_CSRF_COOKIE
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import translation
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_http_methods
 
 from provisioning import services
-from provisioning.database import UNAVAILABLE, describe
 from provisioning.models import Account
 from signup import (
     abuse,
     attribution,
     csrf,
     emails,
-    errors,
     form_guard,
     form_page,
     kept_password,
@@ -41,10 +36,6 @@ from signup.brand.context_processors import brand_of, forget_brand
 from signup.forms import SignupForm, new_submission
 from signup.single_sign_on import Proof
 from signup.views import responses
-
-log = logging.getLogger(__name__)
-
-TOO_BUSY = _("We can't store your sign-up right now. Wait half a minute, then send this form again.")
 
 
 @gzip_page  # The only secret on it is the CSRF token, which Django masks differently each time (BREACH).
@@ -78,18 +69,9 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
                 emails.remind(username, email)
-        except UNAVAILABLE as error:
-            log.warning("sign-up not stored problem=%r", describe(error))
-            return _too_busy(request, form, proof)
-    return form_page.filled_in(form, request, abuse.status(form), proof)
-
-
-def _too_busy(request: HttpRequest, form: SignupForm, proof: Proof) -> HttpResponse:
-    """Return the form as it was filled in, to send again. Both tries have the same `submission`, so they are one."""
-    form.add_error(None, TOO_BUSY)
-    page = form_page.filled_in(form, request, 503, proof)
-    page.headers["Retry-After"] = str(errors.RETRY_AFTER)
-    return page
+        except Error as error:
+            responses.add_database_error(form, error)
+    return responses.with_status(form_page.filled_in(form, request, 200, proof), form)
 
 
 def _store(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:

@@ -4,7 +4,7 @@ import fcntl
 import html
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import sleep
@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 from django.core.cache import caches
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
@@ -21,7 +21,7 @@ from provisioning import services
 from provisioning.models import Account
 from signup import write_lock
 from signup.brand.models import Brand
-from tests.signup.accounts import CANARY, TYPED, hidden
+from tests.signup.accounts import CANARY, TYPED, account, hidden
 from tests.signup.api.partner import Partner
 from tests.signup.test_health import read_only_database
 
@@ -36,6 +36,7 @@ def form(client: Client) -> dict[str, str]:
 @pytest.fixture(
     params=[
         "the database says so",
+        "its role lacks a permission",
         "it takes no writes",
         "too many wait for the lock",
         "another process takes too long",
@@ -44,6 +45,9 @@ def form(client: Client) -> dict[str, str]:
 def overloaded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param == "the database says so":
         monkeypatch.setattr(services, "submit", _fail)
+        yield
+    elif "permission" in request.param:
+        monkeypatch.setattr(services, "submit", _refuse)
         yield
     elif request.param == "it takes no writes":
         with read_only_database():
@@ -68,6 +72,10 @@ def _fail(*_: object, **__: object) -> None:
     raise OperationalError("database is locked")
 
 
+def _refuse(*_: object, **__: object) -> None:
+    raise ProgrammingError("permission denied for table provisioning_account")
+
+
 @pytest.mark.usefixtures("overloaded")
 def test_an_overload_keeps_all_typed_values_but_the_password(client: Client, form: dict[str, str]) -> None:
     answer = client.post("/", form)
@@ -78,6 +86,25 @@ def test_an_overload_keeps_all_typed_values_but_the_password(client: Client, for
     assert all(f'value="{form[name]}"' in page for name in ("organization_name", "email", "username", "submission"))
     assert CANARY not in page
     assert not Account.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "query"), [(Account.State.REJECTED, ""), (Account.State.HELD, "?change=email")], ids=str
+)
+def test_a_correction_that_cannot_be_stored_stays_filled_in(
+    client: Client, page_of: Callable[[Account], str], state: str, query: str
+) -> None:
+    address = page_of(account(state, {"email": "No."} if state == Account.State.REJECTED else {})) + query
+
+    with read_only_database():
+        answer = client.post(address, {"email": "new@nullmailer.com"})
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "We can't store your sign-up right now." in html.unescape(answer.content.decode())
+    assert 'value="new@nullmailer.com"' in answer.content.decode()
+    assert Account.objects.get().email == TYPED["email"]
+    assert client.post(address, {"email": "new@nullmailer.com"}).status_code == 302
+    assert Account.objects.get().email == "new@nullmailer.com"
 
 
 def test_sending_the_form_again_after_an_overload_makes_one_account(

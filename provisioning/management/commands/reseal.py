@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.template.defaultfilters import pluralize
 
 from provisioning import services
 
@@ -21,10 +22,14 @@ class Command(BaseCommand):
 
     def handle(self, *, discard: bool, **options: Any) -> None:
         if discard:
-            self.stdout.write(f"Discarded {services.discard_lost()} secrets that no key opens.")
+            self.stdout.write(f"Discarded {_secrets(services.discard_lost())} that no key opens.")
         resealed, lost = services.reseal()
-        self.stdout.write(f"Sealed {resealed} secrets with the first of SEALING_KEYS.")
+        self.stdout.write(f"Sealed {_secrets(resealed)} with the first of SEALING_KEYS.")
         if lost:
             raise CommandError(
-                f"{lost} secrets can't be opened. Add the key that sealed them to the end of SEALING_KEYS."
+                f"{_secrets(lost)} can't be opened. Add the key that sealed them to the end of SEALING_KEYS."
             )
+
+
+def _secrets(number: int) -> str:
+    return f"{number} secret{pluralize(number)}"

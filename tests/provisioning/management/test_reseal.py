@@ -76,7 +76,7 @@ def test_an_interrupted_run_is_continued(three: None, settings: Settings) -> Non
     settings.SEALING_KEYS = [Fernet.generate_key().decode(), *settings.SEALING_KEYS]
     Account.objects.filter(state=State.QUEUED).update(password=Sealed.of("canary-password"))
 
-    assert reseal() == "Sealed 1 secrets with the first of SEALING_KEYS.\n"
+    assert reseal() == "Sealed 1 secret with the first of SEALING_KEYS.\n"
 
 
 def test_nothing_starts_with_keys_that_do_not_open_the_newest_secret(
