@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,15 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import path
 from django.urls.resolvers import URLPattern
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action, require_permissions, version_of
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.attribution import ATTRIBUTION_FILTERS, came_from
-from provisioning.admin.cells import badge, two_lines, when
+from provisioning.admin.cells import badge, breakable, two_lines, when
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
 from provisioning.admin.correction import correct, is_correctable
@@ -218,10 +217,8 @@ class AccountAdmin(ReadOnly, ModelAdmin):
         return two_lines(account.organization_name, account.username)
 
     @admin.display(description="Assigned to")
-    def assigned_to(self, account: Account) -> SafeString:
-        """Return a name that can be broken like an email address, which many usernames are."""
-        parts = re.split("(?=[@.])", name_of(account.assignee)) if account.assignee else ()
-        return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))
+    def assigned_to(self, account: Account) -> SafeString | str:
+        return breakable(name_of(account.assignee)) if account.assignee else ""
 
     @admin.display(description="Country")
     def country(self, account: Account) -> SafeString:

@@ -75,7 +75,8 @@ def _link(request: HttpRequest, name: str, url: str) -> Link:
 class NamedList:
     """Mixin that the site adds to every admin: its list has the name that it has in the navigation.
 
-    On phones, a list's rows are cards, which say what each value is. A row's page leads to its history if it has one.
+    On phones, a list's rows are cards, which say what each value is. A row's page leads to its history if it has one,
+    and has one button to save it.
     """
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
@@ -94,4 +95,5 @@ class NamedList:
         if row := context.get("original"):
             history = LogEntry.objects.filter(object_id=str(row.pk))
             context["history"] = history.filter(content_type=get_content_type_for_model(row))
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *rest, **named)  # type: ignore[misc]

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa: F401
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from provisioning.admin.cells import badge, when
+from provisioning.admin.cells import badge, breakable, when
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.filters import titled
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
@@ -25,12 +25,16 @@ admin.site.unregister(TOTPDevice)
 class SecondFactorAdmin(ExplainedDeletion, ReadOnly, ReauthenticationRequired, ModelAdmin):
     """Second factors. Administrators delete one when its owner has lost their phone."""
 
-    list_display = fields = ("user", "state", "set_up", "used")
-    list_display_links = ("user",)
+    list_display = fields = ("owner", "state", "set_up", "used")
+    list_display_links = ("owner",)
     list_filter = (("confirmed", titled("in use", admin.BooleanFieldListFilter)),)
     search_fields = ("user__username", "user__email")
     list_select_related = ("user",)
     one, nothing_yet = "authenticator app", "Nobody has set up two-factor authentication yet."
+
+    @admin.display(description="User", ordering="user__username")
+    def owner(self, device: TOTPDevice) -> SafeString:
+        return breakable(device.user.get_username())
 
     @admin.display(description="State", ordering="confirmed")
     def state(self, device: TOTPDevice) -> SafeString:

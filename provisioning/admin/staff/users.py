@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -26,7 +26,7 @@ from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
 from django.utils.safestring import SafeString, mark_safe
 
-from provisioning.admin.cells import badge, two_lines
+from provisioning.admin.cells import badge, breakable, two_lines
 from provisioning.admin.filters import titled
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin.staff.permissions import may_manage, permissions_of
@@ -48,6 +48,12 @@ class PasswordStatus(ReadOnlyPasswordHashWidget):
 
 class StaffForm(UserChangeForm):  # type: ignore[type-arg]  # generic in the stubs only
     password = ReadOnlyPasswordHashField(label="Password", widget=PasswordStatus)
+
+    class Meta(UserChangeForm.Meta):
+        help_texts: ClassVar = {
+            "is_active": "Clear this box when somebody leaves. It ends their sessions, and they can't log in again.",
+            "is_superuser": "Superusers may do everything, without a role.",
+        }
 
 
 class NewStaffForm(UserCreationForm):  # type: ignore[type-arg]  # generic in the stubs only
@@ -102,9 +108,9 @@ class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]
     )
 
     @admin.display(description="Name", ordering="username")
-    def name(self, user: User) -> SafeString | str:
-        full = user.get_full_name()
-        return two_lines(full, user.get_username()) if full else user.get_username()
+    def name(self, user: User) -> SafeString:
+        full, username = user.get_full_name(), breakable(user.get_username())
+        return two_lines(full, username) if full else username
 
     @admin.display(description="Role")
     def role(self, user: User) -> str:

@@ -90,6 +90,15 @@ def test_a_list_has_the_same_name_as_in_the_navigation(admin_client: Client, pat
     assert "Select " not in page.split("</h1>")[0]
 
 
+@pytest.mark.parametrize("path", ["auth/user", "provisioning/endpoint", "signup/apikey", "signup/brand"])
+def test_a_form_has_one_button_to_save(admin_client: Client, path: str) -> None:
+    page = admin_client.get(f"/admin/{path}/add/").content.decode()
+
+    assert 'name="_save"' in page
+    assert 'name="_addanother"' not in page
+    assert 'name="_continue"' not in page
+
+
 def test_the_header_shows_the_brand_of_the_host(admin_client: Client) -> None:
     Brand.objects.create(name="Harbor Marketing", color="#0b7a75")
     page = admin_client.get("/admin/").content.decode()
