@@ -150,8 +150,15 @@ def installation(prepared_installation: Installation) -> Installation:
     return prepared_installation
 
 
+TESTED_AT_LENGTH = {"drill", "provision", "restore", "serve"}
+"""Commands with tests of their own. Here, they run only nightly."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", MANAGE)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(each, marks=[pytest.mark.long] * (each.split()[0] in TESTED_AT_LENGTH)) for each in MANAGE],
+)
 def test_a_documented_command_works(installation: Installation, command: str) -> None:
     name, *arguments = [installation.values.get(word, word) for word in shlex.split(command)]
     if name in ENDLESS:

@@ -14,10 +14,15 @@ from tests.provisioning.work import database_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+MORE = ("version", "gateway", "reseal", "doctor --json")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
-@pytest.mark.parametrize("command", ["version", "help", "gateway", "reseal", "backup -", "doctor --json"])
+@pytest.mark.parametrize(
+    "command",
+    ["help", "backup -", *(pytest.param(other, marks=pytest.mark.long) for other in MORE)],
+)
 def test_a_command_whose_output_is_no_longer_read_ends_without_a_word(command: str, unbuffered: str) -> None:
     """The image sets PYTHONUNBUFFERED, so there the first line fails, and elsewhere the last one."""
     reader, writer = os.pipe()

@@ -20,6 +20,10 @@ NAMES = {
 }
 BOTH_ENGINES = pytest.mark.parametrize("browser", list(NAMES), indirect=True)
 """For tests of behavior that may differ between engines. All others run in Chromium."""
+FIREFOX_AT_LENGTH = pytest.mark.parametrize(
+    "browser", ["chromium", pytest.param("firefox", marks=pytest.mark.long)], indirect=True
+)
+"""The same, for behavior that other tests show in both: Firefox runs only nightly."""
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -92,7 +96,7 @@ def start_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 @pytest.fixture
 def browser(request: pytest.FixtureRequest, start_browser: Callable[[str], Browser]) -> Browser:
-    """Return Chromium, or the other engine of `BOTH_ENGINES`."""
+    """Return Chromium, or the engine that `BOTH_ENGINES` or `FIREFOX_AT_LENGTH` gives."""
     return start_browser(getattr(request, "param", "chromium"))
 
 

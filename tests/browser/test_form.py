@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from provisioning import rules
-from tests.browser.conftest import BOTH_ENGINES, Open
+from tests.browser.conftest import FIREFOX_AT_LENGTH, Open
 from tests.browser.journey import expect_heading, fill_in, fresh_name, send
 from tests.provisioning.rules.test_passwords import GOOD, WEAK
 from tests.provisioning.values import SIGN_UP
@@ -163,7 +163,7 @@ class TestPassword:
         expect(page.get_by_label("Phone number")).to_have_value("555-555-5555")
 
 
-@BOTH_ENGINES
+@FIREFOX_AT_LENGTH
 class TestHints:
     def test_pasted_text_is_not_cut_off(self, visit: Open) -> None:
         page = visit("/")

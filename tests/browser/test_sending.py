@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import BOTH_ENGINES, Open
+from tests.browser.conftest import BOTH_ENGINES, FIREFOX_AT_LENGTH, Open
 from tests.browser.installation import Installation
 from tests.browser.journey import PASSWORD, expect_heading, fill_in, fresh_name, send
 
@@ -48,7 +48,7 @@ def test_a_lost_connection(visit: Open) -> None:
     expect_to_go_on(page, NO_ANSWER)
 
 
-@BOTH_ENGINES
+@FIREFOX_AT_LENGTH
 def test_no_connection_at_all(visit: Open) -> None:
     page = filled_in(visit)
     page.evaluate("Object.defineProperty(navigator, 'onLine', { get: () => false })")
@@ -58,7 +58,7 @@ def test_no_connection_at_all(visit: Open) -> None:
     expect_to_go_on(page, "You are offline.")
 
 
-@BOTH_ENGINES
+@FIREFOX_AT_LENGTH
 def test_no_answer_in_time(visit: Open) -> None:
     page = filled_in(visit)
     page.clock.install()
@@ -95,7 +95,7 @@ def test_an_error_of_the_server_or_of_a_proxy(visit: Open, status: int) -> None:
     expect_to_go_on(page, NO_ANSWER)
 
 
-@BOTH_ENGINES
+@FIREFOX_AT_LENGTH
 def test_a_page_from_a_captive_portal(visit: Open) -> None:
     page = filled_in(visit)
     on_post(page, lambda route: route.fulfill(body="<p>Welcome to our hotel's network", content_type="text/html"))

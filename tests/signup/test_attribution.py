@@ -12,7 +12,7 @@ from provisioning.models import Account
 from signup.models import Brand
 from tests.signup.accounts import TYPED
 
-pytestmark = [pytest.mark.database, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.once]
 
 ELSEWHERE = {"referer": "https://blog.example.com/how-to?private=1"}
 QUERY = {name: f"from-{name}" for name in NAMES if name != "referrer"}

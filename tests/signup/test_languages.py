@@ -15,7 +15,7 @@ from provisioning.models import Account, Gateway
 from signup.brand.models import Brand
 from tests.signup.accounts import TYPED, account
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 WORDS = {"en": "Create my account", "fr": "Créer mon compte", "es": "Crear mi cuenta"}
 """Language → the form's button."""

@@ -99,7 +99,10 @@ def test_further_lines_of_messages_and_tracebacks_are_indented() -> None:
 @pytest.mark.parametrize(
     "is_ready", [True, pytest.param(False, marks=pytest.mark.long)], ids=["ready", "with mistakes"]
 )
-@pytest.mark.parametrize("command", [["manage.py", "serve", "--bind=127.0.0.1:0"], ["manage.py", "provision"]])
+@pytest.mark.parametrize(
+    "command",
+    [["manage.py", "serve", "--bind=127.0.0.1:0"], pytest.param(["manage.py", "provision"], marks=pytest.mark.long)],
+)
 def test_every_line_of_a_start_is_json(checkout: Checkout, command: list[str], is_ready: bool) -> None:
     checkout.environment |= {"LOG_FORMAT": "json", "DEBUG": "true"}
     if is_ready:

@@ -15,7 +15,7 @@ from signup.kept_password import LIFETIME
 from tests.provisioning.mirror.conftest import entry, read
 from tests.signup.accounts import CANARY, TYPED, account
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 AGAIN = "Enter your password again."
 
 

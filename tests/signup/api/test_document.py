@@ -17,7 +17,7 @@ from signup.api.problems import CODES
 from tests.signup.accounts import account
 from tests.signup.api.partner import SIGNUPS, Partner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 DOCUMENT = "/api/v1/openapi.json"
 

@@ -15,7 +15,7 @@ from signup.brand.models import Brand
 from tests.signup.accounts import TYPED, account, hidden
 from tests.signup.brand.pictures import PNG, SVG, svg
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture(autouse=True)

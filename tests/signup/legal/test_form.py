@@ -16,7 +16,7 @@ from signup.models import Brand
 from tests.signup.accounts import TYPED
 from tests.signup.legal.texts import boxes, checked, published, send
 
-pytestmark = [pytest.mark.database, pytest.mark.django_db]
+pytestmark = [pytest.mark.database, pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture

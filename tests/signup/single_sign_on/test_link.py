@@ -26,7 +26,7 @@ from tests.signup.legal.texts import boxes, published
 from tests.signup.single_sign_on.conftest import SECRET
 from tests.signup.single_sign_on.links import BROKEN, EXPIRED, PAGE, follow, token, told
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 ENTERED = {name: value for name, value in TYPED.items() if name != "password"}
 
