@@ -162,10 +162,18 @@ def stage(account: Account) -> Stage:
     return replace(now, reload_every=pause(account, now.reload_every)) if now.reload_every else now
 
 
-def pause(account: Account, least: int = 1) -> int:
+def pause(account: Account, least: int) -> int:
     """Return the seconds until a page should ask again. The longer the wait so far, the longer the pause."""
     waited = timezone.now() - account.state_changed_at
     return max(least, min(MAX_PAUSE, int(waited.total_seconds() / 4)))
+
+
+def ask_again_in(account: Account) -> int:
+    """Return the seconds until a waiting page's script should ask again.
+
+    A held account waits for a person, so its page asks less often from the start.
+    """
+    return pause(account, STAGES[Account.State.HELD].reload_every if account.state == Account.State.HELD else 1)
 
 
 def _stage(account: Account) -> Stage:

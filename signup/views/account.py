@@ -24,7 +24,7 @@ from signup import abuse, emails, kept_password, own_accounts, resubmission, sin
 from signup.brand.context_processors import brand_of
 from signup.emails.models import Mail
 from signup.forms import ChangeForm, CorrectionForm, PropertiesForm
-from signup.progress import declined, help_address, pause, stage
+from signup.progress import ask_again_in, declined, help_address, stage
 from signup.views import responses
 
 
@@ -100,7 +100,7 @@ def status(request: HttpRequest, reference: UUID) -> JsonResponse:
     if account is None:
         raise Http404
     return JsonResponse(
-        {"state": account.state, "final": account.state in Account.FINAL, "ask_again_in": pause(account)}
+        {"state": account.state, "final": account.state in Account.FINAL, "ask_again_in": ask_again_in(account)}
     )
 
 
