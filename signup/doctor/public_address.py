@@ -36,7 +36,8 @@ REFLECT, RESPOND = "reflect", "respond"
 LARGE, CHUNK = 9_000_000, 60_000
 """Bytes of the response, and of its parts. The network's own buffers take a few million of them."""
 SEND_BUFFER = 16_384
-TIMEOUT = 15
+TIMEOUT = 30
+"""Seconds. The proxy may wait 20 for a page that restarts."""
 
 
 @csrf_exempt
@@ -93,6 +94,9 @@ def check(url: str) -> Iterator[Finding]:
         yield failure(SUBJECT, "Pages redirect to themselves: they can't tell that visitors use HTTPS.", fix)
     elif status == 400:
         yield failure(SUBJECT, "The page refuses the host name.", "Pass Host on, and list it in ALLOWED_HOSTS.")
+    elif status in (502, 503, 504):
+        fix = "Start it: the end of its log says what it lacks. If it runs, let the proxy forward to its address."
+        yield failure(SUBJECT, f"The proxy of {url} gets no answer from the web server ({status}).", fix)
     elif status != 200:
         fix = "Check that the address leads to this installation, with this SECRET_KEY."
         yield failure(SUBJECT, f"{url} answers {status}, but not with this page.", fix)

@@ -121,6 +121,7 @@ class Caddy(Proxy):
                 (r"http://signup\.example\.com", f"http://{HOST}"),
                 (r"/var/log/caddy/signup\.log", str(self.log)),
                 (r"127\.0\.0\.1:8000", self.upstream),
+                (r"lb_try_duration \d+s", "lb_try_duration 5s"),  # Tests of a page that is down have to wait, too.
                 (r"https://{host}{uri}", f"https://{{host}}:{self.port}{{uri}}"),
             )
         )

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +19,7 @@ from django.contrib.messages.storage.cookie import CookieStorage
 from signup.single_sign_on.pre_login import MAX_LENGTH
 from tests.certificates import HOST
 from tests.checkout import ROOT
-from tests.deploy.proxy import Proxy
+from tests.deploy.proxy import Caddy, Nginx, Proxy
 from tests.deploy.visitor import answer_of, ask, open_slowly
 from tests.installed import installed
 from tests.patience import PATIENCE
@@ -38,20 +39,32 @@ LARGE_COOKIES = {"__Host-carried": MAX_LENGTH, "__Host-messages": CookieStorage.
 
 
 class Upstream:
-    """An upstream server that remembers the headers of each request that gets through."""
+    """An upstream server that remembers the headers of each request that gets through, and all bodies."""
 
     def __init__(self) -> None:
         self.seen: list[dict[str, list[str]]] = []
+        self.bodies: list[bytes] = []
         self.connections: list[object] = []
-        handler = type("Handler", (_Handler,), {"seen": self.seen, "connections": self.connections})
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.address = f"127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        remembered = {"seen": self.seen, "bodies": self.bodies, "connections": self.connections}
+        self._handler = type("Handler", (_Handler,), remembered)
+        self._port = 0
+        self.start()
+        self._port = self.server.server_port
+        self.address = f"127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seen: list[dict[str, list[str]]]
+    bodies: list[bytes]
     connections: list[object]
 
     def setup(self) -> None:
@@ -60,8 +73,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         names = {name.lower() for name in self.headers}
-        self.seen.append({name: self.headers.get_all(name, []) for name in names})
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))  # Otherwise, closing resets the connection.
+        if self.path != "/healthz":  # Caddy asks whether the page runs.
+            self.seen.append({name: self.headers.get_all(name, []) for name in names})
+            self.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        if self.path == "/crash":
+            self.close_connection = True
+            return
         self.send_response(204)
         if self.path == "/cookies":
             for name, size in LARGE_COOKIES.items():
@@ -78,8 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 def upstream() -> Iterator[Upstream]:
     upstream = Upstream()
     yield upstream
-    upstream.server.shutdown()
-    upstream.server.server_close()
+    upstream.stop()
 
 
 @pytest.fixture
@@ -123,10 +139,13 @@ def test_a_request_arrives_only_once_it_is_whole(proxy: Proxy, upstream: Upstrea
 
 def test_connections_to_the_page_are_used_again(proxy: Proxy, upstream: Upstream) -> None:
     """The web server closes each one in its main thread, so new ones for every request would slow down all others."""
+    for method in ("GET", "POST"):
+        assert ask(proxy, "/", method).status == 204
+    before = len(upstream.connections)
     for method in ("GET", "POST", "GET"):
         assert ask(proxy, "/", method).status == 204
 
-    assert len(upstream.connections) == 1
+    assert len(upstream.connections) == before
 
 
 def test_the_proxy_closes_unused_connections_before_the_page_does(program: type[Proxy]) -> None:
@@ -134,6 +153,45 @@ def test_the_proxy_closes_unused_connections_before_the_page_does(program: type[
     (unused,) = re.findall(r"\bkeepalive(?:_timeout)? (\d+)s", configuration)
 
     assert int(unused) + 10 <= runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"]
+
+
+class TestAPageThatRestarts:
+    @pytest.mark.parametrize("program", [Caddy], ids=["caddy"], scope="session")
+    def test_caddy_waits_for_it(self, proxy: Proxy, upstream: Upstream) -> None:
+        upstream.stop()
+        with ThreadPoolExecutor() as visitors:
+            forms = [f"form {number}" for number in range(8)]
+            asked = [visitors.submit(ask, proxy, "/", "POST", form) for form in forms]
+            asked.append(visitors.submit(ask, proxy))
+            time.sleep(0.5)  # A slow machine only makes this easier.
+            upstream.start()
+
+            assert {each.result().status for each in asked} == {204}
+        assert sorted(upstream.bodies) == sorted([b"", *(form.encode() for form in forms)])
+
+    @pytest.mark.parametrize("program", [Nginx], ids=["nginx"], scope="session")
+    def test_nginx_tries_again_what_is_only_to_be_shown(self, proxy: Proxy, upstream: Upstream) -> None:
+        upstream.stop()
+
+        assert 'http-equiv="refresh"' in ask(proxy).text
+        assert 'http-equiv="refresh"' not in ask(proxy, "/", "POST", "form").text
+        upstream.start()
+        assert ask(proxy).status == 204
+
+    def test_visitors_are_told_that_it_will_be_back(self, proxy: Proxy, upstream: Upstream) -> None:
+        upstream.stop()
+
+        for method in ("GET", "POST"):
+            answer = ask(proxy, "/", method)
+            assert (answer.status, answer.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
+            assert "be right back" in answer.text
+
+    def test_a_form_that_it_may_have_got_is_not_sent_again(self, proxy: Proxy, upstream: Upstream) -> None:
+        assert ask(proxy, "/", "POST", "first").status == 204  # The next one comes on the same connection.
+
+        assert ask(proxy, "/crash", "POST", "second").status == 502
+
+        assert upstream.bodies == [b"first", b"second"]
 
 
 def test_a_logo_gets_through_and_a_larger_upload_does_not(proxy: Proxy, upstream: Upstream) -> None:
@@ -202,8 +260,7 @@ def test_its_log_has_no_links_no_addresses_and_no_forged_line(proxy: Proxy) -> N
 
 def test_no_log_has_a_link_while_the_page_is_down(proxy: Proxy, upstream: Upstream) -> None:
     """nginx's own error log quotes the request."""
-    upstream.server.shutdown()
-    upstream.server.server_close()
+    upstream.stop()
 
     assert ask(proxy, "/start/?token=canary-token").status == 502
 
@@ -213,8 +270,7 @@ def test_no_log_has_a_link_while_the_page_is_down(proxy: Proxy, upstream: Upstre
 
 
 def test_pages_that_the_proxy_answers_itself_have_the_headers_too(proxy: Proxy, upstream: Upstream) -> None:
-    upstream.server.shutdown()
-    upstream.server.server_close()
+    upstream.stop()
 
     for answer in (ask(proxy), ask(proxy, "/", "POST", "x" * 2_000_000), ask(proxy, "/", "TRACE")):
         assert answer.status in {502, 413, 405}

@@ -79,6 +79,15 @@ def test_a_proxy_that_hides_https_is_named_by_the_doctor(monkeypatch: pytest.Mon
     assert "TRUSTED_PROXIES" in finding.fix
 
 
+@symptom("gets no answer from the web server")
+def test_a_proxy_without_a_web_server_is_named_by_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_address, "_ask", Mock(return_value=(502, b"")))
+
+    (finding,) = public_address.check("https://signup.example.com")
+
+    assert "gets no answer from the web server (502)." in finding.text
+
+
 @symptom("It cuts large responses short.")
 def test_a_proxy_that_cannot_buffer_is_named_by_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {"slow": False, "host": "signup.example.com", "visitor": "10.0.0.7", "has_address": True, "is_secure": True}

@@ -43,7 +43,8 @@ def quick_pauses() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(301, "redirect to themselves"), (400, "refuses the host name"), (502, "answers 502")]
+    ("status", "told"),
+    [(301, "redirect to themselves"), (400, "refuses the host name"), (404, "answers 404"), (502, "no answer")],
 )
 def test_an_address_that_is_not_the_pages_is_a_failure(monkeypatch: pytest.MonkeyPatch, status: int, told: str) -> None:
     monkeypatch.setattr(public_address, "_ask", lambda url: (status, b""))
