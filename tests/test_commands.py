@@ -15,7 +15,17 @@ from django.conf import settings
 from tests.checkout import ROOT, Checkout
 
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")} - {ROOT / "CHANGELOG.md"})
-PROGRAMS = r"(?:\(umask|python3? |\.venv/|manage\.py [a-z]|make |docker |apt|pip |gh |git |uv |pytest )"
+COMMENTED = sorted(
+    {
+        *(path for path in (ROOT / "deploy").iterdir()),
+        *(ROOT / name for name in (".env.example", "compose.yaml", "Dockerfile", ".github/workflows/release.yml")),
+    }
+)
+"""Files that name commands in comments."""
+PROGRAMS = (
+    r"(?:\(umask|python3? |\.venv/|manage\.py [a-z]|make |docker |apt|pip |gh |git |uv |pytest |cp |curl |openssl |sudo"
+    r" |systemctl |journalctl |timedatectl )"
+)
 ELSEWHERE = {
     r"\(umask 077; cp .env.example .env\)": "test_configuration fills in the example, and test_files checks the mode",
     r"make (run|messages|requirements)": "test_demo.py runs the first; the others change files",
@@ -25,14 +35,21 @@ ELSEWHERE = {
     r"\.venv/bin/python -m (tests\.(benchmark|postgresql)|pytest).*": "measures, or runs tests",
     r"pytest tests/.*": "tests",
     r"python3 -m venv .*": "the Makefile does the same before any test runs",
-    r"\.venv/bin/python -m pip install .* requirements-extras\.txt": "requirements-dev.txt has the same",
+    r"\.venv/bin/python -m pip install .* requirements(-extras)?\.txt": "requirements-dev.txt has the same",
     r"\.venv/bin/(pip install pre-commit|pre-commit install)": "for a developer's own machine",
     r"(apt|apt-get) install .*": ".ci/run installs them on a fresh machine",
     r"docker (build|exec|start|stop|run (--rm|-d|--stop-timeout)) .*": "make test-image does it",
     r"docker compose .*": "needs a Docker engine; tests/test_containers.py checks compose.yaml",
-    r"docker (buildx imagetools inspect|stats).*": "only shows something",
+    r"docker (buildx imagetools inspect|logs|stats).*": "only shows something",
     r"gh attestation verify .*": "needs a published release",
     r"git fetch --unshallow": "needs a shallow clone",
+    r"cp \.env\.example \.env": "test_configuration fills in the example",
+    r"curl 127\.0\.0\.1:8000/(healthz|readyz)": "tests/image.py and tests/signup/test_health.py ask the same",
+    r"openssl rand .*": "only shows something",
+    r"systemctl (enable --now|restart) signup.*": "tests/deploy/test_systemd.py checks the unit, without systemd",
+    r"journalctl .*": "only shows something",
+    r"sudo -u postgres .*": "changes this machine",
+    r"timedatectl .*": "changes this machine",
 }
 """Commands that are not run here, and why."""
 
@@ -40,10 +57,13 @@ ELSEWHERE = {
 def documented() -> set[str]:
     """Return all commands in the documents: in indented lines and in code within a line."""
     found: set[str] = set()
-    for document in DOCUMENTS:
-        text = document.read_text().replace("\\\n", " ")
+    texts = [document.read_text() for document in DOCUMENTS]
+    texts += [re.sub("^#", " ", document.read_text(), flags=re.MULTILINE) for document in COMMENTED]
+    for text in texts:
+        text = text.replace("\\\n", " ")
         found |= set(re.findall(rf"^ {{4,}}({PROGRAMS}.*)$", text, re.MULTILINE))
         found |= set(re.findall(rf"`({PROGRAMS}[^`\n]*)`", text))
+        found |= set(re.findall(r": (python manage\.py [^\"\n]+)\"", text))  # An alert's.
     return {" ".join(command.split()) for command in found}
 
 
@@ -52,12 +72,9 @@ def of_manage(command: str) -> str:
     return re.sub(r" *(>>?|<) *\S+", "", command.partition("manage.py ")[2]).strip()
 
 
-def complete(commands: set[str]) -> list[str]:
-    """Leave out mere mentions: commands without the arguments that others have."""
-    return sorted(each for each in commands - {""} if not any(other.startswith(f"{each} ") for other in commands))
-
-
-MANAGE = complete({of_manage(command) for command in documented()})
+MENTIONS = {"", "…", "backup", "makemigrations", "serve"}
+"""Commands that the documents also name without the arguments that they need."""
+MANAGE = sorted({of_manage(command) for command in documented()} - MENTIONS)
 
 
 def test_every_other_command_is_listed_with_a_reason() -> None:

@@ -13,7 +13,8 @@ from django.test import Client
 
 from tests.checkout import ROOT
 
-TABLE = (ROOT / "docs/operations.md").read_text().partition("\n## Health\n")[0]
+DOCUMENT = ROOT / "docs/operations.md"
+TABLE = DOCUMENT.read_text().partition("\n## Health\n")[0]
 ROWS = re.findall(r"^\| `([^`]+)` \|", TABLE, re.MULTILINE)
 SEEN: dict[str, Callable[..., None]] = {}
 """What you see → the test that breaks an installation so that you see it."""

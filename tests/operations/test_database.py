@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.db import DataError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from provisioning.models import Account
-from tests.operations.symptoms import not_ready, symptom
+from tests.operations.symptoms import DOCUMENT, not_ready, symptom
+from tests.postgresql import PostgreSQL
 from tests.provisioning.work import State, again, sign_up
 from tests.signup.test_health import locked_database, read_only_database, unreachable_database
 
@@ -147,3 +150,27 @@ def test_an_error_that_nobody_expects_is_named_by_its_kind() -> None:
 
     with connection.execute_wrapper(fail):
         assert not_ready() == "The database reports an error: DataError."
+
+
+STATEMENTS = re.findall("[`']((?:SELECT|SHOW|GRANT|REASSIGN|ALTER ROLE) [^`']+)[`']", DOCUMENT.read_text())
+
+
+def test_each_statement_in_the_document_does_what_it_says(database: PostgreSQL) -> None:
+    def owner() -> object:
+        return superuser.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'account'").fetchone()
+
+    with psycopg.connect(database.url, autocommit=True) as superuser, psycopg.connect(database.url) as holder:
+        superuser.execute("CREATE ROLE signup LOGIN CONNECTION LIMIT 1; CREATE ROLE other; CREATE TABLE account ()")
+        superuser.execute("ALTER TABLE account OWNER TO other")
+        holder.execute("LOCK TABLE account")
+        pid = holder.info.backend_pid
+        found = {each: superuser.execute(each.replace("(pid)", f"({pid})")) for each in STATEMENTS}
+
+        (oldest,) = (result.fetchone() for each, result in found.items() if each.startswith("SELECT pid"))
+        assert oldest
+        assert oldest[0] == pid
+        with pytest.raises(psycopg.OperationalError):
+            holder.execute("SELECT 1")
+        assert owner() == ("signup",)
+        role = superuser.execute("SELECT rolconnlimit, rolcreatedb FROM pg_roles WHERE rolname = 'signup'").fetchone()
+        assert role == (-1, True)
