@@ -85,7 +85,7 @@ class Buildah:
             "--format=docker",
             "--isolation=chroot",
             *volumes,
-            f"--build-arg=PYTHON={base}",
+            f"--from={base}",
             "--tag=signup",
             ".",
         )
