@@ -162,7 +162,7 @@ class Account(models.Model):
     gdpr_opt_out = models.BooleanField("no marketing by Constant Contact", default=False)
     idp_provider_id = _text("idp_provider_id", "single sign-on ID", editable=False)
     """With single sign-on, the customer's ID, proven by the partner's identity provider; there is no password then."""
-    host = models.CharField("signed up at", max_length=253, blank=True, editable=False)
+    host = models.CharField("sign-up page", max_length=253, blank=True, editable=False)
     """The host name that the form was sent to; it determines the brand."""
     language = models.CharField(max_length=16, blank=True, editable=False)
     """The code of the language that the customer used; empty if it is not known."""

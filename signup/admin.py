@@ -55,7 +55,7 @@ class CustomerAdmin(AccountAdmin):
         legal.MarketingFilter,
         legal.AcceptedFilter,
     )
-    extra_columns = ExtraColumns({"agreements": "Agreed to", "marketing": "Your marketing"}, legal.exported)
+    extra_columns = ExtraColumns({"agreements": "Accepted legal texts", "marketing": "Your marketing"}, legal.exported)
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view

@@ -40,7 +40,7 @@ def url(text: str) -> str:
     if not text.startswith(("https://", "http://")):
         raise ValueError("must start with https:// (or http://, for a sandbox on this machine)")
     if "@" in urlsplit(text).netloc:  # Staff see addresses.
-        raise ValueError("must not hold a user or a password")
+        raise ValueError("must not contain a username or a password")
     return text
 
 
@@ -85,5 +85,5 @@ def require_quoted(address: str) -> None:
     login = re.match(r"[\w+]+://(.*)@", address)
     if login and not address.startswith("sqlite") and re.search(r"[/?#]|%(?![0-9A-Fa-f]{2})", login[1]):
         raise ValueError(
-            "has a special character in its user or password: write % as %25, / as %2F, ? as %3F, # as %23"
+            "has a special character in its username or password: write % as %25, / as %2F, ? as %3F, # as %23"
         )

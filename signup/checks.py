@@ -30,7 +30,7 @@ FEW_CHARACTERS = 5
 
 _WHERE = "Set it in the environment or in .env; docs/configuration.md explains each setting."
 _SECRETS = "`python manage.py generate_secrets` prints new ones, as lines for .env or the environment."
-_PARTNER = "Constant Contact issues it to partners. To try the page without it, `make run` uses a sandbox."
+_PARTNER = "Constant Contact issues it to partners. To try the page without it, run `make run`, which uses a sandbox."
 _HOSTS = "List the host names of your page, separated by commas, like signup.example.com,www.example.com."
 
 
@@ -74,7 +74,7 @@ def _missing() -> Iterator[checks.CheckMessage]:
 def _hosts() -> Iterator[checks.CheckMessage]:
     if any("/" in host or (":" in host and not host.endswith("]")) for host in settings.ALLOWED_HOSTS):
         yield checks.Error(
-            "ALLOWED_HOSTS must hold host names only, without https:// and port.", hint=_HOSTS, id="signup.E008"
+            "ALLOWED_HOSTS may contain only host names, without https:// or a port.", hint=_HOSTS, id="signup.E008"
         )
     if "*" in settings.ALLOWED_HOSTS:
         yield checks.Error(

@@ -53,7 +53,7 @@ def _test() -> Step:
     if Account.objects.filter(state=Account.State.CREATED).exists():
         return Step(name, True, "Constant Contact has created an account.", accounts)
     if Account.objects.exists():
-        text = "Somebody has signed up, but no account has been created yet. Open theirs to see why."
+        text = "Somebody has signed up, but no account has been created yet. Open the sign-up to see why."
         return Step(name, False, text, accounts)
     return Step(name, False, "Fill out the form as a customer would, and watch the account arrive.", reverse("sign_up"))
 

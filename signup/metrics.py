@@ -63,7 +63,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _by_label("signup_accounts", "Accounts by state", "state", _accounts())
-        yield _number("signup_oldest_due_seconds", "How long the first account waits to be sent", _oldest_due())
+        yield _number("signup_oldest_due_seconds", "How long the oldest due account has waited to be sent", _oldest_due())
         yield from _calls()
         yield from _gateway()
         yield _by_label("signup_workers", "Running workers", "state", _workers())
@@ -74,7 +74,7 @@ class Metrics(Collector):
         yield _number("signup_list_failing", "Whether your account list can't be read", bool(passes.problem()))
         if newest := passes.newest_complete():
             age = (gateway.now() - newest.started_at).total_seconds()
-            yield _number("signup_list_age_seconds", "Since the last complete reading of the list began", age)
+            yield _number("signup_list_age_seconds", "Time since the last complete read of the list began", age)
 
 
 def _events() -> Iterator[GaugeMetricFamily]:

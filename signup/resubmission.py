@@ -49,7 +49,7 @@ def check_second(request: HttpRequest, form: SignupForm) -> None:
             known = format_html(
                 _("You have already signed up in this browser. To change that sign-up, open the page of {}."), link
             )
-            again = _("To create a second account, enter its password again and send this form.")
+            again = _("To create a second account, enter the password again and send this form.")
             raise ValidationError(format_html("{} {}", known, again), code=SECOND)
 
 

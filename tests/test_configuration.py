@@ -134,7 +134,7 @@ def test_a_line_that_would_be_misread_is_reported_without_its_value(checkout: Ch
     for line in (5, 6):
         assert f".env, line {line}: This is not a setting." in told
     for name in ("DATABASE_URL", "EMAIL_URL"):
-        assert f"{name} has a special character in its user or password: write % as %25" in told
+        assert f"{name} has a special character in its username or password: write % as %25" in told
     assert "canary" not in told
 
 

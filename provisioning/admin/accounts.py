@@ -224,7 +224,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     def country(self, account: Account) -> SafeString:
         return format_html('<abbr title="{}">{}</abbr>', rules.country_name(account.country_code), account.country_code)
 
-    @admin.display(description="Submitted", ordering="submitted_at")
+    @admin.display(description="Signed up", ordering="submitted_at")
     def submitted(self, account: Account) -> SafeString:
         return when(account.submitted_at)
 
@@ -232,7 +232,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
     def has_token(self, account: Account) -> str:
         return "stored" if account.has_token else "none"  # type: ignore[attr-defined]
 
-    @admin.display(description="Owner")
+    @admin.display(description="Name")
     def owner(self, account: Account) -> str:
         return f"{account.first_name} {account.last_name}".strip()
 

@@ -115,8 +115,8 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
 
     def consequence(self, obj: Endpoint) -> str:
         count = obj.deliveries.count()
-        lost = f" The record of {count} {pluralize(count, 'delivery,deliveries')} is deleted." if count else ""
-        return f"No more events are sent there.{lost}"
+        lost = f" The record of {count} {pluralize(count, 'delivery,deliveries')} will be deleted." if count else ""
+        return f"No more events will be sent there.{lost}"
 
     def delete_model(self, request: HttpRequest, obj: Endpoint) -> None:
         endpoints.delete(obj)

@@ -97,7 +97,7 @@ class NoticeRuleAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
         return f"{ago(rule.notified_at)} ({exact(rule.notified_at)})" if rule.notified_at else "None yet"
 
     def consequence(self, obj: NoticeRule) -> str:
-        return "Nobody gets notices by this rule anymore."
+        return "Nobody will get notices by this rule anymore."
 
     def save_model(self, request: HttpRequest, obj: NoticeRule, form: Any, change: bool) -> None:
         if obj.channel == Channel.EMAIL:

@@ -44,7 +44,7 @@ class GatewayAdmin(SingleRow, ModelAdmin):
     def next_call(self, gateway: Gateway) -> str:
         return "Once sending resumes" if current_pause() else until(gateway.next_call_at)
 
-    @admin.display(description="Pauses in a row without a clear answer")
+    @admin.display(description="Consecutive pauses without a clear answer")
     def pauses(self, gateway: Gateway) -> int:
         return gateway.outages
 

@@ -145,5 +145,5 @@ def _reasons() -> list[Share]:
         newest = Attempt.objects.filter(outcome=outcome, started_at__gte=Now() - timedelta(days=DAYS))
         for properties in newest.order_by("-started_at").values_list("refused", flat=True)[: NEWEST // 2]:
             named = [(Account.label(name), f"{accounts}?refused={name}") for name in properties]
-            refused.update(named or [("No property named", "")])
+            refused.update(named or [("No field named", "")])
     return shares(refused)

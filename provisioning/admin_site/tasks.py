@@ -80,7 +80,7 @@ def _about_workers(workers: list[Worker]) -> Iterator[Task]:
         yield _about(Kind.WORKER, f"A worker is gone: {gone}", "The others do its work. ")
     if blocked := next((worker.problem for worker in workers if worker.problem), ""):
         advice = "It retries automatically. If it lasts, ask whoever runs this installation to check the database."
-        yield Task(f"A worker can't work: {blocked}", page, advice)
+        yield Task(f"A worker is blocked: {blocked}", page, advice)
     if others := [worker for worker in workers if worker.version != settings.VERSION]:
         running = ", ".join(sorted({worker.version or "an older one" for worker in others}))
         advice = "During an upgrade, that is normal. If it lasts, ask whoever runs this installation to finish it."

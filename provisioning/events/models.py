@@ -59,7 +59,8 @@ class Endpoint(models.Model):
         "brand's host name",
         max_length=253,
         blank=True,
-        help_text="Send only events about sign-ups at this host name, like signup.example.com. If empty, about all.",
+        help_text="Send only events about sign-ups at this host name, like signup.example.com. "
+        "If empty, events about all sign-ups are sent.",
     )
     has_personal_fields = models.BooleanField(
         "include personal fields",

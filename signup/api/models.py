@@ -59,14 +59,14 @@ class ApiKey(models.Model):
         null=True,
         blank=True,
         related_name="+",
-        help_text="The key creates and sees only this brand's sign-ups. If empty, those of all brands.",
+        help_text="The key creates and sees only this brand's sign-ups. If empty, it works for all brands.",
     )
     networks = models.TextField(
         "allowed networks",
         blank=True,
         max_length=2000,
         validators=[validate_networks],
-        help_text="Addresses or networks that may use the key, one per line. If empty, any may.",
+        help_text="Addresses or networks that may use the key, one per line. If empty, it works from anywhere.",
     )
     expires_at = models.DateTimeField(
         "expires", null=True, blank=True, help_text="If empty, the key works until it is revoked."

@@ -112,7 +112,7 @@ class BrandForm(BrandModelForm):
                 self.fields[field].initial = CurrentLogo(url)
         for name, text in HELP.items():
             self.fields[name].help_text = text
-        self.fields["host"].error_messages["unique"] = "There is a brand for this already: edit that one."
+        self.fields["host"].error_messages["unique"] = "There is already a brand for this. Edit that one instead."
         currency: Any = self.fields["billing_locale"]
         currency.choices = [("", "As in the settings"), *currency.choices[1:]]
         for name in in_each_language("selling_points"):
@@ -204,8 +204,8 @@ class BrandAdmin(ExplainedDeletion, ModelAdmin):
 
     def consequence(self, obj: Brand) -> str:
         if obj.host:
-            return f"Customers at {obj.host} then see the brand for all other hosts, or else the one in the settings."
-        return "Customers at hosts without a brand of their own then see the brand in the settings."
+            return f"Customers at {obj.host} will see the brand for all other hosts, or else the one in the settings."
+        return "Customers at hosts without a brand of their own will see the brand in the settings."
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """Protect the API keys that would see the sign-ups of a deleted brand."""

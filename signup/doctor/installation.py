@@ -60,7 +60,7 @@ def check_workers() -> Iterator[Finding]:
     if not workers:
         yield failure("Workers", "No worker is running.", "Start one: python manage.py provision (or serve)")
     for worker in blocked:
-        yield failure("Workers", f"{worker.name} can't work: {worker.problem}", "Check the database.")
+        yield failure("Workers", f"{worker.name} is blocked: {worker.problem}", "Check the database.")
     for worker in workers:
         if worker.version != settings.VERSION:
             text = f"{worker.name} runs version {worker.version or 'unknown'}, and this is {settings.VERSION}."

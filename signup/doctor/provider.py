@@ -126,7 +126,7 @@ def _unchecked(pause: gateway.Pause) -> Finding:
     """Say why no call was made, and what ends it: staff resume a stop, and a pause ends automatically."""
     if pause.until:
         text = f"Not checked, because sending is paused until {pause.until:%Y-%m-%d %H:%M} UTC: {pause.reason}"
-        return warning("Credentials", text, "Nothing: sending resumes automatically.")
+        return warning("Credentials", text, "You don't need to do anything. Sending resumes automatically.")
     fix = "Fix the cause, restart the workers, run `python manage.py gateway resume`, and then the doctor again."
     return failure("Credentials", f"Not checked, because sending is stopped: {pause.reason}", fix)
 

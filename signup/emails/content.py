@@ -31,15 +31,15 @@ TEXTS: dict[str, tuple[Text, Text]] = {
     EmailEvent.REJECTED: (
         _("Your Constant Contact sign-up needs a correction"),
         _(
-            "There is one more thing to fix. This page shows what it is; everything you entered is kept. If you don't "
-            "fix it before %(day)s, we will close your sign-up:"
+            "There is one more thing to fix. Everything you entered is kept. If you don't fix it before %(day)s, we "
+            "will close your sign-up. This page shows what to fix:"
         ),
     ),
     EmailEvent.REMINDER: (
         _("Reminder: your Constant Contact sign-up needs a correction"),
         _(
             "Your account is not created yet, because there is one more thing to fix. If you don't fix it before "
-            "%(day)s, we will close your sign-up. This page shows what it is:"
+            "%(day)s, we will close your sign-up. This page shows what to fix:"
         ),
     ),
     EmailEvent.CLOSED: (

@@ -50,7 +50,7 @@ class LegalTextForm(LegalTextModelForm):
     )
     publish = forms.BooleanField(
         required=False,
-        help_text="From now on, customers accept this version instead of the earlier one. It can't be edited then.",
+        help_text="From now on, customers accept this version instead of the earlier one. You can no longer edit it.",
     )
 
 
@@ -131,8 +131,8 @@ class LegalTextAdmin(ExplainedDeletion, ModelAdmin):
 
     def consequence(self, obj: Any) -> str:
         if not obj.is_in_force:
-            return "It is not in force, so customers notice nothing."
-        return "It is in force. Customers are then asked to accept the version before it, if there is one."
+            return "It is not in force, so customers won't notice."
+        return "It is in force. Customers will be asked to accept the version before it, if there is one."
 
     def save_model(self, request: HttpRequest, obj: LegalText, form: Any, change: bool) -> None:
         if change and not LegalText.objects.select_for_update().filter(pk=obj.pk, published_at=None).exists():

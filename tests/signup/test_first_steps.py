@@ -77,7 +77,7 @@ def test_credentials_are_done_once_constant_contact_accepts_them(steps: Steps, s
 
 def test_a_test_is_done_once_an_account_is_created(steps: Steps) -> None:
     account(State.QUEUED)
-    assert steps()["A test sign-up"].text.endswith("no account has been created yet. Open theirs to see why.")
+    assert steps()["A test sign-up"].text.endswith("no account has been created yet. Open the sign-up to see why.")
     account(State.CREATED)
     assert "A test sign-up" in done(steps)
 

@@ -90,7 +90,7 @@ class RoleAdmin(ExplainedDeletion, SuperusersOnly, ReauthenticationRequired, Gro
         if not users:
             return "Nobody has this role."
         who = f"{users} {pluralize(users, 'user has,users have')}"
-        return f"{who} this role, and can no longer do what it allows. No user is deleted."
+        return f"{who} this role, and will lose what it allows. No user is deleted."
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
         """Offer what lets its owner do something: view what the admin has pages for, and what an administrator may."""

@@ -49,7 +49,7 @@ class SecondFactorAdmin(ExplainedDeletion, ReadOnly, ReauthenticationRequired, M
         return when(device.last_used_at) if device.last_used_at else "Never"
 
     def consequence(self, obj: TOTPDevice) -> str:
-        return f"{obj.user} then logs in with only a password, until they set up two-factor authentication again."
+        return f"{obj.user} will log in with only a password until they set up two-factor authentication again."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TOTPDevice]:
         devices: QuerySet[TOTPDevice] = super().get_queryset(request).defer("key")

@@ -18,7 +18,7 @@ WRONG = (
 
 
 class Command(BaseCommand):
-    help = "Fail if no key in SEALING_KEYS opens the newest sealed secret. It needs the database to tell."
+    help = "Fail if no key in SEALING_KEYS opens the newest sealed secret in the database."
 
     def handle(self, *, verbosity: int, **options: Any) -> None:
         try:

@@ -34,8 +34,8 @@ class Command(BaseCommand):
         )
         create.add_argument("--days", type=int, help="how long it works; without this, until it is revoked")
         do.add_parser("list", help="show all keys")
-        revoke = do.add_parser("revoke", help="end a key at once")
-        revoke.add_argument("prefix", help="how the key begins, like ccs_k3v9x2ab")
+        revoke = do.add_parser("revoke", help="revoke a key right away")
+        revoke.add_argument("prefix", help="the beginning of the key, like ccs_k3v9x2ab")
 
     def handle(self, *, do: str, **options: Any) -> None:
         {"create": self._create, "list": self._list, "revoke": self._revoke}[do](options)
@@ -67,7 +67,7 @@ class Command(BaseCommand):
     def _revoke(self, options: dict[str, Any]) -> None:
         key = ApiKey.objects.filter(prefix="_".join(options["prefix"].split("_")[:2])).first()
         if key is None:
-            raise CommandError("No key begins like this. `manage.py api_key list` shows all.")
+            raise CommandError("No key begins with this. `manage.py api_key list` shows all keys.")
         self.stdout.write(f"{key}: {'revoked' if keys.revoke(key) else 'was already revoked'}.")
 
 

@@ -102,7 +102,7 @@ def failing_list(make: Make) -> None:
         (stop_gateway, "Sending is stopped, so no accounts are created.", "/admin/provisioning/gateway/"),
         (
             hinder_worker,
-            "A worker can't work: The database is locked by another session.",
+            "A worker is blocked: The database is locked by another session.",
             "/admin/provisioning/worker/",
         ),
         (lose_worker, "A worker is gone: host:2 stopped reporting.", "/admin/provisioning/worker/"),
@@ -199,7 +199,7 @@ def test_reasons_of_refusals_are_counted_by_property(make: Make) -> None:
     attempt(account, Attempt.Outcome.REFUSED)
     attempt(account, Attempt.Outcome.UNKNOWN, refused={"phone": "never counted"})
     shown = {share.name: share.count for share in overview().reasons}
-    assert shown == {"Phone": 2, "Email address": 1, "Username": 1, "No property named": 1}
+    assert shown == {"Phone": 2, "Email address": 1, "Username": 1, "No field named": 1}
 
 
 def test_percentages_are_rounded_once(admin_client: Client) -> None:

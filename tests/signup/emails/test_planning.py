@@ -125,7 +125,7 @@ class TestACorrection:
     def test_the_email_names_the_day(self) -> None:
         to_correct()
 
-        assert "If you don't fix it before May 14, 2036, we will close your sign-up:" in mail.outbox[0].body
+        assert "If you don't fix it before May 14, 2036, we will close your sign-up." in mail.outbox[0].body
         assert "The link works until then." in mail.outbox[0].body
 
     def test_one_reminder_is_sent_two_days_before(self) -> None:

@@ -250,10 +250,10 @@ class TestAccounts:
         account("queued")
 
         without, row = csv_rows(admin_client)
-        assert (without["Agreed to"], without["Your marketing"]) == ("", "")
+        assert (without["Accepted legal texts"], without["Your marketing"]) == ("", "")
         assert row["Your marketing"] == "yes"
-        assert row["Agreed to"].startswith("terms 1 20")
-        assert "; marketing '=2 fr 20" in row["Agreed to"]
+        assert row["Accepted legal texts"].startswith("terms 1 20")
+        assert "; marketing '=2 fr 20" in row["Accepted legal texts"]
         without, row = json.loads(exported(admin_client, "json"))
         assert (without["agreements"], without["marketing"]) == (None, None)
         assert [(each["kind"], each["version"], each["language"]) for each in row["agreements"]] == [

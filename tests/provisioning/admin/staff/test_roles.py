@@ -57,7 +57,7 @@ def test_deleting_a_role_says_how_many_users_have_it(admin_client: Client, colle
 
     page = admin_client.get(f"{GROUPS}{role.pk}/delete/").content.decode()
 
-    assert "1 user has this role, and can no longer do what it allows. No user is deleted." in page
+    assert "1 user has this role, and will lose what it allows. No user is deleted." in page
     assert "Delete role</button>" in page
     admin_client.post(f"{GROUPS}{role.pk}/delete/", {"post": "yes"})
     assert not Group.objects.filter(name="Operator").exists()
