@@ -63,7 +63,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _by_label("signup_accounts", "Accounts by state", "state", _accounts())
-        yield _number("signup_oldest_due_seconds", "How long the oldest due account has waited to be sent", _oldest_due())
+        yield _number("signup_oldest_due_seconds", "How long the oldest due account has waited", _oldest_due())
         yield from _calls()
         yield from _gateway()
         yield _by_label("signup_workers", "Running workers", "state", _workers())

@@ -98,7 +98,9 @@ def two_factor(request: HttpRequest) -> HttpResponse:
                 request, "Two-factor authentication is on. From now on, you log in with your password and a code."
             )
         else:
-            messages.warning(request, "Two-factor authentication was already turned on in another window. Use the key from there.")
+            messages.warning(
+                request, "Two-factor authentication was already turned on in another window. Use the key from there."
+            )
         return redirect("admin:sessions")  # There, staff can end sessions that began without it.
     title = "Turn off two-factor authentication" if device.confirmed else "Turn on two-factor authentication"
     context = {"title": title, "device": device, "form": form, "previous": previous_page(request)}

@@ -77,7 +77,7 @@ def _respond(request: HttpRequest) -> Iterator[bytes]:
 def check(url: str) -> Iterator[Finding]:
     """Send a request to the page through its public address, and compare how it arrives."""
     if not url:
-        yield warning(SUBJECT, "The page's public address is not known.", "Say what it is: --url https://signup.example.com")
+        yield warning(SUBJECT, "The page's public address is not known.", "Add it: --url https://signup.example.com")
         return
     try:
         status, body = _ask(url)

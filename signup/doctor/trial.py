@@ -45,7 +45,9 @@ def create_account() -> Iterator[Finding]:
     if inspection.find_listed(account.account_id):
         yield ok(SUBJECT, f"It was created and is in the list ({evidence}).")
     else:
-        yield warning(SUBJECT, f"It was created, but is not in the list yet ({evidence}).", "Check your account list again in an hour.")
+        yield warning(
+            SUBJECT, f"It was created, but is not in the list yet ({evidence}).", "Check the list again in an hour."
+        )
 
 
 def _values() -> dict[str, object]:
