@@ -134,10 +134,7 @@ def outlook(account: Account) -> str:
     due = until(account.due_at) if account.due_at else ""
     match account.state:
         case State.HELD:
-            return (
-                "Held because unusually many sign-ups looked alike, or came with the same email address."
-                " Approve or decline it."
-            )
+            return "Unusually many sign-ups looked alike, or came with the same email address. Approve or decline it."
         case State.QUEUED:
             return (
                 "Waiting to be sent."

@@ -27,9 +27,9 @@ ACCOUNTS, WORKERS = "admin:provisioning_account_changelist", "admin:provisioning
 ENDPOINTS, SENDING = "admin:provisioning_endpoint_changelist", "admin:provisioning_gateway_changelist"
 NEXT_STEPS = {
     Kind.STOPPED: NextStep("Fix the cause, then resume sending", "admin:index"),
-    Kind.APPROVAL: NextStep("Approve or decline them", "admin:provisioning_account_held"),
-    Kind.CORRECTION: NextStep("Correct them, or leave it to the customers", ACCOUNTS, "?state__exact=rejected"),
-    Kind.DECISION: NextStep("Open each one, see what is known, and decide", ACCOUNTS, "?show=lost"),
+    Kind.APPROVAL: NextStep("Approve or decline what is held", "admin:provisioning_account_held"),
+    Kind.CORRECTION: NextStep("Correct it, or leave it to the customer", ACCOUNTS, "?state__exact=rejected"),
+    Kind.DECISION: NextStep("See what is known, and decide", ACCOUNTS, "?show=lost"),
     Kind.WORKER: NextStep("Ask whoever runs this installation to check it", WORKERS),
     Kind.ENDPOINT: NextStep("Fix the receiver or the URL, then switch it on again", ENDPOINTS),
     Kind.QUOTA: NextStep("You don't need to do anything. See today's calls", SENDING),

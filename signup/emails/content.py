@@ -9,8 +9,6 @@ from django.conf import settings
 from django.core import mail
 from django.template.loader import render_to_string
 from django.utils import translation
-from django.utils.formats import date_format
-from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.models import Account
@@ -20,6 +18,7 @@ from signup.brand.models import brand_at
 from signup.emails.links import link_to
 from signup.emails.models import EmailEvent, Mail
 from signup.progress import declined
+from signup.templatetags.days import day
 
 State = Account.State
 
@@ -59,10 +58,10 @@ def compose(message: Mail) -> mail.EmailMessage:
     sender = formataddr((brand.name or name, address))
     with translation.override(account.language or settings.LANGUAGE_CODE):
         subject, text = TEXTS[message.event]
-        day = date_format(localtime(account.due_at)) if account.due_at else ""
+        closes_on = day(account.due_at) if account.due_at else ""
         link_works = LINK_WORKS_UNTIL_THEN if account.state == State.REJECTED else LINK_WORKS_SHORT
         link = link_to(account, message.origin)
-        paragraphs = [*declined(account), str(text) % {"day": day}]
+        paragraphs = [*declined(account), str(text) % {"day": closes_on}]
         footer = f"{link_works} {FOOTER}"
         email = mail.EmailMultiAlternatives(
             str(subject),

@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings as configuration
@@ -139,6 +139,19 @@ def test_times_are_in_the_chosen_language(client: Client, page_of: Callable[[Acc
     told = client.get(page, headers={"Accept-Language": "fr"}).content.decode()
 
     assert "dans environ 5\N{NO-BREAK SPACE}heures" in told
+
+
+def test_the_first_day_of_a_month_is_an_ordinal_in_french_only(
+    client: Client, page_of: Callable[[Account], str]
+) -> None:
+    page = page_of(account("rejected", {"phone": "Too short"}, due_at=datetime(2036, 12, 1, 12, tzinfo=UTC)))
+
+    for language, closes in {
+        "en": "before Dec. 1, 2036",
+        "fr": "le 1er décembre 2036",
+        "es": "del 1 de diciembre",
+    }.items():
+        assert closes in client.get(page, headers={"Accept-Language": language}).content.decode(), language
 
 
 def test_a_refusal_is_explained_in_our_words_only(client: Client, page_of: Callable[[Account], str]) -> None:

@@ -128,6 +128,13 @@ class TestACorrection:
         assert "If you don't fix it before May 14, 2036, we will close your sign-up." in mail.outbox[0].body
         assert "The link works until then." in mail.outbox[0].body
 
+    def test_the_email_names_the_first_day_of_a_month_as_in_french(self) -> None:
+        told_of(State.REJECTED)
+        Account.objects.update(due_at=datetime(2036, 5, 1, 12, tzinfo=UTC), language="fr")
+        emails.send_due()
+
+        assert "avant le 1er mai 2036" in mail.outbox[0].body
+
     def test_one_reminder_is_sent_two_days_before(self) -> None:
         to_correct()
         planned = Mail.objects.get()
