@@ -28,7 +28,7 @@ ENDPOINTS, SENDING = "admin:provisioning_endpoint_changelist", "admin:provisioni
 NEXT_STEPS = {
     Kind.STOPPED: NextStep("Fix the cause, then resume sending", "admin:index"),
     Kind.APPROVAL: NextStep("Approve or decline what is held", "admin:provisioning_account_held"),
-    Kind.CORRECTION: NextStep("Correct it, or leave it to the customer", ACCOUNTS, "?state__exact=rejected"),
+    Kind.CORRECTION: NextStep("Correct what was refused, or wait for the customer", ACCOUNTS, "?state__exact=rejected"),
     Kind.DECISION: NextStep("See what is known, and decide", ACCOUNTS, "?show=lost"),
     Kind.WORKER: NextStep("Ask whoever runs this installation to check it", WORKERS),
     Kind.ENDPOINT: NextStep("Fix the receiver or the URL, then switch it on again", ENDPOINTS),
