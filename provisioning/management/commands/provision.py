@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--threads", type=int, default=settings.PROVISION_THREADS, help="simultaneous calls (%(default)s)"
+            "--threads", type=int, default=settings.PROVISION_THREADS, help="simultaneous calls (default: %(default)s)"
         )
         parser.add_argument("--once", action="store_true", help="exit once nothing is due")
 

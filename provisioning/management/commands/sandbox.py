@@ -29,13 +29,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--port", type=int, default=8008, help="port to listen on; 0 picks a free one (%(default)s)"
+            "--port", type=int, default=8008, help="port to listen on; 0 picks a free one (default: %(default)s)"
         )
         parser.add_argument(
             "--latency", type=float, default=0, metavar="SECONDS", help="delay before every answer (default: none)"
         )
-        parser.add_argument("--rate", type=int, metavar="CALLS", help="calls per second (no limit)")
-        parser.add_argument("--quota", type=int, metavar="CALLS", help="calls per UTC day (no limit)")
+        parser.add_argument("--rate", type=int, metavar="CALLS", help="calls per second (default: no limit)")
+        parser.add_argument("--quota", type=int, metavar="CALLS", help="calls per UTC day (default: no limit)")
         parser.add_argument("--file", type=Path, metavar="PATH", help="keep the accounts in this file across restarts")
 
     def handle(self, *, port: int, file: Path | None, **options: Any) -> None:

@@ -42,7 +42,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("number", type=int, help="how many accounts to create")
-        parser.add_argument("--days", type=int, default=365, help="spread sign-ups over this many days until now (365)")
+        parser.add_argument(
+            "--days", type=int, default=365, help="spread sign-ups over this many days until now (default: 365)"
+        )
 
     def handle(self, *, number: int, days: int, **options: Any) -> None:
         if not settings.DEBUG:

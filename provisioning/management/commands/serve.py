@@ -26,7 +26,12 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--bind", default="127.0.0.1:8000", metavar="ADDRESS", help="(default: %(default)s)")
+        parser.add_argument(
+            "--bind",
+            default="127.0.0.1:8000",
+            metavar="ADDRESS",
+            help="address and port to listen on (default: %(default)s)",
+        )
 
     def handle(self, *, bind: str, **options: Any) -> None:
         get_internal_wsgi_application()  # Loads the site, so that both processes share its memory.

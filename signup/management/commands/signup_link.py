@@ -25,7 +25,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("id", help="your own unique ID for the customer")
         parser.add_argument("known", nargs="*", metavar="PROPERTY=VALUE", help=KNOWN)
-        parser.add_argument("--page", default=f"{main_origin()}/", help="the sign-up page's address (%(default)s)")
+        parser.add_argument(
+            "--page", default=f"{main_origin()}/", help="the sign-up page's address (default: %(default)s)"
+        )
 
     def handle(self, *, id: str, known: list[str], page: str, **options: Any) -> None:  # noqa: A002
         if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
