@@ -105,7 +105,9 @@ def test_a_link_to_a_new_password_works_once(client: Client, ana: User) -> None:
     assert "Your password has been set." in choose(client)
     ana.refresh_from_db()
     assert ana.check_password(NEW)
-    assert "The password reset link was invalid" in client.get(link()).content.decode()
+    page = client.get(link()).content.decode()
+    assert "The password reset link was invalid" in page
+    assert f'href="{ASK}">Request a new link</a>' in page
 
 
 def test_the_browser_that_sets_a_new_password_is_a_known_one(client: Client, ana: User) -> None:
