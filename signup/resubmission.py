@@ -75,10 +75,13 @@ def change(request: HttpRequest, account: Account, changes: dict[str, Any]) -> H
     """
     page = reverse("progress", args=[account.reference])
     if services.is_changeable(account):
-        hold = abuse.check_correction(account, request, changes.get("email", account.email))
+        email = changes.get("email", account.email)
+        hold = abuse.check_correction(account, request, email)
         with suppress(IllegalMove, MovedMeanwhile):  # A worker may have been faster.
             services.change(account, changes, hold=hold)
-            return redirect(f"{page}?{urlencode({'changed': ','.join(changes)})}")
+            changed = redirect(f"{page}?{urlencode({'changed': ','.join(changes)})}")
+            own_accounts.add(request, account, changed, opened_from=email)
+            return changed
         account.refresh_from_db()
     context = {
         "account": account,

@@ -6,7 +6,7 @@ did not take it, so nobody gets it twice. Emails never repeat what a visitor typ
 form to send their own words to anyone.
 """
 
-from signup.emails.links import account_of, link_to, origin
+from signup.emails.links import account_of, has_mailbox, link_to, mailbox_tag, origin
 from signup.emails.planning import enable, event_of, forget_area, plan, remind
 from signup.emails.sending import send_due, send_now, send_on_a_thread
 
@@ -15,7 +15,9 @@ __all__ = [
     "enable",
     "event_of",
     "forget_area",
+    "has_mailbox",
     "link_to",
+    "mailbox_tag",
     "origin",
     "plan",
     "remind",

@@ -51,7 +51,7 @@ def link_to(account: Account, origin: str) -> str:
 
     It works until the account gets another email address: the first one may be a stranger's, by a mistake.
     """
-    token = TimestampSigner(salt=SALT).sign(f"{account.reference}.{_mailbox_tag(account)}")
+    token = TimestampSigner(salt=SALT).sign(f"{account.reference}.{mailbox_tag(account.email)}")
     return urljoin(origin, f"{reverse('reopen')}?{urlencode({'token': token})}")
 
 
@@ -62,11 +62,16 @@ def account_of(token: str) -> Account:
     account = Account.objects.get(reference=UUID(reference))
     if account.state != State.REJECTED:
         signer.unsign(token, max_age=LINK_LIFETIME)
-    if tag and not account.erased_at and tag != _mailbox_tag(account):  # Links of earlier releases have no tag.
+    if tag and not has_mailbox(account, tag):  # Links of earlier releases have no tag.
         raise BadSignature
     return account
 
 
-def _mailbox_tag(account: Account) -> str:
-    """Return a text that tells the account's mailbox from others without revealing it."""
-    return salted_hmac(SALT, rules.mailbox(account.email), algorithm="sha256").hexdigest()[:16]
+def has_mailbox(account: Account, tag: str) -> bool:
+    """Whether the account still has the mailbox with this tag. Once it is erased, all may see that it was."""
+    return bool(account.erased_at) or tag == mailbox_tag(account.email)
+
+
+def mailbox_tag(email: str) -> str:
+    """Return a text that tells the mailbox of an address from others without revealing it."""
+    return salted_hmac(SALT, rules.mailbox(email), algorithm="sha256").hexdigest()[:16]

@@ -89,7 +89,7 @@ def reopen(request: HttpRequest) -> HttpResponse:
     if account.idp_provider_id:
         single_sign_on.forget_others(request, account.idp_provider_id)
         own_accounts.forget(request, response)
-    return responses.assign_to_browser(request, account, response, is_opened=True)
+    return responses.assign_to_browser(request, account, response, opened_from=account.email)
 
 
 @require_safe
@@ -132,9 +132,11 @@ def _apply(request: HttpRequest, account: Account, form: PropertiesForm | None) 
         if account.state != Account.State.REJECTED:
             changes = services.differences(account, form.cleaned_data)
             return resubmission.change(request, account, changes) if changes else page
-        hold = abuse.check_correction(account, request, form.cleaned_data.get("email", account.email))
+        email = form.cleaned_data.get("email", account.email)
+        hold = abuse.check_correction(account, request, email)
         with suppress(MovedMeanwhile):
             services.correct(account, form.cleaned_data, hold=hold)
+            own_accounts.add(request, account, page, opened_from=email)
     except ValidationError as problems:
         form.add_error(None, problems)
         return None

@@ -41,13 +41,13 @@ def choose_language(request: HttpRequest) -> HttpResponse:
 
 
 def assign_to_browser(
-    request: HttpRequest, account: Account, response: HttpResponse | None = None, *, is_opened: bool = False
+    request: HttpRequest, account: Account, response: HttpResponse | None = None, *, opened_from: str | None = None
 ) -> HttpResponse:
     """Make the account this browser's own, and redirect to its page unless there is another response."""
     kept_password.forget(request)
     single_sign_on.forget_values(request)
     response = response or redirect("progress", account.reference)
-    own_accounts.add(request, account, response, is_opened=is_opened)
+    own_accounts.add(request, account, response, opened_from=opened_from)
     return response
 
 

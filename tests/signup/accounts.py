@@ -26,12 +26,12 @@ def hidden(response: Any) -> dict[str, str]:
     )
 
 
-def give(client: Client, account: Account) -> None:
-    """Make an account this browser's own."""
+def give(client: Client, account: Account, *, opened_from: str | None = None) -> None:
+    """Make an account this browser's own, as one that it sent, or opened from an email."""
     request, response = HttpRequest(), HttpResponse()
     request.COOKIES = {name: cookie.value for name, cookie in client.cookies.items()}
     request.session = client.session
-    own_accounts.add(request, account, response)
+    own_accounts.add(request, account, response, opened_from=opened_from)
     client.cookies.update(response.cookies)
 
 
