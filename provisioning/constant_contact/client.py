@@ -30,7 +30,7 @@ from provisioning.constant_contact.answers import (
     storable,
 )
 from provisioning.constant_contact.masking import mask, mask_problem
-from provisioning.constant_contact.transport import CallCanceled, Transport
+from provisioning.transport import CallCanceled, Transport
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from urllib3.exceptions import HTTPError
 
 from provisioning.constant_contact.answers import read_retry_after, storable
 from provisioning.constant_contact.masking import mask
-from provisioning.constant_contact.transport import Transport
 from provisioning.events.addresses import AddressRefused, CheckedHTTP, CheckedHTTPS
+from provisioning.transport import Transport
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from authlib.integrations.base_client import MismatchingStateError, OAuthError
@@ -22,31 +22,36 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from signup import visitors
+from signup.single_sign_on import calls
+from signup.single_sign_on.calls import Busy, NoAnswer
 from signup.single_sign_on.pre_login import PreLoginSession
 from signup.single_sign_on.proof import NotProven
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 5
-"""How long to wait for each answer of the provider, in seconds."""
 CACHED_FOR, RETRY_AFTER = 60 * 60, 15
 """Seconds for which the provider's metadata is cached, and after which a failed request for it is repeated."""
-MAX_CONCURRENT = 4
-"""The number of this process's threads that may wait for the provider at once. The others keep serving pages."""
-MAX_WAIT = 0.5
-"""How long one more thread waits for another one to finish, in seconds."""
 MAX_FAILURES, MAX_FAILURES_OF_AREA = 10, 50
 """How many failures of one network, and of all networks of an area, each process passes on to the provider within a
 minute: anybody can make up codes, and a provider that gets too many may refuse all of ours."""
 MAX_SUBJECT_LENGTH = 255
 """Characters, by OpenID Connect Core, 2."""
+ALGORITHMS = "id_token_signing_alg_values_supported"
+USED = frozenset(
+    {
+        "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "scopes_supported",
+        ALGORITHMS,
+        "_loaded_at",  # Authlib's own
+    }
+)
+"""What is used of the provider's metadata. Authlib would take the rest for options of its own, such as `verify`."""
 SIGNED = re.compile("(RS|PS|ES)(256|384|512)|EdDSA|Ed25519")
 """Algorithms that a provider may sign with. They need a private key, so neither `none` nor a shared secret counts."""
-
-
-class Busy(OSError):
-    """Raised when the provider doesn't answer, or too many threads are already waiting for it."""
-
 
 DECLINED = _("You aren't logged in, because the request was declined. You can try again.")
 UNREACHABLE = _("The login service can't be reached right now. Please try again in a few minutes.")
@@ -87,7 +92,7 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         if any(cache.get(key, 0) >= most for key, most in _failures(request).items()):
             raise Busy
         provider = _provider(name)
-        with _limit_concurrency():
+        with calls.turns.take():
             token = provider.authorize_access_token(_AuthlibRequest(request), claims_options=required_claims)
             signed = dict(token["userinfo"])
             has_user_info = "userinfo_endpoint" in provider.server_metadata
@@ -142,7 +147,7 @@ class _MetadataCache:
             self._issuer = settings.OIDC_ISSUER
         if not self._is_due():
             return self._remembered()
-        if not self._fetching.acquire(timeout=0 if self._failed or self._known else MAX_WAIT):
+        if not self._fetching.acquire(timeout=0 if self._failed or self._known else calls.MAX_WAIT):
             return self._remembered()
         try:
             if self._is_due():
@@ -168,30 +173,19 @@ class _MetadataCache:
     def _fetch(self, provider: Any) -> None:
         self._failed = True
         try:
-            metadata = dict(provider.load_server_metadata())
+            metadata = {name: value for name, value in provider.load_server_metadata().items() if name in USED}
             if metadata.get("issuer") != settings.OIDC_ISSUER:
                 raise ValueError("It describes another issuer.")
-            algorithms = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-            metadata["id_token_signing_alg_values_supported"] = [
-                each for each in algorithms if SIGNED.fullmatch(str(each))
-            ]
+            algorithms = metadata.get(ALGORITHMS) or ["RS256"]
+            metadata[ALGORITHMS] = [each for each in algorithms if SIGNED.fullmatch(str(each))]
+            if not metadata[ALGORITHMS]:  # Of an empty list, the library would make its own defaults.
+                raise ValueError("It signs with none of the algorithms that count.")
             self._known, self._failed = metadata, False
         finally:
             self._fetched_at = time.monotonic()
 
 
 metadata_cache = _MetadataCache()
-_semaphore = threading.BoundedSemaphore(MAX_CONCURRENT)
-
-
-@contextmanager
-def _limit_concurrency() -> Iterator[None]:
-    if not _semaphore.acquire(timeout=MAX_WAIT):
-        raise Busy
-    try:
-        yield
-    finally:
-        _semaphore.release()
 
 
 def _provider(name: str) -> Any:
@@ -201,10 +195,10 @@ def _provider(name: str) -> Any:
         client_id=settings.OIDC_CLIENT_ID,
         client_secret=settings.OIDC_CLIENT_SECRET,
         server_metadata_url=settings.OIDC_ISSUER.rstrip("/") + "/.well-known/openid-configuration",
-        # Ask only the addresses that the provider names, and follow no redirects.
         # The access token is used at once, so a lifetime shorter than Authlib's leeway of a minute doesn't matter.
-        client_kwargs={"code_challenge_method": "S256", "default_timeout": TIMEOUT, "leeway": 0, "max_redirects": 0},
+        client_kwargs={"code_challenge_method": "S256", "leeway": 0},
     )
+    provider.client_cls = partial(calls.Session, time.monotonic() + calls.DEADLINE)
     provider.server_metadata = dict(metadata_cache.get(provider))
     return provider
 
@@ -213,7 +207,8 @@ def _failure(error: Exception) -> NotProven:
     """Return the error with one of three texts. The log doesn't repeat what the provider or the browser sent."""
     what = str(getattr(error, "error", ""))
     what = what if re.fullmatch("[a-z_]{1,40}", what) else ""
-    log.warning("login failed error=%s %s %s", type(error).__name__, what, getattr(error, "claim", ""))
+    name = type(error.__cause__ if isinstance(error, NoAnswer) and error.__cause__ else error).__name__
+    log.warning("login failed error=%s %s %s", name, what, getattr(error, "claim", ""))
     if isinstance(error, OAuthError) and what == "access_denied":
         return NotProven(DECLINED)
     # `requests` raises an OSError if there is no answer, or none that says success.

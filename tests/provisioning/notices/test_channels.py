@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +13,12 @@ from django.core import mail
 from pytest_django import Settings
 
 from provisioning import gateway
+from provisioning.events import calls
 from provisioning.models import Notice, NoticeRule
 from provisioning.sealed import Sealed
-from tests.provisioning.events.receiver import Answer, Receiver
+from tests.provisioning.constant_contact.deadline import deadline_once
+from tests.provisioning.constant_contact.peer import peer
+from tests.provisioning.events.receiver import Answer, Receiver, fails
 from tests.provisioning.notices.conftest import Look, MakeRule, pass_time
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +71,27 @@ class TestAChannel:
             assert len(slack.received) == 2
         told = NoticeRule.objects.get()
         assert (told.problem, told.notified_at is None) == ("", False)
+
+    def test_that_moved_is_not_followed(self, rule: MakeRule, look: Look) -> None:
+        with Receiver() as elsewhere, Receiver(fails(307, Location=elsewhere.url)) as slack:
+            rule(channel="slack", user=None, url=Sealed.of(slack.url))
+            gateway.stop("The key is inactive.")
+            look()
+        assert (len(slack.received), elsewhere.received) == (1, [])
+        assert NoticeRule.objects.get().problem == "Redirects are not followed."
+
+    def test_that_drips_is_left_at_the_deadline(self, rule: MakeRule, look: Look) -> None:
+        def drip(connection: socket.socket) -> None:
+            while True:
+                connection.sendall(b"H")
+                time.sleep(0.02)
+
+        with peer(drip) as slack, deadline_once(lambda: slack.requests) as timeouts:
+            rule(channel="slack", user=None, url=Sealed.of(slack.url))
+            gateway.stop("The key is inactive.")
+            look()
+        assert timeouts == [calls.DEADLINE]
+        assert NoticeRule.objects.get().problem == "No answer within 15 seconds."
 
     def test_in_a_private_network_is_not_reached(self, rule: MakeRule, look: Look, settings: Settings) -> None:
         settings.WEBHOOK_PRIVATE_NETWORKS = []

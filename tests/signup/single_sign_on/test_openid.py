@@ -11,6 +11,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from provisioning.models import Account
+from signup.single_sign_on import calls
 from signup.single_sign_on import openid as module
 from tests.openid import OpenIdProvider
 from tests.openid.person import PAGE, Person
@@ -208,7 +209,7 @@ def test_a_provider_that_does_not_answer_is_explained(
     anna: Person, openid: OpenIdProvider, settings: Settings, monkeypatch: pytest.MonkeyPatch, spoiled: str
 ) -> None:
     back = anna.log_in().removeprefix(PAGE)
-    monkeypatch.setattr(module, "TIMEOUT", 0.5)
+    monkeypatch.setattr(calls, "DEADLINE", 0.5)
     module.metadata_cache.clear()
     openid.spoiled = spoiled
     if spoiled == "gone":

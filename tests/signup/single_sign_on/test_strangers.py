@@ -18,6 +18,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from signup.cookies import Messages
+from signup.single_sign_on import calls
 from signup.single_sign_on import openid as module
 from signup.single_sign_on.pre_login import MAX_LENGTH, PreLoginSession
 from tests.openid import OpenIdProvider
@@ -137,8 +138,8 @@ class Hanging:
 def hanging(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     hanging = Hanging()
     settings.OIDC_ISSUER = hanging.issuer
-    monkeypatch.setattr(module, "TIMEOUT", 60)
-    monkeypatch.setattr(module, "MAX_WAIT", 0.01)
+    monkeypatch.setattr(calls, "DEADLINE", 60)
+    monkeypatch.setattr(calls, "MAX_WAIT", 0.01)
     yield hanging
     hanging.end()
 
@@ -193,15 +194,15 @@ def test_few_threads_wait_for_a_provider_that_hangs_in_callbacks(
 ) -> None:
     settings.OIDC_ISSUER = openid.issuer
     clients = [Client() for _ in range(12)]
-    backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: module.MAX_CONCURRENT + 1]]
+    backs = [Person(each, "anna").log_in().removeprefix(PAGE) for each in clients[: calls.MAX_CONCURRENT + 1]]
     module.metadata_cache.get(None)["token_endpoint"] = hanging.issuer
 
-    with ThreadPoolExecutor(module.MAX_CONCURRENT) as pool:
+    with ThreadPoolExecutor(calls.MAX_CONCURRENT) as pool:
         stuck = [pool.submit(visit, back, client) for back, client in zip(backs, clients, strict=False)][:-1]
         for _ in stuck:
             assert hanging.asked.acquire(timeout=60)
-        assert visit(backs[-1], clients[module.MAX_CONCURRENT]).status_code == 403
-        assert len(hanging.connections) == module.MAX_CONCURRENT
+        assert visit(backs[-1], clients[calls.MAX_CONCURRENT]).status_code == 403
+        assert len(hanging.connections) == calls.MAX_CONCURRENT
         hanging.end()
 
 
@@ -214,7 +215,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append("code")
         return nullcontext()
 
-    monkeypatch.setattr(module, "_limit_concurrency", turn)
+    monkeypatch.setattr(calls.turns, "take", turn)
     return asked
 
 

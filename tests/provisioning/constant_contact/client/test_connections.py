@@ -14,8 +14,8 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from provisioning.constant_contact import Meaning, connect, v3
-from provisioning.constant_contact.transport import IDLE
 from provisioning.sandbox import Server
+from provisioning.transport import IDLE
 from tests.certificates import certify
 from tests.provisioning.constant_contact.client.calls import ANNA, CREDENTIALS, PASSWORD, SECRET, ask, client
 from tests.provisioning.constant_contact.deadline import deadline_once
