@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
-from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
+
+from provisioning.networks import read_network
 
 
 def boolean(text: str) -> bool:
@@ -69,7 +70,7 @@ def lengths(text: str) -> dict[str, int]:
 
 def networks(text: str) -> list[str]:
     try:
-        return [str(ip_network(word, strict=False)) for word in words(text)]
+        return [str(read_network(word)) for word in words(text)]
     except ValueError:
         raise ValueError("must be addresses or networks, like 127.0.0.1,172.16.0.0/12") from None
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core import checks
 
 from provisioning import rules
+from provisioning.networks import read_address
 from provisioning.rules import APIS
 from signup import telemetry
 
@@ -119,7 +119,7 @@ def _provider() -> Iterator[checks.CheckMessage]:
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        return read_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 

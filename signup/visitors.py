@@ -7,18 +7,17 @@ import re
 import uuid
 from datetime import timedelta
 from functools import cache, lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv6Address, ip_network
 
 from django.conf import settings
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.http.request import split_domain_port
 
+from provisioning.networks import Address, Network, read_address, read_network
 from signup.visits import Visit
 
 log = logging.getLogger(__name__)
-
-Address = IPv4Address | IPv6Address
 
 WITH_PORT = re.compile(r"\[(?P<v6>[^\]]+)\](:\d+)?|(?P<v4>[\d.]+):\d+")
 """How proxies write an address together with its port: `203.0.113.8:51234`, `[2001:db8::1]:443`."""
@@ -97,8 +96,8 @@ def has_hidden_visitors() -> bool:
 
 
 @cache
-def _networks(*written: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(each, strict=False) for each in written]
+def _networks(*written: str) -> list[Network]:
+    return [read_network(each) for each in written]
 
 
 @lru_cache
@@ -107,10 +106,9 @@ def _read(name: str) -> Address | None:
     if match := WITH_PORT.fullmatch(name):
         name = match["v6"] or match["v4"]
     try:
-        read = ip_address(name)
+        return read_address(name)
     except ValueError:
         return None
-    return getattr(read, "ipv4_mapped", None) or read
 
 
 @lru_cache

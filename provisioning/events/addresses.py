@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -19,7 +19,7 @@ from django.core.exceptions import ValidationError
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
-Address = IPv4Address | IPv6Address
+from provisioning.networks import Address, read_network, unwrap
 
 GLOBAL_UNICAST = ip_network("2000::/3")
 """All that IANA has assigned of IPv6 for the public internet."""
@@ -48,7 +48,7 @@ class AddressRefused(Exception):
 
 def check(address: Address, *, encrypted: bool = True) -> None:
     """Raise AddressRefused unless events may be sent to this address. Without encryption, only opted-in ones may."""
-    address = _plain(address)
+    address = unwrap(address)
     if is_opted_in(address):
         return
     if not is_public(address):
@@ -59,7 +59,7 @@ def check(address: Address, *, encrypted: bool = True) -> None:
 
 def is_opted_in(address: Address) -> bool:
     """Whether the address is in one of WEBHOOK_PRIVATE_NETWORKS."""
-    networks = map(ip_network, settings.WEBHOOK_PRIVATE_NETWORKS)
+    networks = map(read_network, settings.WEBHOOK_PRIVATE_NETWORKS)
     return not _scope(address) and any(address in network for network in networks)
 
 
@@ -97,12 +97,6 @@ def _parts(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
-
-
-def _plain(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address only wraps."""
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
 
 
 def _scope(address: Address) -> str:

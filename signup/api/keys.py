@@ -7,10 +7,8 @@ import logging
 import re
 import secrets
 import string
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from django.db import Error
 from django.db.models import Q, QuerySet
@@ -19,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from provisioning.networks import read_network
 from signup import visitors
 from signup.api.models import ApiKey
 from signup.brand.models import LOGOS
@@ -74,10 +73,10 @@ def bound_to(host: str) -> QuerySet[ApiKey]:
 
 def allows(key: ApiKey, request: HttpRequest) -> bool:
     """Whether the request comes from a network that may use this key."""
-    if not key.networks.split():
+    if not (networks := [read_network(each) for each in key.networks.split()]):
         return True
     visitor = visitors.address(request)
-    return visitor is not None and any(visitor in network for network in _networks(key.networks.split()))
+    return visitor is not None and any(visitor in network for network in networks)
 
 
 def note_use(key: ApiKey) -> None:
@@ -88,10 +87,6 @@ def note_use(key: ApiKey) -> None:
     stale = Q(last_used_at=None) | Q(last_used_at__lt=now - NOTED_AFTER) | Q(last_used_at__gt=now + NOTED_AFTER)
     with suppress(Error):  # Reading works even if nothing can be written.
         ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=Now())
-
-
-def _networks(written: Iterable[str]) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(each, strict=False) for each in written]
 
 
 def _digest(token: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from ipaddress import ip_network
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -13,6 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from provisioning.models import Account
+from provisioning.networks import read_network
 from signup.brand.models import Brand
 
 
@@ -29,7 +29,7 @@ def validate_networks(text: str) -> None:
     """Raise ValidationError unless these are addresses or networks, separated by blanks or line ends."""
     for written in text.split():
         try:
-            ip_network(written, strict=False)
+            read_network(written)
         except ValueError:
             raise ValidationError(
                 "Enter addresses like 203.0.113.8, or networks like 203.0.113.0/24, one per line.", code="network"

@@ -135,6 +135,7 @@ def test_the_hint_for_a_secret_that_can_be_guessed_says_what_prints_one(
         {"CONSTANT_CONTACT_URL": "http://127.0.0.1:8008"},
         {"CONSTANT_CONTACT_URL": "http://[::1]:8008"},
         {"CONSTANT_CONTACT_URL": "http://localhost:8008"},
+        {"CONSTANT_CONTACT_URL": "http://[::ffff:127.0.0.1]:8008"},
         {"PROVISION_LEASE": 40.0, "CONSTANT_CONTACT_TIMEOUT": 30.0},
         {"SECURE_SSL_REDIRECT": True, "TRUSTED_PROXIES": ["10.0.0.1"]},
         {"EMAIL_URL": {"EMAIL_HOST": "mail.example.com"}, "DEFAULT_FROM_EMAIL": "signup@example.com"},

@@ -8,6 +8,7 @@ from django.test import Client, RequestFactory
 from pytest_django import Settings
 
 from signup import visitors
+from signup.casts import networks
 from signup.visitors import first_address, network
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +48,18 @@ def test_the_last_hop_that_is_not_our_proxy_is_the_visitor(
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
 
     assert first_address(RequestFactory(REMOTE_ADDR=peer).get("/", headers=headers)) == visitor
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("proxy", ["::ffff:10.0.0.1", "::ffff:10.0.0.0/104"])
+@pytest.mark.parametrize("peer", ["10.0.0.1", "::ffff:10.0.0.1"])
+def test_a_proxy_may_be_named_as_a_server_that_listens_on_ipv6_sees_it(
+    settings: Settings, proxy: str, peer: str
+) -> None:
+    settings.TRUSTED_PROXIES = networks(proxy)
+    request = RequestFactory(REMOTE_ADDR=peer).get("/", headers={"X-Forwarded-For": VISITOR})
+
+    assert first_address(request) == VISITOR
 
 
 @pytest.mark.once

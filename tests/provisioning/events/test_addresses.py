@@ -224,9 +224,9 @@ def test_no_proxy_of_the_environment_is_used(name: str, connected: list[Any], mo
 class TestAnOptedInNetwork:
     @pytest.fixture(autouse=True)
     def opted_in(self, settings: Settings) -> None:
-        settings.WEBHOOK_PRIVATE_NETWORKS = ["10.1.0.0/16", "fd00::/64"]
+        settings.WEBHOOK_PRIVATE_NETWORKS = ["10.1.0.0/16", "::ffff:10.3.0.0/112", "fd00::/64"]
 
-    @pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "fd00::5"])
+    @pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "10.3.2.1", "::ffff:10.3.2.1", "fd00::5"])
     def test_can_be_reached_with_and_without_encryption(self, address: str) -> None:
         for encrypted in (True, False):
             check(ip_address(address), encrypted=encrypted)

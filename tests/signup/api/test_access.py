@@ -91,6 +91,21 @@ def test_a_key_works_only_in_its_networks(db: None, address: str, status: int) -
     assert status == 200 or answer.json()["code"] == "network"
 
 
+@pytest.mark.parametrize("network", ["::ffff:203.0.113.8", "::ffff:203.0.113.0/120", "::FFFF:cb00:7108"])
+@pytest.mark.parametrize("address", ["203.0.113.8", "::ffff:203.0.113.8"])
+def test_a_network_may_be_written_as_a_server_that_listens_on_ipv6_sees_it(
+    db: None, network: str, address: str
+) -> None:
+    partner = Partner(networks=network)
+
+    def status(address: str) -> int:
+        answer: Any = partner.client.get(SIGNUPS, headers=partner.headers, REMOTE_ADDR=address)
+        return int(answer.status_code)
+
+    assert status(address) == 200
+    assert status("::ffff:198.51.100.1") == 403
+
+
 def test_behind_a_proxy_the_network_is_the_callers(db: None, settings: Settings) -> None:
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     partner = Partner(networks="203.0.113.8")
