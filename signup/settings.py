@@ -299,6 +299,7 @@ STORAGES = {
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 200_000
 """Bytes of a form, without files. Reading the 2.5 MB that Django allows would take long."""
+FILE_UPLOAD_HANDLERS = ["signup.uploads.Beginnings"]
 
 WHITENOISE_MIMETYPES = {".svg": "image/svg+xml; charset=utf-8"}
 

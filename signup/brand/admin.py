@@ -32,7 +32,7 @@ from provisioning.admin.readonly import ModelAdmin
 from provisioning.admin_site import ask_to_reauthenticate, has_authenticated_lately
 from signup.api import keys
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
-from signup.brand.logo import BOX, MAX_BYTES, NO_LOGO, read
+from signup.brand.logo import BOX, MAX_BYTES, NO_LOGO, read, require_size
 from signup.brand.models import LOGOS, Brand, in_each_language
 from signup.form_page import context
 from signup.forms import SignupForm
@@ -131,6 +131,7 @@ class BrandForm(BrandModelForm):
     def clean(self) -> None:
         """Ask for a confirmation. A redirect, as on other pages, would lose what was typed."""
         super().clean()
+            require_size(file.size or 0)
         if has_authenticated_lately(self.request):
             return
         for field in set(DECIDES_WHERE) & set(self.changed_data):

@@ -35,14 +35,19 @@ class Logo:
 NO_LOGO = Logo(b"", "", 0, 0)
 
 
-def read(content: bytes) -> Logo:
-    """Read the logo in a file. ValidationError says what is wrong with it and how to fix it."""
-    if len(content) > MAX_BYTES:
+def require_size(size: int) -> None:
+    """Raise ValidationError for a file that is too large. Only the beginning of an uploaded one is kept."""
+    if size > MAX_BYTES:
         raise ValidationError(
             "This file is %(size)d KB, which is slow on a phone. Use an SVG, or an image of up to %(most)d KB.",
             code="large",
-            params={"size": len(content) / 1000, "most": MAX_BYTES / 1000},
+            params={"size": size / 1000, "most": MAX_BYTES / 1000},
         )
+
+
+def read(content: bytes) -> Logo:
+    """Read the logo in a file. ValidationError says what is wrong with it and how to fix it."""
+    require_size(len(content))
     content_type, measure = _format(content)
     try:
         width, height = measure(content)

@@ -123,6 +123,11 @@ class TestTheLogo:
         assert list(form.errors) == ["file"]
         assert bytes(Brand.objects.get().logo) == PNG
 
+    def test_a_photo_is_told_its_size(self, client: Client) -> None:
+        form = client.post(ADD, TYPED | {"file": file(PNG.ljust(3_000_000, b"\0"))}).context["adminform"].form
+
+        assert "This file is 3000 KB" in form.errors["file"][0]
+
 
 class TestPreview:
     def test_it_shows_the_customers_page_and_saves_nothing(self, client: Client) -> None:
@@ -274,7 +279,15 @@ class TestConfirmation:
 
     @pytest.mark.parametrize(
         ("field", "value"),
-        [("host", "testserver"), ("login_url", "https://example.com"), ("sender_email", "we@example.com")],
+        [
+            ("host", "testserver"),
+            ("login_url", "https://example.com"),
+            ("support_email", "we@example.com"),
+            ("support_url", "https://example.com"),
+            ("sender_email", "we@example.com"),
+            ("terms_url", "https://example.com"),
+            ("privacy_url", "https://example.com"),
+        ],
     )
     def test_what_leads_customers_elsewhere_needs_it(self, client: Client, field: str, value: str) -> None:
         answer = change(client, **{field: value, "headline": "Anew"})
@@ -288,6 +301,11 @@ class TestConfirmation:
         client.post(ADD, TYPED | {"host": "testserver"})
 
         assert Brand.objects.count() == 1
+
+    def test_a_preview_does_not(self, client: Client) -> None:
+        page = change(client, support_url="https://example.com/help", _preview="")
+
+        assert 'href="https://example.com/help"' in page.text
 
     def test_texts_and_looks_dont(self, client: Client) -> None:
         change(client, headline="Anew")
