@@ -20,6 +20,7 @@ from django.contrib import admin
 from django.contrib.auth import views
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.contrib.auth.models import User
+from django.contrib.auth.views import INTERNAL_RESET_SESSION_TOKEN
 from django.core.mail import EmailMessage
 from django.db import connection, transaction
 from django.db.models.functions import Now
@@ -126,8 +127,16 @@ class StaffPasswordResetConfirmView(views.PasswordResetConfirmView):
         token = request.GET.get("token", self.reset_url_token)
         return super().dispatch(request, *args, **captured, token=token)
 
+    @transaction.atomic
     def form_valid(self, form: Any) -> HttpResponse:
-        """Remember this browser: its user has read the email, so a stranger's failed logins must not lock them out."""
+        """Set the password, unless the link was used at the same moment: it works once.
+
+        Remember this browser: its user has read the email, so a stranger's failed logins must not lock them out.
+        """
+        form.user = User.objects.select_for_update().get(pk=form.user.pk)
+        if not self.token_generator.check_token(form.user, self.request.session.get(INTERNAL_RESET_SESSION_TOKEN)):
+            self.validlink = False
+            return self.render_to_response(self.get_context_data())
         response = super().form_valid(form)
         remember_browser(response, form.user)
         return response

@@ -110,6 +110,43 @@ def test_a_link_to_a_new_password_works_once(client: Client, ana: User) -> None:
     assert f'href="{ASK}">Request a new link</a>' in page
 
 
+def test_a_link_that_two_requests_use_at_the_same_moment_works_once(
+    client: Client, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(client)
+    slow, quick = Client(), Client()
+    check = password_reset.StaffSetPasswordForm.clean
+
+    def overtaken(form: Any) -> Any:
+        """Let the quick request be answered while the slow one, whose link was valid, is checked."""
+        monkeypatch.setattr(password_reset.StaffSetPasswordForm, "clean", check)
+        assert "Your password has been set." in choose(quick, "the-quick-word-1")
+        return check(form)
+
+    monkeypatch.setattr(password_reset.StaffSetPasswordForm, "clean", overtaken)
+
+    assert "The password reset link was invalid" in choose(slow)
+    ana.refresh_from_db()
+    assert ana.check_password("the-quick-word-1")
+
+
+def test_a_new_password_restores_nothing_that_was_changed_meanwhile(
+    client: Client, ana: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(client)
+    check = password_reset.StaffSetPasswordForm.clean
+
+    def deactivated(form: Any) -> Any:
+        User.objects.update(is_active=False)
+        return check(form)
+
+    monkeypatch.setattr(password_reset.StaffSetPasswordForm, "clean", deactivated)
+    choose(client)
+
+    ana.refresh_from_db()
+    assert not ana.is_active
+
+
 def test_the_browser_that_sets_a_new_password_is_a_known_one(client: Client, ana: User) -> None:
     """Nobody who fails from elsewhere can lock its user out of the login that follows."""
     ask(client)
