@@ -27,6 +27,7 @@ class SignupConfig(AppConfig):
         to_do.connect(overview.unsent_emails)
         to_do.connect(overview.late_emails)
         to_do.connect(overview.unserved_brands)
+        to_do.connect(overview.keys_of_former_staff)
         to_do.connect(overview.failed_checks)
         examined.connect(overview.last_check)
         setting_up.connect(first_steps.steps)

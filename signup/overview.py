@@ -9,6 +9,7 @@ from django.urls import reverse
 from provisioning.admin_site import health, steps
 from provisioning.admin_site.tasks import Task
 from signup import visitors
+from signup.api import keys
 from signup.brand.models import unserved_hosts
 from signup.doctor import Level
 from signup.emails.sending import failing, untried
@@ -58,6 +59,19 @@ def unserved_brands(**kwargs: Any) -> Task | None:
         reverse("admin:signup_brand_changelist"),
         "Ask whoever runs this installation to add what is missing, or correct the host name of the brand.",
         "signup.view_brand",
+    )
+
+
+def keys_of_former_staff(**kwargs: Any) -> Task | None:
+    """Name API keys that somebody who has left may still know."""
+    if not (left := keys.of_former_staff()):
+        return None
+    named = ", ".join(f"{key}, by {key.created_by}" for key in left)
+    return Task(
+        f"{len(left)} API key{pluralize(len(left), ' was,s were')} created by staff who have left: {named}.",
+        reverse("admin:signup_apikey_changelist"),
+        "They still work, and whoever created one has seen it. Create another one for the same system, then revoke it.",
+        "signup.view_apikey",
     )
 
 

@@ -88,7 +88,7 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     form = KeyForm
     list_display = ("name", "begins_with", "status", "may", "sees", "used", "until")
     nothing_yet = "None of your systems can use the API yet. Add a key for the first one."
-    list_select_related = ("brand",)
+    list_select_related = ("brand", "created_by")
     change_form_template = "admin/signup/apikey/change_form.html"
     # One field with a label. Django's own has two without.
     formfield_overrides = {
@@ -173,7 +173,8 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
 
     @admin.display(description="State")
     def status(self, key: ApiKey) -> SafeString:
-        return cells.badge(COLORS[key.state], key.state.capitalize())
+        left = f"created by {key.created_by}, who has left" if key.creator_has_left and key.state == "active" else ""
+        return cells.badge(COLORS[key.state], key.state.capitalize(), left)
 
     @admin.display(description="Scopes")
     def may(self, key: ApiKey) -> str:
@@ -200,4 +201,4 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
     @admin.display(description="Created")
     def created(self, key: ApiKey) -> str:
         who = key.created_by.get_username() if key.created_by else "the command line"
-        return f"{exact(key.created_at)} by {who}"
+        return f"{exact(key.created_at)} by {who}{', who has left' if key.creator_has_left else ''}"

@@ -62,6 +62,17 @@ def revoke(key: ApiKey) -> bool:
     return done
 
 
+def of_former_staff() -> list[ApiKey]:
+    """Return the keys that work and were created by somebody who has left.
+
+    A key belongs to one of the partner's systems, which must not fail when a person leaves. But whoever created it has
+    seen it.
+    """
+    left = Q(created_by__is_active=False) | Q(created_by__is_staff=False)
+    works = Q(expires_at=None) | Q(expires_at__gt=Now())
+    return list(ApiKey.objects.filter(left, works, revoked_at=None).select_related("created_by").order_by("pk"))
+
+
 def bound_to(host: str) -> QuerySet[ApiKey]:
     """Return the keys that would see other sign-ups if the brand at `host` moved or was deleted.
 

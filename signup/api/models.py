@@ -103,6 +103,11 @@ class ApiKey(models.Model):
         return "expired" if self.has_expired(timezone.now()) else "active"
 
     @property
+    def creator_has_left(self) -> bool:
+        """Whether the staff member who created the key, and so has seen it, can't log in any more."""
+        return self.created_by is not None and not (self.created_by.is_active and self.created_by.is_staff)
+
+    @property
     def agent(self) -> str:
         """The name of the key in the audit trail."""
         return f"API key {self}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -11,6 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from provisioning.admin_site import sessions
 from signup.api import keys
@@ -120,6 +123,42 @@ def test_nobody_changes_a_key_that_may_do_more_than_they_but_revokes_it(
     assert f"{KEYS}{key.pk}/revoke/" in page.content.decode()
     client.post(f"{KEYS}{key.pk}/revoke/")
     assert ApiKey.objects.get().revoked_at
+
+
+class TestAKeyOfSomebodyWhoHasLeft:
+    """It belongs to a system, which goes on. But whoever created it has seen it, so staff are asked to replace it."""
+
+    @pytest.fixture
+    def partner(self) -> Partner:
+        return Partner(created_by=User.objects.create_user("ben", is_staff=True))
+
+    @pytest.fixture(params=[{"is_active": False}, {"is_staff": False}], ids=str)
+    def leaves(self, request: pytest.FixtureRequest, partner: Partner) -> None:
+        User.objects.filter(username="ben").update(**request.param)
+
+    def overview(self, browser: Client) -> str:
+        return html.unescape(browser.get("/admin/").text)
+
+    def test_nobody_is_asked_before(self, administrator: Client, partner: Partner) -> None:
+        assert "who have left" not in self.overview(administrator)
+        assert "who has left" not in administrator.get(KEYS).text
+
+    @pytest.mark.usefixtures("leaves")
+    def test_works_and_is_named(self, administrator: Client, partner: Partner) -> None:
+        assert partner.get(SIGNUPS).status_code == 200
+        named = f"1 API key was created by staff who have left: Website ({partner.key.prefix}…), by ben."
+        assert named in self.overview(administrator)
+        assert "created by ben, who has left" in administrator.get(KEYS).text
+        assert "by ben, who has left" in administrator.get(f"{KEYS}{partner.key.pk}/change/").text
+
+    @pytest.mark.usefixtures("leaves")
+    def test_is_named_until_it_ends(self, administrator: Client, partner: Partner) -> None:
+        ApiKey.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        assert "who have left" not in self.overview(administrator)
+        ApiKey.objects.update(expires_at=timezone.now() + timedelta(hours=1))
+        assert "who have left" in self.overview(administrator)
+        keys.revoke(partner.key)
+        assert "who have left" not in self.overview(administrator)
 
 
 def test_a_key_may_expire(administrator: Client) -> None:
