@@ -200,6 +200,8 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
     def _changeable(self, request: HttpRequest, pk: int) -> Endpoint:
         endpoint = get_object_or_404(Endpoint, pk=pk)
         if not self.has_change_permission(request, endpoint):
+        if not self.has_change_permission(request):  # Before anything says whether there is such an endpoint.
+            raise PermissionDenied
             raise PermissionDenied
         return endpoint
 

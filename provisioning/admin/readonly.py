@@ -1,14 +1,28 @@
-"""Mixins for admins whose rows are evidence and are never edited."""
+"""The base class of admins, and mixins for those whose rows are evidence and are never edited."""
 
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 if TYPE_CHECKING:
-    ModelAdmin = admin.ModelAdmin[Any]
+    DjangosModelAdmin = admin.ModelAdmin[Any]
 else:
-    ModelAdmin = admin.ModelAdmin
+    DjangosModelAdmin = admin.ModelAdmin
+
+
+class HistoryForViewers:
+    """Mixin for admins: staff who may not view rows don't learn from a history which ones exist, as with Django's."""
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        if not self.has_view_or_change_permission(request):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)  # type: ignore[misc]
+
+
+class ModelAdmin(HistoryForViewers, DjangosModelAdmin):
+    pass
 
 
 class ReadOnly:

@@ -20,6 +20,7 @@ from django.utils.text import capfirst
 
 from provisioning import roles
 from provisioning.admin.deletion import ExplainedDeletion
+from provisioning.admin.readonly import HistoryForViewers
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin_site.navigation import NAMES
 
@@ -71,7 +72,7 @@ class PermissionsField(ModelMultipleChoiceField):  # type: ignore[type-arg]  # g
 
 
 @admin.register(Group)
-class RoleAdmin(ExplainedDeletion, SuperusersOnly, ReauthenticationRequired, GroupAdmin):
+class RoleAdmin(HistoryForViewers, ExplainedDeletion, SuperusersOnly, ReauthenticationRequired, GroupAdmin):
     """Groups. Only superusers change them, because a group could be given any permission."""
 
     list_display = ("name",)

@@ -28,6 +28,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from provisioning.admin.cells import badge, breakable, two_lines
 from provisioning.admin.filters import titled
+from provisioning.admin.readonly import HistoryForViewers
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin.staff.permissions import may_manage, permissions_of
 from provisioning.admin_site import ask_to_reauthenticate, is_from_identity_provider, record, show_sessions
@@ -84,7 +85,7 @@ class RoleFilter(admin.RelatedFieldListFilter):
 
 
 @admin.register(User)
-class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
+class StaffAdmin(HistoryForViewers, ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]  # generic in the stubs only
     """Users. When somebody leaves, make them inactive."""
 
     form = StaffForm
@@ -152,6 +153,8 @@ class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]
 
     def sessions(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show where a colleague is logged in, and end sessions."""
+        if not self.has_change_permission(request):  # Before anything says whether there is such a user.
+            raise PermissionDenied
         user = get_object_or_404(self.get_queryset(request), pk=pk)
         if not self.has_change_permission(request, user):
             raise PermissionDenied
@@ -179,12 +182,14 @@ class StaffAdmin(ReauthenticationRequired, UserAdmin):  # type: ignore[type-arg]
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
         user = self.get_object(request, id)
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
         if user and is_from_identity_provider(user):
             raise PermissionDenied(
                 "This user logs in through your identity provider and has no password here. "
                 "They can change their password there."
             )
-        if self.has_change_permission(request, user) and (asked := ask_to_reauthenticate(request)):
+        if asked := ask_to_reauthenticate(request):
             return asked
         response = super().user_change_password(request, id, form_url)
         if isinstance(response, TemplateResponse) and response.context_data:

@@ -5,6 +5,7 @@ A new URL of the admin needs a row in the table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -261,6 +262,26 @@ def test_every_address_answers_every_role_as_in_the_table(
     path = address(name, there)
     answers = tuple("".join(ask(client, method, path) for client in browsers) for method in ("get", "post"))
     assert (name, answers) == (name, table().get(name))
+
+
+@pytest.mark.once
+def test_who_is_refused_a_row_cannot_tell_whether_it_exists(there: dict[str, str], browsers: list[Client]) -> None:
+    missing = dict.fromkeys(there, "987654321")
+
+    def answer(client: Client, method: str, path: str) -> tuple[int, str]:
+        response = getattr(client, method)(path)
+        changing = 'nonce="[^"]*"|name="csrfmiddlewaretoken" value="[^"]*"'
+        return response.status_code, re.sub(changing, "", response.text.replace(path, ""))
+
+    tried = 0
+    for name, (get, post) in table().items():
+        of_row, of_none = address(name, there), address(name, missing)
+        for method, codes in (("get", get), ("post", post)):
+            for client, code in zip(browsers, codes, strict=True):
+                if code == "F" and of_row != of_none:
+                    tried += 1
+                    assert answer(client, method, of_row) == answer(client, method, of_none), name
+    assert tried > 100
 
 
 def test_the_table_names_only_addresses_that_exist() -> None:
