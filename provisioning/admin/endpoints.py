@@ -190,6 +190,8 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
     def switch(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Switch an endpoint on or off."""
         endpoint = self._changeable(request, pk)
+        if asked := ask_to_reauthenticate(request, reverse("admin:provisioning_endpoint_change", args=[pk])):
+            return asked
         with transaction.atomic():
             (endpoints.switch_off if endpoint.is_on else endpoints.switch_on)(endpoint)
             word = "off" if endpoint.is_on else "on"
@@ -198,10 +200,10 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
         return redirect("admin:provisioning_endpoint_change", pk)
 
     def _changeable(self, request: HttpRequest, pk: int) -> Endpoint:
-        endpoint = get_object_or_404(Endpoint, pk=pk)
-        if not self.has_change_permission(request, endpoint):
         if not self.has_change_permission(request):  # Before anything says whether there is such an endpoint.
             raise PermissionDenied
+        endpoint = get_object_or_404(Endpoint, pk=pk)
+        if not self.has_change_permission(request, endpoint):
             raise PermissionDenied
         return endpoint
 

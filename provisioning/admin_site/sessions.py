@@ -92,16 +92,16 @@ def has_authenticated_lately(request: HttpRequest) -> bool:
     return _time(request, AUTHENTICATED) + REAUTHENTICATE_AFTER > now()
 
 
-def ask_to_reauthenticate(request: HttpRequest) -> HttpResponse | None:
+def ask_to_reauthenticate(request: HttpRequest, back: str = "") -> HttpResponse | None:
     """Return a redirect to the page where staff confirm that it's them; None if they did so lately.
 
-    A submitted form is lost.
+    A submitted form is lost. Afterward, they come `back`: by default, to the page of the request.
     """
     if has_authenticated_lately(request):
         return None
     if request.method == "POST":
         messages.warning(request, "Nothing was done yet. Confirm it's you, then press the button again.")
-    return redirect(f"{reverse('admin:confirm')}?{urlencode({'next': request.get_full_path()})}")
+    return redirect(f"{reverse('admin:confirm')}?{urlencode({'next': back or request.get_full_path()})}")
 
 
 def own_sessions(request: HttpRequest) -> HttpResponse:

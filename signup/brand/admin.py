@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from csp.decorators import csp_replace, csp_update
 from django import forms
@@ -19,17 +19,16 @@ from django.forms import model_to_dict
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils import translation
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language_info
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.readonly import ModelAdmin
-from provisioning.admin_site import ask_to_reauthenticate, has_authenticated_lately
+from provisioning.admin.reauthentication import SensitiveFields
 from signup.api import keys
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE
 from signup.brand.logo import BOX, MAX_BYTES, NO_LOGO, read, require_size
@@ -53,8 +52,10 @@ HELP = {
     "privacy_url": "The link Privacy leads there. For a policy that customers accept, publish a legal text.",
 }
 """What the model doesn't say of a field."""
-DECIDES_WHERE = ("host", "login_url", "sender_email")
-"""Fields that decide whose sign-ups these are, where customers log in, and who writes to them."""
+ADDRESSES = tuple(
+    field.name for field in Brand._meta.concrete_fields if isinstance(field, models.URLField | models.EmailField)
+)
+"""Fields that decide where customers turn to, and who writes to them."""
 IN_FRAME = {"form-action": ["'none'"], "frame-ancestors": ["'self'"]}
 
 
@@ -82,11 +83,6 @@ def default_currency() -> str:
     return f"If empty, the setting CONSTANT_CONTACT_BILLING_LOCALE applies, which is {name}."
 
 
-def _confirm_first() -> SafeString:
-    words = """To change this, <a href="{}" target="_blank">confirm it's you</a> in a new tab. Then save again here."""
-    return format_html(words, reverse("admin:confirm"))
-
-
 class LogoField(forms.FileField):
     def __init__(self, **options: Any) -> None:
         widget = AdminFileWidget(attrs={"accept": ".svg,.png,.webp,.jpg,.jpeg"})
@@ -94,8 +90,6 @@ class LogoField(forms.FileField):
 
 
 class BrandForm(BrandModelForm):
-    request: ClassVar[HttpRequest]
-    """Set by `BrandAdmin.get_form`."""
     file = LogoField(
         label="Logo",
         help_text=f"Use an SVG, PNG, WebP, or JPEG of up to {MAX_BYTES // 1000} KB. It is shown at up to {BOX[0]} by "
@@ -128,15 +122,6 @@ class BrandForm(BrandModelForm):
             raise ValidationError(f"These API keys would see other sign-ups. Revoke them first: {bound}.", code="keys")
         return host
 
-    def clean(self) -> None:
-        """Ask for a confirmation. A redirect, as on other pages, would lose what was typed."""
-        super().clean()
-            require_size(file.size or 0)
-        if has_authenticated_lately(self.request):
-            return
-        for field in set(DECIDES_WHERE) & set(self.changed_data):
-            self.add_error(field, ValidationError(_confirm_first(), code="confirm"))
-
     def clean_file(self) -> None:
         self._set_logo("file", "logo")
 
@@ -146,6 +131,7 @@ class BrandForm(BrandModelForm):
     def _set_logo(self, field: str, name: str) -> None:
         file = self.cleaned_data[field]
         if isinstance(file, UploadedFile):
+            require_size(file.size or 0)
             file.seek(0)
             self.instance.set_logo(read(file.read()), name)
         elif file is False:
@@ -153,10 +139,10 @@ class BrandForm(BrandModelForm):
 
 
 @admin.register(Brand)
-class BrandAdmin(ExplainedDeletion, ModelAdmin):
+class BrandAdmin(ExplainedDeletion, SensitiveFields, ModelAdmin):
     form = BrandForm
+    sensitive_fields = ("host", *ADDRESSES)  # The host decides whose sign-ups these are.
     list_display = ("name", "shown_at")
-    actions = None  # Deleting asks staff to reauthenticate.
     nothing_yet = "Customers see the brand from the settings. Add one for each of your host names."
     readonly_fields = ("swatches",)
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
@@ -195,14 +181,6 @@ class BrandAdmin(ExplainedDeletion, ModelAdmin):
         """Start a new brand with the values of the settings."""
         return model_to_dict(Brand.from_settings()) | super().get_changeform_initial_data(request)
 
-    def get_form(self, request: HttpRequest, obj: Brand | None = None, change: bool = False, **options: Any) -> Any:
-        form = super().get_form(request, obj, change, **options)
-        return type("BrandForm", (form,), {"request": request})
-
-    def delete_view(self, request: HttpRequest, *rest: Any, **named: Any) -> Any:
-        asked = ask_to_reauthenticate(request) if self.has_delete_permission(request) else None
-        return asked or super().delete_view(request, *rest, **named)
-
     def consequence(self, obj: Brand) -> str:
         if obj.host:
             return f"Customers at {obj.host} will see the brand for all other hosts, or else the one in the settings."
@@ -240,7 +218,8 @@ class BrandAdmin(ExplainedDeletion, ModelAdmin):
         may = self.has_change_permission(request, brand) if object_id else self.has_add_permission(request)
         if "_preview" not in request.POST or brand is None or not may:
             return None
-        form: type[BrandModelForm] = self.get_form(request, brand, change=bool(object_id))
+        # Nothing is saved, so staff need not confirm that it's them.
+        form: type[BrandModelForm] = super(SensitiveFields, self).get_form(request, brand, change=bool(object_id))
         return form(request.POST, request.FILES, instance=brand)
 
     # An image that is not stored yet has no URL, and nobody should sign up from a preview.

@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from provisioning.admin import cells
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.readonly import ModelAdmin
+from provisioning.admin.reauthentication import SensitiveFields
 from provisioning.admin.timeline import TimelineEntry
 from provisioning.models import Account
 from provisioning.templatetags.times import exact
@@ -63,16 +64,16 @@ class Accepted(Exception):
 
 
 @admin.register(LegalText)
-class LegalTextAdmin(ExplainedDeletion, ModelAdmin):
+class LegalTextAdmin(ExplainedDeletion, SensitiveFields, ModelAdmin):
     """Drafts can be edited; what is published can only be replaced, and deleted as long as nobody has agreed to it."""
 
     form = LegalTextForm
+    sensitive_fields = ("publish",)
     list_display = ("kind", "version", "brand", "spoken", "status")
     nothing_yet = "Customers are not asked to accept anything yet. Add your terms or your privacy policy."
     list_display_links = ("kind", "version")
     list_filter = ("brand", "kind")
     list_select_related = ("brand",)
-    actions = None
     formfield_overrides = {models.URLField: {"assume_scheme": "https"}}
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 from axes.models import AccessAttempt
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
@@ -15,6 +16,9 @@ from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import Make, State, told
 from tests.provisioning.admin_site.conftest import Passes, is_in
 from tests.provisioning.admin_site.test_log_in import code_of
+from tests.provisioning.admin_site.test_permissions import address, names, there
+
+__all__ = ["there"]
 
 MINUTE = timedelta(minutes=1)
 
@@ -129,6 +133,59 @@ class TestReauthentication:
     def test_never_redirects_to_another_site(self, admin_client: Client, back: str) -> None:
         response = admin_client.post(f"/admin/confirm/?next={back}", {"password": "dora-desk-1"})
         assert response.headers["Location"] == "/admin/"
+
+
+ASKED = {
+    "auth_group_add",
+    "auth_group_change",
+    "auth_group_delete",
+    "auth_user_add",
+    "auth_user_change",
+    "auth_user_password_change",
+    "auth_user_sessions",
+    "otp_totp_totpdevice_delete",
+    "provisioning_account_erase",
+    "provisioning_account_token",
+    "provisioning_endpoint_add",
+    "provisioning_endpoint_change",
+    "provisioning_endpoint_delete",
+    "provisioning_endpoint_secret",
+    "provisioning_endpoint_switch",
+    "provisioning_noticerule_add",
+    "provisioning_noticerule_change",
+    "provisioning_noticerule_delete",
+    "sessions",
+    "signup_apikey_add",
+    "signup_apikey_change",
+    "signup_apikey_revoke",
+    "signup_brand_delete",
+    "signup_legaltext_delete",
+    "two_factor",
+}
+"""The addresses that ask staff to confirm that it's them. The forms of brands and legal texts ask for some fields."""
+
+
+@pytest.mark.once
+def test_only_these_addresses_ask(there: dict[str, str], admin_client: Client, passes: Passes) -> None:
+    passes(11 * MINUTE)
+
+    def asks(name: str) -> bool:
+        with transaction.atomic():
+            answer = admin_client.post(address(name, there))
+            transaction.set_rollback(True)
+        return bool(answer.headers.get("Location", "").startswith("/admin/confirm/"))
+
+    assert {name for name in names() if name != "logout" and asks(name)} == ASKED
+
+
+def test_what_only_takes_a_post_comes_back_to_a_page(
+    there: dict[str, str], admin_client: Client, passes: Passes
+) -> None:
+    passes(11 * MINUTE)
+    page = f"/admin/provisioning/endpoint/{there['provisioning_endpoint']}/"
+    asked = admin_client.post(f"{page}switch/").headers["Location"]
+
+    assert admin_client.post(asked, {"password": "dora-desk-1"}).headers["Location"] == f"{page}change/"
 
 
 def test_users_of_the_identity_provider_are_asked_for_no_password(admin_client: Client) -> None:

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from provisioning import services
+from provisioning.admin_site.sessions import AUTHENTICATED
 from provisioning.models import Account
 from signup.legal.admin import AcceptedFilter
 from signup.legal.models import Agreement, LegalText
@@ -46,6 +47,34 @@ def agree(*texts: LegalText, **values: Any) -> Account:
     made = account("queued", **values)
     Agreement.objects.bulk_create(Agreement(account=made, text=text) for text in texts)
     return made
+
+
+class TestConfirmation:
+    """Staff decide what customers agree to only after they reauthenticate."""
+
+    @pytest.fixture(autouse=True)
+    def authenticated_long_ago(self, admin_client: Client) -> None:
+        session = admin_client.session
+        session[AUTHENTICATED] -= 601
+        session.save()
+
+    def test_publishing_needs_it_and_what_was_typed_stays(self, admin_client: Client, form: dict[str, Any]) -> None:
+        page = admin_client.post(f"{TEXTS}add/", form | {"publish": "on"})
+
+        assert list(page.context["adminform"].form.errors) == ["publish"]
+        assert "Our terms" in page.text
+        assert not LegalText.objects.exists()
+
+    def test_a_draft_does_not(self, admin_client: Client, form: dict[str, Any]) -> None:
+        admin_client.post(f"{TEXTS}add/", form)
+
+        assert LegalText.objects.get().published_at is None
+
+    def test_deleting_does(self, admin_client: Client, terms: LegalText) -> None:
+        answer = admin_client.post(f"{TEXTS}{terms.pk}/delete/", {"post": "yes"})
+
+        assert answer.headers["Location"].startswith("/admin/confirm/")
+        assert LegalText.objects.exists()
 
 
 class TestTexts:
