@@ -19,7 +19,7 @@ from provisioning.models import Account
 from signup import refusals, usernames
 from signup.brand.models import Brand
 from signup.fields import PropertyField, field_of
-from signup.legal.fields import boxes as legal_boxes
+from signup.legal.fields import agreement_fields
 from signup.legal.models import LegalText
 
 GROUPS = (
@@ -108,8 +108,8 @@ class PropertiesForm(forms.Form):
 class SignupForm(PropertiesForm):
     """The sign-up form. Its `submission`, a one-time ID, identifies it when it is sent twice.
 
-    `initial` holds what is already known of the customer, who can change it. Of `brand`, the form has a box for the
-    legal texts; those that the customer has accepted are in `accepted`.
+    `initial` holds what is already known of the customer, who can change it. With a `brand`, it has fields for the
+    brand's legal texts; those that the customer has accepted are in `accepted`.
     """
 
     def __init__(
@@ -123,16 +123,16 @@ class SignupForm(PropertiesForm):
         self.submission = _submission(data or {})
         self.has_password = not single_sign_on
         self.is_password_kept = False
-        self.boxes = legal_boxes(brand) if brand else {}
-        self.fields.update(self.boxes)
+        self.agreement_fields = agreement_fields(brand) if brand else {}
+        self.fields.update(self.agreement_fields)
         self.accepted: list[LegalText] = []
 
     def clean(self) -> dict[str, Any]:
-        self.accepted = [text for name in self.boxes for text in self.cleaned_data.pop(name, [])]
+        self.accepted = [text for name in self.agreement_fields for text in self.cleaned_data.pop(name, [])]
         return super().clean()
 
     def agreements(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.boxes]
+        return [self[name] for name in self.agreement_fields]
 
     @property
     def asks_for_second(self) -> bool:

@@ -90,8 +90,8 @@ def _clean(values: Mapping[str, object], only: set[str] | None) -> Cleaned:
         except ValidationError as problem:
             problems["state_code"] = problem
     for name in cleaned.keys() - problems.keys():
-        without = rules[name].without
-        if without and _holds_part_of(str(values.get(without) or ""), cleaned[name]):
+        other = rules[name].must_not_contain
+        if other and _contains_part_of(str(values.get(other) or ""), cleaned[name]):
             problems[name] = ValidationError(
                 _("Don't use your username, or a word from it, in the password."), code="without"
             )
@@ -100,7 +100,7 @@ def _clean(values: Mapping[str, object], only: set[str] | None) -> Cleaned:
     return Cleaned(cleaned)
 
 
-def _holds_part_of(username: str, password: str) -> bool:
+def _contains_part_of(username: str, password: str) -> bool:
     """Whether the username or one of its words is in the password. v3's guide only says "any part of" the username."""
     words = re.findall(rf"[^\W\d_]{{{MIN_WORD_LENGTH},}}", username)
     return any(part and part.lower() in password.lower() for part in (username, *words))

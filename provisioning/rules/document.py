@@ -156,7 +156,7 @@ _V3 = {
             min_length=8,
             characters="",
             generated=Rule.generated,
-            without="username",
+            must_not_contain="username",
             help_text=_("At least %(min_length)d characters, without your username or a word from it."),
         ),
         replace(RULES["idp_provider"], max_length=80),

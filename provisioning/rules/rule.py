@@ -72,7 +72,7 @@ class Rule:
     is_secret: bool = False
     generated: str = "ascii-printable"
     """The characters that a password manager may use (https://developer.apple.com/password-rules/)."""
-    without: str = ""
+    must_not_contain: str = ""
     """The name of a property whose value, or any word of it, must not be part of this one."""
     help_text: Text = ""
     """May contain `%(min_length)d`; `help()` fills it in."""

@@ -53,7 +53,7 @@ def in_full(account: Account) -> dict[str, Any]:
 
 def of_text(text: LegalText, origin: str) -> dict[str, Any]:
     """Return what the API says about a legal text; `origin` is the address of its brand's page."""
-    return agreements.identified(text) | {
+    return agreements.serialize_text(text) | {
         "url": urljoin(origin, text.address),
         "sha256": text.sha256,
         "is_required": text.kind in LegalText.REQUIRED,

@@ -69,7 +69,7 @@ class LegalTextAdmin(ExplainedDeletion, SensitiveFields, ModelAdmin):
 
     form = LegalTextForm
     sensitive_fields = ("publish",)
-    list_display = ("kind", "version", "brand", "spoken", "status")
+    list_display = ("kind", "version", "brand", "language_name", "status")
     nothing_yet = "Customers are not asked to accept anything yet. Add your terms or your privacy policy."
     list_display_links = ("kind", "version")
     list_filter = ("brand", "kind")
@@ -81,7 +81,7 @@ class LegalTextAdmin(ExplainedDeletion, SensitiveFields, ModelAdmin):
         if obj is None or is_draft:
             return [*FIELDS, "publish"]
         content = ["text"] if obj.text else []
-        return ["status", "accepted", "brand", "kind", "spoken", "version", "page", *content, "sha256"]
+        return ["status", "accepted", "brand", "kind", "language_name", "version", "page", *content, "sha256"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LegalText]:
         in_force = LegalText.objects.in_force().filter(pk=OuterRef("pk"))
@@ -157,7 +157,7 @@ class LegalTextAdmin(ExplainedDeletion, SensitiveFields, ModelAdmin):
         super().delete_model(request, obj)
 
     @admin.display(description="Language", ordering="language")
-    def spoken(self, text: LegalText) -> str:
+    def language_name(self, text: LegalText) -> str:
         return dict(LANGUAGES).get(text.language, text.language)
 
     @admin.display(description="State", ordering="published_at")

@@ -38,15 +38,24 @@ def in_language(brand: Brand, language: str | None = None) -> list[LegalText]:
     return [texts[kind] for kind in LegalText.Kind.values if kind in texts]
 
 
+def with_ids(brand: Brand, ids: Collection[int], kinds: Collection[str] = LegalText.Kind.values) -> list[LegalText]:
+    """Return the texts of these kinds with these IDs, in any language.
+
+    Raises ValidationError (CHANGED) if one of the IDs is not, or no longer, that of such a text in force.
+    """
+    texts = [text for text in brand.texts_in_force if text.pk in ids and text.kind in kinds]
+    if len(texts) < len(set(ids)):
+        raise CHANGED
+    return texts
+
+
 def accept(brand: Brand, ids: Collection[int], language: str | None = None) -> list[LegalText]:
     """Return the texts with these IDs, which a customer has accepted, for `record`.
 
     A text is accepted in the version that the customer saw, in any language. Raises ValidationError: MISSING if one is
     required and not accepted, and CHANGED if one of the IDs is not, or no longer, in force.
     """
-    accepted = [text for text in brand.texts_in_force if text.pk in ids]
-    if len(accepted) < len(set(ids)):
-        raise CHANGED
+    accepted = with_ids(brand, ids)
     required = {text.kind for text in in_language(brand, language)} & LegalText.REQUIRED
     if required - {text.kind for text in accepted}:
         raise MISSING
@@ -75,11 +84,11 @@ def accepted_by(accounts: Collection[int]) -> dict[int, list[dict[str, Any]]]:
     """
     accepted: dict[int, list[dict[str, Any]]] = {pk: [] for pk in accounts}
     for each in Agreement.objects.filter(account__in=accounts).select_related("text").defer("text__text"):
-        accepted[each.account_id].append(identified(each.text) | {"at": each.at})
+        accepted[each.account_id].append(serialize_text(each.text) | {"at": each.at})
     return accepted
 
 
-def identified(text: LegalText) -> dict[str, Any]:
+def serialize_text(text: LegalText) -> dict[str, Any]:
     """Return what tells a text from all others, for the partner's own systems."""
     return {"id": text.pk, "kind": text.kind, "version": text.version, "language": text.language}
 

@@ -1,4 +1,4 @@
-"""The boxes by which customers accept legal texts on the form. They are never checked beforehand."""
+"""The fields of the form with which customers accept legal texts: checkboxes that are never checked beforehand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from signup.legal.agreements import CHANGED, MISSING, in_language
+from signup.legal.agreements import CHANGED, MISSING, in_language, with_ids
 from signup.legal.models import LegalText
 
 if TYPE_CHECKING:
@@ -20,28 +20,33 @@ Kind = LegalText.Kind
 
 
 class AgreementField(forms.Field):
-    """A box for some texts. Its value is their IDs, so the form says which versions the customer saw."""
+    """A checkbox for some texts. Its value is their IDs, so the form says which versions the customer saw."""
 
     def __init__(self, brand: Brand, texts: list[LegalText], label: object, statement: SafeString) -> None:
-        self.texts, self.in_force, self.statement = texts, brand.texts_in_force, statement
+        self.brand, self.statement = brand, statement
         self.ids = ",".join(str(text.pk) for text in texts)
         self.kinds = {text.kind for text in texts}
         super().__init__(required=bool(self.kinds & LegalText.REQUIRED), label=str(label), widget=forms.TextInput())
 
     def clean(self, value: object) -> list[LegalText]:
-        """Return the accepted texts; none if an optional box is not checked."""
+        """Return the accepted texts, all that the field is for; none if it is optional and not checked.
+
+        Raises ValidationError: MISSING if it is required and not checked, and CHANGED if one of its texts has changed.
+        """
         if not value:
             if self.required:
                 raise MISSING
             return []
-        ids = set(str(value).split(","))
-        accepted = [text for text in self.in_force if str(text.pk) in ids and text.kind in self.kinds]
-        if {text.kind for text in accepted} != self.kinds or len(accepted) < len(ids):
+        try:
+            accepted = with_ids(self.brand, {int(each) for each in str(value).split(",")}, self.kinds)
+        except ValueError:  # Made up.
+            raise CHANGED from None
+        if {text.kind for text in accepted} != self.kinds:
             raise CHANGED
         return accepted
 
 
-def boxes(brand: Brand) -> dict[str, AgreementField]:
+def agreement_fields(brand: Brand) -> dict[str, AgreementField]:
     """Return the fields for a brand's texts in the active language, by name; empty if it has none."""
     if not brand.texts_in_force:
         return {}

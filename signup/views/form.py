@@ -84,7 +84,7 @@ def _store(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account
             account = known or services.submit(new, hold=abuse.record_call(form, call))
             if account is not new:
                 answer = resubmission.answer(request, form, account)
-                if form.boxes:
+                if form.agreement_fields:
                     legal.renew(account, form.accepted, brand_of(request))
                 return responses.assign_to_browser(request, account, answer)
             if form.accepted:

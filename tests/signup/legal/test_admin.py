@@ -201,7 +201,7 @@ class TestTexts:
         page = admin_client.get(TEXTS).content.decode()
 
         rows = re.findall(
-            r'field-version"><a[^>]*>(.*?)</a>.*?field-spoken">(.*?)</td>.*?class="state \w+">(.*?)<', page
+            r'field-version"><a[^>]*>(.*?)</a>.*?field-language_name">(.*?)</td>.*?class="state \w+">(.*?)<', page
         )
         assert set(rows) == {
             ("1", "All languages", "Replaced"),
