@@ -2,7 +2,10 @@
 
 It knows whether any byte of a request went out: a request that was never sent can safely be sent again. And it enforces
 a deadline for the whole call: the timeouts of `requests` restart with every byte, so a peer that sends its answer
-slowly enough could keep a call open forever.
+slowly enough could keep a call open forever. All times are in seconds by `time.monotonic()`.
+
+A connection reports to its transport in this order: `connecting`, `opened`, `connected`, and `sending` before each
+part of a request. A connection that is reused reports only `sending`.
 """
 
 from __future__ import annotations
@@ -23,11 +26,15 @@ IDLE = 30.0
 
 
 class CallCanceled(Exception):
-    """The call was canceled before its request was sent."""
+    """Raised in place of sending a request: `start` raised an exception, or no time was left. Nothing was sent."""
 
 
 class Transport(HTTPAdapter):
-    """The transport for one thread's session: at most one connection, and one call at a time."""
+    """The transport for one thread's session: at most one connection, and one call at a time.
+
+    Mount it, and make each request in the context of `call`. Then `unsent`, `canceled`, and `timed_out` say what became
+    of it. Subclasses choose the kinds of connections, and may set each one up in `connecting`.
+    """
 
     http: type[HTTPConnection] = HTTPConnection
     https: type[HTTPConnection] = HTTPSConnection
@@ -38,6 +45,7 @@ class Transport(HTTPAdapter):
         self._handshake: socket.socket | None = None
         self._start: Callable[[], None] | None = None
         self.deadline = self._used_at = 0.0
+        """When the current call must have ended, and when the last one did."""
         self.unsent = True
         """Whether it is certain that no byte of the last call went out to the provider."""
         self.canceled = False
@@ -48,9 +56,10 @@ class Transport(HTTPAdapter):
 
     @contextmanager
     def call(self, timeout: float, start: Callable[[], None] | None) -> Iterator[None]:
-        """Run one request in this context, and cut its connection after `timeout` seconds.
+        """Run one request in this context, and cut its connection after `timeout` seconds; then `timed_out` says so.
 
-        `start` is called once the connection is established, just before the first byte; raising cancels the call.
+        `start` is called once the connection is established, just before the first byte. It may wait; if it raises an
+        exception, the request fails with CallCanceled. Exceptions of the request pass through.
         """
         now = time.monotonic()
         if now - self._used_at > IDLE:
@@ -67,27 +76,33 @@ class Transport(HTTPAdapter):
             self._used_at = time.monotonic()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Let direct connections report here. `HTTPAdapter` calls this."""
         super().init_poolmanager(*args, **kwargs)
         self._watch(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Let connections through a proxy report here, too. `HTTPAdapter` calls this."""
         manager = super().proxy_manager_for(*args, **kwargs)
         self._watch(manager)
         return manager
 
     def connecting(self, connection: HTTPConnection) -> None:
+        """Note the connection that is about to be opened: `_disconnect` may have to cut it."""
         self._connection = connection
 
     def opened(self, sock: socket.socket) -> None:
+        """Note the socket that a TCP connection was made on; a TLS handshake may follow."""
         # A duplicate, because the TLS handshake takes the socket away from its connection until it is over.
         self._handshake = sock.dup()
 
     def connected(self) -> None:
+        """Note that connecting has ended, successfully or not."""
         if self._handshake:
             self._handshake.close()
             self._handshake = None
 
     def sending(self, connection: HTTPConnection) -> None:
+        """Call `start` before the first byte, and note that the request is going out. Raises CallCanceled."""
         self._require_time()
         if self._start:
             start, self._start = self._start, None

@@ -1,8 +1,12 @@
 """Normalization of each kind of text before a rule validates it.
 
 Pasted text may contain invisible characters, and letters and digits that only look like the usual ones. Each function
-here returns the text that is validated, stored, and sent. All are idempotent, so that staff and customers can correct
-one property and keep the others as they are.
+here returns the text that is validated, stored, and sent. None raises an exception: what can't be normalized is
+returned for the rule to refuse. All are idempotent, so that staff and customers can correct one property and keep the
+others as they are.
+
+Letters are composed (NFC) in text for people, and folded (NFKC) in text for machines; see
+https://unicode.org/reports/tr15/.
 """
 
 from __future__ import annotations
@@ -50,21 +54,27 @@ def _is_plain(text: str) -> bool:
 
 
 def is_invisible(character: str) -> bool:
-    """Whether it is an invisible format character that has no function between letters."""
+    """Whether it is an invisible format character (Cf) without a function between letters, like a byte order mark."""
     return (
         unicodedata.category(character) == "Cf" and character not in JOINERS and character not in VISIBLE_MARKS
     ) or character in _UNSEEN
 
 
 def trim(text: str) -> str:
-    """Strip invisible characters from both ends, and nothing else; for the partner's identifiers."""
+    """Strip blank and invisible characters from both ends, and nothing else.
+
+    For the partner's identifiers, which another system compares character by character.
+    """
     first = next((i for i, c in enumerate(text) if not _is_blank(c)), len(text))
     last = next((i for i, c in enumerate(reversed(text)) if not _is_blank(c)), 0)
     return text[first : len(text) - last]
 
 
-def words(text: str) -> str:
-    """Normalize a name: on one line, letters composed (NFC), nothing invisible."""
+def one_line(text: str) -> str:
+    """Return text for people, such as a name: on one line, with single spaces, letters composed, nothing invisible.
+
+    A joiner or variation selector stays where it shapes a character, as in Persian or an emoji; a flag stays whole.
+    """
     if _is_plain(text):
         return " ".join(text.split())
     text = "".join(part if FLAG.fullmatch(part) else _visible(part) for part in FLAG.split(text))
@@ -75,7 +85,10 @@ def words(text: str) -> str:
 
 
 def compact(text: str) -> str:
-    """Normalize machine-readable text: compatibility forms folded (NFKC), nothing invisible."""
+    """Return text for machines, such as a code or an address: like `one_line`, but folded, and without any joiner.
+
+    Folding turns letters and digits that only look different into the usual ones, such as full-width ones into ASCII.
+    """
     if _is_plain(text):
         return " ".join(text.split())
     visible = unicodedata.normalize("NFKC", _JOINING.sub("", _visible(text)))
@@ -83,20 +96,21 @@ def compact(text: str) -> str:
 
 
 def lowercase(text: str) -> str:
-    """Apply `compact` and lowercase: phone keyboards start with a capital letter and may end with a space."""
+    """Apply `compact`, and turn all letters into lowercase: phone keyboards start with a capital."""
     return compact(text).lower()
 
 
 def country(text: str) -> str:
-    """Apply `compact`, and turn UK into GB, the United Kingdom's code."""
+    """Apply `compact`, and turn UK, which people enter, into GB, the United Kingdom's code in ISO 3166-1."""
     text = compact(text)
     return "GB" if text == "UK" else text
 
 
 def phone(text: str) -> str:
-    """Turn digits of every script into ASCII, all dashes into one kind, and keypad letters into digits.
+    """Apply `compact`, and turn digits of every script into ASCII, all dashes into hyphens, and letters into digits.
 
-    A number's digits are validated, so 1-800-FLOWERS is stored and sent as the same digits.
+    Letters are those of a keypad (ITU-T E.161): 1-800-FLOWERS becomes 1-800-3569377, because a rule counts digits. An
+    extension keeps its letters. The `tel:` of a link (RFC 3966) is dropped.
     """
     text = re.sub(r"^(tel: ?)+", "", compact(text).translate(_DASHES), flags=re.IGNORECASE)
     text = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
@@ -108,9 +122,11 @@ def phone(text: str) -> str:
 
 
 def email(text: str) -> str:
-    """Remove what is often copied along with an address, and encode the domain as mail servers use it (IDNA).
+    """Apply `compact`, drop what is often copied along with an address, and encode its domain in ASCII (IDNA).
 
-    A domain has many spellings in Unicode and one in ASCII, which is validated, stored, sent, and compared.
+    Dropped are a name before `<…>`, the `mailto:` and the query of a link (RFC 6068), and punctuation at the end. A
+    domain has many spellings in Unicode and one in ASCII, which is validated, stored, sent, and compared. The part
+    before the @ keeps its case, which is its mail server's to interpret (RFC 5321, 2.4).
     """
     text = compact(text).rstrip(_STOPS)
     if named := re.fullmatch(r"[^<>]*<([^<>]*)>", text):
@@ -121,7 +137,10 @@ def email(text: str) -> str:
 
 
 def website(text: str) -> str:
-    """Return a complete URL: https:// is added to a bare address, and everything is encoded in ASCII."""
+    """Apply `compact`, and return a complete URL: with https:// before a bare address, and all encoded in ASCII.
+
+    The host is encoded by IDNA, the rest as in RFC 3987, 3.1. Text that is no web address is only compacted.
+    """
     text = compact(text)
     if _BARE_ADDRESS.fullmatch(text):
         text = f"https://{text}"
@@ -137,7 +156,7 @@ def website(text: str) -> str:
 
 
 def _ascii_host(name: str) -> str:
-    """Encode an internationalized name in ASCII; leave every other name, and invalid ones, unchanged."""
+    """Encode an internationalized name in ASCII (https://unicode.org/reports/tr46/); leave all others unchanged."""
     if name.isascii():
         return name
     try:

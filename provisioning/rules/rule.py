@@ -59,7 +59,7 @@ class Rule:
     required: bool = False
     min_length: int = 1
     max_length: int = 255
-    normalize: Callable[[str], str] = normalization.words
+    normalize: Callable[[str], str] = normalization.one_line
     characters: str = ""
     shape: str = ""
     wrong_characters: Text = ""
