@@ -1,4 +1,4 @@
-"""Erasing an account leaves nothing of its dossier: in no table, no export, and no event."""
+"""Erasing an account leaves nothing of what was known of the customer: in no table, no export, and no event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.signup.legal.texts import published
 
 pytestmark = [pytest.mark.database, pytest.mark.django_db]
 
-CANARY = "canary-of-the-dossier"
+CANARY = "canary-of-the-customer"
 KEPT: dict[type[Model], set[str]] = {
     Account: {"country_code", "host", "language", "billing_locale", "account_id"},
     Agreement: set(),
@@ -58,7 +58,7 @@ NOT_BY_ACCOUNT = {
 
 @pytest.fixture
 def account() -> Account:
-    """An account whose dossier says the canary everywhere, and of which another system is told."""
+    """An account with the canary in every value, about which another system gets events."""
     endpoint("https://crm.example.com/", has_personal_fields=True)
     brand = Brand.objects.create(name="Alder")
     values = dict.fromkeys(("organization_name", "first_name", "last_name", "username"), CANARY)
@@ -129,7 +129,7 @@ def all_exports(client: Client) -> str:
     return "".join(exported(client, kind) for kind in ("csv", "json"))
 
 
-def test_nothing_is_left_of_an_erased_dossier(admin_client: Client, admin_user: Any, account: Account) -> None:
+def test_nothing_is_left_of_an_erased_account(admin_client: Client, admin_user: Any, account: Account) -> None:
     services.correct(account, {"partner_account_id": f"{CANARY}-2"}, by=admin_user.pk)
     exported(admin_client, "csv", utm_source=f"{CANARY}-utm_source")
     account.refresh_from_db()

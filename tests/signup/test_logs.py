@@ -1,10 +1,11 @@
-"""The log as JSON, and the IDs of requests."""
+"""The log in both formats, and the IDs of requests."""
 
 import json
 import logging
 import re
 import sys
 import uuid
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
@@ -53,6 +54,14 @@ def test_every_response_has_an_id_which_only_a_trusted_proxy_may_give(client: Cl
     settings.TRUSTED_PROXIES = ["127.0.0.1"]
     assert client.get("/healthz", headers={"x-request-id": "theirs"})["X-Request-ID"] == "theirs"
     assert client.get("/healthz", headers={"x-request-id": "no id"})["X-Request-ID"] != "no id"
+
+
+def test_lines_have_utc_times_whatever_the_time_zone_of_pages(settings: Settings) -> None:
+    settings.TIME_ZONE = "America/New_York"
+    noon = datetime(2026, 7, 14, 12, 30, tzinfo=UTC)
+    assert settings.LOGGING["formatters"]["text"]["class"] == f"{UtcFormatter.__module__}.UtcFormatter"
+    record = logging.makeLogRecord({"created": noon.timestamp(), "msg": "x"})
+    assert TEXT.format(record).startswith("2026-07-14 12:30:00")
 
 
 def test_djangos_line_about_a_refused_form_has_no_query() -> None:

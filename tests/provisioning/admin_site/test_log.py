@@ -11,7 +11,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
-from tests.provisioning.admin_site.test_log_in import code_of
+from tests.provisioning.admin_site.conftest import code_of
 
 Told = Callable[[], list[str]]
 

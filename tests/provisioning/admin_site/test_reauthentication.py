@@ -14,8 +14,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from provisioning.models import StaffSession
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import Make, State, told
-from tests.provisioning.admin_site.conftest import Passes, is_in
-from tests.provisioning.admin_site.test_log_in import code_of
+from tests.provisioning.admin_site.conftest import Passes, code_of, is_in
 from tests.provisioning.admin_site.test_permissions import address, names, there
 
 __all__ = ["there"]

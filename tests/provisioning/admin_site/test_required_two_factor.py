@@ -7,8 +7,7 @@ from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from tests.provisioning.admin.conftest import Make, State
-from tests.provisioning.admin_site.conftest import is_in
-from tests.provisioning.admin_site.test_log_in import code_of
+from tests.provisioning.admin_site.conftest import code_of, is_in
 
 
 class TestRequiredTwoFactorAuthentication:

@@ -2,7 +2,6 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -33,16 +32,6 @@ def test_every_part_of_the_admin_has_a_readable_name(admin_client: Client) -> No
     names = [app["name"] for app in admin_client.get("/admin/").context["app_list"]]
     assert "Two-factor authentication" in names
     assert not [name for name in names if "_" in name]
-
-
-def test_users_cannot_be_deleted_because_their_records_must_stay(admin_client: Client, as_role: AsRole) -> None:
-    as_role("Operator")
-    user = User.objects.get(username="operator-ana")
-    page = f"/admin/auth/user/{user.pk}"
-    for client in (admin_client, as_role("Administrator")):
-        assert client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
-        assert 'value="delete_selected"' not in client.get("/admin/auth/user/").content.decode()
-    assert User.objects.filter(pk=user.pk).exists()
 
 
 def test_the_gateways_status_is_not_shown_before_login(client: Client, db: None) -> None:

@@ -19,7 +19,7 @@ from provisioning.admin_site import throttling
 from provisioning.admin_site.throttling import FREE_FAILURES, MAX_FAILURES, MAX_FAILURES_OF_NETWORK, remember_browser
 from provisioning.signals import chores
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
-from tests.provisioning.admin_site.test_log_in import LOG_IN, code_of
+from tests.provisioning.admin_site.conftest import LOG_IN, code_of
 
 Passes = Callable[[float], None]
 

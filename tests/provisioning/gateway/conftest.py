@@ -42,12 +42,12 @@ def taken(times: int = 1) -> None:
         gateway.acquire_permit()
 
 
-def closed_for() -> timedelta | None:
+def paused_for() -> timedelta | None:
     """Return how long the gateway says it is paused; None means that it is stopped."""
-    with pytest.raises(CallNotPermitted) as shut:
+    with pytest.raises(CallNotPermitted) as refusal:
         gateway.acquire_permit()
-    assert not isinstance(shut.value, RateLimited)
-    return shut.value.retry_in
+    assert not isinstance(refusal.value, RateLimited)
+    return refusal.value.retry_in
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning
 from provisioning.models import Account, Attempt
-from tests.provisioning.gateway.conftest import SECOND, closed_for, set_row, taken
+from tests.provisioning.gateway.conftest import SECOND, paused_for, set_row, taken
 from tests.provisioning.work import account_in, now, pass_time
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +75,7 @@ class TestOutage:
         self.answered(5, accounts)
         pass_time(timedelta(minutes=1))
         taken()
-        assert closed_for() == SECOND
+        assert paused_for() == SECOND
         gateway.apply_answer(Answer(meaning=Meaning.RETRY))
         taken()
 
@@ -101,7 +101,7 @@ class TestOutage:
         gateway.apply_answer(Answer(meaning=Meaning.LISTED))
         assert gateway.state().outages == 1
         taken()
-        assert closed_for() == SECOND
+        assert paused_for() == SECOND
 
 
 class TestClock:
@@ -120,7 +120,7 @@ class TestClock:
 
     def test_a_pause_until_midnight_is_possible(self) -> None:
         set_row(paused_until=now() + timedelta(hours=23, minutes=59))
-        assert closed_for() is not None
+        assert paused_for() is not None
 
     def test_resuming_resets_both(self) -> None:
         set_row(next_call_at=now() + timedelta(days=30), paused_until=now() + timedelta(days=30), outages=3)

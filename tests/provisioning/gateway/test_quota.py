@@ -12,7 +12,7 @@ from pytest_django import Settings
 from provisioning import gateway
 from provisioning.gateway import CallNotPermitted, RateLimited
 from provisioning.gateway.permits import AHEAD
-from tests.provisioning.gateway.conftest import NOON, SECOND, closed_for, set_row, taken
+from tests.provisioning.gateway.conftest import NOON, SECOND, paused_for, set_row, taken
 from tests.provisioning.work import at_once, now
 
 pytestmark = pytest.mark.django_db
@@ -26,17 +26,17 @@ def test_after_the_quota_no_call_is_made_until_midnight_utc(
     clock(NOON + SECOND)
     taken(3)
 
-    assert closed_for() == timedelta(hours=12) - SECOND
+    assert paused_for() == timedelta(hours=12) - SECOND
     closure = gateway.current_pause()
     assert closure is not None
     assert (closure.until, "used up" in closure.reason) == (datetime(2030, 2, 1, tzinfo=UTC), True)
 
     clock(datetime(2030, 2, 1, tzinfo=UTC) - SECOND)
-    assert closed_for() == SECOND
+    assert paused_for() == SECOND
     clock(datetime(2030, 2, 1, tzinfo=UTC))
     assert gateway.current_pause() is None
     taken(3)
-    assert closed_for() == timedelta(days=1)
+    assert paused_for() == timedelta(days=1)
     assert (gateway.state().calls, gateway.state().day) == (3, datetime(2030, 2, 1, tzinfo=UTC).date())
 
 
@@ -50,7 +50,7 @@ def test_a_call_counts_for_the_day_on_which_it_starts(settings: Settings, clock:
 
     assert (gateway.state().day, gateway.state().calls) == (midnight.date(), 1)
     clock(midnight + SECOND)
-    assert closed_for() == timedelta(days=1) - SECOND
+    assert paused_for() == timedelta(days=1) - SECOND
 
 
 @pytest.mark.django_db(transaction=True)

@@ -29,7 +29,7 @@ def told(*arguments: str) -> list[str]:
     return output.getvalue().splitlines()
 
 
-def test_an_open_gateway_shows_todays_calls_and_the_rate() -> None:
+def test_a_running_gateway_shows_todays_calls_and_the_rate() -> None:
     Gateway.objects.update(day=NOON.date(), calls=12)
     assert told() == ["Running: calls are being made.", "Calls today: 12 of 10000", "Rate: 4 per second"]
 

@@ -102,7 +102,7 @@ def test_once_waits_for_the_rate_limit(settings: Settings) -> None:
     assert states() == [State.CREATED] * 3
 
 
-def test_once_does_not_wait_for_a_closed_gateway() -> None:
+def test_once_does_not_wait_for_a_stopped_gateway() -> None:
     sign_up()
     gateway.stop("for a test")
 

@@ -194,7 +194,7 @@ class TestFailuresOfAPage:
         assert held.due_at - now() > HOUR * 0.9
 
     @pytest.mark.parametrize("meaning", [Meaning.OVER_QUOTA, Meaning.STOP])
-    def test_a_closed_gateway_does_not_count_as_a_failure_of_the_page(self, meaning: Meaning) -> None:
+    def test_a_paused_or_stopped_gateway_does_not_count_as_a_failure_of_the_page(self, meaning: Meaning) -> None:
         unanswered()
         held = self.answered(Answer(meaning=meaning, status=403))
         assert (held.failures, held.outcome) == (0, "")

@@ -269,7 +269,7 @@ def test_a_wrong_attribution_is_told_and_not_dropped(partner: Partner, given: ob
     assert (answer.status_code, errors(answer)) == (422, wrong)
 
 
-def test_erasure_leaves_nothing_of_the_dossier(partner: Partner) -> None:
+def test_erasure_leaves_nothing_of_the_sign_up(partner: Partner) -> None:
     partner.sign_up("order-1", attribution={"ref": "canary"}, partner_account_id="canary-1")
     services.erase(Account.objects.get())
 

@@ -1,6 +1,7 @@
 """What staff may do to other staff: nobody can give themselves or others more permissions than they have."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from django.test.utils import CaptureQueriesContext
 
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
+from tests.provisioning.admin_site.conftest import is_in
 
 pytestmark = pytest.mark.once
 
+AsRole = Callable[[str], Client]
 USERS, GROUPS = "/admin/auth/user/", "/admin/auth/group/"
 NEW_PASSWORD = {"usable_password": "true", "password1": "a-new-word-1", "password2": "a-new-word-1"}
 
@@ -196,3 +199,35 @@ class TestUserOfTheIdentityProvider:
         from_provider.save()
         client.post("/admin/login/", {"username": "petra", "password": STAFF_PASSWORD, "code": ""})
         assert "_auth_user_id" not in client.session
+
+
+def test_users_cannot_be_deleted_because_their_records_must_stay(admin_client: Client, as_role: AsRole) -> None:
+    as_role("Operator")
+    user = User.objects.get(username="operator-ana")
+    page = f"/admin/auth/user/{user.pk}"
+    for client in (admin_client, as_role("Administrator")):
+        assert client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+        assert 'value="delete_selected"' not in client.get("/admin/auth/user/").content.decode()
+    assert User.objects.filter(pk=user.pk).exists()
+
+
+class TestSessionsOfAColleague:
+    def test_are_ended_by_an_administrator_and_that_is_recorded(self, as_role: AsRole) -> None:
+        colleague, administrator = as_role("Operator"), as_role("Administrator")
+        assert is_in(colleague)
+        pk = User.objects.get(username="operator-ana").pk
+        page = f"/admin/auth/user/{pk}/sessions/"
+        assert page in administrator.get(f"/admin/auth/user/{pk}/change/").content.decode()
+        assert "operator-ana" in administrator.get(page).content.decode()
+        administrator.post(page, {"session": "all"})
+        assert not is_in(colleague)
+        assert "Ended sessions" in administrator.get(f"/admin/auth/user/{pk}/history/").content.decode()
+
+    def test_are_not_ended_by_others(self, as_role: AsRole, admin_client: Client) -> None:
+        assert is_in(admin_client)
+        pk = User.objects.get(username="dora").pk
+        page = f"/admin/auth/user/{pk}/sessions/"
+        for role, status in (("Operator", 404), ("Viewer", 404), ("Administrator", 404)):
+            response = as_role(role).post(page, {"session": "all"})
+            assert response.status_code in {403, status}
+        assert is_in(admin_client)

@@ -42,7 +42,7 @@ class Course:
 
 
 TO_MIDNIGHT = timedelta.max
-CLOSING: dict[str, dict[str, Any]] = {
+PAUSING_OR_STOPPING: dict[str, dict[str, Any]] = {
     "over-qps": {"paused": timedelta(seconds=1)},
     "429-html": {"paused": timedelta(seconds=2)},  # As its Retry-After asks.
     "over-quota": {"paused": TO_MIDNIGHT},
@@ -54,7 +54,7 @@ CREATE = {
     **dict.fromkeys(NOTHING_UNCLEAR, Course(State.UNCONFIRMED, "POST GET POST")),
     **dict.fromkeys(NOTHING_CREATED, Course(State.QUEUED, "POST POST")),
     **dict.fromkeys(PERHAPS_LATER, Course(State.UNCONFIRMED, "POST GET GET POST")),
-    **{fault: Course(State.QUEUED, "POST POST", **closed) for fault, closed in CLOSING.items()},
+    **{fault: Course(State.QUEUED, "POST POST", **details) for fault, details in PAUSING_OR_STOPPING.items()},
 }
 """Fault of the call that creates an account → its course."""
 LOOK_UP = {
@@ -63,7 +63,7 @@ LOOK_UP = {
         (*CREATED_UNCLEAR, *NOTHING_UNCLEAR, *NOTHING_CREATED, *PERHAPS_LATER),
         Course(State.UNCONFIRMED, "POST GET GET"),
     ),
-    **{fault: Course(State.UNCONFIRMED, "POST GET GET", **closed) for fault, closed in CLOSING.items()},
+    **{fault: Course(State.UNCONFIRMED, "POST GET GET", **details) for fault, details in PAUSING_OR_STOPPING.items()},
 }
 """Fault of the look-up of an account that was created without an answer → its course."""
 
@@ -134,7 +134,7 @@ def follows(course: Course, account: Account, sandbox: Server) -> None:
     is_created(account, course.calls, sandbox)
 
 
-@pytest.mark.parametrize("fault", CLOSING)
+@pytest.mark.parametrize("fault", PAUSING_OR_STOPPING)
 def test_an_account_is_sent_as_soon_as_the_gateway_reopens(fault: str, sandbox: Server) -> None:
     account = sign_up()
     sandbox.provider.fail_next("create", fault)
@@ -146,8 +146,8 @@ def test_an_account_is_sent_as_soon_as_the_gateway_reopens(fault: str, sandbox: 
     assert [attempt.outcome for attempt in account.attempts.all()] == [Outcome.NOT_DONE]
 
 
-@pytest.mark.parametrize("fault", CLOSING)
-def test_a_closed_gateway_delays_all_accounts_and_fails_none(fault: str, sandbox: Server) -> None:
+@pytest.mark.parametrize("fault", PAUSING_OR_STOPPING)
+def test_a_stopped_gateway_delays_all_accounts_and_fails_none(fault: str, sandbox: Server) -> None:
     accounts = [sign_up(username=name) for name in ("anna", "berta", "clara")]
     sandbox.provider.fail_next("create", fault)
     work()

@@ -12,7 +12,7 @@ from provisioning import gateway
 from provisioning.constant_contact import Answer, Meaning, Problem
 from provisioning.gateway.permits import AHEAD
 from provisioning.models import Account, Attempt, Gateway
-from tests.provisioning.gateway.conftest import NOON, SECOND, closed_for, set_row, taken
+from tests.provisioning.gateway.conftest import NOON, SECOND, paused_for, set_row, taken
 from tests.provisioning.work import account_in, at_once, now, pass_time
 
 pytestmark = pytest.mark.django_db
@@ -26,13 +26,15 @@ MEANINGS = {
 
 
 @pytest.mark.parametrize("meaning", Meaning)
-def test_answers_that_concern_all_calls_close_the_gateway(meaning: Meaning, clock: Callable[[datetime], None]) -> None:
+def test_an_answer_that_concerns_all_calls_pauses_or_stops_the_gateway(
+    meaning: Meaning, clock: Callable[[datetime], None]
+) -> None:
     clock(NOON)
     set_row(next_call_at=NOON)
     gateway.apply_answer(Answer(meaning=meaning, status=401))
 
     if meaning in MEANINGS:
-        assert closed_for() == MEANINGS[meaning]
+        assert paused_for() == MEANINGS[meaning]
         assert gateway.state().calls == 0
     else:
         taken()
@@ -43,7 +45,7 @@ def test_a_pause_ends_automatically(clock: Callable[[datetime], None]) -> None:
     set_row(next_call_at=NOON)
     gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE))
     clock(NOON + SECOND - timedelta(microseconds=1))
-    assert closed_for() == timedelta(microseconds=1)
+    assert paused_for() == timedelta(microseconds=1)
     clock(NOON + SECOND)
     taken()
 
@@ -52,7 +54,7 @@ def test_the_longer_pause_counts(clock: Callable[[datetime], None]) -> None:
     clock(NOON)
     for meaning in (Meaning.OVER_RATE, Meaning.OVER_QUOTA, Meaning.OVER_RATE):
         gateway.apply_answer(Answer(meaning=meaning))
-    assert closed_for() == timedelta(hours=12)
+    assert paused_for() == timedelta(hours=12)
 
 
 def test_a_pause_within_reach_of_the_next_permit_is_respected(clock: Callable[[datetime], None]) -> None:
@@ -61,7 +63,7 @@ def test_a_pause_within_reach_of_the_next_permit_is_respected(clock: Callable[[d
     set_row(next_call_at=NOON + AHEAD, paused_until=NOON + AHEAD)
     taken()
     Gateway.objects.update(next_call_at=NOON, paused_until=NOON + AHEAD)
-    assert closed_for() == AHEAD
+    assert paused_for() == AHEAD
 
 
 def test_a_stop_lasts_until_staff_resume_and_keeps_its_first_reason(caplog: pytest.LogCaptureFixture) -> None:
@@ -71,11 +73,11 @@ def test_a_stop_lasts_until_staff_resume_and_keeps_its_first_reason(caplog: pyte
     gateway.apply_answer(Answer(meaning=Meaning.STOP, status=405))
     pass_time(timedelta(days=100))
 
-    assert closed_for() is None
-    closure = gateway.current_pause()
-    assert closure is not None
-    assert closure.until is None
-    assert closure.reason == (
+    assert paused_for() is None
+    pause = gateway.current_pause()
+    assert pause is not None
+    assert pause.until is None
+    assert pause.reason == (
         "Constant Contact answered 401: auth Wrong; more. "
         "Check CONSTANT_CONTACT_USERNAME and CONSTANT_CONTACT_PASSWORD."
     )
@@ -86,7 +88,7 @@ def test_a_stop_lasts_until_staff_resume_and_keeps_its_first_reason(caplog: pyte
     assert gateway.state().stopped_at is None
     taken()
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
-        f"gateway stopped reason={closure.reason!r}"
+        f"gateway stopped reason={pause.reason!r}"
     ]
     assert "gateway resumed" in caplog.messages
 
@@ -139,7 +141,7 @@ class TestUnusableAnswers:
 def test_the_wait_that_the_provider_asks_for_is_respected(seconds: float | None, pause: int) -> None:
     wait = timedelta(seconds=seconds) if seconds else None
     gateway.apply_answer(Answer(meaning=Meaning.OVER_RATE, status=429, retry_after=wait))
-    assert closed_for() == pytest.approx(timedelta(seconds=pause), abs=timedelta(seconds=1))
+    assert paused_for() == pytest.approx(timedelta(seconds=pause), abs=timedelta(seconds=1))
 
 
 def test_the_quota_reset_that_the_provider_announces_is_used() -> None:
@@ -164,6 +166,6 @@ def test_other_workers_see_a_pause_at_once(meaning: Meaning, no_pace: None) -> N
     set_row(next_call_at=now())
     at_once(1, lambda _: taken())
     gateway.apply_answer(Answer(meaning=meaning, status=401))
-    at_once(2, lambda _: closed_for())
+    at_once(2, lambda _: paused_for())
     gateway.resume()
     at_once(1, lambda _: taken())

@@ -1,18 +1,21 @@
+"""Erasing and retention: no personal data is left, and statistics are."""
+
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from provisioning import services
 from provisioning.audit import MASKED, AuditEntry
-from provisioning.models import Account, Attempt, IllegalMove, MovedMeanwhile
+from provisioning.models import Account, Attempt, IllegalMove
 from provisioning.sealed import NOTHING
-from tests.provisioning.admin.conftest import Make, State, attempt, page_of
+from tests.provisioning.admin.conftest import Make, State, admin_client, attempt, make, page_of, quick_pages
+
+__all__ = ["admin_client", "make", "quick_pages"]
 
 PERSONAL = {
     "organization_name": "Zanzibar Canary",
@@ -191,72 +194,3 @@ def test_a_late_answer_does_not_bring_the_personal_data_back(told: Callable[...,
     late.complete(outcome=Attempt.Outcome.CREATED, answer='{"email": "zora@zanzibar.example.com"}')
 
     assert not [value for value in PERSONAL.values() if value in everything()]
-
-
-def test_erasing_by_hand_covers_accounts_that_a_dead_worker_left(make: Make) -> None:
-    account = make(State.SENDING, due_at=timezone.now() - timedelta(days=1))
-
-    call_command("erase", str(account.reference))
-
-    assert Account.objects.get().erased_at
-
-
-def test_purging_by_hand_erases_every_account_that_is_old_enough(
-    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("provisioning.services.privacy.BATCH_SIZE", 2)
-    for _ in range(5):
-        make(State.CLOSED, submitted_at=timezone.now() - timedelta(days=11))
-    call_command("purge", days=10)
-    assert capsys.readouterr().out == "Accounts erased: 5\n"
-
-
-def test_purging_requires_an_age(db: None) -> None:
-    with pytest.raises(CommandError, match="Give an age"):
-        call_command("purge")
-
-
-def test_erasing_by_email_address_erases_all_its_accounts(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
-    for _ in range(2):
-        make(State.CREATED, email="zora@example.com")
-    other = make(State.CREATED)
-    call_command("erase", "Zora@example.com")
-    assert capsys.readouterr().out.count("Erased ") == 2
-    assert Account.objects.get(erased_at=None) == other
-
-
-def test_erasing_by_reference_erases_that_account(make: Make) -> None:
-    account, other = make(State.CREATED), make(State.CREATED)
-    call_command("erase", str(account.reference))
-    assert Account.objects.get(erased_at=None) == other
-
-
-def test_an_account_that_does_not_exist_is_reported(db: None) -> None:
-    with pytest.raises(CommandError, match="No account has the reference or email address"):
-        call_command("erase", "nobody@example.com")
-
-
-def test_each_account_that_cannot_be_erased_is_reported_with_its_reason(
-    make: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sending, erased, free, raced = make(State.SENDING), make(State.CREATED), make(State.CREATED), make(State.CREATED)
-    services.erase(erased)
-    Account.objects.filter(pk=erased.pk).update(email="ana@example.com")
-    erase = services.erase
-
-    def lose_a_race(account: Account) -> None:
-        if account.pk == raced.pk:
-            raise MovedMeanwhile
-        erase(account)
-
-    monkeypatch.setattr(services, "erase", lose_a_race)
-
-    with pytest.raises(CommandError) as reported:
-        call_command("erase", "ana@example.com")
-
-    assert set(str(reported.value).splitlines()) == {
-        f"{raced.reference} was not erased. It has just changed. Try again.",
-        f"{erased.reference} was not erased. It is already erased.",
-        f"{sending.reference} was not erased. It is being sent. Try again in a minute.",
-    }
-    assert capsys.readouterr().out == f"Erased {free.reference}.\n"

@@ -1,6 +1,5 @@
 """Times name the partner's time zone and how long ago they were, and durations are readable."""
 
-import logging
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -12,8 +11,9 @@ from pytest_django import Settings
 
 from provisioning.models import Attempt
 from provisioning.templatetags.times import ago, duration, exact, until
-from signup.logs import UtcFormatter
-from tests.provisioning.admin.conftest import Make, State, attempt, page_of
+from tests.provisioning.admin.conftest import Make, State, admin_client, attempt, make, page_of, quick_pages
+
+__all__ = ["admin_client", "make", "quick_pages"]
 
 pytestmark = pytest.mark.once
 
@@ -56,13 +56,6 @@ def test_future_and_past_times_are_shown_relative_to_now() -> None:
     assert ago(timezone.now() - 59 * SECOND) == "just now"
     assert until(timezone.now() + 7230 * SECOND).startswith("in 2\xa0hours (")
     assert until(timezone.now() - SECOND) == "any moment now"
-
-
-def test_the_log_stays_in_utc(settings: Settings) -> None:
-    settings.TIME_ZONE = "America/New_York"
-    record = logging.makeLogRecord({"created": NOON.timestamp(), "msg": "x"})
-    assert settings.LOGGING["formatters"]["text"]["class"] == f"{UtcFormatter.__module__}.UtcFormatter"
-    assert UtcFormatter("{asctime}", style="{").format(record).startswith("2026-07-14 12:30:00")
 
 
 @pytest.mark.django_db
