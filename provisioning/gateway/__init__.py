@@ -22,6 +22,7 @@ from provisioning.gateway.permits import (
     acquire_permit,
     expected_wait,
     is_page_next,
+    wait_to_start,
 )
 from provisioning.gateway.row import (
     MAX_AHEAD,
@@ -61,4 +62,5 @@ __all__ = [
     "state",
     "stop",
     "until_reset",
+    "wait_to_start",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 
@@ -21,6 +22,9 @@ LATE = 0.005
 """Seconds that a call may start late; after that its permit has expired."""
 AHEAD = timedelta(milliseconds=250)
 """How long in advance a permit is given out, to write the evidence and to connect before the call is due."""
+LATENESS = (timedelta(milliseconds=250), timedelta(seconds=2))
+"""By how much a call may start late with its second and third permit. A machine too busy to use a permit in time gets
+one that is easier to use, before the call is given up."""
 SENDS_PER_PAGE = 3
 """While both are waiting, how many calls for accounts are made per page of the partner's list."""
 
@@ -82,6 +86,19 @@ def acquire_permit(*, page: bool = False, lateness: timedelta = timedelta()) -> 
         gateway.next_call_at = ends + pace
         gateway.save()
         return Permit(after + (opens - now).total_seconds(), before + (ends - now).total_seconds() + LATE)
+
+
+def wait_to_start(permit: Permit, another: Callable[[timedelta], Permit]) -> None:
+    """Wait until a call may start. If its permit expires first, `another` acquires the next one, with this lateness.
+
+    Raises TimeoutError on a machine too busy to use any of them, and whatever `another` raises.
+    """
+    for lateness in LATENESS:
+        if permit.wait():
+            return
+        permit = another(lateness)
+    if not permit.wait():
+        raise TimeoutError
 
 
 def expected_wait(calls: int, *, share: float = 1) -> timedelta | None:

@@ -104,6 +104,7 @@ def pause_until(until: datetime, reason: str) -> None:
 
 
 def pause_at(gateway: Gateway, at: datetime) -> Pause | None:
+    """Return why and until when no call may start at that time; None if one may."""
     if gateway.stop_reason:
         return Pause(None, gateway.stop_reason)
     if gateway.paused_until and gateway.paused_until > at:
@@ -116,6 +117,7 @@ def pause_at(gateway: Gateway, at: datetime) -> Pause | None:
 
 
 def locked() -> Gateway:
+    """Return the row, locked until the caller's transaction ends."""
     state()
     return Gateway.objects.select_for_update().get(pk=1)
 

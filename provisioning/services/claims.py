@@ -26,9 +26,6 @@ from provisioning.sealed import CannotOpen
 
 log = logging.getLogger(__name__)
 
-LATENESS = (timedelta(milliseconds=250), timedelta(seconds=2))
-"""By how much a call may start late with its second and third permit. A machine too busy to use a permit in time gets
-one that is easier to use, before the call is postponed."""
 CANNOT_SEND_DELAY = timedelta(hours=1)
 """How long to postpone an account that can't be sent with the current settings."""
 
@@ -50,12 +47,7 @@ class Claim(ABC):
 
         Raises MovedMeanwhile, passes.PassLost, gateway.CallNotPermitted or TimeoutError if the call must not be made.
         """
-        for lateness in LATENESS:
-            if self.permit.wait():
-                return
-            self.permit = self._next_permit(lateness)
-        if not self.permit.wait():
-            raise TimeoutError
+        gateway.wait_to_start(self.permit, self._next_permit)
 
     @abstractmethod
     def renew(self, lateness: timedelta) -> gateway.Permit:
@@ -87,8 +79,8 @@ class AccountClaim(Claim):
     properties: dict[str, Any] = field(repr=False)
 
     def renew(self, lateness: timedelta) -> gateway.Permit:
-        held = Account.objects.filter(pk=self.account.pk, state=State.SENDING, claim=self.account.claim)
-        if not held.update(due_at=Now() + _lease()):
+        mine = Account.objects.filter(pk=self.account.pk, state=State.SENDING, claim=self.account.claim)
+        if not mine.update(due_at=Now() + _lease()):
             raise MovedMeanwhile(f"{self.account.reference} is no longer {State.SENDING}")
         return gateway.acquire_permit(lateness=lateness)
 
@@ -165,8 +157,8 @@ def claim_page() -> PageClaim | None:
     if not passes.is_page_due():
         return None
     with transaction.atomic():
-        held = passes.claim()
-        return PageClaim(gateway.acquire_permit(page=True), held) if held else None
+        claimed = passes.claim()
+        return PageClaim(gateway.acquire_permit(page=True), claimed) if claimed else None
 
 
 def _lease() -> timedelta:

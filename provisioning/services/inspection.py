@@ -11,11 +11,11 @@ from django.conf import settings
 
 from provisioning import constant_contact, gateway
 from provisioning.constant_contact import Meaning
-from provisioning.services.claims import LATENESS
 from provisioning.services.look_ups import describe_answer
 from provisioning.services.workers import client
 
 MAX_PAGES = 20
+"""How many pages are read for one account, so that a long list costs little of the quota."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ListPage:
 
 def read_list(page: str = "") -> ListPage:
     """Read a page with one paced call, if the gateway permits it. Raises the database's error if it can't."""
-    answer = client().list_accounts(page, partial(_start, _permit()))
+    answer = client().list_accounts(page, partial(gateway.wait_to_start, _permit(), _permit))
     gateway.apply_answer(answer)
     ids = frozenset(entry.account_id for entry in answer.entries)
     return ListPage(
@@ -67,17 +67,8 @@ def trusted_authorities() -> str:
     return constant_contact.trusted_authorities(settings.CONSTANT_CONTACT_URL)
 
 
-def _start(permit: gateway.Permit) -> None:
-    """Wait until a call may start. Raises TimeoutError on a machine too busy to use a permit in time."""
-    for lateness in LATENESS:
-        if permit.wait():
-            return
-        permit = _permit(lateness)
-    if not permit.wait():
-        raise TimeoutError
-
-
 def _permit(lateness: timedelta = timedelta()) -> gateway.Permit:
+    """Acquire a permit once the rate limit allows. Raises gateway.CallNotPermitted if the gateway is paused or stopped."""
     while True:
         try:
             return gateway.acquire_permit(page=True, lateness=lateness)

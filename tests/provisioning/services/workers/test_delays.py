@@ -12,7 +12,6 @@ from provisioning import gateway, services
 from provisioning.gateway import permits
 from provisioning.models import Gateway
 from provisioning.sandbox import Server
-from provisioning.services import claims
 from tests.provisioning.services.workers.conftest import HOUR, LEASE, Outcome, claimed
 from tests.provisioning.work import State, again, now, pass_time, sign_up
 
@@ -105,7 +104,7 @@ def test_a_busy_machine_gets_a_permit_that_it_can_use(
     services.provision(claimed())
 
     assert again(account).state == State.CREATED
-    assert gateway.state().calls == 1 + len(claims.LATENESS)
+    assert gateway.state().calls == 1 + len(permits.LATENESS)
     assert len(sandbox.provider.calls) == 1
 
 
@@ -121,4 +120,4 @@ def test_a_machine_too_busy_to_use_a_permit_postpones_the_call(
     assert account.state == State.QUEUED
     assert account.due_at is not None
     assert account.due_at > now()
-    assert gateway.state().calls == 1 + len(claims.LATENESS)
+    assert gateway.state().calls == 1 + len(permits.LATENESS)
