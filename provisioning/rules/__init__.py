@@ -7,7 +7,7 @@ in `document`, so they cannot disagree. Names, limits and reasons are those of t
 """
 
 from provisioning.rules.account import TEST_DOMAIN, Cleaned, active, clean, customer_properties
-from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, RULES, SHOWN_PROPERTIES
+from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, PERSONAL_PROPERTIES, RULES, SHOWN_PROPERTIES
 from provisioning.rules.mailboxes import likely as likely_email
 from provisioning.rules.mailboxes import mailbox
 from provisioning.rules.passwords import is_weak
@@ -17,6 +17,7 @@ from provisioning.rules.rule import Choices, Rule, flatten, unbroken
 __all__ = [
     "APIS",
     "CUSTOMER_PROPERTIES",
+    "PERSONAL_PROPERTIES",
     "RULES",
     "SHOWN_PROPERTIES",
     "TEST_DOMAIN",

@@ -175,3 +175,6 @@ CUSTOMER_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER)
 
 SHOWN_PROPERTIES = tuple(rule.name for rule in _BY_CUSTOMER if not rule.is_secret)
 """Those of them that may be shown, corrected by staff, and exported: all but the password."""
+
+PERSONAL_PROPERTIES = {*SHOWN_PROPERTIES, "idp_provider_id", "partner_account_id"} - {"country_code"}
+"""What erasing an account erases besides secrets. The country is kept, for statistics."""

@@ -68,7 +68,7 @@ def trusted_authorities() -> str:
 
 
 def _permit(lateness: timedelta = timedelta()) -> gateway.Permit:
-    """Acquire a permit once the rate limit allows. Raises gateway.CallNotPermitted if the gateway is paused or stopped."""
+    """Acquire a permit once the rate limit allows. Raises gateway.CallNotPermitted during a pause or a stop."""
     while True:
         try:
             return gateway.acquire_permit(page=True, lateness=lateness)

@@ -144,6 +144,7 @@ def _absences_since(call: Attempt) -> int:
 
 
 def describe_answer(answer: Answer) -> str:
+    """Return why a page of the list could not be read, in words for staff."""
     if answer.status:
         return f"HTTP {answer.status}: {answer.errors or 'not a list of accounts'}"
     return answer.errors or "No answer"

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from provisioning.audit import MASKED
 from provisioning.models import Account, Attempt, IllegalMove, ListEntry, MovedMeanwhile
-from provisioning.rules import RULES, SHOWN_PROPERTIES
+from provisioning.rules import PERSONAL_PROPERTIES, RULES
 from provisioning.sealed import NOTHING
 from provisioning.services.staff import may_exist
 from provisioning.services.workers import expire
@@ -25,12 +25,6 @@ State = Account.State
 
 ERASABLE = frozenset(State) - {State.SENDING}
 """All but `sending`: a call for such an account may be in flight."""
-PERSONAL = {*SHOWN_PROPERTIES, "idp_provider_id", "partner_account_id"} - {
-    "organization_name",
-    "username",
-    "country_code",
-}
-"""The properties that are emptied. Two others are replaced, and the country is kept, for statistics."""
 BATCH_SIZE = 25
 """How many accounts one round handles, so that a worker's chores stay short."""
 
@@ -49,17 +43,7 @@ def erase(account: Account) -> None:
     with transaction.atomic():
         if account.state not in Account.FINAL:
             account.move(State.CLOSED)
-        gone = Account.objects.filter(pk=account.pk, state__in=Account.FINAL, erased_at__isnull=True).update(
-            erased_at=Now(),
-            **{name: RULES[name].kind() for name in PERSONAL},
-            organization_name="Erased",
-            username=f"erased-{account.reference}",
-            decline_note="",
-            oauth2_token=NOTHING,
-            attribution={},
-        )
-        if not gone:
-            raise MovedMeanwhile(f"{account.reference} was erased meanwhile")
+        _erase_values(account)
         _erase_attempts(account)
         ListEntry.objects.exclude(account_id="").filter(account_id=account.account_id).update(
             username="", username_key="", organization_name="", organization_key=""
@@ -70,6 +54,16 @@ def erase(account: Account) -> None:
     log.info("account erased reference=%s", account.reference)
     if lives_on:
         log.warning("account erased reference=%s may exist at Constant Contact", account.reference)
+
+
+def _erase_values(account: Account) -> None:
+    """Empty the account's own columns, and replace those that staff recognize it by. Raises MovedMeanwhile."""
+    emptied = {name: RULES[name].kind() for name in PERSONAL_PROPERTIES}
+    replaced = {"organization_name": "Erased", "username": f"erased-{account.reference}"}
+    values = emptied | replaced | {"decline_note": "", "oauth2_token": NOTHING, "attribution": {}}
+    as_read = Account.objects.filter(pk=account.pk, state__in=Account.FINAL, erased_at__isnull=True)
+    if not as_read.update(erased_at=Now(), **values):
+        raise MovedMeanwhile(f"{account.reference} was erased meanwhile")
 
 
 def _erase_attempts(account: Account) -> None:

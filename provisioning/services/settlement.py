@@ -42,8 +42,6 @@ UNKNOWN_PROPERTY = "json.field.invalid"
 """The vendor's error key for a property that it does not know."""
 CUSTOMERS = frozenset({*rules.CUSTOMER_PROPERTIES, "idp_provider_id"})
 """Properties specific to one customer: a refusal of one says nothing about other customers."""
-PERSONAL = {*rules.SHOWN_PROPERTIES, "idp_provider_id", "partner_account_id"} - {"country_code", "state_code"}
-"""Properties whose values stay with the account, and are erased with it."""
 
 OUTCOMES = {
     Meaning.CREATED: Outcome.CREATED,
@@ -78,21 +76,22 @@ def settle(account: Account, attempt: Attempt, answer: Answer) -> None:
             with suppress(MovedMeanwhile):
                 account.move(State.UNCONFIRMED)
             log_needs_staff(account)
-        gateway.apply_answer(_impersonal(account, answer))
+        gateway.apply_answer(_without_personal_values(account, answer))
 
 
-def _impersonal(account: Account, answer: Answer) -> Answer:
-    """Return the answer without the customer's values: why sending stopped is told to others, and is never erased."""
+def _without_personal_values(account: Account, answer: Answer) -> Answer:
+    """Return the answer without the customer's values if it may stop the gateway: its reason is never erased."""
     if answer.meaning not in {Meaning.STOP, Meaning.NOTHING_CREATED}:
         return answer
-    values = [getattr(account, name) for name in PERSONAL]
+    # A state identifies nobody, and its code may be any two letters of the answer.
+    values = [getattr(account, name) for name in rules.PERSONAL_PROPERTIES - {"state_code"}]
     return mask_words(answer, [value for value in values if value and isinstance(value, str)])
 
 
 def _move(account: Account, answer: Answer) -> None:
     match answer.meaning:
         case Meaning.CREATED:
-            _created(account, answer)
+            _move_to_created(account, answer)
         case Meaning.TAKEN if account.unanswered().exists():
             account.move(State.UNCONFIRMED, due_in=grace(account))
         case Meaning.REFUSED | Meaning.TAKEN:
@@ -108,13 +107,14 @@ def _move(account: Account, answer: Answer) -> None:
             account.move(State.UNCONFIRMED, due_in=max(grace(account), answer.retry_after or IMMEDIATELY))
 
 
-def _created(account: Account, answer: Answer) -> None:
+def _move_to_created(account: Account, answer: Answer) -> None:
     token = Sealed.of(answer.oauth2_token)
     settled_by = Account.SettledBy.ANSWER
     account.move(State.CREATED, account_id=answer.account_id, oauth2_token=token, settled_by=settled_by)
 
 
 def log_needs_staff(account: Account) -> None:
+    """Log that an account waits for staff, as an error, so that whoever runs the installation notices."""
     log.error("account needs staff reference=%s", account.reference)
 
 
@@ -131,17 +131,17 @@ def _deliver_late(account: Account, answer: Answer) -> None:
             now.revise(oauth2_token=Sealed.of(answer.oauth2_token))
         return
     is_same = now.state in Account.UNDER_WAY and now.username == account.username
-    if is_same and _is_created(now, answer):
+    if is_same and _try_to_move_to_created(now, answer):
         log.info("late answer delivered reference=%s", account.reference)
     else:
         log.error("account exists, but is %s here reference=%s", now.state, account.reference)
 
 
-def _is_created(account: Account, answer: Answer) -> bool:
+def _try_to_move_to_created(account: Account, answer: Answer) -> bool:
     """Store that the account was created. Return False if its ID is another of our accounts'."""
     try:
         with transaction.atomic():
-            _created(account, answer)
+            _move_to_created(account, answer)
     except IntegrityError:
         return False
     return True
