@@ -10,7 +10,7 @@ from provisioning.constant_contact.answers import Answer, Meaning, read_id, read
 from provisioning.constant_contact.client import Client, Start
 
 ACCOUNTS = "/v2/partner/accounts"
-PAGE = 500
+PAGE_SIZE = 500
 """Accounts on a page of the list: the vendor's maximum."""
 
 
@@ -30,7 +30,7 @@ class V2(Client):
         )
 
     def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
-        asked = read_query(page) if page else {"limit": str(PAGE)}
+        asked = read_query(page) if page else {"limit": str(PAGE_SIZE)}
         params = asked | {"api_key": self.credentials.api_key}
         url = self.credentials.url + ACCOUNTS
         return self.call("GET", url, _read_page, auth=self.basic, params=params, start=start)

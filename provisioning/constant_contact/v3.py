@@ -26,7 +26,7 @@ from provisioning.constant_contact.answers import (
 from provisioning.constant_contact.client import Bearer, Client, Credentials, Reader, Start
 
 ACCOUNTS = "/v3/partner/accounts"
-PAGE = 50
+PAGE_SIZE = 50
 """Accounts on a page of the list: the vendor's maximum."""
 RENEW_BEFORE = 60.0
 """Seconds before it expires at which a token is no longer used."""
@@ -84,7 +84,7 @@ class V3(Client):
         return self._authorized("POST", _read_created, json=request, password=password, start=start)
 
     def list_accounts(self, page: str = "", start: Start | None = None) -> Answer:
-        asked = read_query(page) if page else {"limit": str(PAGE)}
+        asked = read_query(page) if page else {"limit": str(PAGE_SIZE)}
         return self._authorized("GET", _read_page, params=asked, start=start)
 
     def _authorized(self, method: str, read: Reader, **request: Any) -> Answer:

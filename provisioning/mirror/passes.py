@@ -30,8 +30,8 @@ CALIBRATION_PAUSE = timedelta(minutes=10)
 """The time between passes that look for an account with a known ID, to learn what names v3's list shows."""
 RETENTION = timedelta(days=30)
 """How long to keep passes, and entries that are no longer listed."""
-WAITING_SHARE, IDLE_SHARE = 2, 5
-"""Pages may use 1/2 of the daily quota while an account waits to be found, and 1/5 otherwise."""
+WAITING_SHARE, IDLE_SHARE = 1 / 2, 1 / 5
+"""The share of the daily quota that pages may use while an account waits to be found, and otherwise."""
 
 
 class PassLost(Exception):
@@ -68,32 +68,32 @@ def claim() -> ListPass | None:
     return ListPass.objects.get(pk=current.pk)
 
 
-def renew(held: ListPass) -> None:
+def renew(claimed: ListPass) -> None:
     """Restart the lease. Raises PassLost."""
-    _update(held, due_at=Now() + timedelta(seconds=settings.PROVISION_LEASE))
+    _update(claimed, due_at=Now() + timedelta(seconds=settings.PROVISION_LEASE))
 
 
-def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str) -> None:
+def store(claimed: ListPass, entries: Iterable[Entry], skipped: int, next_page: str) -> None:
     """Store the entries on a page, and go on to the next page or complete the pass. Raises PassLost."""
     entries = list(entries)
     with transaction.atomic():
         known = {e.account_id: e for e in ListEntry.objects.filter(account_id__in=[e.account_id for e in entries])}
-        if problem := _problem_with(held, entries, skipped, next_page, known):
-            fail(held, problem)
+        if problem := _problem_with(claimed, entries, skipped, next_page, known):
+            fail(claimed, problem)
             return
         changes = {
             "page": next_page,
-            "pages": held.pages + 1,
-            "entries": held.entries + len(entries),
-            "skipped": held.skipped + skipped,
+            "pages": claimed.pages + 1,
+            "entries": claimed.entries + len(entries),
+            "skipped": claimed.skipped + skipped,
             "failures": 0,
             "problem": "",
             "due_at": Now(),
         }
         if not next_page:
             changes |= {"outcome": ListPass.Outcome.COMPLETE, "ended_at": Now(), "due_at": None}
-        _end_claim(held, **changes)
-        _store_entries(held, entries)
+        _end_claim(claimed, **changes)
+        _store_entries(claimed, entries)
         if not next_page:
             _delete_old()
             log.info(
@@ -101,28 +101,28 @@ def store(held: ListPass, entries: Iterable[Entry], skipped: int, next_page: str
             )
 
 
-def postpone(held: ListPass, problem: str, wait: timedelta | None = None) -> None:
+def postpone(claimed: ListPass, problem: str, wait: timedelta | None = None) -> None:
     """Read the page again later, after `wait` if the provider asked for it. After too many failures the pass fails."""
-    if held.failures + 1 >= MAX_FAILURES:
-        fail(held, problem)
+    if claimed.failures + 1 >= MAX_FAILURES:
+        fail(claimed, problem)
         return
-    wait = wait or min(MAX_PAGE_BACK_OFF, _back_off(held.failures))
-    _end_claim(held, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
+    wait = wait or min(MAX_PAGE_BACK_OFF, _back_off(claimed.failures))
+    _end_claim(claimed, due_at=Now() + wait, failures=F("failures") + 1, problem=problem)
 
 
-def release(held: ListPass) -> None:
+def release(claimed: ListPass) -> None:
     """Let the page be read as soon as the gateway permits. Raises PassLost."""
-    _end_claim(held, due_at=Now())
+    _end_claim(claimed, due_at=Now())
 
 
-def fail(held: ListPass, problem: str) -> None:
+def fail(claimed: ListPass, problem: str) -> None:
     """End the pass without a result: the list can't be read to its end. Raises PassLost."""
-    _end_claim(held, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
-    log.error("list not read page=%s problem=%r", held.pages + 1, problem)
+    _end_claim(claimed, outcome=ListPass.Outcome.FAILED, ended_at=Now(), due_at=None, problem=problem)
+    log.error("list not read page=%s problem=%r", claimed.pages + 1, problem)
 
 
 def discard_impossible_times() -> None:
-    """Fail passes that began in the future, and free a page held until then: the database's clock was set back."""
+    """Fail passes that began in the future, and free a page claimed until then: the database's clock was set back."""
     future = ListPass.objects.filter(started_at__gt=Now() + gateway.MAX_AHEAD)
     problem = "The database's clock was set back."
     failed = {"outcome": ListPass.Outcome.FAILED, "due_at": None, "claim": None, "problem": problem}
@@ -195,7 +195,7 @@ def _back_off(failures: int) -> timedelta:
 def _is_in_budget() -> bool:
     share = WAITING_SHARE if _waiting().exists() else IDLE_SHARE
     quota: int = settings.CONSTANT_CONTACT_DAILY_QUOTA
-    return gateway.pages_today() < quota / share
+    return gateway.pages_today() < quota * share
 
 
 def _waiting() -> QuerySet[Account]:
@@ -203,32 +203,32 @@ def _waiting() -> QuerySet[Account]:
 
 
 def _problem_with(
-    held: ListPass, entries: list[Entry], skipped: int, next_page: str, known: dict[str, ListEntry]
+    claimed: ListPass, entries: list[Entry], skipped: int, next_page: str, known: dict[str, ListEntry]
 ) -> str:
     """Return why this page suggests that the list never ends; empty if it does not."""
     if not next_page:
         return ""
     if not entries and not skipped:
         return "A page has no accounts but links to a next page."
-    if next_page == held.page or (entries and all(_was_read(known.get(e.account_id), held) for e in entries)):
+    if next_page == claimed.page or (entries and all(_was_read(known.get(e.account_id), claimed) for e in entries)):
         return "The same page came twice."
-    if held.pages + 1 >= MAX_PAGES:
+    if claimed.pages + 1 >= MAX_PAGES:
         return f"The list has more than {MAX_PAGES} pages."
     return ""
 
 
-def _was_read(entry: ListEntry | None, held: ListPass) -> bool:
-    return entry is not None and entry.last_pass_id == held.pk
+def _was_read(entry: ListEntry | None, claimed: ListPass) -> bool:
+    return entry is not None and entry.last_pass_id == claimed.pk
 
 
-def _store_entries(held: ListPass, entries: list[Entry]) -> None:
+def _store_entries(claimed: ListPass, entries: list[Entry]) -> None:
     """Store the entries; for an account that was erased here, only its ID."""
     erased = set(
         Account.objects.filter(account_id__in=[e.account_id for e in entries], erased_at__isnull=False).values_list(
             "account_id", flat=True
         )
     )
-    rows = {e.account_id: _row(held, e, is_erased=e.account_id in erased) for e in entries}
+    rows = {e.account_id: _row(claimed, e, is_erased=e.account_id in erased) for e in entries}
     ListEntry.objects.bulk_create(
         rows.values(),
         update_conflicts=True,
@@ -245,23 +245,23 @@ def _store_entries(held: ListPass, entries: list[Entry]) -> None:
     )
 
 
-def _row(held: ListPass, entry: Entry, *, is_erased: bool) -> ListEntry:
-    row = ListEntry(account_id=entry.account_id, status=entry.status, last_pass=held)
+def _row(claimed: ListPass, entry: Entry, *, is_erased: bool) -> ListEntry:
+    row = ListEntry(account_id=entry.account_id, status=entry.status, last_pass=claimed)
     if not is_erased:
         row.username, row.organization_name = entry.username, entry.organization_name
         row.username_key, row.organization_key = name_key(entry.username), organization_key(entry.organization_name)
     return row
 
 
-def _update(held: ListPass, **changes: object) -> None:
+def _update(claimed: ListPass, **changes: object) -> None:
     """Change the pass if it is still in progress and its claim is unchanged. Raises PassLost."""
-    if ListPass.objects.filter(pk=held.pk, outcome="", claim=held.claim).update(**changes) != 1:
+    if ListPass.objects.filter(pk=claimed.pk, outcome="", claim=claimed.claim).update(**changes) != 1:
         raise PassLost
 
 
-def _end_claim(held: ListPass, **changes: object) -> None:
+def _end_claim(claimed: ListPass, **changes: object) -> None:
     """Change the pass and end the claim, so that no page is stored or counted twice. Raises PassLost."""
-    _update(held, claim=None, **changes)
+    _update(claimed, claim=None, **changes)
 
 
 def _forget_other_sources() -> None:
