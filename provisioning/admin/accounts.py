@@ -1,3 +1,5 @@
+"""The admin for accounts: their list, and the page of one with everything that is known of it."""
+
 from __future__ import annotations
 
 from functools import partial
@@ -17,7 +19,7 @@ from django.views.decorators.http import require_POST
 from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action, require_permissions, version_of
 from provisioning.admin.actions import ACTIONS, offered
-from provisioning.admin.attribution import ATTRIBUTION_FILTERS, came_from
+from provisioning.admin.attribution import ATTRIBUTION_FILTERS, attribution_links
 from provisioning.admin.cells import badge, breakable, two_lines, when
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
@@ -192,7 +194,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
             "subtitle": None,
             "timeline": self.get_timeline(obj),
             "outlook": outlook(obj),
-            "attribution": came_from(obj),
+            "attribution": attribution_links(obj),
             "actions": offered(obj, request),
             "may_correct": request.user.has_perm("provisioning.correct_account") and is_correctable(obj),
             "may_decide": request.user.has_perm("provisioning.correct_account") and obj.state == State.UNCONFIRMED,

@@ -107,6 +107,14 @@ else:
 
 
 class StaffField(StaffChoiceField):
+    """A choice of one active staff member, or of nobody."""
+
+    def __init__(self, **options: Any) -> None:
+        active = User.objects.filter(is_active=True, is_staff=True)
+        super().__init__(
+            active.order_by("first_name", "last_name", "username"), required=False, empty_label="Nobody", **options
+        )
+
     def label_from_instance(self, user: Any) -> str:
         return name_of(user)
 
@@ -116,9 +124,6 @@ class AssignForm(forms.Form):
 
     assignee = StaffField(
         label="Assign to",
-        queryset=User.objects.filter(is_active=True, is_staff=True).order_by("first_name", "last_name", "username"),
-        required=False,
-        empty_label="Nobody",
         help_text="They find it with the filter Assigned to: Mine. They get no notice, and others can still act on it.",
     )
 

@@ -57,8 +57,8 @@ def _attribution_filter(name: str) -> type[AttributionFilter]:
 ATTRIBUTION_FILTERS = tuple(map(_attribution_filter, NAMES))
 
 
-def came_from(account: Account) -> list[tuple[str, str, str]]:
-    """Return what is known: label, value, and a link to all accounts with this value."""
+def attribution_links(account: Account) -> list[tuple[str, str, str]]:
+    """Return what is known of where a sign-up came from: label, value, and a link to all accounts with this value."""
     accounts = reverse("admin:provisioning_account_changelist")
     known = ((name, account.attribution[name]) for name in NAMES if name in account.attribution)
     return [(NAMES[name], value, f"{accounts}?{urlencode({name: value})}") for name, value in known]

@@ -19,7 +19,7 @@ from provisioning.admin.action_views import require_permissions
 from provisioning.admin.exports import as_csv, in_chunks
 from provisioning.admin.filters import titled
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
-from provisioning.admin.timeline import described
+from provisioning.admin.timeline import describe_changes
 from provisioning.admin_site import record
 from provisioning.models import AuditEntry
 
@@ -86,13 +86,13 @@ class AuditAdmin(ReadOnly, ModelAdmin):
     @admin.display(description="What changed")
     def more(self, entry: AuditEntry) -> SafeString:
         lines = [words for words in (entry.note, entry.detail) if words]
-        return format_html_join("", "<div>{}</div>", ((line,) for line in [*lines, *described(entry)]))
+        return format_html_join("", "<div>{}</div>", ((line,) for line in [*lines, *describe_changes(entry)]))
 
 
 def _row(entry: AuditEntry) -> tuple[Any, ...]:
     at = localtime(entry.at).isoformat(timespec="seconds")
     reference = entry.account and entry.account.reference
-    return at, reference, entry.account, entry.who, entry.what, entry.detail, entry.note, "; ".join(described(entry))
+    return at, reference, entry.account, entry.who, entry.what, entry.detail, entry.note, "; ".join(describe_changes(entry))
 
 
 def _read(keys: list[int]) -> dict[int, AuditEntry]:

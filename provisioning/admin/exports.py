@@ -81,7 +81,7 @@ def export(model_admin: Any, request: HttpRequest, kind: str) -> HttpResponseBas
     except IncorrectLookupParameters:
         return redirect("admin:provisioning_account_changelist")
     log.info("accounts exported by=%s as=%s", request.user.pk, kind)
-    record(request, None, "Accounts exported", _described(kind, request.GET))
+    record(request, None, "Accounts exported", _describe(kind, request.GET))
     content_type, lines = FORMATS[kind]
     extra: ExtraColumns = model_admin.extra_columns
     return StreamingHttpResponse(
@@ -136,7 +136,7 @@ def _values(
     return values | {"refused": reasons} | {name: added.get(name) for name in (*SENT, *attribution.NAMES)}
 
 
-def _described(kind: str, query: QueryDict) -> str:
+def _describe(kind: str, query: QueryDict) -> str:
     """Describe an export: its format and filters, but neither the search term nor where sign-ups came from.
 
     Both may be personal data, which would outlive the account.

@@ -1,3 +1,5 @@
+"""Filters of the list of accounts, most of which answer questions that staff ask often."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from provisioning.admin import cells
 from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, ReadOnly, SingleRow
-from provisioning.gateway import calls_today, current_pause
+from provisioning.gateway import calls_today, current_pause, pages_today
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
 from provisioning.templatetags.times import exact, until
 
@@ -38,7 +38,7 @@ class GatewayAdmin(SingleRow, ModelAdmin):
 
     @admin.display(description="Of these, pages of your account list")
     def pages_today(self, gateway: Gateway) -> str:
-        return str(floatformat(gateway.pages if calls_today() else 0, "0g"))
+        return str(floatformat(pages_today(), "0g"))
 
     @admin.display(description="Next call at the earliest")
     def next_call(self, gateway: Gateway) -> str:

@@ -76,7 +76,7 @@ def timeline(account: Account) -> list[TimelineEntry]:
         entries.insert(0, TimelineEntry(account.submitted_at, "The customer submitted the form."))
     entries += [
         TimelineEntry(
-            each.at, f"{each}.", said=[each.note] if each.note else [], facts=each.detail, changes=described(each)
+            each.at, f"{each}.", said=[each.note] if each.note else [], facts=each.detail, changes=describe_changes(each)
         )
         for each in recorded
     ]
@@ -89,7 +89,7 @@ def timeline(account: Account) -> list[TimelineEntry]:
     return sorted(entries, key=lambda entry: entry.at)
 
 
-def described(entry: AuditEntry) -> list[str]:
+def describe_changes(entry: AuditEntry) -> list[str]:
     """Return what an entry of the audit trail changed: each property with the value before and after."""
     return [f"{Account.label(name)}: {_before_and_after(values)}" for name, values in entry.changes.items()]
 

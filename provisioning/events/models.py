@@ -34,7 +34,7 @@ GRACE = timedelta(hours=24)
 """How long the previous secret keeps signing after a rotation."""
 
 
-class Endpoints(models.Manager["Endpoint"]):
+class EndpointManager(models.Manager["Endpoint"]):
     """All but those that staff have deleted, whose deliveries are still being deleted."""
 
     def get_queryset(self) -> models.QuerySet[Endpoint]:
@@ -83,7 +83,7 @@ class Endpoint(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
     """When staff deleted it; null if they didn't. It is gone once a worker has deleted its deliveries."""
 
-    objects = Endpoints()
+    objects = EndpointManager()
     everything = models.Manager["Endpoint"]()
 
     class Meta:

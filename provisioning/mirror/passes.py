@@ -102,7 +102,10 @@ def store(claimed: ListPass, entries: Iterable[Entry], skipped: int, next_page: 
 
 
 def postpone(claimed: ListPass, problem: str, wait: timedelta | None = None) -> None:
-    """Read the page again later, after `wait` if the provider asked for it. After too many failures the pass fails."""
+    """Read the page again later, after `wait` if the provider asked for it. After too many failures, the pass fails.
+
+    Raises PassLost.
+    """
     if claimed.failures + 1 >= MAX_FAILURES:
         fail(claimed, problem)
         return

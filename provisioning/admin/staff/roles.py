@@ -76,7 +76,6 @@ class RoleAdmin(HistoryForViewers, ExplainedDeletion, SuperusersOnly, Reauthenti
     """Groups. Only superusers change them, because a group could be given any permission."""
 
     list_display = ("name",)
-    filter_horizontal = ()
     object_name = "role"
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:

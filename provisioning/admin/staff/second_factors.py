@@ -30,7 +30,7 @@ class SecondFactorAdmin(ExplainedDeletion, ReadOnly, ReauthenticationRequired, M
     list_filter = (("confirmed", titled("in use", admin.BooleanFieldListFilter)),)
     search_fields = ("user__username", "user__email")
     list_select_related = ("user",)
-    one, nothing_yet = "authenticator app", "Nobody has set up two-factor authentication yet."
+    nothing_yet = "Nobody has set up two-factor authentication yet."
 
     @admin.display(description="User", ordering="user__username")
     def owner(self, device: TOTPDevice) -> SafeString:
