@@ -44,8 +44,8 @@ def _clean(text: str) -> str:
     return " ".join(seen.split())[:MAX_LENGTH].rstrip()
 
 
-def impersonal(attribution: Mapping[str, str], personal: Iterable[str]) -> dict[str, str]:
-    """Return the campaign without values that hold an email address, or one of the customer's own `personal` values.
+def without_personal_values(attribution: Mapping[str, str], personal: Iterable[str]) -> dict[str, str]:
+    """Return the attribution without values that hold an email address, or one of the customer's own `personal` values.
 
     Mailings put such values in their links, and anybody can put them in the page's address.
     """

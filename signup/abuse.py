@@ -74,8 +74,8 @@ KEPT_PASSWORDS_OF_AREA = (100, 300)
 class Call:
     """A call to Constant Contact that a visitor's form leads to: the keys of its rate limits, and of its traits."""
 
-    name: uuid.UUID
-    """Calls with the same name count once."""
+    id: uuid.UUID
+    """Calls with the same ID count once."""
     limited: Mapping[str, str]
     shared: Mapping[str, str]
 
@@ -116,8 +116,8 @@ def _raise_unless_submitted(form: SignupForm, stopped: ValidationError) -> None:
 def _call(form: SignupForm, request: HttpRequest) -> Call:
     seconds = form_guard.check(form)
     email = form.cleaned_data["email"]
-    name = name_of(form.submission, form.cleaned_data["username"], email)
-    return Call(name, _keys(_sources(request, email)), _keys(burst.traits(request, email, seconds)))
+    call_id = id_of_call(form.submission, form.cleaned_data["username"], email)
+    return Call(call_id, _keys(_sources(request, email)), _keys(burst.traits(request, email, seconds)))
 
 
 def _sources(request: HttpRequest, email: str) -> dict[str, str]:
@@ -130,8 +130,8 @@ def _sources(request: HttpRequest, email: str) -> dict[str, str]:
     }
 
 
-def name_of(submission: uuid.UUID, username: str, email: str) -> uuid.UUID:
-    """Return the name of the call for a sign-up, which stays the same while the form is corrected elsewhere.
+def id_of_call(submission: uuid.UUID, username: str, email: str) -> uuid.UUID:
+    """Return the ID of the call for a sign-up, which stays the same while the form is corrected elsewhere.
 
     Each new username is looked up here, and then at Constant Contact, so each one counts. So does each new mailbox, or
     one form could try any number of them.
@@ -188,7 +188,7 @@ def _record(call: Call) -> bool:
     count against the same limit take turns, so that simultaneous calls can't exceed it.
     """
     limited = call.limited.values()
-    earlier = visits.earlier(call.name, limited)
+    earlier = visits.earlier(call.id, limited)
     for name, source in call.limited.items():
         if name in LIMITS:
             _require_within(LIMITS[name], earlier[source])
@@ -200,7 +200,7 @@ def _record(call: Call) -> bool:
     if len(new) == len(limited):
         new += [*call.shared.values(), VERDICTS[burst.HELD if hold else burst.PASSED]]
     if new:
-        visits.add(call.name, new)
+        visits.add(call.id, new)
     if is_burst:
         burst.note()
     return hold

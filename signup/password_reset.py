@@ -31,7 +31,7 @@ from django.utils import timezone
 
 from provisioning.admin_site import is_from_identity_provider, is_known_browser, remember_browser
 from signup import abuse, emails, visitors, visits
-from signup.emails.server import NotTaken, hand_over, name_of
+from signup.emails.server import NotTaken, hand_over, describe_error
 from signup.visits import Visit
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class StaffPasswordResetForm(PasswordResetForm):
             except Exception as error:
                 if isinstance(error, NotTaken):
                     Visit.objects.filter(key=key, submission=visit).delete()
-                log.warning("password reset link not sent user=%s error=%s", user.pk, name_of(error))
+                log.warning("password reset link not sent user=%s error=%s", user.pk, describe_error(error))
 
 
 class StaffSetPasswordForm(SetPasswordForm):  # type: ignore[type-arg]  # generic in the stubs only

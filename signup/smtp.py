@@ -19,21 +19,23 @@ DEADLINE = 20.0
 
 
 class LimitedSmtp(smtplib.SMTP):
-    _line: socket.socket | None = None
+    """Cuts the connection `DEADLINE` seconds after it was made."""
+
+    _duplicate: socket.socket | None = None
     _timer: threading.Timer
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         opened: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]  # not in the stubs
-        self._line = opened.dup()  # TLS replaces the socket.
-        self._timer = threading.Timer(DEADLINE, _disconnect, [self._line])
+        self._duplicate = opened.dup()  # TLS replaces the socket.
+        self._timer = threading.Timer(DEADLINE, _disconnect, [self._duplicate])
         self._timer.daemon = True
         self._timer.start()
         return opened
 
     def close(self) -> None:
-        if self._line:
+        if self._duplicate:
             self._timer.cancel()
-            self._line.close()
+            self._duplicate.close()
         super().close()
 
 
@@ -54,6 +56,6 @@ class EmailBackend(smtp.EmailBackend):
         return opened
 
 
-def _disconnect(line: socket.socket) -> None:
-    with line, suppress(OSError):  # The server has already closed it.
-        line.shutdown(socket.SHUT_RDWR)
+def _disconnect(sock: socket.socket) -> None:
+    with sock, suppress(OSError):  # The server has already closed it.
+        sock.shutdown(socket.SHUT_RDWR)

@@ -102,11 +102,11 @@ def limit_concurrency(request: HttpRequest, username: str) -> Iterator[None]:
     needed = []
     if not is_known_browser(request, username):
         needed = [_password_checks_after_failures, _password_checks] if _has_failures(request) else [_password_checks]
-    with ExitStack() as held:
-        for slots in needed:
-            if not slots.acquire(blocking=False):
+    with ExitStack() as acquired:
+        for semaphore in needed:
+            if not semaphore.acquire(blocking=False):
                 raise TooManyLogins
-            held.callback(slots.release)
+            acquired.callback(semaphore.release)
         yield
 
 

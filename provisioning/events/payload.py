@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from provisioning.attribution import impersonal
+from provisioning.attribution import without_personal_values
 from provisioning.events.models import GRACE, Endpoint, Event
 from provisioning.events.outbox import iso
 from provisioning.models import Account
@@ -42,11 +42,11 @@ def current_fields(event: Event, endpoint: Endpoint) -> dict[str, Any]:
         return {}
     customer = {name: getattr(account, name) for name in PERSONAL}
     is_personal = endpoint.has_personal_fields and not account.erased_at
-    telling = [*customer.values(), f"{account.first_name} {account.last_name}"]
-    campaign = account.attribution if is_personal else impersonal(account.attribution, telling)
+    personal = [*customer.values(), f"{account.first_name} {account.last_name}"]
+    attribution = account.attribution if is_personal else without_personal_values(account.attribution, personal)
     return {
         "partner_account_id": account.partner_account_id,
-        "attribution": campaign,
+        "attribution": attribution,
         "customer": customer if is_personal else None,
     }
 

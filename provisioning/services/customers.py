@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from provisioning import audit, rules
-from provisioning.attribution import clean
+from provisioning.attribution import clean as clean_attribution
 from provisioning.mirror import matching
 from provisioning.mirror.models import name_key
 from provisioning.models import UNIQUE_USERNAME, Account, Attempt, AuditEntry, IllegalMove
@@ -67,13 +67,13 @@ def prepare(
     if single_sign_on:  # The same form sent by a different person is a different sign-up.
         submission = uuid.uuid5(submission, idp_provider_id)
         entered |= rules.clean({"idp_provider_id": idp_provider_id}, only={"idp_provider_id"})
-    came_from = clean(attribution) if attribution else {}
+    cleaned_attribution = clean_attribution(attribution) if attribution else {}
     return Account(
         submission=submission,
         host=host,
         language=language,
         billing_locale=billing_locale,
-        attribution=came_from,
+        attribution=cleaned_attribution,
         **entered,
     )
 

@@ -132,7 +132,7 @@ def _store(
     request: HttpRequest, key: ApiKey, new: Account, accepted: list[LegalText], body: Mapping[str, Any]
 ) -> Account:
     """Count the sign-up and store it, in one transaction. Raises ValidationError, and then it stays counted."""
-    call = abuse.name_of(new.submission, new.username, new.email)
+    call = abuse.id_of_call(new.submission, new.username, new.email)
     with write_lock.hold(), transaction.atomic():
         try:
             hold = abuse.record_api_call(str(key.pk), call, new.email, new.host)

@@ -11,7 +11,7 @@ from django.template.defaultfilters import pluralize
 
 from signup.doctor.findings import Finding, failure, ok, warning
 from signup.emails.sending import failing
-from signup.emails.server import name_of
+from signup.emails.server import describe_error
 
 TEXT = "This is a test message from your sign-up page (manage.py doctor). If you can read it, emails arrive.\n"
 
@@ -31,10 +31,10 @@ def check(to: str = "") -> Iterator[Finding]:
         if isinstance(error, SMTPServerDisconnected) or not isinstance(error, SMTPException):
             fix = "Check that it is running, that the firewall lets you through, "
             fix += "and that EMAIL_URL has the right address, port, and encryption."
-            yield failure("Email", f"The mail server does not answer: {name_of(error)}.", fix)
+            yield failure("Email", f"The mail server does not answer: {describe_error(error)}.", fix)
         else:
             fix = "Check EMAIL_URL and DEFAULT_FROM_EMAIL."
-            yield failure("Email", f"The mail server did not accept the email: {name_of(error)}.", fix)
+            yield failure("Email", f"The mail server did not accept the email: {describe_error(error)}.", fix)
     else:
         yield _unsent() or ok(
             "Email", "A test message was sent." if to else "The login works. To send a test message, use --email."

@@ -23,7 +23,7 @@ from signup.emails.content import compose
 from signup.emails.limits import LIMIT_REACHED, count_or_wait, keys
 from signup.emails.models import EmailEvent, Mail, SentMail
 from signup.emails.planning import event_of, schedule
-from signup.emails.server import NotTaken, hand_over, name_of
+from signup.emails.server import NotTaken, hand_over, describe_error
 from signup.visits import Visit
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def _send(message: Mail, visit: UUID) -> None:
     except NotTaken as error:
         _try_again(message, visit, str(error))
     except Exception as error:
-        _finish(message, problem=name_of(error))
+        _finish(message, problem=describe_error(error))
     else:
         _finish(message, sent_at=Now(), problem="")
 

@@ -21,16 +21,16 @@ def hand_over(write: Callable[[], mail.EmailMessage]) -> None:
             backend.open()
             email = write()
         except Exception as error:
-            raise NotTaken(name_of(error)) from error
+            raise NotTaken(describe_error(error)) from error
         backend.send_messages([email])
     except (SMTPResponseException, SMTPRecipientsRefused) as error:
-        raise NotTaken(name_of(error)) from error
+        raise NotTaken(describe_error(error)) from error
     finally:
         with suppress(Exception):
             backend.close()
 
 
-def name_of(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return the error's type and SMTP code, without the server's text, which may name the recipient or the login."""
     if isinstance(error, NotTaken):
         return str(error)

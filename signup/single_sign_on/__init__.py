@@ -12,11 +12,11 @@ from signup.single_sign_on.proof import (
     ask_to_switch,
     forget_others,
     forget_values,
+    get_proof,
     is_another_customer,
     keep_typed,
     login_page,
     proof_required,
-    proven,
 )
 
 __all__ = [
@@ -24,9 +24,9 @@ __all__ = [
     "ask_to_switch",
     "forget_others",
     "forget_values",
+    "get_proof",
     "is_another_customer",
     "keep_typed",
     "login_page",
     "proof_required",
-    "proven",
 ]

@@ -63,7 +63,7 @@ def is_id(value: object, name: str = "idp_provider_id") -> bool:
         return False
 
 
-def keep(
+def keep_proof(
     request: HttpRequest,
     idp_provider_id: str,
     values: Mapping[str, Any],
@@ -89,12 +89,12 @@ def keep(
     }
 
 
-def is_from(request: HttpRequest, link: str) -> bool:
+def is_from_link(request: HttpRequest, link: str) -> bool:
     """Whether this browser got its proof by this link."""
-    return proven(request) is not None and request.session[PROOF]["link"] == link
+    return get_proof(request) is not None and request.session[PROOF]["link"] == link
 
 
-def proven(request: HttpRequest) -> Proof | None:
+def get_proof(request: HttpRequest) -> Proof | None:
     """Return this browser's proof; None if one is required and is missing or too old."""
     if not settings.CONSTANT_CONTACT_IDP_PROVIDER:
         return Proof()
@@ -115,14 +115,14 @@ def proven(request: HttpRequest) -> Proof | None:
 
 def is_another_customer(request: HttpRequest, idp_provider_id: str) -> bool:
     """Whether this browser has another customer's proof, and the change is not confirmed (by POST) yet."""
-    proof = proven(request)
+    proof = get_proof(request)
     before = proof.idp_provider_id if proof else ""
     return request.method != "POST" and bool(before) and before != idp_provider_id
 
 
 def ask_to_switch(request: HttpRequest, name: str) -> HttpResponse:
     """Ask whether to continue as the customer `name`: nobody fills in somebody else's form by accident."""
-    return render(request, "signup/somebody_else.html", {"proof": proven(request), "name": name})
+    return render(request, "signup/somebody_else.html", {"proof": get_proof(request), "name": name})
 
 
 def keep_typed(request: HttpRequest) -> None:
@@ -162,7 +162,7 @@ def proof_required(view: Callable[[HttpRequest, Proof], HttpResponse]) -> Callab
 
     @wraps(view)
     def page(request: HttpRequest) -> HttpResponse:
-        if proof := proven(request):
+        if proof := get_proof(request):
             return view(request, proof)
         if request.method != "POST":
             return login_page(request)

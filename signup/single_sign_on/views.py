@@ -22,10 +22,10 @@ from signup.single_sign_on.proof import (
     NotProven,
     ask_to_switch,
     is_another_customer,
-    is_from,
+    is_from_link,
     is_id,
-    keep,
     keep_attribution,
+    keep_proof,
     login_page,
 )
 
@@ -92,7 +92,7 @@ def logged_in(request: HttpRequest) -> HttpResponse:
     if settings.OIDC_ID_CLAIM == "email" and claims.get("email_verified") in (False, "false"):
         log.warning("login refused: the customer's ID is an email address that the provider has not verified")
         return login_page(request, NOBODY, status=403)
-    keep(request, str(who), {name: claims.get(claim) for claim, name in PROPERTIES.items()})
+    keep_proof(request, str(who), {name: claims.get(claim) for claim, name in PROPERTIES.items()})
     return _to_own_form(request)
 
 
@@ -106,10 +106,10 @@ def start(request: HttpRequest) -> HttpResponse:
         read = link.read(request.GET.get("token", ""), request.build_absolute_uri("/"))
         if is_another_customer(request, read.idp_provider_id):
             return ask_to_switch(request, str(read.values.get("email") or read.idp_provider_id))
-        if not is_from(request, read.digest):
+        if not is_from_link(request, read.digest):
             read.use_up()
             keep_attribution(request, attribution.of_visit(request))
-            keep(
+            keep_proof(
                 request,
                 read.idp_provider_id,
                 read.values,

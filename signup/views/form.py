@@ -54,9 +54,9 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 @single_sign_on.proof_required
 def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
-    proven = services.account_of(proof.idp_provider_id)
-    if proven and request.method != "POST":
-        return responses.assign_to_browser(request, proven)
+    existing = services.account_of(proof.idp_provider_id)
+    if existing and request.method != "POST":
+        return responses.assign_to_browser(request, existing)
     if request.method != "POST" and not proof.idp_provider_id:
         return form_page.blank(request)
     data = kept_password.fill_in(request) if request.method == "POST" else None
@@ -64,7 +64,7 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     if form.is_valid():
         username, email = form.cleaned_data["username"], form.cleaned_data["email"]
         try:
-            return _store(request, form, proof, proven)
+            return _store(request, form, proof, existing)
         except ValidationError as problems:
             form.add_error(None, problems)
             if form.has_error("username", "taken"):
@@ -74,9 +74,9 @@ def _sign_up(request: HttpRequest, proof: Proof) -> HttpResponse:
     return responses.with_status(form_page.filled_in(form, request, 200, proof), form)
 
 
-def _store(request: HttpRequest, form: SignupForm, proof: Proof, proven: Account | None) -> HttpResponse:
+def _store(request: HttpRequest, form: SignupForm, proof: Proof, existing: Account | None) -> HttpResponse:
     """Store a valid form: first what needs no lock, then one transaction for everything. Raises ValidationError."""
-    known = proven or _sent_before(request, form, proof)
+    known = existing or _sent_before(request, form, proof)
     new = _prepare(request, form, proof)
     call = None if known else abuse.check_signup(form, request)
     with write_lock.hold(), transaction.atomic():
@@ -127,7 +127,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     why = csrf.explain(request, reason)
     if request.path not in {reverse("sign_up"), reverse("language")}:
         return render(request, "403_csrf.html", {"why": why}, status=403)
-    proof = single_sign_on.proven(request)
+    proof = single_sign_on.get_proof(request)
     if proof is None:
         if reason == REASON_NO_CSRF_COOKIE:  # Django has already ruled out that another site sent the form.
             single_sign_on.keep_typed(request)
@@ -148,7 +148,7 @@ def language(request: HttpRequest) -> HttpResponse:
     chosen = responses.choose_language(request)
     if "submission" not in request.POST or settings.LANGUAGE_COOKIE_NAME not in chosen.cookies:
         return chosen
-    proof = single_sign_on.proven(request)
+    proof = single_sign_on.get_proof(request)
     if proof is None:
         single_sign_on.keep_typed(request)
         return chosen

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.lookups import Exact
 
 from provisioning import services
-from provisioning.attribution import MAX_LENGTH, NAMES, ValueOf, clean, impersonal
+from provisioning.attribution import MAX_LENGTH, NAMES, ValueOf, clean, without_personal_values
 from provisioning.models import Account
 from tests.provisioning.values import SIGN_UP
 from tests.provisioning.work import State, account_in, again
@@ -64,7 +64,7 @@ def test_long_values_are_cut_and_what_cannot_be_displayed_is_left_out(value: Any
 def test_values_that_name_the_customer_can_be_left_out(value: str, is_impersonal: bool) -> None:
     personal = ["Anna's Bakery", "May", "Ångström", "anna@nullmailer.com", "+15550100199", "anna.bakery", ""]
     personal += ["Jose.N@nullmailer.com"]
-    found = impersonal({"ref": value, "promo": "SPRING"}, [*personal, "https://www.annas-bakery.example"])
+    found = without_personal_values({"ref": value, "promo": "SPRING"}, [*personal, "https://www.annas-bakery.example"])
     assert found == ({"ref": value} if is_impersonal else {}) | {"promo": "SPRING"}
 
 
