@@ -47,16 +47,24 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     owners = {each.account_id: each for each in Account.objects.filter(account_id__in=[e.account_id for e in related])}
     free = [entry for entry in related if entry.account_id not in owners]
     form = DecisionForm(account, free, request.POST or None)
-    if form.is_valid():
-        try:
-            done = _decide(request, account, form, free)
-        except (IllegalMove, MovedMeanwhile):
-            report_conflict(request, account)
-        else:
-            messages.success(request, f"{account}: {done}.")
-        return back
+    if not form.is_valid():
+        listed = [(entry, owners.get(entry.account_id)) for entry in related]
+        return _page(request, account, form, listed)
+    try:
+        done = _decide(request, account, form, free)
+    except (IllegalMove, MovedMeanwhile):
+        report_conflict(request, account)
+    else:
+        messages.success(request, f"{account}: {done}.")
+    return back
+
+
+def _page(
+    request: HttpRequest, account: Account, form: DecisionForm, listed: list[tuple[ListEntry, Account | None]]
+) -> HttpResponse:
+    """Show what was sent, and what is listed: each entry with the sign-up that it belongs to, if any."""
     context = {
-        "listed": [(entry, owners.get(entry.account_id)) for entry in related],
+        "listed": listed,
         "calls": account.unanswered(),
         "newest": passes.newest_complete(),
         "calibrated": passes.is_calibrated(),

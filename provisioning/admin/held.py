@@ -29,25 +29,28 @@ def held(request: HttpRequest) -> HttpResponse:
         if action.name in {"approve", "decline"}
         if request.user.has_perm(action.permission)
     }
+    if request.method != "POST":
+        return _page(request, actions, DeclineForm())
+    action = actions.get(request.POST.get("action", ""))
+    if not action:
+        raise PermissionDenied
+    form = action.form(request.POST)
+    return _carry_out(request, action, form) if form.is_valid() else _page(request, actions, form)
+
+
+def _carry_out(request: HttpRequest, action: Action, form: forms.Form) -> HttpResponse:
+    """Carry the action out for the accounts that the page showed, and say if some are left."""
     accounts = Account.objects.filter(state=Account.State.HELD).order_by("submitted_at")
-    if request.method == "POST":
-        action = actions.get(request.POST.get("action", ""))
-        if not action:
-            raise PermissionDenied
-        form = action.form(request.POST)
-        if not form.is_valid():
-            return _page(request, actions, form)
-        chosen = list(_seen(request, accounts)[:MAX_ACCOUNTS])
-        if not accounts.exists():
-            messages.warning(request, "Nothing changed: no accounts are held anymore.")
-        carry_out_each(request, chosen, action, form.cleaned_data)
-        if left := accounts.count():
-            messages.warning(
-                request, f"{left} more {pluralize(left, 'is,are')} still held. Press the button again to continue."
-            )
-            return redirect("admin:provisioning_account_held")
-        return redirect("admin:index")
-    return _page(request, actions, DeclineForm())
+    chosen = list(_seen(request, accounts)[:MAX_ACCOUNTS])
+    if not accounts.exists():
+        messages.warning(request, "Nothing changed: no accounts are held anymore.")
+    carry_out_each(request, chosen, action, form.cleaned_data)
+    if left := accounts.count():
+        messages.warning(
+            request, f"{left} more {pluralize(left, 'is,are')} still held. Press the button again to continue."
+        )
+        return redirect("admin:provisioning_account_held")
+    return redirect("admin:index")
 
 
 def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) -> HttpResponse:

@@ -88,25 +88,30 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     device = _device_of(request)
     form = CodeForm(device, request.POST or None)
     if form.is_valid():
-        if device.confirmed:
-            TOTPDevice.objects.filter(user=request.user).delete()
-            log.info("staff removed their second factor user=%s", request.user.pk)
-            messages.success(request, "Two-factor authentication is off. You log in with your password only.")
-        elif _confirm(device):
-            log.info("staff set up a second factor user=%s", request.user.pk)
-            messages.success(
-                request, "Two-factor authentication is on. From now on, you log in with your password and a code."
-            )
-        else:
-            messages.warning(
-                request, "Two-factor authentication was already turned on in another window. Use the key from there."
-            )
+        _turn_on_or_off(request, device)
         return redirect("admin:sessions")  # There, staff can end sessions that began without it.
     title = "Turn off two-factor authentication" if device.confirmed else "Turn on two-factor authentication"
     context = {"title": title, "device": device, "form": form, "previous": previous_page(request)}
     if not device.confirmed:
         context |= {"qr_code": _qr_code(device.config_url), "key": device.config_url.split("secret=")[1].split("&")[0]}
     return TemplateResponse(request, "admin/two_factor.html", admin.site.each_context(request) | context)
+
+
+def _turn_on_or_off(request: HttpRequest, device: TOTPDevice) -> None:
+    """Delete the device if it is in use; use it from now on if it isn't."""
+    if device.confirmed:
+        TOTPDevice.objects.filter(user=request.user).delete()
+        log.info("staff removed their second factor user=%s", request.user.pk)
+        messages.success(request, "Two-factor authentication is off. You log in with your password only.")
+    elif _confirm(device):
+        log.info("staff set up a second factor user=%s", request.user.pk)
+        messages.success(
+            request, "Two-factor authentication is on. From now on, you log in with your password and a code."
+        )
+    else:
+        messages.warning(
+            request, "Two-factor authentication was already turned on in another window. Use the key from there."
+        )
 
 
 def _device_of(request: HttpRequest) -> TOTPDevice:

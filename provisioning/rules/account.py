@@ -71,20 +71,18 @@ def clean(values: Mapping[str, object], only: set[str] | None = None) -> Cleaned
 
 
 def _clean(values: Mapping[str, object], only: set[str] | None) -> Cleaned:
-    rules = active()
-    cleaned: dict[str, Any] = {}
-    problems: dict[str, ValidationError] = {}
     if only is not None and "country_code" in only:
         only = only | {"state_code"}
+    rules = {name: rule for name, rule in active().items() if only is None or name in only}
+    cleaned: dict[str, Any] = {}
+    problems: dict[str, ValidationError] = {}
     for name, rule in rules.items():
-        if only is not None and name not in only:
-            continue
         try:
             cleaned[name] = rule.clean(values.get(name))
         except ValidationError as problem:
             problems[name] = problem
-    country = cleaned.get("country_code", values.get("country_code"))
     if "state_code" in cleaned:
+        country = cleaned.get("country_code", values.get("country_code"))
         try:
             cleaned["state_code"] = _clean_state(str(country), cleaned["state_code"])
         except ValidationError as problem:
@@ -92,9 +90,7 @@ def _clean(values: Mapping[str, object], only: set[str] | None) -> Cleaned:
     for name in cleaned.keys() - problems.keys():
         other = rules[name].must_not_contain
         if other and _contains_part_of(str(values.get(other) or ""), cleaned[name]):
-            problems[name] = ValidationError(
-                _("Don't use your username, or a word from it, in the password."), code="without"
-            )
+            problems[name] = ValidationError(_PART_OF_USERNAME, code="without")
     if problems:
         raise ValidationError(problems)
     return Cleaned(cleaned)
@@ -118,6 +114,7 @@ def _clean_state(country_code: str, state_code: str) -> str:
     return state_code
 
 
+_PART_OF_USERNAME = _("Don't use your username, or a word from it, in the password.")
 _MISSING_STATE = {"US": _("Choose your state."), "CA": _("Choose your province or territory.")}
 _WRONG_STATE = {
     "US": _("Choose a state of the United States."),

@@ -112,20 +112,23 @@ class _Drawing:
             raise _refused(f"<{tag}>")
         if len(self.open) == MAX_DEPTH or "style" in self.open:
             raise _refused(f"<{tag}>")
-        for attribute, value in attributes.items():
-            is_link = attribute.endswith("href")
-            if attribute not in _ATTRIBUTES or _REACHES_OUT.search(value) or (is_link and not value.startswith("#")):
-                raise _refused(f'{attribute.rpartition(" ")[2]}="{value[:40]}"')
+        _check_attributes(attributes)
         if not self.open:
             self.size = _size(attributes)
         self.open.append(tag)
         self.ids.append(attributes.get("id", ""))
         copied = [value.removeprefix("#") for name, value in attributes.items() if name.endswith("href")]
         if tag == "use":
-            self.copied += copied
-            self.copying.update(self.ids)
+            self._add_copies(copied)
+        self._add_part(attributes, copied)
+
+    def _add_copies(self, copied: list[str]) -> None:
+        self.copied += copied
+        self.copying.update(self.ids)
         if len(self.copied) > MAX_USES or self.copying.intersection(self.copied):
             raise _refused("<use>")
+
+    def _add_part(self, attributes: Mapping[str, str], copied: list[str]) -> None:
         style = _COMMENT.sub(" ", attributes.get("style", ""))
         self.parts.append(
             _Part(
@@ -167,6 +170,14 @@ class _Drawing:
         nested = sum(part.is_in_mask for part in masked)
         if nested > MAX_NESTED or any(part.is_in_mask and part.copied & masked_ids for part in self.parts):
             raise _refused("<mask>")
+
+
+def _check_attributes(attributes: Mapping[str, str]) -> None:
+    """Refuse attributes that are not listed, and values that refer to anything outside the drawing."""
+    for name, value in attributes.items():
+        is_link = name.endswith("href")
+        if name not in _ATTRIBUTES or _REACHES_OUT.search(value) or (is_link and not value.startswith("#")):
+            raise _refused(f'{name.rpartition(" ")[2]}="{value[:40]}"')
 
 
 def _has_masks(style: str) -> bool:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from provisioning.models import Account
 from provisioning.rules.rule import Text
 from signup.brand.colors import USUAL_COLOR, palette
-from signup.brand.models import brand_at
+from signup.brand.models import Brand, brand_at
 from signup.emails.links import link_to
 from signup.emails.models import EmailEvent, Mail
 from signup.progress import declined
@@ -52,10 +52,10 @@ FOOTER = _("If you didn't sign up, you don't need to do anything.")
 
 
 def compose(message: Mail) -> mail.EmailMessage:
+    """Return the email about an event, in the customer's language and with the brand of the page they signed up at."""
     account, page = message.account, urlsplit(message.origin)
     brand = brand_at(page.netloc)
-    name, address = parseaddr(brand.sender_email or settings.DEFAULT_FROM_EMAIL)
-    sender = formataddr((brand.name or name, address))
+    sender = _sender(brand)
     with translation.override(account.language or settings.LANGUAGE_CODE):
         subject, text = TEXTS[message.event]
         closes_on = day(account.due_at) if account.due_at else ""
@@ -75,8 +75,17 @@ def compose(message: Mail) -> mail.EmailMessage:
             },
             reply_to=[brand.support_email] if brand.support_email else None,
         )
-        shades = brand.shades or palette(USUAL_COLOR)
         context = {"subject": subject, "brand": brand, "paragraphs": paragraphs, "link": link, "footer": footer}
-        context |= {"accent": shades["accent"], "on_accent": shades["on-accent"]}
-        email.attach_alternative(render_to_string("signup/email.html", context), "text/html")
+        email.attach_alternative(render_to_string("signup/email.html", context | _colors(brand)), "text/html")
         return email
+
+
+def _sender(brand: Brand) -> str:
+    """Return the `From` header: the brand's name and address, or else those of the settings."""
+    name, address = parseaddr(brand.sender_email or settings.DEFAULT_FROM_EMAIL)
+    return formataddr((brand.name or name, address))
+
+
+def _colors(brand: Brand) -> dict[str, str]:
+    shades = brand.shades or palette(USUAL_COLOR)
+    return {"accent": shades["accent"], "on_accent": shades["on-accent"]}
