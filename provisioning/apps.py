@@ -1,3 +1,5 @@
+"""Connects the packages of `provisioning` by signals, and names the apps of others as staff know them."""
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 from django.contrib.auth.signals import user_logged_in, user_logged_out

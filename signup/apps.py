@@ -1,3 +1,5 @@
+"""Connects the sign-up page to what `provisioning` does, and registers the checks of its settings."""
+
 from django.apps import AppConfig
 from django.core.checks import register
 

@@ -1,3 +1,5 @@
+"""Brands: what pages and emails say about the partner, at each host or at all others."""
+
 from __future__ import annotations
 
 import hashlib
@@ -227,4 +229,5 @@ def _read_brand(name: str) -> Brand:
 
 @receiver([post_save, post_delete], sender=Brand)
 def forget_pages(**kwargs: Any) -> None:
+    """Render pages again in this process, because a brand or one of its legal texts has changed."""
     caches["pages"].clear()

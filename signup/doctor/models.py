@@ -1,3 +1,5 @@
+"""The doctor's last result."""
+
 from __future__ import annotations
 
 from django.db import models

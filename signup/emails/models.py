@@ -1,3 +1,5 @@
+"""The tables of emails to customers: what is scheduled, and what was sent."""
+
 from __future__ import annotations
 
 from django.db import models

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -11,10 +11,8 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from provisioning.models import Account
-from signup.legal.models import Agreement, LegalText, forget_pages
-
-if TYPE_CHECKING:
-    from signup.brand.models import Brand
+from signup.brand.models import Brand, forget_pages
+from signup.legal.models import Agreement, LegalText
 
 MISSING = ValidationError(_("Check this box to sign up."), code="required")
 CHANGED = ValidationError(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from django import forms
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from signup.brand.models import Brand
 from signup.legal.agreements import CHANGED, MISSING, in_language, with_ids
 from signup.legal.models import LegalText
-
-if TYPE_CHECKING:
-    from signup.brand.models import Brand
 
 Kind = LegalText.Kind
 

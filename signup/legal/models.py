@@ -5,16 +5,15 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any, Self
 
-from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 from django.db.models.signals import post_delete, post_save
-from django.dispatch import receiver
 from django.urls import reverse
 
 from provisioning.models import Account
+from signup.brand.models import forget_pages
 
 
 class LegalTextQuerySet(models.QuerySet["LegalText"]):
@@ -103,6 +102,5 @@ class Agreement(models.Model):
         return f"{self.text} by {self.account}"
 
 
-@receiver([post_save, post_delete], sender=LegalText)
-def forget_pages(**kwargs: Any) -> None:
-    caches["pages"].clear()
+for changed in (post_save, post_delete):
+    changed.connect(forget_pages, sender=LegalText)

@@ -1,3 +1,5 @@
+"""The tables of single sign-on: links that were followed, and staff of the identity provider."""
+
 from __future__ import annotations
 
 from django.contrib.auth.models import User

@@ -34,32 +34,34 @@ class Command(BaseCommand):
 
     def handle(self, *, what: str, **options: Any) -> None:
         drills = {"restore": self.restore, "rotate": self.rotate, "wrong-key": self.wrong_key}
-        before, started = Account.objects.count(), time.monotonic()
         try:
-            with copy() as environment:
-                took = time.monotonic() - started
-                drills[what](environment, before, took)
+            drills[what]()
         except backups.BackupFailed as error:
             raise CommandError(str(error)) from None
 
-    def restore(self, copied: Environment, before: int, took: float) -> None:
-        code = "from provisioning.models import Account; print(Account.objects.count())"
-        restored = int(require(copied, "shell", "--no-imports", "-c", code))
+    def restore(self) -> None:
+        before, started = Account.objects.count(), time.monotonic()
+        with copy() as copied:
+            took = time.monotonic() - started
+            code = "from provisioning.models import Account; print(Account.objects.count())"
+            restored = int(require(copied, "shell", "--no-imports", "-c", code))
         if not before <= restored <= Account.objects.count():
             raise CommandError(f"The copy has {restored} accounts, but the original had {before}.")
         self.stdout.write(f"Backed up and restored {restored} accounts in {took:.1f} seconds. The keys open them.")
 
-    def rotate(self, copied: Environment, before: int, took: float) -> None:
+    def rotate(self) -> None:
         new = Fernet.generate_key().decode()
-        resealed = require(copied | keys(new, *settings.SEALING_KEYS), "reseal").strip()
-        require(copied | keys(new), "reseal")
-        require(copied | keys(new), "check_keys")
+        with copy() as copied:
+            resealed = require(copied | keys(new, *settings.SEALING_KEYS), "reseal").strip()
+            require(copied | keys(new), "reseal")
+            require(copied | keys(new), "check_keys")
         self.stdout.write(f"{resealed} The new key alone opens everything.")
 
-    def wrong_key(self, copied: Environment, before: int, took: float) -> None:
+    def wrong_key(self) -> None:
         if not open_newest():
             raise CommandError("Nothing is sealed yet, so a wrong key can't be noticed.")
-        ran = run(copied | keys(Fernet.generate_key().decode()), "check_keys")
+        with copy() as copied:
+            ran = run(copied | keys(Fernet.generate_key().decode()), "check_keys")
         if not ran.returncode:
             raise CommandError("A wrong key was not noticed.")
         self.stdout.write("With a wrong key, nothing starts, and the message says why.")
@@ -98,6 +100,7 @@ def _new_database(directory: Path) -> Iterator[str]:
 
 
 def keys(*sealing: str) -> Environment:
+    """Return the environment variables for these SEALING_KEYS."""
     return {"SEALING_KEYS": ",".join(sealing), "SEALING_KEYS_FILE": ""}
 
 
@@ -110,6 +113,7 @@ def require(environment: Environment, *command: str) -> str:
 
 
 def run(environment: Environment, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of `manage.py`, as a process of its own, and return its exit status and output."""
     return subprocess.run(
         [sys.executable, "manage.py", *command],
         cwd=settings.BASE_DIR,
