@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from provisioning.backoff import exponential
 from provisioning.models import Account
-from provisioning.services.workers import ending
 from signup import visits
 from signup.emails.content import compose
 from signup.emails.limits import LIMIT_REACHED, count_or_wait, keys
@@ -40,6 +39,7 @@ LEASE = timedelta(minutes=5)
 INTERRUPTED = "The worker ended while it sent this."
 """The problem of an email while it is handed over: if the worker dies then, nobody knows whether it was sent."""
 _sending = threading.Lock()
+_NEVER = threading.Event()
 
 
 def failing() -> QuerySet[Mail]:
@@ -65,13 +65,13 @@ def send_now(account: Account) -> str:
     return Mail.objects.get(account=account).problem
 
 
-def send_on_a_thread(**kwargs: Any) -> None:
-    """Send due emails, unless another thread is already doing so."""
+def send_on_a_thread(*, ending: threading.Event = _NEVER, **kwargs: Any) -> None:
+    """Send due emails, unless another thread is already doing so. Runs as a worker's chore."""
     if settings.EMAIL_URL and not _sending.locked() and _due():
-        threading.Thread(target=_send_and_disconnect, name="emails").start()
+        threading.Thread(target=_send_and_disconnect, args=(ending,), name="emails").start()
 
 
-def send_due() -> None:
+def send_due(ending: threading.Event = _NEVER) -> None:
     """Send emails until none is due, or this process is to end."""
     while not ending.is_set() and (message := _claim()):
         if message.account.erased_at:
@@ -95,10 +95,10 @@ def _claim() -> Mail | None:
     return None
 
 
-def _send_and_disconnect() -> None:
+def _send_and_disconnect(ending: threading.Event) -> None:
     with _sending:
         try:
-            send_due()
+            send_due(ending)
         except Exception:
             log.exception("sending emails failed; due emails stay scheduled")
         finally:

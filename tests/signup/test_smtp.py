@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from smtplib import SMTPException, SMTPServerDisconnected
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from pytest_django import Settings
 
 from provisioning.models import Account
 from signup import emails, smtp
-from signup.emails import sending
 from signup.models import Mail
 from tests.certificates import certify
 from tests.signup.emails.conftest import told_of
@@ -119,11 +117,12 @@ def test_an_email_is_retried_after_a_dripping_server_did_not_take_it(settings: S
 
 
 @pytest.mark.django_db
-def test_an_ending_process_starts_no_email(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ending_process_starts_no_email(settings: Settings) -> None:
     settings.EMAIL_URL = {"EMAIL_BACKEND": settings.EMAIL_BACKEND}
     told_of(Account.State.CREATED)
-    monkeypatch.setattr(sending, "ending", SimpleNamespace(is_set=lambda: True))
+    ending = threading.Event()
+    ending.set()
 
-    emails.send_due()
+    emails.send_due(ending)
 
     assert Mail.objects.get().tries == 0
