@@ -61,7 +61,7 @@ def _escaped(found: re.Match[str]) -> str:
 class BadRequestFilter(logging.Filter):
     """Drops the tracebacks of bad requests: they aren't our bugs, and anyone could fill the log with them.
 
-    Of the page that a refused form comes from, which Django quotes, it drops the query: it may be a customer's link.
+    It also drops the query of the page that a refused form came from, which Django quotes: it may be a customer's link.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:

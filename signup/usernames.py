@@ -31,7 +31,7 @@ def suggestions(entered: Mapping[str, object]) -> list[str]:
 
 
 def near_misses(entered: Mapping[str, str]) -> Iterator[str]:
-    """Yield the wanted username, and then with a number. Of an email address, only the mailbox is used."""
+    """Yield the wanted username, and then with a number. An email address is used without its domain."""
     wanted = entered.get("username", "").strip().lower().partition("@")[0]
     return _numbered([wanted] if wanted else [])
 

@@ -16,7 +16,7 @@ from provisioning.attribution import NAMES, ValueOf, clean
 from provisioning.models import Account
 
 CHOICES = frozenset({"utm_source", "utm_campaign"})
-"""What staff can choose in the list. The rest they can only follow links to."""
+"""The values that staff can choose from in the list. Links on an account's page lead to all others."""
 
 
 class AttributionFilter(admin.SimpleListFilter):

@@ -55,7 +55,7 @@ def navigation(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Sec
     """Yield the sections that have a page for this staff member. `apps` is Django's list of what they may see."""
     overview = reverse("admin:index")
     yield Section("Overview", overview, "page" if request.path == overview else "")
-    # Whoever may only add or delete rows has no list of them.
+    # Staff who may only add or delete rows have no list of them.
     lists = {model["object_name"].lower(): model for app in apps for model in app["models"] if model["admin_url"]}
     others = {key: model["name"] for key, model in lists.items() if key not in NAMES}
     for name, names in SECTIONS.items():

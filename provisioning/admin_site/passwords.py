@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from provisioning.rules.passwords import is_made_of
 
 WORDS = ("Constant Contact", "signup", "administrator", "provisioning")
-"""Besides the partner's own name and the names of the hosts; docs/staff.md lists them."""
+"""Refused besides the partner's own name and the names of the hosts. docs/staff.md lists them."""
 
 
 class LocalWordsValidator:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from provisioning.signals import setting_up
 
 PERMISSION = "auth.add_user"
-"""Who sets an installation up: administrators."""
+"""The permission of those who set an installation up: administrators."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Task:
     """Empty if there is no page for it."""
     advice: str
     permission: str = ""
-    """Who may open that page; empty if everyone may who sees the overview."""
+    """The permission to open that page; empty if everyone who sees the overview may open it."""
 
     def for_user(self, user: Any) -> Task:
         """Return the task without a link that this staff member could not follow."""

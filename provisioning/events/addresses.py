@@ -22,11 +22,11 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from provisioning.networks import Address, read_network, unwrap
 
 GLOBAL_UNICAST = ip_network("2000::/3")
-"""All that IANA has assigned of IPv6 for the public internet."""
+"""The only range of IPv6 that IANA has assigned for the public internet."""
 NOT_PUBLIC = tuple(
     ip_network(network)
     for network in (
-        "192.0.0.0/24",  # IETF protocol assignments; Python takes some of them for public.
+        "192.0.0.0/24",  # IETF protocol assignments
         "192.88.99.0/24",  # 6to4 relays
         "168.63.129.16/32",  # Azure's services for virtual machines
         "100.64.0.0/10",  # carrier-grade NAT, which clouds use inside
@@ -36,7 +36,7 @@ NOT_PUBLIC = tuple(
         "3fff::/20",  # documentation
     )
 )
-"""Besides what Python calls not global. Some versions of Python don't know all of it."""
+"""Networks that some versions of Python take for public, and those that lead to other networks."""
 
 REFUSED = "This address is in a private network. To allow it, add the network to WEBHOOK_PRIVATE_NETWORKS."
 UNENCRYPTED = "Outside of your own network, the URL must start with https://."

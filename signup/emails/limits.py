@@ -16,7 +16,7 @@ from signup.emails.models import Mail
 from signup.visits import Visit
 
 MAX_PER_DAY = 8
-"""Emails to one mailbox. Of each kind, it gets at most one an hour."""
+"""Emails to one mailbox. It gets at most one of each kind an hour."""
 MAX_PER_AREA = 5
 """Emails to one mailbox about sign-ups from one area. The others are kept for the owner, if that is a stranger's."""
 ANY = "any"

@@ -23,7 +23,7 @@ DELAYS = {State.CREATED: timedelta(), State.REJECTED: timedelta(minutes=2), Stat
 """State that customers get an email about → how long after the change. A customer who is still on the page can make the
 correction before the email about it is due.
 
-Of closed accounts, only declined ones get an email."""
+Customers of closed accounts get one only if they were declined."""
 
 
 def enable(account: Account, request: HttpRequest, host: str = "", area: str = "") -> None:

@@ -28,7 +28,7 @@ NOT_STORED = ValidationError(
 def choose_language(request: HttpRequest) -> HttpResponse:
     """Activate the language that was chosen, if it is one of ours. Return Django's response, with its cookie.
 
-    Of any other that it knows, Django would keep each made-up variant, like `de-a` and `de-b`, in memory forever.
+    Django would keep each made-up variant of another language, like `de-a` and `de-b`, in memory forever.
     """
     if request.POST.get("language") not in dict(settings.LANGUAGES):
         others = request.POST.copy()

@@ -141,7 +141,10 @@ class StaffAdmin(HistoryForViewers, ReauthenticationRequired, UserAdmin):  # typ
         ]
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Let everybody who is added here log in to the admin. Sessions of a user who was active once never go on."""
+        """Let everybody who is added here log in to the admin, and end the sessions of users who become inactive.
+
+        Otherwise, the sessions would go on once the user becomes active again.
+        """
         obj.is_staff = obj.is_staff or not change
         super().save_model(request, obj, form, change)
         if not obj.is_active:
