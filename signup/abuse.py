@@ -188,11 +188,11 @@ def _record(call: Call) -> bool:
     count against the same limit take turns, so that simultaneous calls can't exceed it.
     """
     limited = call.limited.values()
-    earlier = visits.earlier(call.id, limited)
+    earlier = visits.count_earlier(call.id, limited)
     for name, source in call.limited.items():
         if name in LIMITS:
             _require_within(LIMITS[name], earlier[source])
-    is_burst = burst.holds(_alike(call))
+    is_burst = burst.should_hold(_alike(call))
     hold = is_burst or _is_crowded(earlier.get(call.limited.get("mailbox", ""), Earlier()))
     if hold and (cache.get_or_set("abuse.held", _count_held, HELD_CACHE_SECONDS) or 0) >= MAX_HELD:
         raise ValidationError(_("Nothing has been sent. Please try again in an hour."), code="limit")
@@ -202,7 +202,7 @@ def _record(call: Call) -> bool:
     if new:
         visits.add(call.id, new)
     if is_burst:
-        burst.note()
+        burst.record_hold()
     return hold
 
 

@@ -81,7 +81,7 @@ def must_compare(calls: Mapping[str, int]) -> bool:
     return calls[PASSED] + calls[HELD] >= abnormal and calls[PASSED] < 2 * abnormal
 
 
-def holds(calls: Mapping[str, int]) -> bool:
+def should_hold(calls: Mapping[str, int]) -> bool:
     """Whether to hold a call. `calls` are the last hour's: all that passed, all held, and those that share a trait.
 
     Above the abnormal number of calls, those from a busy area or at a common pace are held. Once one and a half times
@@ -97,7 +97,7 @@ def holds(calls: Mapping[str, int]) -> bool:
     return alike or passed >= 2 * abnormal
 
 
-def note() -> None:
+def record_hold() -> None:
     """Record that a call was held, at most once a minute. The first one begins a burst."""
     if not cache.add("burst.noted", True, MINUTE.total_seconds()):
         return

@@ -95,7 +95,7 @@ def _widget(rule: rules.Rule) -> forms.Widget:
     if rule.required or rule.codes:  # Not `required`, for which some screen readers call an empty field invalid.
         attributes["aria-required"] = "true"
     if rule.characters:
-        attributes["data-wrong-characters"] = rule.error_of_characters()
+        attributes["data-wrong-characters"] = rule.characters_error()
     if rule.is_secret:
         attributes["data-easy"] = str(EASY)
     if "data-max-length" in attributes:

@@ -53,8 +53,8 @@ class PropertiesForm(forms.Form):
     ) -> None:
         super().__init__(data, initial=dict(initial or {}))
         self.known = known or {}
-        self.is_name_taken = False
-        self.keeps_password = False
+        self.was_username_taken = False
+        self.is_password_optional = False
         active, asked = rules.active(), rules.customer_properties(single_sign_on=single_sign_on)
         language = get_language()
         for name in properties:
@@ -63,7 +63,7 @@ class PropertiesForm(forms.Form):
                 self.fields[name] = copy(field)
 
     def clean(self) -> dict[str, Any]:
-        is_kept = self.keeps_password and not self.cleaned_data.get("password")
+        is_kept = self.is_password_optional and not self.cleaned_data.get("password")
         asked = set(self.fields) - ({"password"} if is_kept else set())
         cleaned: dict[str, Any]
         try:
@@ -87,8 +87,8 @@ class PropertiesForm(forms.Form):
         return "insist" in self.data or self.has_error("password", "weak")
 
     @property
-    def is_taken(self) -> bool:
-        return self.is_name_taken or self.has_error("username", "taken")
+    def is_username_taken(self) -> bool:
+        return self.was_username_taken or self.has_error("username", "taken")
 
     def suggestions(self) -> list[str]:
         """Return usernames to choose from instead of a taken one.
@@ -97,7 +97,7 @@ class PropertiesForm(forms.Form):
         anyone could probe usernames for free with forms that are invalid elsewhere.
         """
         typed = dict(self.data.items()) if self.has_error("username", "taken") else {}  # A QueryDict unpacks to lists.
-        return usernames.suggestions({**self.known, **typed}) if self.is_taken else []
+        return usernames.suggestions({**self.known, **typed}) if self.is_username_taken else []
 
     def likely_email(self) -> str:
         """Return the address that was probably meant; empty if the one entered looks right."""
@@ -167,7 +167,7 @@ class CorrectionForm(PropertiesForm):
         )
         self.refused = refused
         # Keep offering usernames if the one typed instead is invalid.
-        self.is_name_taken = isinstance(refused.get("username"), ValidationError)
+        self.was_username_taken = isinstance(refused.get("username"), ValidationError)
         if data is None:
             self.as_typed()
 
@@ -204,7 +204,7 @@ class ChangeForm(PropertiesForm):
             known=kept,
             initial=kept,
         )
-        self.keeps_password = True
+        self.is_password_optional = True
         if "password" in self.fields:
             self.fields["password"] = PropertyField(rules.active()["password"], KEEP)
             self.fields["password"].widget.attrs.pop("aria-required")

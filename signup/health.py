@@ -48,7 +48,7 @@ def ready(request: HttpRequest) -> JsonResponse:
         with _deadline():
             if reason := _check.problem():
                 return _not_ready(reason)
-            is_told_more = _is_near(request) or metrics.may_read(request)
+            is_told_more = _is_from_nearby(request) or metrics.may_read(request)
             more = {"workers": Worker.objects.alive().count()} if is_told_more else {}
             return JsonResponse({"status": "ready", **more})
     except Error as error:
@@ -61,7 +61,7 @@ def _deadline() -> AbstractContextManager[None]:
     return deadline(MAX_WAIT) if deadline else nullcontext()
 
 
-def _is_near(request: HttpRequest) -> bool:
+def _is_from_nearby(request: HttpRequest) -> bool:
     """Whether a probe of the same machine or network asks, and not a visitor through a proxy."""
     peer = visitors.peer(request)
     return peer is not None and not peer.is_global and "X-Forwarded-For" not in request.headers

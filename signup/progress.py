@@ -219,7 +219,7 @@ def _is_refused_for_us(account: Account) -> bool:
     """Whether Constant Contact refused only values that the partner, not the customer, supplied."""
     reasons = services.refused(account)
     correctable = services.correctable(account, by_customer=True)
-    return bool(reasons) and not services.is_taken(account) and reasons.keys().isdisjoint(correctable)
+    return bool(reasons) and not services.is_username_taken(account) and reasons.keys().isdisjoint(correctable)
 
 
 def _in_line(wait: timedelta) -> Stage:

@@ -32,10 +32,11 @@ KEYS: dict[str, Text] = {
 """Constant Contact's error key → what is wrong. A key without a row adds nothing."""
 CHARACTERS: dict[str, Text] = {
     "phone": _("Use only digits, spaces, and + - ( )"),
-    "username": _("Use only lowercase letters a to z, numbers, and @ . - _"),
-    "password": _("Use only letters A to Z, numbers, and the characters @ . - _"),
+    "username": rules.RULES["username"].wrong_characters,
+    "password": rules.RULES["password"].wrong_characters,
 }
-"""Property → what to do about `json.regex.invalid`: the characters that Constant Contact is known to accept."""
+"""Property → what to do about `json.regex.invalid`: the characters that Constant Contact is known to accept, which are
+v2's. For phone numbers, the rule allows more."""
 
 
 def explain(name: str, key: str) -> str:

@@ -55,7 +55,7 @@ class Earlier:
     is_counted: bool = False
 
 
-def earlier(call: UUID, keys: Collection[str]) -> dict[str, Earlier]:
+def count_earlier(call: UUID, keys: Collection[str]) -> dict[str, Earlier]:
     """Return what was counted under each of these keys within a day. Each key should have few visits.
 
     Until the end of the transaction, others that count under one of the keys wait here.
@@ -120,7 +120,7 @@ def add_within(key: str, an_hour: int, a_day: int) -> bool:
     """Count something under a key, unless as much was counted within the last hour or day. Return whether it was."""
     visit = uuid4()
     with transaction.atomic():
-        counted = earlier(visit, [key])[key]
+        counted = count_earlier(visit, [key])[key]
         if counted.hour >= an_hour or counted.day >= a_day:
             return False
         add(visit, [key])

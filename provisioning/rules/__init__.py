@@ -7,7 +7,14 @@ in `document`, so they cannot disagree. Names, limits and reasons are those of t
 """
 
 from provisioning.rules.account import TEST_DOMAIN, Cleaned, active, clean, customer_properties
-from provisioning.rules.document import APIS, CUSTOMER_PROPERTIES, PERSONAL_PROPERTIES, RULES, SHOWN_PROPERTIES
+from provisioning.rules.document import (
+    APIS,
+    BILLING_LOCALES,
+    CUSTOMER_PROPERTIES,
+    PERSONAL_PROPERTIES,
+    RULES,
+    SHOWN_PROPERTIES,
+)
 from provisioning.rules.mailboxes import likely as likely_email
 from provisioning.rules.mailboxes import mailbox
 from provisioning.rules.passwords import is_weak
@@ -16,6 +23,7 @@ from provisioning.rules.rule import Choices, Rule, flatten, unbroken
 
 __all__ = [
     "APIS",
+    "BILLING_LOCALES",
     "CUSTOMER_PROPERTIES",
     "PERSONAL_PROPERTIES",
     "RULES",

@@ -11,8 +11,8 @@ from provisioning.rules.places import country_choices, country_choices_with_koso
 from provisioning.rules.rule import Choices, Rule
 
 
-def _billing_locales() -> Choices:
-    return [("en_US", _("US dollars")), ("en_GB", _("British pounds"))]
+BILLING_LOCALES: Choices = [("en_US", "US dollars"), ("en_GB", "British pounds")]
+"""The currencies that an account can be billed in. Only staff choose one, so the names are not translated."""
 
 
 _BY_CUSTOMER = (
@@ -125,7 +125,7 @@ _BY_CUSTOMER = (
     Rule(name="gdpr_opt_out", kind=bool),
 )
 _BY_PARTNER = (
-    Rule(name="billing_locale", max_length=5, normalize=normalization.trim, choices=_billing_locales),
+    Rule(name="billing_locale", max_length=5, normalize=normalization.trim, choices=lambda: BILLING_LOCALES),
     Rule(name="idp_provider", max_length=20, normalize=normalization.trim),
     Rule(name="idp_provider_id", max_length=255, normalize=normalization.trim),
     Rule(name="managed_site_owner", kind=bool),

@@ -90,7 +90,7 @@ class Rule:
         """Return the hint for the field."""
         return unbroken(str(self.help_text) % {"min_length": self.min_length})
 
-    def error_of_characters(self) -> str:
+    def characters_error(self) -> str:
         """Return the error for characters that are not allowed."""
         return unbroken(str(self.wrong_characters))
 
@@ -148,7 +148,7 @@ class Rule:
                 code="min_length",
             )
         if not self._shape.fullmatch(text):
-            yield ValidationError(self.error_of_characters(), code="characters")
+            yield ValidationError(self.characters_error(), code="characters")
         if len(_DIGIT.findall(text)) < self.min_digits:
             yield ValidationError(_("Use at least %d digits.") % self.min_digits, code="min_digits")
         yield from self._problems_of_kind(text)

@@ -177,7 +177,7 @@ def refused_keys(account: Account) -> dict[str, str]:
     return {name: last.refused_keys.get(name, "") for name in last.refused} if last else {}
 
 
-def is_taken(account: Account) -> bool:
+def is_username_taken(account: Account) -> bool:
     """Whether a rejected account was refused because its username is in use."""
     last = account.last_rejection()
     return last is not None and last.outcome != Attempt.Outcome.REFUSED

@@ -67,7 +67,7 @@ def address(request: HttpRequest, account: Account) -> str:
 
 def _refused(account: Account) -> list[dict[str, str]]:
     refused = {name: (key or "refused", _explain(name, key)) for name, key in services.refused_keys(account).items()}
-    if services.is_taken(account):
+    if services.is_username_taken(account):
         refused["username"] = ("taken", " ".join(services.TAKEN.messages))
     return [{"property": name, "code": code, "message": message} for name, (code, message) in refused.items()]
 

@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import get_language
 
 from provisioning.database import UNAVAILABLE
+from provisioning.rules import BILLING_LOCALES
 from signup.brand.colors import palette
 from signup.brand.logo import Logo
 
@@ -94,7 +95,7 @@ class Brand(models.Model):
         "billing currency",
         max_length=5,
         blank=True,
-        choices=[("en_US", "US dollars"), ("en_GB", "British pounds")],
+        choices=BILLING_LOCALES,
         help_text="It applies to customers who sign up from now on.",
     )
     support_email = models.EmailField("support email address", blank=True, help_text="Customers write here for help.")

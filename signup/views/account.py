@@ -113,7 +113,7 @@ def correction(request: HttpRequest, account: Account) -> PropertiesForm | None:
             return None
         return ChangeForm(account, data, names=["email"] if wanted == "email" else ())
     reasons: dict[str, str | ValidationError] = {**services.refused_keys(account)}
-    if services.is_taken(account):
+    if services.is_username_taken(account):
         reasons["username"] = services.TAKEN
     if not reasons:
         return ChangeForm(account, data, with_password=True)

@@ -29,7 +29,7 @@ def test_each_customer_property_is_a_field_in_the_order_of_the_rules() -> None:
 def test_a_fields_message_is_that_of_its_rule() -> None:
     form = SignupForm(TYPED | {"username": "Anna!"})
 
-    assert form.errors == {"username": [rules.RULES["username"].error_of_characters()]}
+    assert form.errors == {"username": [rules.RULES["username"].characters_error()]}
 
 
 @pytest.mark.parametrize("name", rules.CUSTOMER_PROPERTIES)

@@ -55,13 +55,13 @@ def test_earlier_calls_are_those_of_the_last_day_and_of_the_last_hour() -> None:
     for minutes in (0, 59, 61, 24 * 60 - 1, 24 * 60 + 1):
         came(KEY, timedelta(minutes=minutes))
 
-    assert visits.earlier(uuid.uuid4(), [KEY, UNKNOWN]) == {KEY: Earlier(day=4, hour=2), UNKNOWN: Earlier()}
+    assert visits.count_earlier(uuid.uuid4(), [KEY, UNKNOWN]) == {KEY: Earlier(day=4, hour=2), UNKNOWN: Earlier()}
 
 
 def test_a_recounted_call_is_not_an_earlier_one() -> None:
     call, _another = came(KEY), came(KEY)
 
-    assert visits.earlier(call, [KEY]) == {KEY: Earlier(day=1, hour=1, is_counted=True)}
+    assert visits.count_earlier(call, [KEY]) == {KEY: Earlier(day=1, hour=1, is_counted=True)}
 
 
 def test_visits_older_than_a_day_are_deleted_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ class TestOthers:
 
         assert (again(account).state, again(account).account_id) == (State.REJECTED, "")
         assert last_look(account) == Outcome.OTHERS
-        assert services.is_taken(again(account))
+        assert services.is_username_taken(again(account))
 
     def test_an_earlier_entry_with_our_organization_is_someone_elses(self) -> None:
         read(entry())
@@ -137,7 +137,7 @@ class TestStaffDecide:
         services.reject_username(again(account))
 
         assert again(account).state == State.REJECTED
-        assert services.is_taken(again(account))
+        assert services.is_username_taken(again(account))
         services.correct(again(account), {"username": "anna-2"})
         assert again(account).username == "anna-2"
 

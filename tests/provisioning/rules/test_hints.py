@@ -25,7 +25,7 @@ def test_browser_hints_match_the_rules(rule: Rule) -> None:
 def test_lists_of_allowed_characters_do_not_wrap(api: str, language: str) -> None:
     signs = re.compile(r"(?:[^\w\s]|_) (?:[^\w\s]|_)(?!\S)")
     with translation.override(language):
-        told = [text for rule in rules.APIS[api].values() for text in (rule.help(), rule.error_of_characters())]
+        told = [text for rule in rules.APIS[api].values() for text in (rule.help(), rule.characters_error())]
 
     assert [text for text in told if signs.search(text)] == []
     for list_of_signs in ("@ . - _", "+ ( ) - . / #"):

@@ -208,7 +208,7 @@ class Machine(World):
             own = [each.account_id for each in self.provider.of(account.pk)]
             assert len(own) <= 1, "two accounts for one sign-up"
             assert account.account_id in ["", *own], "somebody else's account"
-            if account.state == State.REJECTED and services.is_taken(account):
+            if account.state == State.REJECTED and services.is_username_taken(account):
                 assert not own, "told that its own username is taken"
             assert account.password.open() == ("" if account.state in Account.FINAL else SIGN_UP["password"])
 
@@ -245,7 +245,7 @@ class Machine(World):
             verbs: list[Callable[[Account], None]] = []
             if account.state == State.REJECTED:
                 verbs = [lambda account: services.correct(account, {}), self.rename]
-                verbs = verbs[::-1] if services.is_taken(account) else verbs
+                verbs = verbs[::-1] if services.is_username_taken(account) else verbs
             elif account in Account.objects.waiting_for_staff():
                 verbs = [services.approve, lambda account: self.attach(account, 0), services.retry, services.look_up]
                 if account.state == State.UNCONFIRMED and self.is_somebody_elses(account):
