@@ -90,6 +90,11 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
 
 
 def add_policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Add headers that restrict what browsers may do with our pages, and keep pages out of caches.
+
+    A response that names its own caching, like a logo, keeps it.
+    """
+
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers["Permissions-Policy"] = PERMISSIONS_POLICY

@@ -32,6 +32,8 @@ class ShortPaginator(AccountPaginator):
 
 
 class AccountList(ChangeList):
+    """The list of accounts, read by two queries: the keys of those to page through, and the accounts of one page."""
+
     def get_results(self, request: HttpRequest) -> None:
         if self.query and not self.get_filters_params():  # Without a filter, only the newest matches are needed.
             found = search.matching(self.root_queryset, self.query, newest=ShortPaginator.MAX_ROWS)

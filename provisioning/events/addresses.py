@@ -64,6 +64,7 @@ def is_opted_in(address: Address) -> bool:
 
 
 def is_public(address: Address) -> bool:
+    """Whether the address is one of the public internet, and of no network within it that has another purpose."""
     if not address.is_global or address.is_multicast or address.is_reserved or _scope(address):
         return False
     if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
@@ -146,4 +147,6 @@ class CheckedHTTP(HTTPConnection):
 
 
 class CheckedHTTPS(CheckedHTTP, HTTPSConnection):
+    """The same with TLS, which events to the public internet need."""
+
     encrypted = True

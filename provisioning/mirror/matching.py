@@ -27,6 +27,8 @@ NOT_CREATED = frozenset(Account.State) - {Account.State.CREATED}
 
 
 class Verdict(Enum):
+    """Whose account an entry of the list is, as seen from an account with an unanswered call."""
+
     OURS = auto()
     """The entry is the account that our call created."""
     OTHERS = auto()
@@ -37,6 +39,8 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Finding:
+    """An entry of the list that concerns an account, and whose it is."""
+
     verdict: Verdict
     entry: ListEntry
 

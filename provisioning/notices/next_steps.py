@@ -13,6 +13,8 @@ Kind = Incident.Kind
 
 @dataclass(frozen=True)
 class NextStep:
+    """What staff do about an incident, and the page for it."""
+
     advice: str
     page: str
     """The name of the page's URL."""

@@ -41,6 +41,7 @@ def spellings(text: str) -> list[list[str]]:
 
 
 def words(text: str) -> list[str]:
+    """Return the words of a text, as the index holds them."""
     bare = re.sub(ACCENTS, "", unicodedata.normalize("NFKD", text))
     folded = unicodedata.normalize("NFKC", bare).lower().translate(_FOLD)
     return [word[:LONGEST] for word in re.findall(WORD, folded.replace("\0", " "))]

@@ -53,6 +53,7 @@ def contrast(one: Color, other: Color) -> float:
 
 
 def mix(one: Color, other: Color, share: float) -> Color:
+    """Return a color between two: `share` says how much of the other is in it, from 0 to 1."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
     return red, green, blue
 

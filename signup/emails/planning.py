@@ -69,4 +69,5 @@ def event_of(account: Account) -> str:
 
 
 def schedule(planned: QuerySet[Mail], event: str, due_at: CombinedExpression | Now | None) -> None:
+    """Plan an email in place of an earlier one; without a `due_at`, plan none."""
     planned.update(event=event, due_at=due_at, tries=0, sent_at=None, problem="")

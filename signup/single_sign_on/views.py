@@ -70,6 +70,7 @@ def is_from_elsewhere(request: HttpRequest) -> bool:
 
 @available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def log_in(request: HttpRequest) -> HttpResponse:
+    """Send a customer to the identity provider."""
     if is_from_elsewhere(request):
         return login_page(request)
     keep_attribution(request, attribution.of_visit(request))
@@ -81,6 +82,7 @@ def log_in(request: HttpRequest) -> HttpResponse:
 
 @available_if(lambda: settings.CONSTANT_CONTACT_IDP_PROVIDER and settings.OIDC_ISSUER)
 def logged_in(request: HttpRequest) -> HttpResponse:
+    """Keep the proof of a customer who comes back from the identity provider, and open their form."""
     try:
         claims = openid.read_claims(request, "logged_in")
     except NotProven as failure:
@@ -146,6 +148,7 @@ def staff_log_in(request: HttpRequest) -> HttpResponse:
 
 @available_if(lambda: settings.OIDC_STAFF_CLAIM)
 def staff_logged_in(request: HttpRequest) -> HttpResponse:
+    """Log in a staff member who comes back from the identity provider, with the roles that it names."""
     try:
         claims = openid.read_claims(request, "staff_logged_in")
         user = staff.update_or_create_user(claims)

@@ -68,6 +68,7 @@ def note_failure(request: HttpRequest, **_signal: Any) -> None:
 
 
 def failure_of(request: HttpRequest) -> BaseException | None:
+    """Return the exception that the view raised; None if it raised none that Django didn't handle."""
     return getattr(request, "failure", None)
 
 

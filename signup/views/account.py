@@ -32,6 +32,7 @@ from signup.views import responses
 @never_cache
 @sensitive_post_parameters("password")
 def progress(request: HttpRequest, reference: UUID) -> HttpResponse:
+    """Show an account's page to its own browser. On POST, apply what was entered, or change the language."""
     account = own_accounts.find(request, reference)
     if account is None:
         return render(request, "signup/unavailable.html", status=404)

@@ -43,6 +43,7 @@ from signup.views import responses
 @never_cache
 @sensitive_post_parameters("password")
 def sign_up(request: HttpRequest) -> HttpResponse:
+    """Show the form. On POST, store the sign-up, or change the language."""
     if "language" in request.POST:
         return language(request)
     try:
