@@ -19,7 +19,7 @@ RETRY_AFTER = 30
 
 def _page(status: int, request: HttpRequest, exception: Exception | None = None, reason: str = "") -> HttpResponse:
     if problems.is_api(request):
-        return problems.of_status(status)
+        return problems.error_response(status)
     request.POST = QueryDict()  # Reading a broken body again would fail again, and the visitor would get no page.
     return render(request, f"{status}.html", {"reason": reason}, status=status)
 
@@ -33,7 +33,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     """Show the error page: 503 with a Retry-After header if the database is unavailable, 500 otherwise."""
     is_database = isinstance(sys.exc_info()[1], UNAVAILABLE)
-    page = problems.of_status(503) if is_database and problems.is_api(request) else _page(500, request)
+    page = problems.error_response(503) if is_database and problems.is_api(request) else _page(500, request)
     if is_database:
         page.status_code = 503
         page.headers["Retry-After"] = str(RETRY_AFTER)

@@ -32,7 +32,7 @@ SUBMISSION = uuid.uuid4()
 
 
 def filled_in(form: SignupForm, request: HttpRequest, status: int, proof: Proof) -> HttpResponse:
-    """Return the page with a form that has values. If it was sent, it has errors, and its password is kept if possible."""
+    """Return the page with a form that has values, and what is wrong with them. Keep its password if possible."""
     kept_password.keep_or_ask_again(request, form)
     came_from = attribution.sign(attribution.of_form(request, proof.attribution))
     return render(request, TEMPLATE, context(form) | {"proof": proof, "attribution": came_from}, status=status)

@@ -22,7 +22,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError
 from provisioning.networks import Address, read_network, unwrap
 
 GLOBAL_UNICAST = ip_network("2000::/3")
-"""The only range of IPv6 that IANA has assigned for the public internet."""
+"""The only range of IPv6 addresses that IANA has allocated for the public internet."""
 NOT_PUBLIC = tuple(
     ip_network(network)
     for network in (
@@ -36,7 +36,7 @@ NOT_PUBLIC = tuple(
         "3fff::/20",  # documentation
     )
 )
-"""Networks that some versions of Python take for public, and those that lead to other networks."""
+"""Networks that some or all versions of Python take for public, although they aren't, or lead elsewhere."""
 
 REFUSED = "This address is in a private network. To allow it, add the network to WEBHOOK_PRIVATE_NETWORKS."
 UNENCRYPTED = "Outside of your own network, the URL must start with https://."

@@ -69,14 +69,14 @@ def _handle_errors(request: HttpRequest, answer: Callable[[], HttpResponse]) -> 
         return problem.response()
     except SuspiciousOperation as error:  # Like a query with thousands of parameters.
         log.warning("api request refused error=%s path=%s", type(error).__name__, quote(request.path))
-        return problems.of_status(400)
+        return problems.error_response(400)
     except UNAVAILABLE as error:
         log.warning("api request failed problem=%r", describe(error))
-        return problems.of_status(503, errors.RETRY_AFTER)
+        return problems.error_response(503, errors.RETRY_AFTER)
     except Exception:
         got_request_exception.send(sender=None, request=request)
         log.exception("api request failed path=%s", quote(request.path), extra={"request": request})
-        return problems.of_status(500)
+        return problems.error_response(500)
 
 
 def _answer(

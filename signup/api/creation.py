@@ -63,7 +63,7 @@ def _create(request: HttpRequest, key: ApiKey, submission: uuid.UUID, body: Mapp
     except ValidationError as problem:
         if sent := sent_before(submission, body):
             return sent
-        raise of_values(problem, body) from None
+        raise problem_with_suggestions(problem, body) from None
 
 
 def forget(account: Account, **kwargs: Any) -> None:
@@ -77,12 +77,12 @@ def forget_password(account: Account, to: str, **kwargs: Any) -> None:
         ApiSignup.objects.filter(account=account).update(password_fingerprint="")
 
 
-def of_values(problem: ValidationError, entered: Mapping[str, Any]) -> Problem:
+def problem_with_suggestions(problem: ValidationError, entered: Mapping[str, Any]) -> Problem:
     """Return the problem for values that can't be accepted, with usernames to choose from instead of a taken one."""
     if getattr(problem, "code", "") == "limit":
-        errors = list(problems.listed(problem))
+        errors = list(problems.list_errors(problem))
         return Problem("limit", headers={"Retry-After": str(LIMIT_RETRY)}, errors=errors)
-    made = problems.of_values(problem)
+    made = problems.problem_with_values(problem)
     if made.code == "taken":
         made.more["suggestions"] = usernames.suggestions(entered)
     return made
@@ -113,7 +113,7 @@ def _prepare(
             attribution=body.get("attribution") or {},
         )
     except ValidationError as problem:
-        raise problems.of_values(problem) from None
+        raise problems.problem_with_values(problem) from None
     new.submission = submission  # Also with single sign-on: the partner's system says what is the same, not the person.
     return new, accepted
 

@@ -40,7 +40,7 @@ def correct(key: ApiKey, account: Account, values: Mapping[str, Any]) -> None:
         with write_lock.hold():
             services.correct(account, values, hold=hold, agent=key.agent)
     except ValidationError as problem:
-        raise creation.of_values(problem, together) from None
+        raise creation.problem_with_suggestions(problem, together) from None
     except (IllegalMove, MovedMeanwhile):
         raise Problem("moved") from None
 
@@ -49,10 +49,10 @@ def act(key: ApiKey, account: Account, verb: str, values: Mapping[str, Any]) -> 
     """Do what staff can do, and record which key did it. Raises Problem."""
     action = VERBS[verb]
     if wrong := {name: NO_TEXT for name, value in values.items() if not isinstance(value, str | None)}:
-        raise problems.of_values(ValidationError(wrong))
+        raise problems.problem_with_values(ValidationError(wrong))
     form = action.form(values)
     if not form.is_valid():
-        raise problems.of_values(ValidationError(form.errors.as_data()))
+        raise problems.problem_with_values(ValidationError(form.errors.as_data()))
     detail = action.describe(account, form.cleaned_data)
     entry = AuditEntry(account=account, agent=key.agent, what=action.done, detail=detail)
     try:

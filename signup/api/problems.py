@@ -68,20 +68,20 @@ def is_api(request: HttpRequest) -> bool:
     return request.path_info.startswith(PREFIX)
 
 
-def of_status(status: int, retry_after: int | None = None) -> JsonResponse:
+def error_response(status: int, retry_after: int | None = None) -> JsonResponse:
     """Return the problem for an error that is not the API's own."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Problem(BY_STATUS.get(status, "bad_request"), headers=headers).response()
 
 
-def of_values(problems: ValidationError, **more: Any) -> Problem:
+def problem_with_values(problems: ValidationError) -> Problem:
     """Return the problem for values that were not accepted; a taken username is a conflict."""
-    errors = list(listed(problems))
+    errors = list(list_errors(problems))
     taken = any(each["property"] == "username" and each["code"] == "taken" for each in errors)
-    return Problem("taken" if taken else "invalid", errors=errors, **more)
+    return Problem("taken" if taken else "invalid", errors=errors)
 
 
-def listed(problems: ValidationError) -> Iterator[dict[str, Any]]:
+def list_errors(problems: ValidationError) -> Iterator[dict[str, Any]]:
     """Yield each error with its property (null if it concerns several), code, and message."""
     named = problems.error_dict if hasattr(problems, "error_dict") else {NON_FIELD_ERRORS: problems.error_list}
     for name, errors in named.items():

@@ -18,7 +18,7 @@ State = Account.State
 TIMES = ("submitted_at", "state_changed_at", "created_at", "erased_at")
 
 
-def of(account: Account) -> dict[str, Any]:
+def represent(account: Account) -> dict[str, Any]:
     """Return what the API says about a sign-up."""
     is_erased = account.erased_at is not None
     return {
@@ -38,9 +38,9 @@ def of(account: Account) -> dict[str, Any]:
     }
 
 
-def in_full(account: Account) -> dict[str, Any]:
+def represent_in_full(account: Account) -> dict[str, Any]:
     """Return the same, and what takes further queries: what must be corrected, and whether the account may exist."""
-    shown = of(account)
+    shown = represent(account)
     shown["may_exist"] = services.may_exist(account)
     shown["refused"] = _refused(account) if account.state == State.REJECTED else []
     is_taken = any(each["code"] == "taken" for each in shown["refused"])
@@ -51,7 +51,7 @@ def in_full(account: Account) -> dict[str, Any]:
     return shown
 
 
-def of_text(text: LegalText, origin: str) -> dict[str, Any]:
+def represent_text(text: LegalText, origin: str) -> dict[str, Any]:
     """Return what the API says about a legal text; `origin` is the address of its brand's page."""
     return agreements.serialize_text(text) | {
         "url": urljoin(origin, text.address),

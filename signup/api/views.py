@@ -27,17 +27,17 @@ def create(request: HttpRequest, key: ApiKey) -> HttpResponse:
     body = bodies.read(request, validation.properties())
     account = creation.sent_before(submission, body) or creation.create(request, key, submission, body)
     return JsonResponse(
-        representation.in_full(account), status=202, headers={"Location": representation.address(request, account)}
+        representation.represent_in_full(account), status=202, headers={"Location": representation.address(request, account)}
     )
 
 
 def read(request: HttpRequest, key: ApiKey, reference: UUID) -> HttpResponse:
-    return JsonResponse(representation.in_full(find(key, reference)))
+    return JsonResponse(representation.represent_in_full(find(key, reference)))
 
 
 def read_list(request: HttpRequest, key: ApiKey) -> HttpResponse:
     page = listing.page(key, request.GET)
-    return JsonResponse({"items": [representation.of(account) for account in page.accounts], "next": page.next})
+    return JsonResponse({"items": [representation.represent(account) for account in page.accounts], "next": page.next})
 
 
 def read_legal_texts(request: HttpRequest, key: ApiKey) -> HttpResponse:
@@ -45,7 +45,7 @@ def read_legal_texts(request: HttpRequest, key: ApiKey) -> HttpResponse:
     language = listing.language_of(request.GET)
     host = creation.host_of(request, key)
     texts = legal.in_language(brand_at(host), language)
-    return JsonResponse({"items": [representation.of_text(text, f"{request.scheme}://{host}/") for text in texts]})
+    return JsonResponse({"items": [representation.represent_text(text, f"{request.scheme}://{host}/") for text in texts]})
 
 
 @sensitive_variables("values")
