@@ -18,9 +18,9 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
 from provisioning.admin import AccountAdmin, cells
-from provisioning.admin.action_views import page, require_permissions
 from provisioning.admin.exports import ExtraColumns
 from provisioning.admin.filters import BrandFilter, titled
+from provisioning.admin.pages import render_page, require_permissions
 from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, SingleRow
 from provisioning.admin.timeline import TimelineEntry
 from provisioning.admin_site import record
@@ -99,7 +99,7 @@ class CustomerAdmin(AccountAdmin):
         record(request, account, "Link to the customer's page shown")
         email = Mail.objects.filter(account=account).first()
         link = emails.link_to(account, email.origin if email else emails.origin(request))
-        return page(request, "link", account, title="Link to the customer's page", link=link)
+        return render_page(request, "link", account, title="Link to the customer's page", link=link)
 
     @method_decorator(require_POST)
     def send_email(self, request: HttpRequest, pk: int) -> HttpResponse:

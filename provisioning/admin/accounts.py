@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from provisioning import rules, search
-from provisioning.admin.action_views import account_action, bulk_action, require_permissions, version_of
+from provisioning.admin.action_views import account_action, bulk_action
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.attribution import ATTRIBUTION_FILTERS, attribution_links
 from provisioning.admin.cells import badge, breakable, two_lines, when
@@ -37,6 +37,7 @@ from provisioning.admin.filters import (
 )
 from provisioning.admin.held import held
 from provisioning.admin.notes import NoteForm, add_note, may_note
+from provisioning.admin.pages import require_permissions, version_of
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import TimelineEntry, outlook, timeline
 from provisioning.admin.token import token

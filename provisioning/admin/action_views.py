@@ -6,50 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.defaultfilters import pluralize
-from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from provisioning import services
 from provisioning.admin.actions import Action
 from provisioning.admin.conflicts import report_conflict, report_unchanged
+from provisioning.admin.pages import render_page, require_permissions, require_version, version_of
 from provisioning.admin_site import ask_to_reauthenticate
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 MAX_ACCOUNTS = 500
 """More accounts would take longer than browsers and proxies wait."""
-
-
-def page(request: HttpRequest, template: str, account: Account | None, **context: Any) -> TemplateResponse:
-    """Render one of our pages in the frame of the admin, about one account if given."""
-    return TemplateResponse(
-        request,
-        f"admin/provisioning/account/{template}.html",
-        admin.site.each_context(request) | {"opts": Account._meta, "original": account} | context,
-    )
-
-
-def require_permissions(request: HttpRequest, *permissions: str) -> None:
-    """Raise PermissionDenied unless this member of staff may view accounts and has all of `permissions`."""
-    if not request.user.has_perms(["provisioning.view_account", *permissions]):
-        raise PermissionDenied
-
-
-def version_of(account: Account) -> str:
-    """Return the version of the account that a page shows. The page sends it back, for `require_version`."""
-    return account.state_changed_at.isoformat()
-
-
-def require_version(account: Account, seen: str) -> None:
-    """Raise MovedMeanwhile if the account has changed since staff saw it: nobody acts on a state they haven't seen."""
-    if seen != version_of(account):
-        raise MovedMeanwhile
 
 
 def account_action(request: HttpRequest, pk: int, action: Action) -> HttpResponse:
@@ -122,7 +95,7 @@ def _ask(
     if not accounts:
         return redirect(back)
     original = accounts[0] if "seen" in fields else None
-    return page(
+    return render_page(
         request,
         "confirm",
         original,

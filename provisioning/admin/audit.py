@@ -15,9 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import localdate, localtime
 
 from provisioning.admin import cells
-from provisioning.admin.action_views import require_permissions
 from provisioning.admin.exports import as_csv, in_chunks
 from provisioning.admin.filters import titled
+from provisioning.admin.pages import require_permissions
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import describe_changes
 from provisioning.admin_site import record

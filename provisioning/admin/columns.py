@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from provisioning.admin.action_views import require_permissions
+from provisioning.admin.pages import require_permissions
 from provisioning.models import Account, Preferences
 
 ALWAYS = "customer"

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import rules, services
-from provisioning.admin.action_views import page, require_permissions, require_version, version_of
 from provisioning.admin.conflicts import report_conflict
+from provisioning.admin.pages import render_page, require_permissions, require_version, version_of
 from provisioning.models import Account, IllegalMove, MovedMeanwhile
 
 
@@ -64,7 +64,7 @@ def correct(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             messages.success(request, f"{account}: Corrected and queued for retry.")
             return back
-    return page(request, "correct", account, title="Correct and retry", form=form)
+    return render_page(request, "correct", account, title="Correct and retry", form=form)
 
 
 def _save(request: HttpRequest, account: Account, form: CorrectionForm) -> None:

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
 from provisioning import services
-from provisioning.admin.action_views import page, require_permissions, require_version, version_of
 from provisioning.admin.conflicts import report_conflict
+from provisioning.admin.pages import render_page, require_permissions, require_version, version_of
 from provisioning.admin_site import record
 from provisioning.mirror import matching, passes
 from provisioning.models import Account, IllegalMove, ListEntry, MovedMeanwhile
@@ -71,7 +71,7 @@ def _page(
         "names": matching.names(),
         "form": form,
     }
-    return page(request, "decide", account, title="Does this account exist?", **context)
+    return render_page(request, "decide", account, title="Does this account exist?", **context)
 
 
 def _decide(request: HttpRequest, account: Account, form: DecisionForm, free: list[ListEntry]) -> str:

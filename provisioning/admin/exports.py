@@ -23,7 +23,7 @@ from django.shortcuts import redirect
 from django.utils.timezone import localdate, localtime
 
 from provisioning import attribution, rules
-from provisioning.admin.action_views import require_permissions
+from provisioning.admin.pages import require_permissions
 from provisioning.admin_site import record
 from provisioning.admin_site.words import display_value
 from provisioning.models import Account, Attempt

@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import pluralize
 
-from provisioning.admin.action_views import MAX_ACCOUNTS, carry_out_each, page, require_permissions, version_of
+from provisioning.admin.action_views import MAX_ACCOUNTS, carry_out_each
 from provisioning.admin.actions import ACTIONS, Action, DeclineForm
+from provisioning.admin.pages import render_page, require_permissions, version_of
 from provisioning.admin_site.addresses import previous_page
 from provisioning.models import Account, AccountQuerySet
 
@@ -66,7 +67,7 @@ def _page(request: HttpRequest, actions: dict[str, Action], form: forms.Form) ->
         "form": form,
         "previous": previous_page(request),
     }
-    return page(request, "held", None, title="Held accounts", **context)
+    return render_page(request, "held", None, title="Held accounts", **context)
 
 
 def _seen(request: HttpRequest, accounts: AccountQuerySet) -> AccountQuerySet:

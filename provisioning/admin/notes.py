@@ -8,7 +8,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 
-from provisioning.admin.action_views import require_permissions
+from provisioning.admin.pages import require_permissions
 from provisioning.admin_site import record
 from provisioning.audit import NOTED
 from provisioning.models import Account, AuditEntry

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_variables
 
-from provisioning.admin.action_views import page, require_permissions
+from provisioning.admin.pages import render_page, require_permissions
 from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.models import Account
 from provisioning.sealed import CannotOpen
@@ -30,4 +30,4 @@ def token(request: HttpRequest, pk: int) -> HttpResponse:
             messages.error(request, str(problem))
         else:
             record(request, account, "Access token shown")
-    return page(request, "token", account, title=f"Access token of {account.organization_name}", token=token)
+    return render_page(request, "token", account, title=f"Access token of {account.organization_name}", token=token)
