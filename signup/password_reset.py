@@ -31,7 +31,7 @@ from django.utils import timezone
 
 from provisioning.admin_site import is_from_identity_provider, is_known_browser, remember_browser
 from signup import abuse, emails, visitors, visits
-from signup.emails.server import NotTaken, hand_over, describe_error
+from signup.emails.server import NotTaken, describe_error, hand_over
 from signup.visits import Visit
 
 log = logging.getLogger(__name__)

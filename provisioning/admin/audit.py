@@ -92,7 +92,8 @@ class AuditAdmin(ReadOnly, ModelAdmin):
 def _row(entry: AuditEntry) -> tuple[Any, ...]:
     at = localtime(entry.at).isoformat(timespec="seconds")
     reference = entry.account and entry.account.reference
-    return at, reference, entry.account, entry.who, entry.what, entry.detail, entry.note, "; ".join(describe_changes(entry))
+    changes = "; ".join(describe_changes(entry))
+    return at, reference, entry.account, entry.who, entry.what, entry.detail, entry.note, changes
 
 
 def _read(keys: list[int]) -> dict[int, AuditEntry]:

@@ -76,7 +76,11 @@ def timeline(account: Account) -> list[TimelineEntry]:
         entries.insert(0, TimelineEntry(account.submitted_at, "The customer submitted the form."))
     entries += [
         TimelineEntry(
-            each.at, f"{each}.", said=[each.note] if each.note else [], facts=each.detail, changes=describe_changes(each)
+            each.at,
+            f"{each}.",
+            said=[each.note] if each.note else [],
+            facts=each.detail,
+            changes=describe_changes(each),
         )
         for each in recorded
     ]

@@ -10,7 +10,6 @@ from provisioning.rules import normalization
 from provisioning.rules.places import country_choices, country_choices_with_kosovo, state_choices
 from provisioning.rules.rule import Choices, Rule
 
-
 BILLING_LOCALES: Choices = [("en_US", "US dollars"), ("en_GB", "British pounds")]
 """The currencies that an account can be billed in. Only staff choose one, so the names are not translated."""
 

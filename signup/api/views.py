@@ -27,7 +27,9 @@ def create(request: HttpRequest, key: ApiKey) -> HttpResponse:
     body = bodies.read(request, validation.properties())
     account = creation.sent_before(submission, body) or creation.create(request, key, submission, body)
     return JsonResponse(
-        representation.represent_in_full(account), status=202, headers={"Location": representation.address(request, account)}
+        representation.represent_in_full(account),
+        status=202,
+        headers={"Location": representation.address(request, account)},
     )
 
 
@@ -45,7 +47,9 @@ def read_legal_texts(request: HttpRequest, key: ApiKey) -> HttpResponse:
     language = listing.language_of(request.GET)
     host = creation.host_of(request, key)
     texts = legal.in_language(brand_at(host), language)
-    return JsonResponse({"items": [representation.represent_text(text, f"{request.scheme}://{host}/") for text in texts]})
+    return JsonResponse(
+        {"items": [representation.represent_text(text, f"{request.scheme}://{host}/") for text in texts]}
+    )
 
 
 @sensitive_variables("values")

@@ -22,7 +22,7 @@ from signup.emails.content import compose
 from signup.emails.limits import LIMIT_REACHED, count_or_wait, keys
 from signup.emails.models import EmailEvent, Mail, SentMail
 from signup.emails.planning import event_of, schedule
-from signup.emails.server import NotTaken, hand_over, describe_error
+from signup.emails.server import NotTaken, describe_error, hand_over
 from signup.visits import Visit
 
 log = logging.getLogger(__name__)

@@ -88,7 +88,7 @@ def test_a_wrong_request_by_our_client_is_found(client: Client, changes: dict[st
 
 
 def test_a_page_of_the_wrong_size_is_found(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("provisioning.constant_contact.v3.PAGE", 51)
+    monkeypatch.setattr("provisioning.constant_contact.v3.PAGE_SIZE", 51)
     assert client.list_accounts().meaning == Meaning.LISTED
     assert seen() == "our request: ?limit is out of range"
 

@@ -89,7 +89,7 @@ def _work(
         setattr(settings, name, value)
     permits.LATE = late
     postgresql.GRACE = postgresql.CANCEL_TIMEOUT = 0.5
-    v2.PAGE = v3.PAGE = PAGE
+    v2.PAGE_SIZE = v3.PAGE_SIZE = PAGE
     passes.MAX_PASS_BACK_OFF = timedelta()  # Otherwise, a slow machine would reach other boundaries.
     provision.BUSY = 0.001
     provision.CHORES = chores

@@ -222,8 +222,8 @@ class TestFailuresOfAPage:
 def test_a_whole_list_is_read_page_by_page_over_http(
     sandbox: Server, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(v2, "PAGE", 10)
-    monkeypatch.setattr(v3, "PAGE", 10)
+    monkeypatch.setattr(v2, "PAGE_SIZE", 10)
+    monkeypatch.setattr(v3, "PAGE_SIZE", 10)
     with partner_of(sandbox.url) as partner:
         for number in range(25):
             partner.create(f"elder-{number}", organization_name=f"Elder {number}")

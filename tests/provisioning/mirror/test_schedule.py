@@ -149,7 +149,7 @@ class TestTurns:
     def test_while_both_wait_every_fourth_call_reads_a_page(
         self, sandbox: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(v2, "PAGE", 1)
+        monkeypatch.setattr(v2, "PAGE_SIZE", 1)
         with partner_of(sandbox.url) as partner:
             for number in range(20):
                 partner.create(f"elder-{number}")

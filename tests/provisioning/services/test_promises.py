@@ -87,8 +87,8 @@ def test_a_customer_abroad_gets_an_account(sandbox: Server, api: str) -> None:
 def test_while_the_list_is_read_a_customer_waits_for_at_most_one_page(
     sandbox: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(v2, "PAGE", 1)
-    monkeypatch.setattr(v3, "PAGE", 10)
+    monkeypatch.setattr(v2, "PAGE_SIZE", 1)
+    monkeypatch.setattr(v3, "PAGE_SIZE", 10)
     for number in range(20):
         sandbox.provider.add_account(f"elder-{number}", "Elder")
     reply = sandbox.provider.reply
