@@ -89,6 +89,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection.limit, connection.ends_at = self.settings_dict.get("STATEMENT_TIMEOUT"), self.ends_at
         return connection
 
+    def is_usable(self) -> bool:
+        """Whether it works, and may write: it stays read-only after `default_transaction_read_only` was reset.
+
+        Django asks after a request in which the database reported an error.
+        """
+        if self.connection is None:
+            return False
+        try:
+            row = self.connection.execute("SHOW transaction_read_only").fetchone()
+        except psycopg.Error:
+            return False
+        return bool(row == ("off",))
+
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:
         """Begin a transaction on a kept connection without asking first whether it still works: BEGIN shows that."""
         if autocommit or not self._needs_health_check():

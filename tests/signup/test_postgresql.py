@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from django.db.utils import ConnectionHandler
 
 from provisioning.database import LOCKED, SLOW, describe
@@ -195,3 +195,18 @@ def test_behind_pgbouncer_limits_apply_to_their_transaction_only(pgbouncer: PgBo
             assert settings_of(ours) == ["600ms", "1s", "1s"]
         with session(pgbouncer.port, limit=None) as migrate:
             assert settings_of(migrate) == ["0", "0", "0"]
+
+
+def test_a_connection_that_stays_read_only_is_given_up_after_the_request(port: int) -> None:
+    """Hosts of databases set this when the disk is nearly full. A connection that began then keeps it for good."""
+    with session(port) as connection:
+        connection.settings_dict["CONN_MAX_AGE"] = None
+        with connection.cursor() as cursor:
+            cursor.execute("SET default_transaction_read_only = on")
+            with pytest.raises(InternalError):
+                cursor.execute("DELETE FROM thing WHERE id = 0")
+
+        connection.close_if_unusable_or_obsolete()  # As Django does.
+
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM thing WHERE id = 0")
