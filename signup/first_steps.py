@@ -14,6 +14,7 @@ from provisioning.admin_site.steps import Step
 from provisioning.models import Account, Attempt, ListPass
 from signup.brand.models import Brand, brand_at
 from signup.emails.models import SentMail
+from signup.emails.sending import failing
 
 CREDENTIALS = ("CONSTANT_CONTACT_API_KEY", "CONSTANT_CONTACT_USERNAME", "CONSTANT_CONTACT_PASSWORD")
 LOGGED_IN = (Attempt.Outcome.CREATED, *Attempt.REFUSALS)
@@ -65,6 +66,8 @@ def _email() -> Step:
         return Step(name, False, text, reverse("admin:health"))
     if SentMail.objects.filter(problem="").exists():
         return Step(name, True, "Your mail server accepts emails to customers.", page)
+    if unsent := failing().last():
+        return Step(name, False, f"The mail server has not taken the last email yet: {unsent.problem}.", page)
     if failed := SentMail.objects.last():
         return Step(name, False, f"The last email may not have been sent: {failed.problem}.", page)
     return Step(name, True, "A mail server is set. No email has been needed yet.", page)

@@ -16,6 +16,8 @@ from signup import health
 from signup.brand.models import unserved_hosts
 from signup.doctor.findings import Finding, failure, ok, warning
 
+LOOK_UP = "docs/operations.md has this line, and says what to do."
+
 
 def check_settings() -> Iterator[Finding]:
     """Report what `manage.py check --deploy` does, which includes static files and file permissions."""
@@ -35,7 +37,7 @@ def check_database() -> Iterator[Finding]:
         else:
             yield failure("Database", "Migrations are missing.", "Run: python manage.py migrate")
     except Error as error:
-        yield failure("Database", describe(error), "Check DATABASE_URL and the database's own log.")
+        yield failure("Database", describe(error), LOOK_UP)
 
 
 def check_brands() -> Iterator[Finding]:
@@ -60,7 +62,7 @@ def check_workers() -> Iterator[Finding]:
     if not workers:
         yield failure("Workers", "No worker is running.", "Start one: python manage.py provision (or serve)")
     for worker in blocked:
-        yield failure("Workers", f"{worker.name} is blocked: {worker.problem}", "Check the database.")
+        yield failure("Workers", f"{worker.name} is blocked: {worker.problem}", LOOK_UP)
     for worker in workers:
         if worker.version != settings.VERSION:
             text = f"{worker.name} runs version {worker.version or 'unknown'}, and this is {settings.VERSION}."

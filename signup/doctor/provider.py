@@ -26,6 +26,7 @@ TIMEOUT = 10
 NO_ANSWER = (
     "If it lasts, ask Constant Contact. Nothing here has to change: workers retry, and no account is created twice."
 )
+BLOCKED = "Check CONSTANT_CONTACT_URL, the firewall, and HTTPS_PROXY if you need one."
 NOT_CONNECTED = "Fix the connection: the line above says what is wrong with it. No credentials were sent."
 MUCH_OFF, FAR_OFF = timedelta(seconds=30), timedelta(minutes=5)
 
@@ -53,11 +54,11 @@ def check_connection() -> Iterator[Finding]:
             )
             yield failure(SUBJECT, f"The certificate of {host} is not accepted{reason(error.reason)}.", fix)
         else:
-            yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
+            yield failure(SUBJECT, f"{host} can't be reached.", BLOCKED)
     except TimeoutError:
         yield failure(SUBJECT, f"{host} can be reached, but does not answer in time.", NO_ANSWER)
     except OSError:
-        yield failure(SUBJECT, f"{host} can't be reached.", "Check the firewall, and HTTPS_PROXY if you need one.")
+        yield failure(SUBJECT, f"{host} can't be reached.", BLOCKED)
     else:
         yield ok(SUBJECT, f"Connected to {host}; its certificate is valid.")
         yield from _compare_clocks(headers.get("Date", ""))

@@ -85,6 +85,10 @@ def check(url: str) -> Iterator[Finding]:
         text = f"The certificate of {url} is not valid{reason(error)}."
         yield failure(SUBJECT, text, "Renew it, fix its host name, or let the proxy send its whole chain.")
         return
+    except socket.gaierror:
+        fix = "Check this machine's DNS, and the name: it is the first of ALLOWED_HOSTS, or the one of --url."
+        yield warning(SUBJECT, f"{urlsplit(url).hostname} has no address.", fix)
+        return
     except OSError:
         fix = "Check that the proxy runs. If this machine can't reach its own public address, check from another one."
         yield warning(SUBJECT, f"{url} can't be reached from here.", fix)

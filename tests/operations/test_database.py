@@ -152,25 +152,32 @@ def test_an_error_that_nobody_expects_is_named_by_its_kind() -> None:
         assert not_ready() == "The database reports an error: DataError."
 
 
-STATEMENTS = re.findall("[`']((?:SELECT|SHOW|GRANT|REASSIGN|ALTER ROLE) [^`']+)[`']", DOCUMENT.read_text())
+STATEMENTS = re.findall(
+    r"`((?:SELECT|SHOW|GRANT|ALTER ROLE) [^`]+)`|psql -c '([A-Z][^']+)'", DOCUMENT.read_text(), re.MULTILINE
+)
 
 
 def test_each_statement_in_the_document_does_what_it_says(database: PostgreSQL) -> None:
-    def owner() -> object:
-        return superuser.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'account'").fetchone()
-
     with psycopg.connect(database.url, autocommit=True) as superuser, psycopg.connect(database.url) as holder:
-        superuser.execute("CREATE ROLE signup LOGIN CONNECTION LIMIT 1; CREATE ROLE other; CREATE TABLE account ()")
-        superuser.execute("ALTER TABLE account OWNER TO other")
+        superuser.execute(
+            "CREATE ROLE signup LOGIN CONNECTION LIMIT 1; CREATE TABLE account (); CREATE TABLE worker ()"
+        )
         holder.execute("LOCK TABLE account")
         pid = holder.info.backend_pid
-        found = {each: superuser.execute(each.replace("(pid)", f"({pid})")) for each in STATEMENTS}
+        oldest = None
+        for each in map("".join, STATEMENTS):
+            done = superuser.execute(each.removesuffix(r" \gexec").replace("(pid)", f"({pid})"))
+            if each.endswith(r"\gexec"):  # Run each row, as psql does.
+                for (statement,) in done.fetchall():
+                    superuser.execute(statement)
+            elif each.startswith("SELECT pid"):
+                oldest = done.fetchone()
 
-        (oldest,) = (result.fetchone() for each, result in found.items() if each.startswith("SELECT pid"))
         assert oldest
         assert oldest[0] == pid
         with pytest.raises(psycopg.OperationalError):
             holder.execute("SELECT 1")
-        assert owner() == ("signup",)
+        owners = superuser.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        assert owners == [("signup",)]
         role = superuser.execute("SELECT rolconnlimit, rolcreatedb FROM pg_roles WHERE rolname = 'signup'").fetchone()
         assert role == (-1, True)

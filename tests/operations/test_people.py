@@ -132,6 +132,17 @@ def test_a_proxy_without_forwarded_addresses_is_seen_on_the_overview(
     assert "The reverse proxy hides visitors' addresses." in banner()
 
 
+@symptom("Invalid HTTP_HOST header")
+def test_a_host_name_that_is_not_served_is_named_in_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.ALLOWED_HOSTS = ["singup.example.com"]
+
+    assert Client().get("/", headers={"host": "signup.example.com"}).status_code == 400
+
+    assert "Invalid HTTP_HOST header: 'signup.example.com'." in caplog.text
+
+
 @symptom("not in ALLOWED_HOSTS")
 def test_a_brand_whose_host_is_not_served_is_on_the_overview(settings: Settings) -> None:
     Brand.objects.create(host="shop.example.com", name="Shop")

@@ -3,12 +3,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db.models.functions import Now
 from django.test import Client
 
 from provisioning import gateway
 from provisioning.models import Account, Attempt, ListPass
 from signup.brand.models import Brand
-from signup.models import SentMail
+from signup.models import Mail, SentMail
 from tests.signup.accounts import account
 
 State = Account.State
@@ -86,6 +87,9 @@ def test_email_is_done_once_a_mail_server_accepts_it(steps: Steps, settings: Any
     settings.EMAIL_URL = {"EMAIL_HOST": "mail.example.com"}
     assert "Email" in done(steps)
     created = account(State.CREATED)
+    waiting = Mail.objects.create(account=created, due_at=Now(), tries=1, problem="SMTPAuthenticationError 535")
+    assert steps()["Email"].text == "The mail server has not taken the last email yet: SMTPAuthenticationError 535."
+    waiting.delete()
     SentMail.objects.create(account=created, event="created", problem="SMTPServerDisconnected")
     assert steps()["Email"].text == "The last email may not have been sent: SMTPServerDisconnected."
     SentMail.objects.create(account=created, event="created")

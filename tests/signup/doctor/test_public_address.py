@@ -65,3 +65,10 @@ def test_a_proxy_that_hides_host_address_and_https_is_reported(monkeypatch: pyte
         "It doesn't set X-Forwarded-For.",
         "The page can't tell that visitors use HTTPS.",
     ]
+
+
+def test_a_misspelled_name_is_not_said_to_be_out_of_reach() -> None:
+    (finding,) = public_address.check("https://singup.invalid")
+
+    assert finding.text == "singup.invalid has no address."
+    assert "ALLOWED_HOSTS" in finding.fix
