@@ -41,6 +41,14 @@ class Attempt(models.Model):
     """Outcomes of a call in which Constant Contact refused what was entered."""
     REJECTIONS = (*REFUSALS, Outcome.OTHERS)
     """Outcomes that reject an account: these, and a look-up that found its username in use."""
+    SENT = {
+        "single_billing": "You pay",
+        "managed_site_owner": "You can log in",
+        "billing_locale": "Billing locale",
+        "idp_provider": "Identity provider",
+        "partner_account_id": "Partner account ID",
+    }
+    """Property that the partner adds to a create call → label for staff."""
 
     account = models.ForeignKey("Account", on_delete=models.CASCADE, related_name="attempts")
     kind = models.CharField(max_length=7, choices=Kind.choices)

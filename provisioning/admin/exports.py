@@ -43,15 +43,8 @@ COLUMNS = (
     "created_at",
     "erased_at",
 )
-SENT = {
-    "single_billing": "You pay",
-    "managed_site_owner": "You can log in",
-    "billing_locale": "Billing locale",
-    "idp_provider": "Identity provider",
-    "partner_account_id": "Partner account ID",
-}
-"""Properties that the partner added, as they were sent; an ID of the account's own even before. The settings may have
-changed since."""
+SENT = Attempt.SENT
+"""They are exported as they were sent; an ID of the account's own even before. The settings may have changed since."""
 REFUSED_STATES = (Account.State.REJECTED, Account.State.CLOSED)
 LABELS = SENT | {"refused": "Refused by Constant Contact"} | attribution.NAMES
 

@@ -115,9 +115,7 @@ def _of_attempt(account: Account, attempt: Attempt) -> TimelineEntry:
         f"HTTP {attempt.status}" if attempt.status else "",
         duration(attempt.duration) if attempt.duration is not None else "",
         attempt.error_key,
-        "sent with " + ", ".join(f"{name} {_format(value)}" for name, value in attempt.sent.items())
-        if attempt.sent
-        else "",
+        *(f"{Attempt.SENT.get(name, name)}: {display_value(value)}" for name, value in attempt.sent.items()),
     ]
     return TimelineEntry(
         attempt.ended_at or attempt.started_at,
@@ -127,10 +125,6 @@ def _of_attempt(account: Account, attempt: Attempt) -> TimelineEntry:
         attempt.answer,
         " · ".join(fact for fact in facts if fact),
     )
-
-
-def _format(value: object) -> str:
-    return "true" if value is True else str(value)
 
 
 def outlook(account: Account) -> str:

@@ -203,7 +203,7 @@ def test_sent_partner_properties_are_exported_as_sent_not_as_configured(admin_cl
     assert [row["Username"] for row in csv_rows(admin_client, show="paid")] == [ours.username]
 
     page = admin_client.get(page_of(ours)).content.decode()
-    assert "sent with single_billing true, managed_site_owner true, partner_account_id 4711" in page
+    assert "You pay: yes · You can log in: yes · Partner account ID: 4711" in page
 
 
 def test_a_browser_saves_the_file_and_keeps_no_copy(admin_client: Client) -> None:
