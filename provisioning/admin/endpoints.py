@@ -93,8 +93,8 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
         return rows.annotate(last_done=Subquery(done.values("done_at")[:1]))
 
     def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
-        """Show the whole URL only to those who may change it: it may hold a token."""
-        if self.has_change_permission(request, obj):
+        """Show the whole URL only to those who may enter or change it: it may hold a token."""
+        if self.has_change_permission(request, obj) if obj else self.has_add_permission(request):
             may = request.user.has_perm(MAY_SEND_PERSONAL_FIELDS)
             editable = self.editable if may else (*self.editable[:-1], "personal_fields")
             return editable if obj is None else (*editable, "status")

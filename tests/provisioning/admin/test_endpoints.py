@@ -109,6 +109,15 @@ def test_no_page_adds_or_changes_an_endpoint_without_fresh_proof(client: Client,
     assert Endpoint.objects.get().url == URL
 
 
+def test_somebody_who_may_only_add_endpoints_adds_one(client: Client, db: None) -> None:
+    user = User.objects.create_user("ben", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="add_endpoint"))
+    client.force_login(user)
+    assert 'name="url"' in client.get(ADD).content.decode()
+    assert client.post(ADD, ENTERED).status_code == 302
+    assert Endpoint.objects.get().url == URL
+
+
 class TestAnEndpoint:
     def test_is_added_with_a_secret_of_its_own(self, administrator: Client) -> None:
         response = administrator.post(ADD, ENTERED)
