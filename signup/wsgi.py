@@ -7,10 +7,12 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 
 from provisioning.management import start_up
+from signup.charsets import Request
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "signup.settings")
 settings.DATABASES["default"].setdefault("STATEMENT_TIMEOUT", settings.STATEMENT_TIMEOUT)
 application = get_wsgi_application()
+application.request_class = Request
 start_up.check(deploy=not settings.DEBUG)
 connections.close_all()  # Before the server forks.
 if not settings.DEBUG:

@@ -67,6 +67,11 @@ class TestAVisitor:
             time.sleep(0.05)
         assert not [line for line in log.splitlines() if line.startswith("[01/Jan/2026")]
 
+    def test_an_encoding_that_a_request_names_is_not_applied(self, behind: Behind) -> None:
+        _site, proxy = behind
+        answer = ask(proxy, "/?name=%C3%A9", **{"Content-Type": "text/plain; charset=idna"})
+        assert answer.status == 200
+
     def test_a_malformed_link_gets_an_answer_and_is_in_no_log(self, behind: Behind) -> None:
         site, proxy = behind
         plain = socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)

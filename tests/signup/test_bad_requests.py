@@ -10,12 +10,21 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from signup.charsets import Request
+
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
+CHARSETS = ("utf-16", "utf-7", "idna", "punycode", "hex", "unicode_escape", "undefined", "nonsense")
+WITH_CHARSET = ("a*=idna''%ff", "a*=nonsense''a", "charset*=nonsense''a")
+"""Parameters in an encoding of their own (RFC 2231)."""
 BODIES = {
-    "charset": [(f"{FORM}; charset={name}", b"a=1") for name in ("utf-16", "utf-7", "idna", "punycode", "hex")],
+    "charset": [(f"{FORM}; charset={name}", b"a=1") for name in CHARSETS],
+    "charset of parts": [
+        (f"{MULTIPART}; {parameter}", b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--b--")
+        for parameter in (*(f"charset={name}" for name in CHARSETS), *WITH_CHARSET)
+    ],
     "fields": [(FORM, b"&".join(b"a=1" for _ in range(1001)))],
     "size": [(FORM, b"a=" + b"%C3%A9" * 34_000)],
     "multipart": [
@@ -26,6 +35,11 @@ BODIES = {
         (MULTIPART, b'--b\r\nContent-Disposition: form-data; name=a; filename="a"\r\n\r\n1\r\n' * 101),
     ],
 }
+
+
+@pytest.fixture(autouse=True)
+def requests_as_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.test.client.WSGIRequest", Request)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +70,26 @@ def test_an_unreadable_body_is_refused_with_our_page(
     assert answer.status_code in {400, 403, 404}
     assert 'rel="stylesheet"' in answer.content.decode()
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/admin/login/", "/signup/open/", "/api/v1/signups"])
+@pytest.mark.parametrize("parameter", [*(f"charset={name}" for name in CHARSETS), *WITH_CHARSET])
+def test_a_query_is_in_utf8_whatever_the_request_says(path: str, parameter: str) -> None:
+    query = {"next": "é", "token": "\\x00 +AAA-"}
+    plain, odd = (
+        Client(raise_request_exception=False).get(path, query, headers={"content-type": f"text/plain{parameter}"})
+        for parameter in ("", f"; {parameter}")
+    )
+
+    assert odd.status_code == plain.status_code < 500
+    assert odd.wsgi_request.GET.dict() == query
+
+
+def test_a_query_with_too_many_fields_is_refused_with_our_page() -> None:
+    answer = Client().get("/?" + "a&" * 1001, headers={"content-type": "text/plain; charset=utf-8"})
+
+    assert answer.status_code == 400
+    assert 'rel="stylesheet"' in answer.content.decode()
 
 
 @pytest.mark.parametrize("host", ["evil.example.net", "a b", "", "[::1", "localhost:x", "é.example.com"])
