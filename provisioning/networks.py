@@ -13,7 +13,7 @@ MAPPED = IPv6Network("::ffff:0:0/96")
 
 
 def read_address(text: str) -> Address:
-    """Raises ValueError."""
+    """Return the address that a text names. Raises ValueError."""
     return unwrap(ip_address(text))
 
 

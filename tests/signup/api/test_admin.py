@@ -1,17 +1,15 @@
-"""API keys in the admin and on the command line: shown once, and revoked at once."""
+"""API keys in the admin: shown once, and revoked at once."""
 
 from __future__ import annotations
 
 import html
 import re
 from datetime import timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission, User
-from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -241,57 +239,3 @@ def test_a_brand_with_a_key_cant_be_deleted(administrator: Client) -> None:
     administrator.post(f"/admin/signup/brand/{brand.pk}/delete/", {"post": "yes"})
 
     assert Brand.objects.exists()
-
-
-def command(*arguments: str) -> str:
-    out = StringIO()
-    call_command("api_key", *arguments, stdout=out, stderr=StringIO())
-    return out.getvalue().strip()
-
-
-def test_the_command_makes_lists_and_revokes_keys() -> None:
-    brand = Brand.objects.create(name="Alder", host="alder.example.com")
-    whole = command(
-        "create",
-        "CRM",
-        "--scope",
-        "read",
-        "--scope",
-        "staff",
-        "--brand",
-        brand.host,
-        "--network",
-        "::1",
-        "--days",
-        "90",
-    )
-    key = keys.find(whole)
-    assert key
-    assert (key.name, key.scopes, key.brand, key.networks) == ("CRM", ["read", "staff"], brand, "::1")
-    assert key.expires_at
-
-    listed = command("list")
-    assert key.prefix in listed
-    assert "active" in listed
-    assert whole not in listed
-
-    assert "revoked" in command("revoke", key.prefix)
-    assert keys.find(whole) is None
-    assert "already revoked" in command("revoke", whole)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["revoke", "ccs_nothing"],
-        ["create", "CRM", "--scope", "read", "--brand", "nowhere.example.com"],
-        ["create", "CRM", "--scope", "read", "--network", "office"],
-        ["create", "CRM", "--scope", "read", "--days", "0"],
-        ["create", "x" * 81, "--scope", "read"],
-        ["create", "", "--scope", "read"],
-    ],
-)
-def test_the_command_explains_mistakes(arguments: list[str]) -> None:
-    with pytest.raises(CommandError, match=r"\w+ \w+"):
-        command(*arguments)
-    assert not ApiKey.objects.exists()
