@@ -20,7 +20,7 @@ from provisioning import rules, search
 from provisioning.admin.action_views import account_action, bulk_action
 from provisioning.admin.actions import ACTIONS, offered
 from provisioning.admin.attribution import ATTRIBUTION_FILTERS, attribution_links
-from provisioning.admin.cells import badge, breakable, two_lines, when
+from provisioning.admin.cells import badge, two_lines, when
 from provisioning.admin.changelist import AccountList, ShortPaginator
 from provisioning.admin.columns import USUAL, chosen_columns, column_choices, save_columns
 from provisioning.admin.correction import correct, is_correctable
@@ -45,6 +45,7 @@ from provisioning.admin_site.sessions import BACKGROUND
 from provisioning.audit import name_of
 from provisioning.models import Account, Attempt
 from provisioning.sealed import NOTHING
+from provisioning.templatetags.names import breakable
 from provisioning.templatetags.times import duration
 
 State = Account.State
@@ -217,7 +218,7 @@ class AccountAdmin(ReadOnly, ModelAdmin):
 
     @admin.display(description="Organization, username")
     def customer(self, account: Account) -> SafeString:
-        return two_lines(account.organization_name, account.username)
+        return two_lines(account.organization_name, breakable(account.username))
 
     @admin.display(description="Assigned to")
     def assigned_to(self, account: Account) -> SafeString | str:

@@ -182,7 +182,7 @@ ACTIONS = (
         service=services.decline,
         form=DeclineForm,
         title="Decline {}?",
-        warning="This closes it for good and wipes its password. The customer would have to sign up again.",
+        warning="Declining is for good, and wipes the password. The customer would have to sign up again.",
         doubt=DOUBT,
     ),
     Action(
@@ -192,7 +192,7 @@ ACTIONS = (
         states=frozenset({State.QUEUED, State.REJECTED, State.UNCONFIRMED}),
         service=services.close,
         title="Close {}?",
-        warning="This closes it for good and wipes its password. The customer would have to sign up again.",
+        warning="Closing is for good, and wipes the password. The customer would have to sign up again.",
         doubt=DOUBT,
     ),
     Action(

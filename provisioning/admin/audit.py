@@ -22,6 +22,7 @@ from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.timeline import describe_changes
 from provisioning.admin_site import record
 from provisioning.models import AuditEntry
+from provisioning.templatetags.names import breakable
 
 HEADER = ("time", "reference", "account", "who", "what", "detail", "note", "changes")
 
@@ -81,7 +82,7 @@ class AuditAdmin(ReadOnly, ModelAdmin):
         if not entry.account:
             return "Many accounts"
         url = reverse("admin:provisioning_account_change", args=[entry.account.pk])
-        return format_html('<a href="{}">{}</a>', url, entry.account)
+        return format_html('<a href="{}">{}</a>', url, breakable(str(entry.account)))
 
     @admin.display(description="What changed")
     def more(self, entry: AuditEntry) -> SafeString:

@@ -1,12 +1,11 @@
-"""How lists and pages of the admin show a state, a time, a username, and two lines in one cell."""
+"""How lists and pages of the admin show a state, a time, and two lines in one cell."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from provisioning.templatetags.times import ago, exact
 
@@ -24,8 +23,3 @@ def two_lines(first: str, second: str) -> SafeString:
 def when(at: datetime) -> SafeString:
     """Return how long ago a time was, and the time itself."""
     return two_lines(ago(at), exact(at))
-
-
-def breakable(username: str) -> SafeString:
-    """Return a username that can be broken like an email address, which many usernames are."""
-    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split("(?=[@.])", username)))

@@ -33,7 +33,7 @@ from provisioning.events import endpoints, payload
 from provisioning.events.models import EventType
 from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
 from provisioning.sealed import CannotOpen
-from provisioning.templatetags.times import ago, exact, until
+from provisioning.templatetags.times import exact, until
 
 if TYPE_CHECKING:
     EndpointModelForm = forms.ModelForm[Endpoint]
@@ -84,8 +84,8 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
         return cells.badge(state, word, more)
 
     @admin.display(description="Last delivered")
-    def last_delivered(self, endpoint: Any) -> str:
-        return ago(endpoint.last_done) if endpoint.last_done else "Never"
+    def last_delivered(self, endpoint: Any) -> SafeString | str:
+        return cells.when(endpoint.last_done) if endpoint.last_done else "Never"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
         done = Delivery.objects.filter(endpoint=OuterRef("pk"), state=Delivery.State.DELIVERED).order_by("-pk")

@@ -21,7 +21,6 @@ from provisioning.events.addresses import check_url
 from provisioning.models import Incident, NoticeRule
 from provisioning.notices.next_steps import next_step
 from provisioning.sealed import NOTHING, Sealed
-from provisioning.templatetags.times import ago, exact
 
 if TYPE_CHECKING:
     RuleModelForm = forms.ModelForm[NoticeRule]
@@ -88,7 +87,7 @@ class NoticeRuleAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
     def result(self, rule: NoticeRule) -> SafeString | str:
         if rule.problem:
             return cells.badge("rejected", "Failed", rule.problem)
-        return f"{ago(rule.notified_at)} ({exact(rule.notified_at)})" if rule.notified_at else "None yet"
+        return cells.when(rule.notified_at) if rule.notified_at else "None yet"
 
     def consequence(self, obj: NoticeRule) -> str:
         return "Nobody will get notices by this rule anymore."

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.template.defaultfilters import floatformat, pluralize
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from provisioning.admin import cells
 from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, ReadOnly, SingleRow
@@ -126,9 +127,9 @@ class ListEntryAdmin(CustomerDataReadOnly, ModelAdmin):
     def organization(self, entry: ListEntry) -> str:
         return entry.organization_name
 
-    @admin.display(description="Status at Constant Contact", ordering="status")
+    @admin.display(description="Status there", ordering="status")
     def status_there(self, entry: ListEntry) -> str:
-        return entry.status
+        return capfirst(entry.status.replace("_", " ").lower())
 
     @admin.display(description="First seen", ordering="first_seen_at")
     def since(self, entry: ListEntry) -> SafeString:

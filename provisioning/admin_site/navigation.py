@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django import forms
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
 from django.contrib.admin.utils import label_for_field
@@ -72,12 +74,18 @@ def _link(request: HttpRequest, name: str, url: str) -> Link:
     return Link(name, url, "page" if request.path == url else "true" if request.path.startswith(url) else "")
 
 
+class LabeledActionForm(ActionForm):
+    action = forms.ChoiceField(label="Action")
+
+
 class NamedList:
     """Mixin that the site adds to every admin: its list has the name that it has in the navigation.
 
     On phones, a list's rows are cards, which say what each value is. A row's page leads to its history if it has one,
     and has one button to save it.
     """
+
+    action_form = LabeledActionForm
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changelist: ChangeList = super().get_changelist_instance(request)  # type: ignore[misc]
@@ -95,5 +103,6 @@ class NamedList:
         if row := context.get("original"):
             history = LogEntry.objects.filter(object_id=str(row.pk))
             context["history"] = history.filter(content_type=get_content_type_for_model(row))
+        context["adminform"].form.label_suffix = ""  # Elsewhere, labels have no colon.
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *rest, **named)  # type: ignore[misc]

@@ -53,6 +53,7 @@ class OwnPasswordForm(AdminPasswordChangeForm):
     def __init__(self, *arguments: Any, request: HttpRequest, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.request = request
+        self.fields["new_password2"].label = "Confirm password"
 
     def clean_old_password(self) -> str:
         password: str = self.cleaned_data["old_password"]

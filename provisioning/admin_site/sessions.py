@@ -26,6 +26,7 @@ from django.utils.timezone import now
 
 from provisioning.admin_site.addresses import is_admin
 from provisioning.admin_site.identity import has_second_factor, is_from_identity_provider
+from provisioning.audit import name_of
 from provisioning.models import StaffSession
 
 log = logging.getLogger(__name__)
@@ -129,8 +130,10 @@ def show_sessions(request: HttpRequest, user: User) -> HttpResponse:
         messages.success(request, "The session was ended." if which != "all" else "All sessions were ended.")
         return redirect(request.path)
     context = {
-        "title": "Your sessions" if own else f"Sessions of {user.get_username()}",
-        "username": user.get_username(),
+        "title": "Your sessions" if own else f"Sessions of {name_of(user)}",
+        "name": name_of(user),
+        "opts": User._meta,
+        "original": user,
         "sessions": listed,
         "own": own,
         "this": request.session.session_key,

@@ -23,6 +23,7 @@ from provisioning.admin import cells
 from provisioning.admin.readonly import ModelAdmin
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
+from provisioning.audit import name_of
 from provisioning.templatetags.times import exact
 from signup.api import keys
 from signup.api.models import ApiKey, Scope
@@ -200,5 +201,5 @@ class ApiKeyAdmin(ReauthenticationRequired, ModelAdmin):
 
     @admin.display(description="Created")
     def created(self, key: ApiKey) -> str:
-        who = key.created_by.get_username() if key.created_by else "the command line"
+        who = name_of(key.created_by) if key.created_by else "the command line"
         return f"{exact(key.created_at)} by {who}{', who has left' if key.creator_has_left else ''}"

@@ -11,12 +11,13 @@ from django.utils.safestring import SafeString
 from django_otp.plugins.otp_totp import admin as registered_with_its_key  # noqa: F401
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from provisioning.admin.cells import badge, breakable, when
+from provisioning.admin.cells import badge, when
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.filters import titled
 from provisioning.admin.readonly import ModelAdmin, ReadOnly
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin.staff.permissions import may_manage
+from provisioning.templatetags.names import breakable
 
 admin.site.unregister(TOTPDevice)
 
@@ -54,6 +55,13 @@ class SecondFactorAdmin(ExplainedDeletion, ReadOnly, ReauthenticationRequired, M
     def get_queryset(self, request: HttpRequest) -> QuerySet[TOTPDevice]:
         devices: QuerySet[TOTPDevice] = super().get_queryset(request).defer("key")
         return devices if request.user.is_superuser else devices.filter(user__is_superuser=False)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> TOTPDevice | None:
+        """Name the device for headings: one that is being set up has a name that is only for `two_factor`."""
+        device: TOTPDevice | None = super().get_object(request, object_id, from_field)
+        if device:
+            device.name = "Authenticator app"
+        return device
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may = request.user.has_perm("otp_totp.delete_totpdevice")

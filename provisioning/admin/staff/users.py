@@ -26,13 +26,13 @@ from django.urls import path, reverse
 from django.urls.resolvers import URLPattern
 from django.utils.safestring import SafeString, mark_safe
 
-from provisioning.admin.cells import badge, breakable, two_lines
+from provisioning.admin.cells import badge, two_lines, when
 from provisioning.admin.filters import titled
 from provisioning.admin.readonly import HistoryForViewers
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin.staff.permissions import may_manage, permissions_of
 from provisioning.admin_site import ask_to_reauthenticate, is_from_identity_provider, record, show_sessions
-from provisioning.templatetags.times import ago
+from provisioning.templatetags.names import breakable
 
 admin.site.unregister(User)
 
@@ -73,9 +73,10 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # generi
 
 
 def require_password(form: forms.BaseForm) -> None:
-    """Mark the two fields as required, as Django doesn't."""
+    """Mark the two fields as required, as Django doesn't, with labels that fit on one line."""
     for name in ("password1", "password2"):
         form.fields[name].required = True
+    form.fields["password2"].label = "Confirm password"
 
 
 class RoleFilter(admin.RelatedFieldListFilter):
@@ -124,8 +125,8 @@ class StaffAdmin(HistoryForViewers, ReauthenticationRequired, UserAdmin):  # typ
         return badge(state, word)
 
     @admin.display(description="Last login", ordering="last_login")
-    def seen(self, user: User) -> str:
-        return ago(user.last_login) if user.last_login else "Never"
+    def seen(self, user: User) -> SafeString | str:
+        return when(user.last_login) if user.last_login else "Never"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         users = super().get_queryset(request).prefetch_related("groups")

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.models import Worker
 from signup.brand.models import Brand
@@ -133,3 +134,21 @@ def test_a_model_without_a_section_is_shown_in_the_last_one(
     monkeypatch.setattr("provisioning.admin_site.navigation.NAMES", {})
     [_overview, last] = admin_client.get("/admin/").context["navigation"]
     assert "Workers" in [page.name for page in last.pages]
+
+
+@pytest.mark.parametrize(
+    "path", ["auth/user/add/", "signup/brand/add/", "provisioning/worker/1/change/", "password_change/", "two-factor/"]
+)
+def test_labels_have_no_colon(admin_client: Client, path: str) -> None:
+    Worker.objects.create(pk=1, name="web-1")
+    page = admin_client.get(f"/admin/{path}").content.decode()
+    assert "</label>" in page
+    assert ":</label>" not in page
+
+
+def test_the_heading_of_a_device_does_not_show_its_name(admin_client: Client, admin_user: User) -> None:
+    device = TOTPDevice.objects.create(user=admin_user, name="set up after 2026-11-28T10:00")
+    for page in ("change", "delete"):
+        shown = admin_client.get(f"/admin/otp_totp/totpdevice/{device.pk}/{page}/").content.decode()
+        heading = shown.split("<h1>")[1]
+        assert f"Authenticator app ({admin_user})" in heading.split("</h1>")[0]

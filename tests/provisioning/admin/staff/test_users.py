@@ -10,6 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from provisioning.templatetags.times import exact
 from signup.models import StaffIdentity
 from tests.provisioning.admin.conftest import STAFF_PASSWORD
 from tests.provisioning.admin_site.conftest import is_in
@@ -155,10 +156,11 @@ def test_users_are_listed_with_name_email_role_and_access(admin_client: Client) 
     jo = User.objects.create_user("jo", "jo@example.com", first_name="Jo", last_name="Li", is_staff=True)
     jo.groups.add(*Group.objects.filter(name__in=["Operator", "Viewer"]))
     User.objects.create_user("tom", is_active=False)
+    dora = User.objects.get(username="dora")
     page = admin_client.get(USERS).content.decode()
     rows = [re.sub(r"<[^>]+>", "|", row) for row in page.split("<tbody>")[1].split("</tr>")[:3]]
     assert [re.sub(r"[|\s]+", " ", row).strip() for row in rows] == [
-        "dora dora@example.com Superuser Active just now",
+        f"dora dora@example.com Superuser Active just now {exact(dora.last_login or dora.date_joined)}",
         "Jo Li jo jo@example.com Operator, Viewer Active Never",
         "tom None Inactive Never",
     ]
