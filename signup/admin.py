@@ -20,8 +20,9 @@ from django.views.decorators.http import require_POST, require_safe
 from provisioning.admin import AccountAdmin, cells
 from provisioning.admin.exports import ExtraColumns
 from provisioning.admin.filters import BrandFilter, titled
+from provisioning.admin.model_admin import ModelAdmin
 from provisioning.admin.pages import render_page, require_permissions
-from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, SingleRow
+from provisioning.admin.readonly import CustomerDataReadOnly, SingleRow
 from provisioning.admin.timeline import TimelineEntry
 from provisioning.admin_site import record
 from provisioning.models import Account

@@ -36,9 +36,10 @@ from provisioning.admin.filters import (
     StateTabs,
 )
 from provisioning.admin.held import held
+from provisioning.admin.model_admin import ModelAdmin
 from provisioning.admin.notes import NoteForm, add_note, may_note
 from provisioning.admin.pages import require_permissions, version_of
-from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.readonly import ReadOnly
 from provisioning.admin.timeline import TimelineEntry, outlook, timeline
 from provisioning.admin.token import token
 from provisioning.admin_site.sessions import BACKGROUND

@@ -17,8 +17,9 @@ from django.utils.timezone import localdate, localtime
 from provisioning.admin import cells
 from provisioning.admin.exports import as_csv, in_chunks
 from provisioning.admin.filters import titled
+from provisioning.admin.model_admin import ModelAdmin
 from provisioning.admin.pages import require_permissions
-from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.readonly import ReadOnly
 from provisioning.admin.timeline import describe_changes
 from provisioning.admin_site import record
 from provisioning.models import AuditEntry

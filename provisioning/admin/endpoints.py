@@ -25,7 +25,8 @@ from django.views.decorators.http import require_POST
 from provisioning.admin import cells
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.filters import titled
-from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin
+from provisioning.admin.model_admin import ModelAdmin
+from provisioning.admin.readonly import CustomerDataReadOnly
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.admin_site.words import display_value

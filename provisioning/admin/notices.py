@@ -15,7 +15,8 @@ from django.utils.safestring import SafeString
 from provisioning.admin import cells
 from provisioning.admin.actions import StaffField
 from provisioning.admin.deletion import ExplainedDeletion
-from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.model_admin import ModelAdmin
+from provisioning.admin.readonly import ReadOnly
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.events.addresses import check_url
 from provisioning.models import Incident, NoticeRule

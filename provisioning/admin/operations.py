@@ -13,7 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from provisioning.admin import cells
-from provisioning.admin.readonly import CustomerDataReadOnly, ModelAdmin, ReadOnly, SingleRow
+from provisioning.admin.model_admin import ModelAdmin
+from provisioning.admin.readonly import CustomerDataReadOnly, ReadOnly, SingleRow
 from provisioning.gateway import calls_today, current_pause, pages_today
 from provisioning.models import Gateway, ListEntry, ListPass, Worker
 from provisioning.templatetags.times import exact, until

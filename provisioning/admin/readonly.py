@@ -1,28 +1,10 @@
-"""The base class of admins, and mixins for those whose rows are evidence and are never edited."""
+"""Mixins for admins whose rows are evidence and are never edited."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from typing import Any
+
 from django.http import HttpRequest
-
-if TYPE_CHECKING:
-    DjangosModelAdmin = admin.ModelAdmin[Any]
-else:
-    DjangosModelAdmin = admin.ModelAdmin
-
-
-class HistoryForViewers:
-    """Mixin for admins: staff who may not view rows don't learn from a history which ones exist, as with Django's."""
-
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        if not self.has_view_or_change_permission(request):  # type: ignore[attr-defined]
-            raise PermissionDenied
-        return super().history_view(request, object_id, extra_context)  # type: ignore[misc]
-
-
-class ModelAdmin(HistoryForViewers, DjangosModelAdmin):
-    pass
 
 
 class ReadOnly:

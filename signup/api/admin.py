@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.debug import sensitive_variables
 
 from provisioning.admin import cells
-from provisioning.admin.readonly import ModelAdmin
+from provisioning.admin.model_admin import ModelAdmin
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin_site import ask_to_reauthenticate, record
 from provisioning.audit import name_of

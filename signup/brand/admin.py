@@ -27,7 +27,7 @@ from django.utils.translation import get_language_info
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
 from provisioning.admin.deletion import ExplainedDeletion
-from provisioning.admin.readonly import ModelAdmin
+from provisioning.admin.model_admin import ModelAdmin
 from provisioning.admin.reauthentication import SensitiveFields
 from signup.api import keys
 from signup.brand.colors import DARK_CARD, LIGHT_PAGE

@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 
 from provisioning.admin import cells
 from provisioning.admin.deletion import ExplainedDeletion
-from provisioning.admin.readonly import ModelAdmin
+from provisioning.admin.model_admin import ModelAdmin
 from provisioning.admin.reauthentication import SensitiveFields
 from provisioning.admin.timeline import TimelineEntry
 from provisioning.models import Account

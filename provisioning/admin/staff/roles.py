@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 
 from provisioning import roles
 from provisioning.admin.deletion import ExplainedDeletion
-from provisioning.admin.readonly import HistoryForViewers
+from provisioning.admin.model_admin import HistoryForViewers
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin_site.navigation import NAMES
 

@@ -14,7 +14,8 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from provisioning.admin.cells import badge, when
 from provisioning.admin.deletion import ExplainedDeletion
 from provisioning.admin.filters import titled
-from provisioning.admin.readonly import ModelAdmin, ReadOnly
+from provisioning.admin.model_admin import ModelAdmin
+from provisioning.admin.readonly import ReadOnly
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin.staff.permissions import may_manage
 from provisioning.templatetags.names import breakable

@@ -28,7 +28,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from provisioning.admin.cells import badge, two_lines, when
 from provisioning.admin.filters import titled
-from provisioning.admin.readonly import HistoryForViewers
+from provisioning.admin.model_admin import HistoryForViewers
 from provisioning.admin.reauthentication import ReauthenticationRequired
 from provisioning.admin.staff.permissions import may_manage, permissions_of
 from provisioning.admin_site import ask_to_reauthenticate, is_from_identity_provider, record, show_sessions
