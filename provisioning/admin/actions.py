@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
@@ -100,13 +100,7 @@ class DeclineForm(forms.Form):
             self.add_error("note", "Write the reason here, or choose another one above.")
 
 
-if TYPE_CHECKING:
-    StaffChoiceField = forms.ModelChoiceField[User]
-else:
-    StaffChoiceField = forms.ModelChoiceField
-
-
-class StaffField(StaffChoiceField):
+class StaffField(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic in the stubs only
     """A choice of one active staff member, or of nobody."""
 
     def __init__(self, **options: Any) -> None:

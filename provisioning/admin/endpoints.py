@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -36,17 +36,12 @@ from provisioning.models import Delivery, DeliveryAttempt, Endpoint, Event
 from provisioning.sealed import CannotOpen
 from provisioning.templatetags.times import exact, until
 
-if TYPE_CHECKING:
-    EndpointModelForm = forms.ModelForm[Endpoint]
-else:
-    EndpointModelForm = forms.ModelForm
-
 MAY_SEND_PERSONAL_FIELDS = "provisioning.export_account"
 """An endpoint with personal fields is an export of all new sign-ups, so it needs that permission too."""
 SWITCH_ON_FIRST = "Nothing was sent. Switch the endpoint on first."
 
 
-class EndpointForm(EndpointModelForm):
+class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     events = forms.MultipleChoiceField(
         choices=[(event.value, f"{event.label} ({event.value})") for event in EventType],
         widget=forms.CheckboxSelectMultiple,

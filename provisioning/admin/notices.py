@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -23,17 +23,12 @@ from provisioning.models import Incident, NoticeRule
 from provisioning.notices.next_steps import next_step
 from provisioning.sealed import NOTHING, Sealed
 
-if TYPE_CHECKING:
-    RuleModelForm = forms.ModelForm[NoticeRule]
-else:
-    RuleModelForm = forms.ModelForm
-
 Channel = NoticeRule.Channel
 ENTERED = ("name", "incidents", "when", "channel", "user", "url")
 """The columns that the form fills. Workers write the others."""
 
 
-class RuleForm(RuleModelForm):
+class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     incidents = forms.MultipleChoiceField(
         label="Incidents", choices=Incident.Kind.choices, widget=forms.CheckboxSelectMultiple
     )

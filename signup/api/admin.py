@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -29,11 +29,6 @@ from signup.api import keys
 from signup.api.models import ApiKey, Scope
 from signup.api.operations import VERBS
 
-if TYPE_CHECKING:
-    KeyModelForm = forms.ModelForm[ApiKey]
-else:
-    KeyModelForm = forms.ModelForm
-
 NEEDED = {
     Scope.CREATE: (),
     Scope.READ: ("provisioning.view_account", "provisioning.export_account"),
@@ -48,7 +43,7 @@ A key that lists sign-ups is an export of all of them, so it needs that permissi
 COLORS = {"active": "created", "expired": "held", "revoked": "closed"}
 
 
-class KeyForm(KeyModelForm):
+class KeyForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     creator: ClassVar[Any]
     """The staff member who creates the key; `for_creator` sets it."""
     scopes = forms.MultipleChoiceField(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from csp.decorators import csp_replace, csp_update
 from django import forms
@@ -35,12 +35,6 @@ from signup.brand.logo import BOX, MAX_BYTES, NO_LOGO, read, require_size
 from signup.brand.models import LOGOS, Brand, in_each_language
 from signup.form_page import context
 from signup.forms import SignupForm
-
-if TYPE_CHECKING:
-    BrandModelForm = forms.ModelForm[Brand]
-else:
-    BrandModelForm = forms.ModelForm
-
 
 LIVE = "live"
 """The preview beside the form, which follows what is typed."""
@@ -89,7 +83,7 @@ class LogoField(forms.FileField):
         super().__init__(required=False, widget=widget, **options)
 
 
-class BrandForm(BrandModelForm):
+class BrandForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     file = LogoField(
         label="Logo",
         help_text=f"Use an SVG, PNG, WebP, or JPEG of up to {MAX_BYTES // 1000} KB. It is shown at up to {BOX[0]} by "
@@ -212,15 +206,16 @@ class BrandAdmin(ExplainedDeletion, SensitiveFields, ModelAdmin):
         """Show the form, or save it, in a page that frames previews."""
         return super().changeform_view(*arguments)
 
-    def _unsaved(self, request: HttpRequest, object_id: str | None) -> BrandModelForm | None:
+    def _unsaved(self, request: HttpRequest, object_id: str | None) -> BrandForm | None:
         """Return the form with the brand to preview; None if there is nothing to preview, or no permission for it."""
         brand = self.get_object(request, unquote(object_id)) if object_id else Brand()
         may = self.has_change_permission(request, brand) if object_id else self.has_add_permission(request)
         if "_preview" not in request.POST or brand is None or not may:
             return None
         # Nothing is saved, so staff need not confirm that it's them.
-        form: type[BrandModelForm] = super(SensitiveFields, self).get_form(request, brand, change=bool(object_id))
-        return form(request.POST, request.FILES, instance=brand)
+        form_class: Any = super(SensitiveFields, self).get_form(request, brand, change=bool(object_id))
+        form: BrandForm = form_class(request.POST, request.FILES, instance=brand)
+        return form
 
     # An image that is not stored yet has no URL, and nobody should sign up from a preview.
     @method_decorator([xframe_options_sameorigin, csp_update({"img-src": ["data:"]}), csp_replace(IN_FRAME)])
@@ -237,6 +232,6 @@ class BrandAdmin(ExplainedDeletion, SensitiveFields, ModelAdmin):
             )
 
     @method_decorator([xframe_options_sameorigin, csp_replace(IN_FRAME)])
-    def no_preview(self, request: HttpRequest, form: BrandModelForm) -> HttpResponse:
+    def no_preview(self, request: HttpRequest, form: BrandForm) -> HttpResponse:
         """Say what has to be fixed before there is a preview."""
         return render(request, "admin/signup/brand/no_preview.html", {"form": form})

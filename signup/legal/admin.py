@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -27,18 +27,13 @@ from provisioning.templatetags.times import exact
 from signup.brand.models import Brand
 from signup.legal.models import Agreement, LegalText
 
-if TYPE_CHECKING:
-    LegalTextModelForm = forms.ModelForm[LegalText]
-else:
-    LegalTextModelForm = forms.ModelForm
-
 ADD_BRAND = "admin:signup_brand_add"
 ADD, CHANGE = "admin:signup_legaltext_add", "admin:signup_legaltext_change"
 FIELDS = ("brand", "kind", "language", "version", "url", "text")
 LANGUAGES = [("", "All languages"), *settings.LANGUAGES]
 
 
-class LegalTextForm(LegalTextModelForm):
+class LegalTextForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
     class Meta:
         help_texts: ClassVar = {
             "kind": "Customers must accept your terms and your privacy policy. They may choose to get your marketing.",
