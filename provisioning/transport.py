@@ -41,8 +41,9 @@ class Transport(HTTPAdapter):
     """The kinds of connections that it opens."""
 
     def __init__(self) -> None:
-        self._connection: HTTPConnection | None = None
-        self._handshake: socket.socket | None = None
+        self._line: socket.socket | None = None
+        """A duplicate of the call's socket. Its connection lets go of the socket during a TLS handshake, and as soon as
+        an answer's headers say that no other answer follows."""
         self._start: Callable[[], None] | None = None
         self.deadline = self._used_at = 0.0
         """When the current call must have ended, and when the last one did."""
@@ -73,6 +74,7 @@ class Transport(HTTPAdapter):
             yield
         finally:
             watchdog.cancel()
+            self._hold(None)
             self._used_at = time.monotonic()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -87,19 +89,11 @@ class Transport(HTTPAdapter):
         return manager
 
     def connecting(self, connection: HTTPConnection) -> None:
-        """Note the connection that is about to be opened: `_disconnect` may have to cut it."""
-        self._connection = connection
+        """Set up a connection that is about to be opened. Subclasses do so."""
 
     def opened(self, sock: socket.socket) -> None:
         """Note the socket that a TCP connection was made on; a TLS handshake may follow."""
-        # A duplicate, because the TLS handshake takes the socket away from its connection until it is over.
-        self._handshake = sock.dup()
-
-    def connected(self) -> None:
-        """Note that connecting has ended, successfully or not."""
-        if self._handshake:
-            self._handshake.close()
-            self._handshake = None
+        self._hold(sock.dup())
 
     def sending(self, connection: HTTPConnection) -> None:
         """Call `start` before the first byte, and note that the request is going out. Raises CallCanceled."""
@@ -113,7 +107,9 @@ class Transport(HTTPAdapter):
                 raise CallCanceled("The call was canceled before it was sent.") from reason
             self._require_time()
             self.canceled = False
-        self.unsent, self._connection = False, connection
+        self.unsent = False
+        if self._line is None and (sock := connection.sock):  # The connection was kept from an earlier call.
+            self._hold(socket.fromfd(sock.fileno(), sock.family, sock.type))  # An SSLSocket can't duplicate itself.
 
     def _require_time(self) -> None:
         if time.monotonic() >= self.deadline:
@@ -121,11 +117,14 @@ class Transport(HTTPAdapter):
 
     def _disconnect(self) -> None:
         self.timed_out = True
-        sock = self._handshake or (self._connection and self._connection.sock)
-        if sock:
+        if line := self._line:
             with suppress(OSError):  # The peer has already closed it.
-                # The plain socket's method: SSLSocket's would discard state that the reading thread still uses.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                line.shutdown(socket.SHUT_RDWR)
+
+    def _hold(self, line: socket.socket | None) -> None:
+        before, self._line = self._line, line
+        if before:
+            before.close()
 
     def _watch(self, manager: PoolManager) -> None:
         """Make every connection from `manager` report to this transport."""
@@ -153,7 +152,6 @@ class _Reporting(HTTPConnection):
             super().connect()
         finally:
             self._is_connecting = False
-            self.transport.connected()
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()

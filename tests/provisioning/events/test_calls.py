@@ -97,10 +97,12 @@ class TestTheDeadline:
         assert time.monotonic() - began < PATIENCE
         assert result.problem.startswith("No answer within")
 
-    def test_keeps_a_status_whose_answer_never_ends(self) -> None:
-        with peer(drips(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", b"x")) as receiver:
+    @pytest.mark.parametrize("header", [b"Content-Length: 99999", b"Connection: close"])
+    def test_keeps_a_status_whose_answer_never_ends(self, header: bytes) -> None:
+        with peer(drips(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n\r\n", b"x")) as receiver:
             result = post(receiver.url)
         assert result.is_delivered
+        assert result.duration.total_seconds() < PATIENCE
 
 
 def test_at_most_64_kilobytes_are_read() -> None:

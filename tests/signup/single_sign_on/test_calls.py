@@ -27,6 +27,13 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.02)
 
 
+def drip_and_close(connection: socket.socket) -> None:
+    connection.sendall(HEAD + b"Connection: close\r\n\r\n{")
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.02)
+
+
 def drip_headers(connection: socket.socket) -> None:
     connection.sendall(HEAD)
     while True:
@@ -49,7 +56,7 @@ PATHS = pytest.mark.parametrize("path", [DESCRIPTION, TOKEN, KEYS, USER_INFO])
 
 
 @PATHS
-@pytest.mark.parametrize("say", [drip, drip_headers, hang])
+@pytest.mark.parametrize("say", [drip, drip_and_close, drip_headers, hang])
 def test_a_login_ends_at_its_deadline(
     client: Client, provider: Provider, path: str, say: Callable[[socket.socket], None]
 ) -> None:

@@ -131,9 +131,11 @@ def trickle(connection: socket.socket, first: bytes, then: bytes) -> None:
         lambda connection: trickle(connection, b"", b"H"),
         lambda connection: trickle(connection, b"HTTP/1.1 201 Created\r\n", b"X-A: b\r\n"),
         lambda connection: trickle(connection, b"HTTP/1.1 201 Created\r\nContent-Length: 9999\r\n\r\n", b" "),
+        lambda connection: trickle(connection, b"HTTP/1.1 201 Created\r\nConnection: close\r\n\r\n", b" "),
+        lambda connection: trickle(connection, b"HTTP/1.0 201 Created\r\n\r\n", b" "),
         lambda connection: trickle(connection, b"", b""),
     ],
-    ids=["status line", "headers", "body", "silence"],
+    ids=["status line", "headers", "body", "last body", "body of old HTTP", "silence"],
 )
 def test_a_call_ends_at_its_deadline_however_slowly_bytes_arrive(say: Callable[[socket.socket], None]) -> None:
     with peer(say) as provider, deadline_once(lambda: provider.requests) as timeouts:
@@ -142,6 +144,21 @@ def test_a_call_ends_at_its_deadline_however_slowly_bytes_arrive(say: Callable[[
     assert timeouts == [77]
     ended = "We ended the call, because no complete answer came in time (CONSTANT_CONTACT_TIMEOUT)."
     assert {problem.error_message for problem in answer.problems} <= {ended}
+
+
+def test_a_call_on_a_kept_connection_ends_at_its_deadline_too() -> None:
+    asked: list[bytes] = []
+
+    def answer_once(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 409 X\r\nContent-Length: 2\r\n\r\n[]")
+        asked.append(connection.recv(1))
+        trickle(connection, b"HTTP/1.1 201 Created\r\nConnection: close\r\n\r\n", b" ")
+
+    with peer(answer_once) as provider, deadline_once(lambda: asked):
+        one = client(provider.url, timeout=77)
+        assert one.create(ANNA).meaning == Meaning.TAKEN
+        assert one.create(ANNA).meaning == Meaning.UNKNOWN
+    assert len(provider.requests) == 1
 
 
 def test_an_endless_tls_handshake_is_cut_off_with_nothing_sent() -> None:
