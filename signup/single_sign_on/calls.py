@@ -74,8 +74,8 @@ class Session(OAuth2Session):  # type: ignore[misc]  # it has no types
         return response
 
 
-class _Turns:
-    """Which threads may wait for the provider."""
+class _Concurrency:
+    """How many threads may wait for the provider: few, or one while it doesn't answer."""
 
     def __init__(self) -> None:
         self._few, self._one = threading.BoundedSemaphore(MAX_CONCURRENT), threading.BoundedSemaphore(1)
@@ -83,13 +83,13 @@ class _Turns:
         """Whether the last call got no answer."""
 
     @contextmanager
-    def take(self) -> Iterator[None]:
+    def limit(self) -> Iterator[None]:
         """Call the provider in this context. Raises Busy if too many other threads do so."""
-        with ExitStack() as held:
-            for turns in (self._one, self._few) if self.is_down else (self._few,):
-                if not turns.acquire(timeout=MAX_WAIT):
+        with ExitStack() as acquired:
+            for semaphore in (self._one, self._few) if self.is_down else (self._few,):
+                if not semaphore.acquire(timeout=MAX_WAIT):
                     raise Busy
-                held.callback(turns.release)
+                acquired.callback(semaphore.release)
             try:
                 yield
             except NoAnswer:
@@ -98,4 +98,4 @@ class _Turns:
             self.is_down = False
 
 
-turns = _Turns()
+concurrency = _Concurrency()

@@ -92,7 +92,7 @@ def read_claims(request: HttpRequest, name: str) -> dict[str, Any]:
         if any(cache.get(key, 0) >= most for key, most in _failures(request).items()):
             raise Busy
         provider = _provider(name)
-        with calls.turns.take():
+        with calls.concurrency.limit():
             token = provider.authorize_access_token(_AuthlibRequest(request), claims_options=required_claims)
             signed = dict(token["userinfo"])
             has_user_info = "userinfo_endpoint" in provider.server_metadata

@@ -22,7 +22,7 @@ def single_sign_on(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def no_failures_counted() -> None:
     cache.clear()
-    calls.turns.is_down = False
+    calls.concurrency.is_down = False
 
 
 @pytest.fixture

@@ -114,17 +114,17 @@ def test_a_redirect_is_not_followed(client: Client, provider: Provider, path: st
 
 def test_after_a_call_without_an_answer_one_thread_at_a_time_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "MAX_WAIT", 0)
-    with calls.turns.take(), calls.turns.take():
+    with calls.concurrency.limit(), calls.concurrency.limit():
         pass
-    with pytest.raises(calls.NoAnswer), calls.turns.take():
+    with pytest.raises(calls.NoAnswer), calls.concurrency.limit():
         raise calls.NoAnswer
 
-    with pytest.raises(calls.Busy), calls.turns.take(), calls.turns.take():
+    with pytest.raises(calls.Busy), calls.concurrency.limit(), calls.concurrency.limit():
         pass
 
-    with calls.turns.take():
+    with calls.concurrency.limit():
         pass
-    with calls.turns.take(), calls.turns.take():
+    with calls.concurrency.limit(), calls.concurrency.limit():
         pass
 
 
@@ -132,4 +132,4 @@ def test_a_refused_code_slows_down_nobody(client: Client, provider: Provider) ->
     provider.says[TOKEN] = answering(400, '{"error": "invalid_grant"}')
 
     assert provider.come_back(client).status_code == 403
-    assert not calls.turns.is_down
+    assert not calls.concurrency.is_down

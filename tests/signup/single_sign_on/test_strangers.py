@@ -215,7 +215,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         asked.append("code")
         return nullcontext()
 
-    monkeypatch.setattr(calls.turns, "take", turn)
+    monkeypatch.setattr(calls.concurrency, "limit", turn)
     return asked
 
 
