@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 from csp.constants import HEADER
 from csp.middleware import CheckableLazyObject, CSPMiddleware, PolicyParts
 from csp.utils import build_policy
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, UnreadablePostError
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.middleware.locale import LocaleMiddleware
@@ -22,6 +23,8 @@ MAX_HOST_LENGTH = 190
 """The longest `Host`, in characters. No partner's page has a longer name, and a made-up one must fit the columns."""
 MAX_BACKSLASHES = 500
 """In all of a request's cookies. Ours have none, and others escape a few characters at most."""
+CHUNK, MAX_LEFT = 64 * 1024, 10 * 1024 * 1024
+"""Bytes of a body: how many are read at a time, and at most. No documented proxy keeps more for us."""
 PERMISSIONS_POLICY = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -122,6 +125,29 @@ def refuse_malformed(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
         return get_response(request)
 
     return answer
+
+
+def read_to_the_end(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Read what is left of a request's body, like that of one which was refused unread.
+
+    Otherwise, gunicorn closes the connection a moment after its answer. The proxy, which wasn't told, loses the form
+    that it sends on it next, which is another visitor's.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if visitors.is_trusted(visitors.peer(request)):
+            with suppress(UnreadablePostError):
+                _read(request)
+        return response
+
+    return answer
+
+
+def _read(request: HttpRequest) -> None:
+    for _ in range(MAX_LEFT // CHUNK):
+        if not request.read(CHUNK):
+            return
 
 
 def trust_proxies_only(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -213,6 +213,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "signup.request_ids.add_request_id",
+    "signup.middleware.read_to_the_end",
     "signup.telemetry.trace_requests",
     "signup.api.middleware.without_cookies",
     "signup.middleware.trust_proxies_only",

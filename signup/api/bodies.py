@@ -67,7 +67,7 @@ def _bytes(request: HttpRequest) -> bytes:
     except UnreadablePostError:
         raise Problem("bad_request") from None
     if too_large:
-        raise Problem("too_large", headers={"Connection": "close"}, most_bytes=MAX_BYTES)
+        raise Problem("too_large", most_bytes=MAX_BYTES)
     return request.body
 
 

@@ -5,6 +5,7 @@ import re
 import socket
 import time
 import uuid
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -66,6 +67,22 @@ class TestAVisitor:
         while "/forged" not in (log := site.log.read_text()):
             time.sleep(0.05)
         assert not [line for line in log.splitlines() if line.startswith("[01/Jan/2026")]
+
+    @pytest.mark.parametrize("path", ["/", "/admin/login/", "/api/v1/signups", "/healthz", "/nowhere"])
+    def test_what_is_refused_unread_does_not_cost_the_proxy_its_connection(self, behind: Behind, path: str) -> None:
+        """Otherwise, the proxy would lose what it sends on it next."""
+        site, _proxy = behind
+        connection = http.client.HTTPConnection(site.url.removeprefix("http://"), timeout=PATIENCE)
+        headers = {"Host": HOST, "X-Forwarded-For": "203.0.113.8", "X-Forwarded-Proto": "https"}
+        form = headers | {"Content-Type": "application/x-www-form-urlencoded"}
+        with closing(connection):
+            connection.request("POST", path, "a" * 900_000, form)
+            refused = connection.getresponse()
+            refused.read()
+            assert 400 <= refused.status < 500
+            time.sleep(0.2)
+            connection.request("GET", "/healthz", headers=headers)
+            assert connection.getresponse().status == 200
 
     def test_an_encoding_that_a_request_names_is_not_applied(self, behind: Behind) -> None:
         _site, proxy = behind
