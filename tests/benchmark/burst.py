@@ -19,7 +19,7 @@ import re
 import tempfile
 import time
 from collections import Counter, defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -41,18 +41,20 @@ ESTIMATE, UNITS = re.compile(r"in about (\d+)\W+(minute|hour)"), {"minute": 60, 
 MAILBOXES = [f"mail-{number}.example.com" for number in range(50)]
 
 
+KEPT = 60.0
+"""Seconds for which an unused connection is kept, as by the proxies in `deploy/`. The page keeps it for longer."""
+
+
 @dataclass
 class Proxy:
     """Connections to the page, kept and used again."""
 
     url: str
-    unused: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+    unused: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
     async def forward(self, request: bytes) -> tuple[str, str]:
         """Return the headers of the response, with the status line, and its text. Raises OSError."""
-        server = urlsplit(self.url)
-        connection = self.unused.pop() if self.unused else await asyncio.open_connection(server.hostname, server.port)
-        reader, writer = connection
+        reader, writer = await self.connect()
         writer.write(request)
         try:
             headers = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -60,8 +62,17 @@ class Proxy:
             text = await reader.readexactly(int(length[1]) if length else 0)
         except asyncio.IncompleteReadError as error:
             raise ConnectionError from error
-        self.unused.append(connection)
+        self.unused.append((time.monotonic(), reader, writer))
         return headers, text.decode()
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self.unused:
+            since, reader, writer = self.unused.pop()
+            if time.monotonic() - since < KEPT:
+                return reader, writer
+            writer.close()
+        server = urlsplit(self.url)
+        return await asyncio.open_connection(server.hostname, server.port)
 
 
 @dataclass
@@ -72,6 +83,8 @@ class Burst:
     ends_at: float
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     failed: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    """What went wrong: an unexpected status, or a lost connection → how often."""
     states: Counter[str] = field(default_factory=Counter)
     estimates: list[float] = field(default_factory=list)
     """How long those who were created had waited, as a multiple of what they were told."""
@@ -82,7 +95,8 @@ class Burst:
             took.sort()
             middle, last = (took[int(len(took) * share)] * 1000 for share in (0.5, 0.99))
             lines.append(f"{kind:12} {len(took):>8,} {self.failed[kind]:>7,} {middle:>7.0f} ms {last:>7.0f} ms")
-        lines.append(", ".join(f"{number:,} {state}" for state, number in self.states.most_common()))
+        for counted in (self.failures, self.states):
+            lines += filter(None, [", ".join(f"{number:,} {name}" for name, number in counted.most_common())])
         if len(self.estimates) > 1:
             few, usual, most = (f"{quantiles(self.estimates, n=10)[tenth]:.2f}" for tenth in (0, 4, 8))
             lines.append(f"waited, per time told: {usual} ({few} to {most} for 80% of {len(self.estimates):,})")
@@ -140,12 +154,16 @@ class Customer:
             "Content-Length": str(len(body)),
         }
         lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-        began, status, headers, text = time.monotonic(), 0, "", ""
-        with suppress(OSError):
+        began, headers, text = time.monotonic(), "", ""
+        try:
             headers, text = await self.burst.proxy.forward(f"{method} {path} HTTP/1.1\r\n{lines}\r\n{body}".encode())
-            status = int(headers.split()[1])
+            got = headers.split()[1]
+        except OSError as error:
+            got = type(error).__name__
         self.burst.seconds[kind].append(time.monotonic() - began)
-        self.burst.failed[kind] += status != expected
+        if got != str(expected):
+            self.burst.failed[kind] += 1
+            self.burst.failures[f"{kind}: {got}"] += 1
         self.cookies |= dict(re.findall(r"(?im)^set-cookie: ([^=]+)=([^;\r]*)", headers))
         location = re.search(r"(?im)^location: (\S+)", headers)
         return location[1] if location else "", text

@@ -28,7 +28,7 @@ from typing import Any
 import tests.environment  # noqa: F401
 
 WORK = ("sign-up", "status", "claim", "chores")
-PAGES = ("list", "page 3", "common word", "person", "email", "overview", "account")
+PAGES = ("list", "page 3", "common word", "and created", "and GB", "and rare", "person", "email", "overview", "account")
 TIMES = 21
 
 
@@ -113,7 +113,9 @@ def answer(number: int) -> None:
     account = Account.objects.filter(state=Account.State.CREATED).order_by("submitted_at")[number // 2]
     accounts = "/admin/provisioning/account/"
     person = f"{account.first_name} {account.last_name} {account.organization_name}"
-    searches = account.organization_name.split()[0], person, f"{account.email} {account.username}"
+    word = account.organization_name.split()[0]
+    filters = "state__exact=created", "country_code=GB", "state__exact=unconfirmed"
+    searches = word, *(f"{word}&{each}" for each in filters), person, f"{account.email} {account.username}"
     urls = (accounts, f"{accounts}?p=3", *(f"{accounts}?q={text}" for text in searches), "/admin/")
     addresses: dict[str, str] = dict(zip(PAGES, (*urls, f"{accounts}{account.pk}/change/"), strict=True))
     work = {page: partial(client.get, address) for page, address in addresses.items()} | make_work()
