@@ -16,10 +16,10 @@ from operator import and_
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BooleanField, Q, QuerySet
+from django.db.models import BooleanField, F, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Lower
-from django.db.models.lookups import Exact
+from django.db.models.lookups import Exact, In
 
 from provisioning.models import Account
 from provisioning.search.index import COLUMNS as COLUMNS
@@ -35,6 +35,8 @@ MIN_DIGITS = 5
 MAX_LENGTH = 500
 """The rest of a longer query is ignored: databases refuse endless words, and hundreds of conditions."""
 MAX_TERMS = 50
+COMMON = 2000
+"""How many matches are too many to fetch one by one."""
 NUMBER = re.compile(r"[0-9+()\-./#]*[0-9][0-9+()\-./#]*")
 
 Term = list[list[str]]
@@ -88,10 +90,20 @@ def _match_terms(terms: list[Term], newest: int) -> Q:
         return Q()
     if connection.vendor == "postgresql":
         return Q(RawSQL("words @@ %s::tsquery", [_expression(terms, "&", "|", _postgresql)], BooleanField()))
-    # SQLite does not know how many rows match a word, and would fetch them all to find the newest.
-    bound = f" ORDER BY rowid DESC LIMIT {newest}" if newest else ""
-    match = f"SELECT rowid FROM account_search WHERE account_search MATCH %s{bound}"  # noqa: S608
-    return Q(pk__in=RawSQL(match, [_expression(terms, "AND", "OR", _sqlite)]))  # noqa: S611
+    return _match_sqlite(_expression(terms, "AND", "OR", _sqlite), newest)
+
+
+def _match_sqlite(expression: str, newest: int) -> Q:
+    """SQLite does not know how many rows match a word, and would fetch each of them to sort or filter them."""
+    match = "SELECT rowid FROM account_search WHERE account_search MATCH %s"
+    if newest:
+        return Q(pk__in=RawSQL(f"{match} ORDER BY rowid DESC LIMIT {newest}", [expression]))  # noqa: S611
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM ({match} LIMIT {COMMON})", [expression])  # noqa: S608
+        is_common = cursor.fetchone() == (COMMON,)
+    # By the sum, SQLite doesn't look up the primary key: it reads the accounts in the order of a filter's index.
+    pk = F("pk") + 0 if is_common else F("pk")
+    return Q(In(pk, RawSQL(match, [expression])))  # noqa: S611
 
 
 def _expression(terms: list[Term], both: str, either: str, spelled: Callable[[str], str]) -> str:

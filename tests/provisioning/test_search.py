@@ -202,6 +202,19 @@ def test_a_search_can_be_limited_to_the_newest(wanted: Account) -> None:
     assert search.matching(Account.objects.all(), "bakery").count() == 4
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL knows how many rows match a word.")
+@pytest.mark.parametrize(("common", "fetches_each"), [(2, False), (3, True)])
+def test_sqlite_fetches_each_match_only_if_there_are_few(
+    wanted: Account, monkeypatch: pytest.MonkeyPatch, common: int, fetches_each: bool
+) -> None:
+    monkeypatch.setattr(search, "COMMON", common)
+
+    both = search.matching(Account.objects.order_by(), "b")
+
+    assert both.count() == 2
+    assert ("USING INTEGER PRIMARY KEY" in both.explain()) == fetches_each
+
+
 def test_preparing_twice_does_nothing(wanted: Account) -> None:
     index.prepare()
     index.prepare()
