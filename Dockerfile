@@ -1,8 +1,5 @@
-# `--build-arg PYTHON=…` builds on another image. docs/production.md says how to look up its digest.
-ARG PYTHON=pinned
-
-# The digest names one exact image, for any processor. It is not the argument's value because Dependabot doesn't read those.
-FROM python:3.12.14-slim-trixie@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea AS pinned
+# The digest names one exact image, for any processor. docs/production.md says how to update it.
+ARG PYTHON=python:3.12.14-slim-trixie@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 FROM ${PYTHON} AS build
 RUN python -m venv /venv

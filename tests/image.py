@@ -85,7 +85,7 @@ class Buildah:
             "--format=docker",
             "--isolation=chroot",
             *volumes,
-            f"--from={base}",
+            f"--build-arg=PYTHON={base}",
             "--tag=signup",
             ".",
         )
