@@ -5,6 +5,7 @@ import re
 import runpy
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from tests.certificates import HOST
 from tests.checkout import ROOT
 from tests.deploy.proxy import Caddy, Nginx, Proxy
 from tests.deploy.visitor import answer_of, ask, open_slowly
-from tests.installed import installed
+from tests.installed import found, installed
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -153,6 +154,14 @@ def test_the_proxy_closes_unused_connections_before_the_page_does(program: type[
     (unused,) = re.findall(r"\bkeepalive(?:_timeout)? (\d+)s", configuration)
 
     assert int(unused) + 10 <= runpy.run_path(str(ROOT / "gunicorn.conf.py"))["keepalive"]
+
+
+def test_caddy_has_nothing_to_say_about_its_configuration() -> None:
+    """It would warn at each start."""
+    file = ROOT / "deploy" / "Caddyfile"
+    command = [found("caddy", "caddy"), "fmt", str(file)]
+
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == file.read_text()
 
 
 class TestAPageThatRestarts:
