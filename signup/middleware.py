@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from typing import BinaryIO
 
 from csp.constants import HEADER
 from csp.middleware import CheckableLazyObject, CSPMiddleware, PolicyParts
 from csp.utils import build_policy
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 from django.middleware.locale import LocaleMiddleware
@@ -136,17 +137,18 @@ def read_to_the_end(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if visitors.is_trusted(visitors.peer(request)):
-            with suppress(UnreadablePostError):
-                _read(request)
+        # Django reads no body without a Content-Length, but gunicorn knows where that of a chunked one ends.
+        if request.META.get("wsgi.input_terminated") and visitors.is_trusted(visitors.peer(request)):
+            with suppress(Exception):  # It breaks off, or is malformed.
+                _read(request.META["wsgi.input"])
         return response
 
     return answer
 
 
-def _read(request: HttpRequest) -> None:
+def _read(body: BinaryIO) -> None:
     for _ in range(MAX_LEFT // CHUNK):
-        if not request.read(CHUNK):
+        if not body.read(CHUNK):
             return
 
 

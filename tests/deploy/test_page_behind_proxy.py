@@ -69,14 +69,17 @@ class TestAVisitor:
         assert not [line for line in log.splitlines() if line.startswith("[01/Jan/2026")]
 
     @pytest.mark.parametrize("path", ["/", "/admin/login/", "/api/v1/signups", "/healthz", "/nowhere"])
-    def test_what_is_refused_unread_does_not_cost_the_proxy_its_connection(self, behind: Behind, path: str) -> None:
+    @pytest.mark.parametrize("chunked", [False, True])
+    def test_what_is_refused_unread_does_not_cost_the_proxy_its_connection(
+        self, behind: Behind, path: str, chunked: bool
+    ) -> None:
         """Otherwise, the proxy would lose what it sends on it next."""
         site, _proxy = behind
         connection = http.client.HTTPConnection(site.url.removeprefix("http://"), timeout=PATIENCE)
         headers = {"Host": HOST, "X-Forwarded-For": "203.0.113.8", "X-Forwarded-Proto": "https"}
         form = headers | {"Content-Type": "application/x-www-form-urlencoded"}
         with closing(connection):
-            connection.request("POST", path, "a" * 900_000, form)
+            connection.request("POST", path, iter([b"a" * 900_000]) if chunked else b"a" * 900_000, form)
             refused = connection.getresponse()
             refused.read()
             assert 400 <= refused.status < 500
