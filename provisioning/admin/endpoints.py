@@ -38,6 +38,7 @@ from provisioning.templatetags.times import exact, until
 
 MAY_SEND_PERSONAL_FIELDS = "provisioning.export_account"
 """An endpoint with personal fields is an export of all new sign-ups, so it needs that permission too."""
+MAY_REVEAL_SECRET = "provisioning.reveal_secret_endpoint"  # noqa: S105  # not a secret itself
 SWITCH_ON_FIRST = "Nothing was sent. Switch the endpoint on first."
 
 
@@ -125,6 +126,8 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
             super().save_model(request, obj, form, change)
 
     def response_add(self, request: HttpRequest, obj: Endpoint, *rest: Any, **named: Any) -> HttpResponse:
+        if not request.user.has_perm(MAY_REVEAL_SECRET):
+            return super().response_add(request, obj, *rest, **named)
         messages.success(
             request,
             f"{obj} was added. Give its receiver the signing secret, so that it can tell your events from forged ones.",
@@ -132,7 +135,7 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
         return redirect("admin:provisioning_endpoint_secret", obj.pk)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *rest: Any, **named: Any) -> Any:
-        context["may_reveal"] = request.user.has_perm("provisioning.reveal_secret_endpoint")
+        context["may_reveal"] = request.user.has_perm(MAY_REVEAL_SECRET)
         return super().render_change_form(request, context, *rest, **named)
 
     def get_urls(self) -> list[URLPattern]:
@@ -147,7 +150,7 @@ class EndpointAdmin(ExplainedDeletion, ReauthenticationRequired, ModelAdmin):
     @method_decorator(sensitive_variables("shown"))
     def secret(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the signing secret, or replace it, and record that."""
-        if not request.user.has_perm("provisioning.reveal_secret_endpoint"):
+        if not request.user.has_perm(MAY_REVEAL_SECRET):
             raise PermissionDenied
         endpoint = get_object_or_404(Endpoint, pk=pk)
         if asked := ask_to_reauthenticate(request):
