@@ -4,8 +4,8 @@ It knows whether any byte of a request went out: a request that was never sent c
 a deadline for the whole call: the timeouts of `requests` restart with every byte, so a peer that sends its answer
 slowly enough could keep a call open forever. All times are in seconds by `time.monotonic()`.
 
-A connection reports to its transport in this order: `connecting`, `opened`, `connected`, and `sending` before each
-part of a request. A connection that is reused reports only `sending`.
+A connection reports to its transport in this order: `connecting`, `opened`, and `sending` before each part of a
+request. A connection that is reused reports only `sending`.
 """
 
 from __future__ import annotations
