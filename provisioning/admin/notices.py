@@ -38,8 +38,8 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stu
         required=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text="For Slack or Teams only: the URL of the channel's incoming webhook. It is stored sealed and never "
-        "shown again. When you change a rule, leave this empty to keep its URL.",
+        help_text="For Slack or Teams only: the URL of the channel's incoming webhook. It is stored encrypted and "
+        "never shown again. When you change a rule, leave this empty to keep its URL.",
     )
 
     def clean_webhook(self) -> str:
