@@ -65,16 +65,18 @@ def brand(request: pytest.FixtureRequest, visit: Open) -> None:
 
 
 def fill_in(page: Page) -> None:
-    page.get_by_label("Name:", exact=True).fill("Alder & Co")
-    page.get_by_label("Color:").fill("#7a1f4b")
-    page.get_by_label("Headline:").fill("Bring your regulars back")
-    page.get_by_label("Selling points:").fill(POINTS)
-    page.get_by_label("Privacy policy:").fill("https://alder.example.com/privacy")
+    page.get_by_label("Name", exact=True).fill("Alder & Co")
+    page.get_by_label("Color", exact=True).fill("#7a1f4b")
+    page.get_by_label("Headline", exact=True).fill("Bring your regulars back")
+    page.get_by_label("Selling points", exact=True).fill(POINTS)
+    page.get_by_label("Privacy policy", exact=True).fill("https://alder.example.com/privacy")
     choose(page, LOGO.encode())
 
 
 def choose(page: Page, logo: bytes) -> None:
-    page.get_by_label("Logo:").set_input_files({"name": "logo.svg", "mimeType": "image/svg+xml", "buffer": logo})
+    page.get_by_label("Logo", exact=True).set_input_files(
+        {"name": "logo.svg", "mimeType": "image/svg+xml", "buffer": logo}
+    )
 
 
 def fits(page: Page) -> bool:
@@ -89,7 +91,7 @@ def test_the_brands_pages_of_the_admin_are_accessible(
     accessible(page)
     assert fits(page)
 
-    page.get_by_label("Color:").fill("red")
+    page.get_by_label("Color", exact=True).fill("red")
     choose(page, UNSAFE["script"])
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("this SVG file contains <script>")).to_be_visible()
@@ -115,7 +117,7 @@ def test_the_page_with_the_brand_is_accessible(
 @pytest.mark.parametrize("javascript", [True, False])
 def test_a_brand_can_be_previewed_before_customers_see_it(open_admin: OpenAdmin, visit: Open, javascript: bool) -> None:
     page = open_admin(javascript=javascript)
-    page.get_by_label("Headline:").fill("Not yet for everybody")
+    page.get_by_label("Headline", exact=True).fill("Not yet for everybody")
     choose(page, LOGO.replace("#7a1f4b", "#1f7a4b").encode())
     with page.expect_popup() as popup:
         page.get_by_role("button", name="Preview").click()
@@ -123,7 +125,7 @@ def test_a_brand_can_be_previewed_before_customers_see_it(open_admin: OpenAdmin,
 
     expect(look.get_by_role("heading", level=1)).to_have_text("Not yet for everybody")
     assert look.get_by_role("img", name="Alder & Co").evaluate("logo => logo.naturalWidth")
-    expect(page.get_by_label("Headline:")).to_have_value("Not yet for everybody")
+    expect(page.get_by_label("Headline", exact=True)).to_have_value("Not yet for everybody")
     expect(visit("/").get_by_role("heading", level=1)).to_have_text("Bring your regulars back")
 
 
@@ -138,17 +140,17 @@ def test_typed_values_are_previewed_on_a_phone_and_on_a_computer(open_admin: Ope
     for heading in headings:
         expect(heading).to_have_text("Bring your regulars back")
     assert [frame.locator("html").evaluate("html => html.clientWidth") for frame in (phone, computer)] == [375, 1280]
-    page.get_by_label("Headline:").fill("Come back")
-    page.get_by_label("Headline in French:").fill("Revenez")
+    page.get_by_label("Headline", exact=True).fill("Come back")
+    page.get_by_label("Headline in French", exact=True).fill("Revenez")
     for heading in headings:
         expect(heading).to_have_text("Come back")
     page.get_by_label("Pick a color").fill("#1f7a4b")
-    expect(page.get_by_label("Color:")).to_have_value("#1f7a4b")
+    expect(page.get_by_label("Color", exact=True)).to_have_value("#1f7a4b")
     page.get_by_role("combobox", name="in", exact=True).select_option("fr")
     for heading in headings:
         expect(heading).to_have_text("Revenez")
     expect(phone.get_by_role("button", name="Créer mon compte")).to_have_css("background-color", "rgb(31, 122, 75)")
-    page.get_by_label("Color:").fill("red")
+    page.get_by_label("Color", exact=True).fill("red")
     expect(phone.get_by_text("Enter a color like #2454d6.")).to_be_visible()
     assert page.evaluate("history.length") == entries
 

@@ -15,8 +15,8 @@ LINKED = """links => links.map(link => new URL(link.getAttribute("href"), locati
 
 
 def log_in(page: Page) -> None:
-    page.get_by_label("Username:").fill("dora")
-    page.get_by_label("Password:").fill(PASSWORD)
+    page.get_by_label("Username", exact=True).fill("dora")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
