@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth import logout
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -42,7 +43,7 @@ NOTICED_AFTER = timedelta(minutes=1)
 
 
 def record_login(sender: Any, request: HttpRequest, user: User, **signal: Any) -> None:
-    """Record the time of a login, and set when the session ends."""
+    """Record the time of a login, set when the session ends, and list it: even one that opens no page can be ended."""
     log.info("staff logged in user=%s by=%s", user.pk, _method_of(user))
     request.session[SINCE] = now().timestamp()
     request.session.pop(SEEN, None)
@@ -50,6 +51,9 @@ def record_login(sender: Any, request: HttpRequest, user: User, **signal: Any) -
     request.session.set_expiry(_end(request))
     if not is_from_identity_provider(user):
         record_authentication(request)
+    if not request.session.session_key:  # Another user was logged in before.
+        request.session.create()
+    _list(request, user)
 
 
 def time_of_login(request: HttpRequest) -> datetime:
@@ -103,6 +107,12 @@ def ask_to_reauthenticate(request: HttpRequest, back: str = "") -> HttpResponse 
     if request.method == "POST":
         messages.warning(request, "Nothing was done yet. Confirm it's you, then press the button again.")
     return redirect(f"{reverse('admin:confirm')}?{urlencode({'next': back or request.get_full_path()})}")
+
+
+def end_other_sessions(request: HttpRequest) -> None:
+    """End all of the user's sessions except this one."""
+    others = StaffSession.objects.filter(user=request.user.pk).exclude(session=request.session.session_key)
+    Session.objects.filter(staff_session__in=others).delete()
 
 
 def own_sessions(request: HttpRequest) -> HttpResponse:
@@ -177,13 +187,18 @@ def _note_seen(request: HttpRequest) -> bool:
     """Record that the session was seen. Returns False if it was ended at the same moment."""
     request.session[SEEN] = now().timestamp()
     request.session.set_expiry(_end(request))
+    return _list(request, request.user)
+
+
+def _list(request: HttpRequest, user: Any) -> bool:
+    """Show the session in the list of the user's sessions. Returns False if it was ended at the same moment."""
     seen = {"seen_at": now(), **_source(request)}
     try:
         with transaction.atomic():
             StaffSession.objects.update_or_create(
                 session_id=request.session.session_key,
                 defaults=seen,
-                create_defaults=seen | {"user": request.user, "started_at": _time(request, SINCE)},
+                create_defaults=seen | {"user": user, "started_at": _time(request, SINCE)},
             )
     except IntegrityError:
         return False

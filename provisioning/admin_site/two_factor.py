@@ -24,7 +24,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from provisioning.admin_site.addresses import previous_page
 from provisioning.admin_site.identity import accepts, has_second_factor, is_from_identity_provider
-from provisioning.admin_site.sessions import ask_to_reauthenticate, time_of_login
+from provisioning.admin_site.sessions import ask_to_reauthenticate, end_other_sessions, time_of_login
 from provisioning.admin_site.throttling import TooManyLogins, limit_concurrency
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def two_factor(request: HttpRequest) -> HttpResponse:
     form = CodeForm(device, request.POST or None)
     if form.is_valid():
         _turn_on_or_off(request, device)
-        return redirect("admin:sessions")  # There, staff can end sessions that began without it.
+        return redirect("admin:sessions")
     title = "Turn off two-factor authentication" if device.confirmed else "Turn on two-factor authentication"
     context = {"title": title, "device": device, "form": form, "previous": previous_page(request)}
     if not device.confirmed:
@@ -104,9 +104,12 @@ def _turn_on_or_off(request: HttpRequest, device: TOTPDevice) -> None:
         log.info("staff removed their second factor user=%s", request.user.pk)
         messages.success(request, "Two-factor authentication is off. You log in with your password only.")
     elif _confirm(device):
+        end_other_sessions(request)  # They began without a code.
         log.info("staff set up a second factor user=%s", request.user.pk)
         messages.success(
-            request, "Two-factor authentication is on. From now on, you log in with your password and a code."
+            request,
+            "Two-factor authentication is on. From now on, you log in with your password and a code. "
+            "Your other sessions were ended.",
         )
     else:
         messages.warning(

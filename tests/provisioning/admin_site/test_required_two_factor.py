@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from tests.provisioning.admin.conftest import Make, State
-from tests.provisioning.admin_site.conftest import code_of, is_in
+from tests.provisioning.admin.conftest import STAFF_PASSWORD, Make, State
+from tests.provisioning.admin_site.conftest import code_of, is_in, log_in
 
 
 class TestRequiredTwoFactorAuthentication:
@@ -28,6 +28,16 @@ class TestRequiredTwoFactorAuthentication:
             admin_client.post("/admin/two-factor/", {"code": code_of(device)}).headers["Location"] == "/admin/sessions/"
         )
         assert is_in(admin_client)
+
+    def test_lets_in_no_session_that_began_with_only_the_password(self, client: Client, staff: None) -> None:
+        thief, colleague = Client(), Client()
+        for each, name in ((thief, "ana"), (client, "ana"), (colleague, "ben")):
+            log_in(each, name, STAFF_PASSWORD)
+        client.get("/admin/two-factor/")
+        client.post("/admin/two-factor/", {"code": code_of(TOTPDevice.objects.get())})
+        assert is_in(client)
+        assert not is_in(thief)
+        assert colleague.get("/admin/").headers["Location"] == "/admin/two-factor/"
 
     def test_allows_logging_out(self, admin_client: Client) -> None:
         assert admin_client.post("/admin/logout/").status_code == 200

@@ -109,6 +109,15 @@ class TestOwnSessions:
         assert is_in(admin_client)
         assert "Elsewhere/1.0" not in admin_client.get("/admin/sessions/").content.decode()
 
+    @pytest.mark.parametrize("before", [None, "ana"])
+    def test_include_those_that_opened_no_page_yet(self, admin_client: Client, staff: None, before: str | None) -> None:
+        elsewhere = Client()
+        for name in filter(None, (before, "dora")):
+            elsewhere.force_login(User.objects.get(username=name))
+        assert StaffSession.objects.filter(user__username="dora", session=elsewhere.session.session_key).exists()
+        admin_client.post("/admin/sessions/", {"session": "all"})
+        assert not is_in(elsewhere)
+
     def test_can_all_be_ended_including_this_one(self, admin_client: Client) -> None:
         elsewhere = Client()
         elsewhere.force_login(User.objects.get(username="dora"))
