@@ -13,6 +13,8 @@ from tests.deploy.proxy import Proxy
 from tests.patience import PATIENCE
 
 HALF = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\nx".encode()
+HALF_GET = HALF.replace(b"POST", b"GET")
+HALF_CHUNKED_GET = HALF_GET.replace(b"Content-Length: 10", b"Transfer-Encoding: chunked").removesuffix(b"x")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ def answer_of(
             return Answer(answer.status, answer.headers, answer.read().decode())
 
 
-def open_slowly(proxy: Proxy) -> ssl.SSLSocket:
+def open_slowly(proxy: Proxy, half: bytes = HALF) -> ssl.SSLSocket:
     """Open a connection and send a request without most of its body."""
     plain = socket.create_connection(("127.0.0.1", proxy.port), PATIENCE)
     slow = proxy.trusting.wrap_socket(plain, server_hostname=HOST)
-    slow.sendall(HALF)
+    slow.sendall(half)
     return slow
