@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIRequest
+from django.http.multipartparser import MultiPartParserError
 from django.utils.http import parse_header_parameters
 
 
@@ -19,5 +20,12 @@ class Request(WSGIRequest):
         """Read the Content-Type as Django does, but apply no charset. The API refuses a wrong one itself."""
         try:
             self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
-        except ValueError:  # It has a parameter in an unknown encoding (RFC 2231).
+        except (ValueError, TypeError):  # RFC 2231: an unknown encoding, or a parameter both whole and in parts.
             self.content_type, self.content_params = "", {}
+
+    def parse_file_upload(self, META: Any, post_data: Any) -> Any:  # noqa: N803
+        """Read a form with files as Django does, but refuse a part with such a parameter, for which Django crashes."""
+        try:
+            return super().parse_file_upload(META, post_data)
+        except TypeError as error:
+            raise MultiPartParserError("A part has a malformed header.") from error

@@ -17,8 +17,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.once]
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=b"
 CHARSETS = ("utf-16", "utf-7", "idna", "punycode", "hex", "unicode_escape", "undefined", "nonsense")
-WITH_CHARSET = ("a*=idna''%ff", "a*=nonsense''a", "charset*=nonsense''a")
-"""Parameters in an encoding of their own (RFC 2231)."""
+WITH_CHARSET = ("a*=idna''%ff", "a*=nonsense''a", "charset*=nonsense''a", "a*=utf-8''a; a*0=a")
+"""Parameters in an encoding of their own, one of them also in parts (RFC 2231)."""
 BODIES = {
     "charset": [(f"{FORM}; charset={name}", b"a=1") for name in CHARSETS],
     "charset of parts": [
@@ -30,6 +30,7 @@ BODIES = {
     "multipart": [
         ("multipart/form-data", b""),
         ("multipart/form-data; boundary=\xe9", b""),
+        (MULTIPART, b"--b\r\nContent-Disposition: form-data; name*=utf-8''a; name*0=a\r\n\r\n1\r\n--b--"),
         (MULTIPART, b"--b\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\n!\r\n"),
         (MULTIPART, b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n" * 1001),
         (MULTIPART, b'--b\r\nContent-Disposition: form-data; name=a; filename="a"\r\n\r\n1\r\n' * 101),
