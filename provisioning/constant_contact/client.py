@@ -192,13 +192,20 @@ def decode(body: bytes, content_type: str) -> str:
         try:
             return body.decode()
         except UnicodeDecodeError:
-            described = Message()
-            described["Content-Type"] = content_type
-            encoding = described.get_content_charset("utf-8")
+            encoding = _charset(content_type)
     try:
         return body.decode(encoding, errors="replace").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     except (LookupError, UnicodeError):  # An encoding that does not exist, or is not for text.
         return body.decode(errors="replace")
+
+
+def _charset(content_type: str) -> str:
+    described = Message()
+    described["Content-Type"] = content_type
+    try:
+        return described.get_content_charset("utf-8")
+    except TypeError:  # A parameter both whole and in parts (RFC 2231), for which Python's parser crashes.
+        return "utf-8"
 
 
 def _describe_failure(error: BaseException, *, timed_out: bool) -> str:
