@@ -120,7 +120,7 @@ SCENARIOS = {
     "taken, by an earlier call of ours": Scenario(was_created_meanwhile),
     "left behind by a dead worker": Scenario(was_left_behind),
     "too busy to keep to its time": Scenario(late=-1.0),
-    "refused for what was entered": Scenario(entered={"phone": "none"}, ends=State.REJECTED),
+    "refused for what was entered": Scenario(entered={"email": "anna.example.com"}, ends=State.REJECTED),
     "found on the second page": Scenario(is_on_the_second_page),
     "on neither page, and sent again": Scenario(is_on_neither_page),
     "on the second page with somebody else": Scenario(has_somebody_elses_name, ends=State.REJECTED),
