@@ -234,7 +234,7 @@ class TestNotificationOfStaff:
     def do_chores(self) -> None:
         chores.send_robust(None)
         for thread in threading.enumerate():
-            if thread.name == "burst":
+            if thread.name in {"burst", "notices"}:
                 thread.join()
 
     def test_when_it_begins_and_when_it_ends_once_each(self, send: Send) -> None:
